@@ -1,0 +1,56 @@
+"""Pixels: uint8 on disk, float32 in [0,1] in the nets, and the one way to publish a perturbation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+GRID = 255  # grey levels above black
+
+
+def to_float(images: Tensor) -> Tensor:
+    """uint8 (N,C,H,W) -> float32 in [0,1]."""
+    return images.to(torch.float32).div_(GRID)
+
+
+def to_uint8(x: Tensor) -> Tensor:
+    """float (N,C,H,W) in [0,1] -> the nearest uint8."""
+    return x.mul(GRID).round_().clamp_(0, GRID).to(torch.uint8)
+
+
+def levels(eps: float) -> int:
+    """Whole grey levels that an L-inf budget admits: 8/255 -> 8."""
+    return int(eps * GRID + 1e-6)
+
+
+def release(images: Tensor, delta: Tensor, eps: float) -> Tensor:
+    """Publish images + delta as uint8, rounded to nearest, never outside the L-inf ball.
+
+    images: uint8 (N,C,H,W). delta: float32 (N,C,H,W). eps: budget, pixels in [0,1].
+    """
+    cap = levels(eps)
+    steps = delta.mul(GRID).round_().clamp_(-cap, cap).to(torch.int16)
+    return steps.add_(images).clamp_(0, GRID).to(torch.uint8)
+
+
+def check_delta(delta: Tensor, images: Tensor, eps: float, who: str) -> None:
+    """The contract of methods/, checked once for all of them.
+
+    Raises ValueError: wrong shape or type, not finite, over budget, or empty though eps > 0.
+    """
+    if delta.shape != images.shape or delta.dtype != torch.float32:
+        raise ValueError(
+            f"method {who!r} returned {delta.dtype} {tuple(delta.shape)}, "
+            f"expected torch.float32 {tuple(images.shape)}"
+        )
+    bad = int((~delta.isfinite()).sum())
+    if bad:
+        raise ValueError(f"method {who!r} returned {bad} values that are nan or infinite, expected 0")
+    worst = float(delta.abs().amax())
+    if worst > eps + 1e-6:
+        raise ValueError(f"method {who!r} went to |delta| = {worst:.5f}, its budget is {eps:.5f}")
+    if eps > 0 and torch.equal(release(images, delta, eps), images):
+        raise ValueError(
+            f"method {who!r} left every image as it was (largest |delta| = {worst:.6f}), "
+            f"expected a perturbation of up to {eps:.5f}"
+        )

@@ -1,0 +1,90 @@
+"""The nouns of the suite: images, how they may be augmented, how networks are trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+
+class BadInput(ValueError):
+    """A mistake that the user can mend: reported in one line, exit code 2."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Labelled images that share one size, on the device they are used on."""
+
+    images: Tensor  # uint8 (N,C,H,W)
+    labels: Tensor  # int64 (N,)
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, rows: Tensor) -> Split:
+        return Split(self.images[rows], self.labels[rows])
+
+    def to(self, device: torch.device) -> Split:
+        return Split(self.images.to(device), self.labels.to(device))
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What a data set says may be done to an image without changing its label."""
+
+    pad: int = 4  # random crop after padding by so many zero pixels; 0: none
+    flip: bool = True  # random mirror image, left to right
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Everything the harness knows of a data set; never a path."""
+
+    name: str
+    digest: str  # sha256 over images and labels of train, val and test, and over the classes
+    train: Split
+    val: Split  # cut from the training images before crafting; never published
+    test: Split
+    classes: tuple[str, ...]
+    augmentation: Augmentation
+    synthetic: bool = False
+    resize: str = "none"  # the rule by which images were brought to one size
+    limit: int | None = None  # training images kept, validation included
+
+    @property
+    def channels(self) -> int:
+        return self.train.images.shape[1]
+
+    @property
+    def size(self) -> int:
+        return self.train.images.shape[-1]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a network is trained; surrogates and victims each have one."""
+
+    epochs: int = 30
+    batch: int = 128
+    lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    nesterov: bool = False
+    milestones: tuple[float, ...] = ()  # shares of the training at which lr drops tenfold
+    final_lr: float = 0.0  # where the cosine ends; unused with milestones
+    clip: float | None = None  # largest gradient norm
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch < 1 or self.lr <= 0:
+            raise BadInput(f"a recipe needs epochs, batch and lr above 0, got {self}")
+
+
+@dataclass
+class Facts:
+    """What a method reports about its own run, kept in the row."""
+
+    values: dict[str, float | int | str | None] = field(default_factory=dict)
+
+    def note(self, **values: float | int | str | None) -> None:
+        self.values.update(values)
