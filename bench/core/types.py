@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -71,20 +72,11 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     nesterov: bool = False
-    milestones: tuple[float, ...] = ()  # shares of the training at which lr drops tenfold
-    final_lr: float = 0.0  # where the cosine ends; unused with milestones
+    schedule: Literal["cosine", "steps", "constant"] = "cosine"  # set at every step
+    milestones: tuple[float, ...] = ()  # with "steps": shares of the training at which lr drops tenfold
+    final_lr: float = 0.0  # with "cosine": where it ends
     clip: float | None = None  # largest gradient norm
 
     def __post_init__(self) -> None:
         if self.epochs < 1 or self.batch < 1 or self.lr <= 0:
             raise BadInput(f"a recipe needs epochs, batch and lr above 0, got {self}")
-
-
-@dataclass
-class Facts:
-    """What a method reports about its own run, kept in the row."""
-
-    values: dict[str, float | int | str | None] = field(default_factory=dict)
-
-    def note(self, **values: float | int | str | None) -> None:
-        self.values.update(values)

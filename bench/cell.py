@@ -1,0 +1,265 @@
+"""One cell, from images to row: read this first.
+
+images -> method -> published images (craft) -> defense -> victim -> accuracy, MI -> row
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench import store
+from bench.core.checkpoint import Checkpoint
+from bench.core.defense import check_prepared, does_nothing
+from bench.core.method import Lab
+from bench.core.pgd import frozen
+from bench.core.pixels import check_delta, release, to_float
+from bench.core.rng import generator, seed_for
+from bench.core.train import Point, Streams, Tick, accuracy, fit, quiet
+from bench.core.types import Dataset, Split
+from bench.measure import distances, meter
+from bench.mi import ESTIMATOR, sliced_mi
+from bench.nets import Net, build
+from bench.registry import Plugin
+from bench.rows import Row
+from bench.settings import Setting
+
+PROTOCOL = 1  # raised when a change outside the plugins moves numbers
+CURVE_IMAGES = 1000  # of the test set, for the learning curve
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all cells of a run share."""
+
+    data: Dataset  # on the device
+    setting: Setting
+    profile: str
+    device: torch.device
+    cache: Path
+    environment: dict[str, str | int]
+    save_seconds: float = 30.0  # least time between two checkpoints
+    deadline: float | None = None  # time.monotonic() at which work stops, saved
+
+    def build(self, name: str, seed: int) -> Net:
+        data = self.data
+        shape = {"channels": data.channels, "classes": len(data.classes), "size": data.size}
+        return build(name, **shape, precision=self.setting.precision, seed=seed, device=self.device)
+
+    def checkpoint(self, kind: str, key: str) -> Checkpoint:
+        return Checkpoint(self.cache / "checkpoints" / f"{kind}-{key}", self.save_seconds, self.deadline)
+
+    def shared_inputs(self) -> dict[str, Any]:
+        """What both a poison's and a row's key take: the images and how to compute on them."""
+        data = self.data
+        facts: dict[str, Any] = {"name": data.name, "digest": data.digest, "limit": data.limit, "resize": data.resize}
+        facts |= {"train_images": len(data.train), "augmentation": asdict(data.augmentation)}
+        setting = {name: getattr(self.setting, name) for name in ("surrogate", "precision", "seed")}
+        return {"protocol": PROTOCOL, "data": facts, **setting}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of the grid."""
+
+    method: Plugin
+    defense: Plugin
+    poison_rep: int
+    rep: int
+
+
+def craft_inputs(bench: Bench, method: Plugin, poison_rep: int) -> dict[str, Any]:
+    return {**bench.shared_inputs(), "method": method.inputs, "poison_rep": poison_rep}
+
+
+def row_inputs(bench: Bench, cell: Cell) -> tuple[dict[str, Any], str]:
+    """All that can move a cell's numbers, and the id of its setting: the same without the cell."""
+    chosen = {name: getattr(bench.setting, name) for name in ("net", "eps", "prepare_test", "points")}
+    shared = {**bench.shared_inputs(), **chosen}
+    shared |= {"victim": asdict(bench.setting.victim), "mi": asdict(bench.setting.mi)}
+    own = {"method": cell.method.inputs, "defense": cell.defense.inputs}
+    reps = {"poison_rep": cell.poison_rep, "rep": cell.rep}
+    return {**shared, **own, **reps}, store.key_of(shared)
+
+
+def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
+    """A cell's row with its identity alone."""
+    inputs, setting = row_inputs(bench, cell)
+    return Row(
+        key=store.key_of(inputs),
+        setting=setting,
+        data=bench.data.name,
+        synthetic=bench.data.synthetic,
+        method=cell.method.name,
+        defense=cell.defense.name,
+        poison_rep=cell.poison_rep,
+        rep=cell.rep,
+        profile=bench.profile,
+        inputs=inputs,
+        environment=bench.environment,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        **values,
+    )
+
+
+def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> store.Poison:
+    """The method's published images, from the cache where they are there."""
+    inputs = craft_inputs(bench, method, poison_rep)
+    key = store.key_of(inputs)
+    folder = bench.cache / "poisons" / key[:32]
+    if poison := store.load(folder):
+        return poison
+    setting, data, checkpoint = bench.setting, bench.data, bench.checkpoint("craft", key[:32])
+    seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, method.name, poison_rep)
+    lab = Lab(
+        len(data.classes), data.augmentation, data.val, lambda s: bench.build(setting.surrogate, s), seed
+    )
+    lab.checkpoint, lab.tick = checkpoint, tick
+    before = data.train.images.clone()
+    with meter(bench.device) as used:
+        delta = method.value.craft(data.train, lab)
+    if not torch.equal(before, data.train.images):
+        raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
+    check_delta(delta, before, method.value.eps, method.name)
+    published = release(before, delta, method.value.eps)
+    manifest = {
+        "inputs": inputs,
+        "published": store.digest(published),
+        "norm": method.value.norm,
+        "form": method.value.form,
+        "distances": distances(before, published),
+        "facts": lab.facts,
+        "seed": seed,
+        "seconds": checkpoint.clock.spent,
+        "peak_mb": used.peak_mb,
+        "environment": bench.environment,
+    }
+    poison = store.Poison(published.cpu(), manifest)
+    store.save(folder, poison)
+    checkpoint.clear()
+    return poison
+
+
+def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet) -> Row:
+    """Train the cell's victim on what its defense makes of the published images, and measure it."""
+    setting, data, defense = bench.setting, bench.data, cell.defense
+    shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
+    own = seed_for(shared, defense.name)
+    row = blank_row(bench, cell)
+    published = Split(poison.images.to(bench.device), data.train.labels)
+    shown = Split(defense.value.prepare(published.images), published.labels)
+    check_prepared(shown.images, published.images, defense.name)
+    net = bench.build(setting.net, seed_for(shared, "init"))
+    _check_active(cell, net, published, own)
+    tests = _TestSets(bench, cell)
+    checkpoint = bench.checkpoint("victim", row.key[:32])
+    with meter(bench.device) as used:
+        trained = fit(
+            net,
+            shown,
+            setting.victim,
+            Streams.of(shared, own, bench.device),
+            data.augmentation,
+            defense=defense.value,
+            checkpoint=checkpoint,
+            measure=tests.measure,
+            tick=tick,
+        )
+    if not all(bool(p.isfinite().all()) for p in net.parameters()):
+        raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
+    selected = max(trained.curve, key=lambda point: point["val_acc"])
+    started = time.monotonic()
+    mi = _mutual_information(bench, net, published)
+    checkpoint.clear()
+    return blank_row(
+        bench,
+        cell,
+        test_acc=accuracy(net, tests.test),
+        train_acc=accuracy(net, shown),
+        val_selected_acc=selected["test_acc"],
+        peak_acc=max(point["test_acc"] for point in trained.curve),
+        curve=trained.curve,
+        **mi,
+        mi_seconds=time.monotonic() - started,
+        **poison.manifest["distances"],
+        published=poison.manifest["published"],
+        craft={
+            **poison.manifest["facts"],
+            "norm": poison.manifest["norm"],
+            "form": poison.manifest["form"],
+            "eps": cell.method.value.eps,
+        },
+        craft_seconds=poison.manifest["seconds"],
+        craft_peak_mb=poison.manifest["peak_mb"],
+        train_seconds=trained.seconds,
+        train_peak_mb=used.peak_mb,
+        seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
+    )
+
+
+def _check_active(cell: Cell, net: nn.Module, published: Split, seed: int) -> None:
+    """Refuse a defense that changes nothing, unless it is a control."""
+    if cell.defense.control:
+        return
+    rows = torch.arange(min(128, len(published)), device=published.labels.device)
+    batch, rng = published.take(rows), generator(seed, published.labels.device)
+    probe = copy.deepcopy(net)  # its averages move
+    if does_nothing(cell.defense.value, probe, batch.images, to_float(batch.images), batch.labels, rng):
+        raise ValueError(
+            f"defense {cell.defense.name!r} left images, batches and loss as they were on {len(batch)} "
+            f"published images, expected it to change at least one of them"
+        )
+
+
+class _TestSets:
+    """Validation and test images as the victim meets them, and points of its learning curve."""
+
+    def __init__(self, bench: Bench, cell: Cell) -> None:
+        data, prepare = bench.data, cell.defense.value.prepare
+        self.val, self.test = (
+            Split(prepare(s.images), s.labels) if bench.setting.prepare_test else s
+            for s in (data.val, data.test)
+        )
+        order = torch.randperm(len(self.test), generator=generator(seed_for(0, "curve", data.digest)))
+        self.subset = self.test.take(order[:CURVE_IMAGES].to(bench.device))
+        epochs, points = bench.setting.victim.epochs, bench.setting.points
+        self.epochs = {math.ceil(epochs * (i + 1) / points) for i in range(points)}
+
+    def measure(self, net: nn.Module, epoch: int) -> Point | None:
+        if epoch not in self.epochs:
+            return None
+        return {"epoch": epoch, "val_acc": accuracy(net, self.val), "test_acc": accuracy(net, self.subset)}
+
+
+def _mutual_information(bench: Bench, net: Net, published: Split) -> dict[str, Any]:
+    """The row's MI columns: features of clean and published training images, victim in eval mode."""
+    data, settings = bench.data, bench.setting.mi
+    order = torch.randperm(len(data.train), generator=generator(seed_for(0, "mi", data.digest)))
+    rows = order[: settings.images].to(bench.device)
+    clean, changed = (_features(net, s.images[rows]) for s in (data.train, published))
+    try:
+        mi = sliced_mi(clean.numpy(), changed.numpy(), settings, seed_for(bench.setting.seed, "mi"))
+    except ValueError as error:
+        return {"mi_estimator": ESTIMATOR, "mi_reason": str(error)}
+    return {
+        "mi": mi.nats,
+        "mi_null": mi.null,
+        "mi_estimator": mi.estimator,
+        "mi_images": mi.n,
+        "mi_rank": mi.rank,
+        "mi_slices": mi.slices,
+    }
+
+
+@torch.inference_mode()
+def _features(net: Net, images: Tensor) -> Tensor:
+    with frozen(net):
+        return torch.cat([net.features(to_float(part)).cpu() for part in images.split(500)])

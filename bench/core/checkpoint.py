@@ -1,0 +1,87 @@
+"""Checkpoints: the state of a long piece of work in one file, replaced atomically."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+
+class OutOfTime(Exception):
+    """The time that was granted is over; everything so far is in the checkpoint."""
+
+
+@dataclass
+class Clock:
+    """Seconds spent on a piece of work over all its attempts."""
+
+    before: float = 0.0  # by earlier attempts, as far as they were saved
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def spent(self) -> float:
+        return self.before + time.monotonic() - self.started
+
+
+class Checkpoint:
+    """Keeps a state of tensors, numbers, strings, lists and dicts.
+
+    path: the file, or None to keep nothing. seconds: the least time between two saves.
+    deadline: time.monotonic() after which the next save raises OutOfTime.
+    """
+
+    def __init__(
+        self,
+        path: Path | None = None,
+        seconds: float = 30.0,
+        deadline: float | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        self.path, self.seconds, self.deadline = path, seconds, deadline
+        self.clock, self.saved = clock or Clock(), time.monotonic()
+
+    def part(self, name: str) -> Checkpoint:
+        """A checkpoint of its own for one part of the work; the clock is shared."""
+        path = self.path.with_name(f"{self.path.name}.{name}") if self.path else None
+        return Checkpoint(path, self.seconds, self.deadline, self.clock)
+
+    def load(self) -> dict[str, Any] | None:
+        """The last state, on the CPU; None if there is none that can be read."""
+        if self.path is None or not self.path.exists():
+            return None
+        try:
+            stored = torch.load(self.path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            return None  # torn by a full disk or a foreign hand: the work starts again
+        self.clock.before = max(self.clock.before, stored["spent"])
+        state: dict[str, Any] = stored["state"]
+        return state
+
+    def _late(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+    def due(self) -> bool:
+        return self.path is not None and (time.monotonic() - self.saved >= self.seconds or self._late())
+
+    def save(self, state: dict[str, Any]) -> None:
+        """Replace the file; raises OutOfTime after the deadline."""
+        if self.path is None:
+            return
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        torch.save({"state": state, "spent": self.clock.spent}, temporary)
+        temporary.replace(self.path)
+        self.saved = time.monotonic()
+        if self._late():
+            raise OutOfTime
+
+    def clear(self) -> None:
+        """Forget this state and those of its parts."""
+        if self.path is not None:
+            for path in self.path.parent.glob(f"{self.path.name}*"):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,63 @@
+"""What a victim may do about its data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from bench.core.types import Dataset
+
+
+@dataclass(frozen=True)
+class Undefended:
+    """The defense `none`, and the base of all others: override exactly the hook you need.
+
+    The order is fixed: prepare, once -> crop and flip -> augment -> loss -> net, which normalises.
+    """
+
+    @property
+    def cost(self) -> float:
+        """Seconds of a training step against an undefended one, roughly; only for time estimates."""
+        return 1.0
+
+    def unsuited(self, data: Dataset) -> str | None:
+        """Why this defense means nothing for these images; None if it does."""
+        return None
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Once: uint8 (N,C,H,W) -> uint8 (N,C,H,W), what the victim is shown."""
+        return images
+
+    def augment(self, x: Tensor, rng: Generator) -> Tensor:
+        """Each batch: float32 (B,C,H,W) in [0,1] -> the same."""
+        return x
+
+    def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
+        """Each step: the scalar that training lowers. progress: share of the training done, in [0,1)."""
+        return F.cross_entropy(net(x), y)
+
+
+def check_prepared(shown: Tensor, images: Tensor, who: str) -> None:
+    """Raises ValueError unless a defense returned images of the same shape and type."""
+    if shown.shape != images.shape or shown.dtype != torch.uint8:
+        raise ValueError(
+            f"defense {who!r} prepared {shown.dtype} {tuple(shown.shape)}, "
+            f"expected torch.uint8 {tuple(images.shape)}"
+        )
+
+
+def does_nothing(
+    defense: Undefended, net: nn.Module, images: Tensor, x: Tensor, y: Tensor, rng: Generator
+) -> bool:
+    """Whether every hook of a defense is the identity on this batch (net's averages are moved).
+
+    images: uint8 (B,C,H,W), x: the same images in [0,1], y: their labels.
+    """
+    if not torch.equal(defense.prepare(images), images) or not torch.equal(defense.augment(x, rng), x):
+        return False
+    net.train()
+    defended = defense.loss(net, x, y, rng, 0.0)
+    return torch.equal(defended, Undefended().loss(net, x, y, rng, 0.0))

@@ -1,0 +1,87 @@
+"""What a method is, and what it is given to work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from torch import Generator, Tensor, nn
+
+from bench.core.checkpoint import Checkpoint
+from bench.core.rng import generator, seed_for
+from bench.core.train import Streams, Tick, accuracy, fit, quiet
+from bench.core.types import Augmentation, Recipe, Split
+
+Fact = float | int | str | None
+
+
+PERTURBING = 0.7  # cost of a sign step, which needs no weight gradients, against a training step
+
+
+@dataclass
+class Lab:
+    """Everything a method may use besides the clean images."""
+
+    classes: int
+    augmentation: Augmentation
+    val: Split  # clean images that are never published
+    build: Callable[[int], nn.Module]  # seed -> a fresh surrogate on the images' device
+    seed: int
+    checkpoint: Checkpoint = field(default_factory=Checkpoint)
+    tick: Tick = quiet
+    facts: dict[str, Fact] = field(default_factory=dict)
+
+    def note(self, **facts: Fact) -> None:
+        """Keep something about this run in the row."""
+        self.facts.update(facts)
+
+    def net(self) -> nn.Module:
+        """A surrogate with this run's initial weights."""
+        return self.build(seed_for(self.seed, "init"))
+
+    def rng(self, name: str) -> Generator:
+        return generator(seed_for(self.seed, name), self.val.labels.device)
+
+    def order(self, name: str) -> int:
+        """The seed of a sequence of shuffles, see batches()."""
+        return seed_for(self.seed, "order", name)
+
+    def trained(self, clean: Split, recipe: Recipe) -> nn.Module:
+        """A surrogate trained on clean images, with the data set's augmentation."""
+        net = self.net()
+        part, finished = self.checkpoint.part("surrogate"), self.checkpoint.part("trained")
+        state = finished.load()
+        if state is None:
+            streams = Streams.of(self.seed, self.seed, clean.labels.device)
+            fit(net, clean, recipe, streams, self.augmentation, checkpoint=part, tick=self._surrogate)
+            finished.save(net.state_dict())
+        else:
+            net.load_state_dict(state)
+        self.note_surrogate(net)
+        return net
+
+    def _surrogate(self, share: float, what: str) -> None:
+        self.tick(share / 2, "surrogate")
+
+    def note_surrogate(self, net: nn.Module) -> None:
+        self.note(surrogate_val_acc=accuracy(net, self.val))
+
+
+@dataclass(frozen=True)
+class Method:
+    """Turns clean images into a perturbation of every one of them."""
+
+    eps: float = 8 / 255  # L-inf budget, pixels in [0,1]; 0 means that nothing is perturbed
+
+    norm: ClassVar[str] = "linf"
+    form: ClassVar[str] = "sample-wise"
+
+    @property
+    def passes(self) -> float:
+        """Crafting's cost in training passes over the images, roughly; only for time estimates."""
+        return 0.0
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        """Return delta, float32 (N,C,H,W), |delta| <= eps, for the images of clean."""
+        raise NotImplementedError

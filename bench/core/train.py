@@ -1,0 +1,181 @@
+"""The one training loop, for surrogates and victims."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Generator, Tensor, nn
+
+from bench.core.augment import crop_flip
+from bench.core.checkpoint import Checkpoint
+from bench.core.defense import Undefended
+from bench.core.pgd import frozen
+from bench.core.pixels import to_float
+from bench.core.rng import generator, seed_for
+from bench.core.types import Augmentation, Recipe, Split
+
+Point = dict[str, float]  # one point of a learning curve
+Tick = Callable[[float, str], None]  # told the share done, in [0,1], and what is going on
+
+
+def quiet(share: float, what: str) -> None:
+    """A Tick that says nothing."""
+
+
+@dataclass
+class Streams:
+    """The random streams of one training; which of them are shared is an experimental decision."""
+
+    order: int  # seed; each epoch has a stream of its own
+    augment: Generator
+    defense: Generator
+
+    @staticmethod
+    def of(shared: int, own: int, device: torch.device) -> Streams:
+        """shared: seed of order and crop/flip. own: seed of the defense's draws."""
+        return Streams(
+            seed_for(shared, "order"),
+            generator(seed_for(shared, "augment"), device),
+            generator(seed_for(own, "defense"), device),
+        )
+
+    def state(self) -> dict[str, Any]:
+        return {"augment": self.augment.get_state(), "defense": self.defense.get_state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.augment.set_state(state["augment"])
+        self.defense.set_state(state["defense"])
+
+
+def batches(n: int, size: int, order: int, epoch: int, device: torch.device) -> tuple[Tensor, ...]:
+    """One epoch's row numbers, shuffled by (order, epoch) alone, in batches."""
+    rows = torch.randperm(n, generator=generator(seed_for(order, epoch)))
+    return tuple(rows.to(device).split(size))
+
+
+def lr_at(recipe: Recipe, progress: float) -> float:
+    """The learning rate after a share `progress` of the training."""
+    if recipe.schedule == "constant":
+        return recipe.lr
+    if recipe.schedule == "steps":
+        return recipe.lr * 0.1 ** sum(progress >= at for at in recipe.milestones)
+    cosine = (1 + math.cos(math.pi * progress)) / 2
+    return recipe.final_lr + (recipe.lr - recipe.final_lr) * cosine
+
+
+class Trainer:
+    """A net and its SGD: the one place where weights move."""
+
+    def __init__(self, net: nn.Module, recipe: Recipe) -> None:
+        self.net, self.recipe = net, recipe
+        self.sgd = torch.optim.SGD(
+            net.parameters(),
+            lr=recipe.lr,
+            momentum=recipe.momentum,
+            weight_decay=recipe.weight_decay,
+            nesterov=recipe.nesterov,
+        )
+
+    def step(self, loss: Tensor, progress: float) -> None:
+        self.sgd.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.recipe.clip is not None:
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
+        self.sgd.param_groups[0]["lr"] = lr_at(self.recipe, progress)
+        self.sgd.step()
+
+    def state(self) -> dict[str, Any]:
+        return {"net": self.net.state_dict(), "sgd": self.sgd.state_dict()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.sgd.load_state_dict(state["sgd"])
+
+
+@dataclass
+class Training:
+    """What a training leaves besides the net."""
+
+    curve: list[Point] = field(default_factory=list)
+    seconds: float = 0.0  # of training alone, over all attempts; measuring the curve not counted
+
+
+def fit(
+    net: nn.Module,
+    data: Split,
+    recipe: Recipe,
+    streams: Streams,
+    augmentation: Augmentation,
+    *,
+    defense: Undefended | None = None,
+    checkpoint: Checkpoint | None = None,
+    measure: Callable[[nn.Module, int], Point | None] = lambda net, epoch: None,
+    tick: Tick = quiet,
+) -> Training:
+    """Train net in place on data (what the defense prepared), resuming from the checkpoint.
+
+    measure is asked after each epoch (1-based) for a point of the learning curve.
+    """
+    defense, checkpoint = defense or Undefended(), checkpoint or Checkpoint()
+    trainer, done = Trainer(net, recipe), Training()
+    epoch, at = _resume(trainer, streams, done, checkpoint.load())
+    total = recipe.epochs * math.ceil(len(data) / recipe.batch)
+    while epoch < recipe.epochs:
+        started, before = time.monotonic(), done.seconds
+        rows = batches(len(data), recipe.batch, streams.order, epoch, data.labels.device)
+        net.train()
+        for at in range(at, len(rows)):  # noqa: B020 (a resumed epoch starts in its middle)
+            x, y = to_float(data.images[rows[at]]), data.labels[rows[at]]
+            x = defense.augment(crop_flip(x, augmentation, streams.augment), streams.defense)
+            progress = (epoch * len(rows) + at) / total
+            trainer.step(defense.loss(net, x, y, streams.defense, progress), progress)
+            if checkpoint.due():
+                done.seconds = before + time.monotonic() - started
+                checkpoint.save(_state(trainer, streams, done, epoch, at + 1))
+        done.seconds = before + time.monotonic() - started
+        epoch, at = epoch + 1, 0
+        point = measure(net, epoch)
+        if point is not None:
+            done.curve.append(point)
+        tick(epoch / recipe.epochs, "training")
+    net.eval()
+    return done
+
+
+def _state(trainer: Trainer, streams: Streams, done: Training, epoch: int, at: int) -> dict[str, Any]:
+    return {
+        "trainer": trainer.state(),
+        "streams": streams.state(),
+        "curve": done.curve,
+        "seconds": done.seconds,
+        "epoch": epoch,
+        "at": at,
+    }
+
+
+def _resume(
+    trainer: Trainer, streams: Streams, done: Training, state: dict[str, Any] | None
+) -> tuple[int, int]:
+    if state is None:
+        return 0, 0
+    trainer.load(state["trainer"])
+    streams.load(state["streams"])
+    done.curve, done.seconds = list(state["curve"]), state["seconds"]
+    return state["epoch"], state["at"]
+
+
+@torch.inference_mode()
+def predict(net: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
+    """uint8 (N,C,H,W) -> the predicted class (N,) int64; net in eval mode, left as it was."""
+    with frozen(net):
+        return torch.cat([net(to_float(part)).argmax(1) for part in images.split(batch)])
+
+
+def accuracy(net: nn.Module, split: Split) -> float:
+    """Share of images classified rightly, in [0,1]."""
+    return float((predict(net, split.images) == split.labels).double().mean())

@@ -1,0 +1,172 @@
+"""The embedded data set: rendered colour digits, in the manner of SVHN. Synthetic, no download.
+
+A 32x32 image shows one digit near its centre, the label, in a random font, size, place, rotation
+and colour on a gradient or a textured background; cut-off neighbours may stand at the left and
+right border. Colours are drawn before the digit is looked at, and ink and ground differ in luma by
+a minimum, so colour tells nothing of the class and a gray image stays readable.
+
+The fonts come with matplotlib. Images repeat exactly for one version of Pillow's FreeType; another
+version may draw an edge differently, which the digest of the data set shows.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+FONTS: tuple[str, ...] = (
+    "DejaVuSans",
+    "DejaVuSans-Bold",
+    "DejaVuSans-BoldOblique",
+    "DejaVuSansMono",
+    "DejaVuSansMono-Bold",
+    "DejaVuSerif",
+    "DejaVuSerif-Bold",
+    "DejaVuSerif-BoldItalic",
+    "STIXGeneralBol",
+    "cmb10",
+    "cmss10",
+    "cmtt10",
+)
+CLASSES = tuple("0123456789")
+SIZE = 32
+LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
+
+HEIGHT = 12, 22  # of a digit, in pixels, both included
+PLACE = 4.0  # largest distance from the centre along an axis, in pixels
+ROTATION = 25.0  # largest, in degrees
+CONTRAST = 0.4, 0.7  # between the lumas of ink and ground, before texture
+TEXTURE = 0.08  # largest deviation of the ground's luma
+NOISE = 0.06  # largest deviation of a pixel, uniform
+NEIGHBOUR = 0.8  # chance of a cut-off digit, for each side
+MASTER = 96  # font size of which the smaller masks are made
+
+Floats = NDArray[np.float64]
+Bytes = NDArray[np.uint8]
+ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) - 0.5
+
+
+def render(n: int, seed: int) -> tuple[Bytes, NDArray[np.int64]]:
+    """n images uint8 (n,3,32,32) and their labels (n,), class-balanced and shuffled.
+
+    Image i and its label depend on seed and i alone: fewer images are a prefix of more.
+    """
+    labels = balanced(n, seed)
+    images = np.empty((n, 3, SIZE, SIZE), np.uint8)
+    for i, label in enumerate(labels):
+        images[i] = scene(int(label), np.random.default_rng((seed, 1, i)))
+    return images, labels
+
+
+def balanced(n: int, seed: int) -> NDArray[np.int64]:
+    """Every ten labels hold each class once."""
+    blocks = -(-n // len(CLASSES))
+    order = [np.random.default_rng((seed, 0, block)).permutation(len(CLASSES)) for block in range(blocks)]
+    return np.concatenate([np.empty(0, np.int64), *order]).astype(np.int64)[:n]
+
+
+def scene(label: int, rng: Generator) -> Bytes:
+    """(3,H,W): a digit on a ground, with sensor noise."""
+    ground_luma, ink_luma = lumas(rng)
+    canvas = ground(ground_luma, rng)
+    ink = colour(ink_luma, rng)[:, None, None]
+    for coverage in coverages(label, rng):
+        canvas += coverage * (ink - canvas)
+    canvas += rng.uniform(-NOISE, NOISE, canvas.shape)
+    pixels: Bytes = np.rint(canvas.clip(0, 1) * 255).astype(np.uint8)
+    return pixels
+
+
+def lumas(rng: Generator) -> tuple[float, float]:
+    """Of ground and ink: either may be the brighter one."""
+    contrast = rng.uniform(*CONTRAST)
+    dark = rng.uniform(TEXTURE, 1 - TEXTURE - contrast)
+    pair = dark, dark + contrast
+    return pair if rng.random() < 0.5 else pair[::-1]
+
+
+def colour(luma: float, rng: Generator) -> Floats:
+    """A random colour of just this luma, as saturated as the cube allows or less."""
+    chroma = rng.uniform(-1, 1, 3)
+    chroma -= LUMA @ chroma
+    room = np.where(chroma > 0, 1 - luma, luma) / np.maximum(np.abs(chroma), 1e-9)
+    return luma + chroma * min(1.0, float(room.min()))
+
+
+def ground(luma: float, rng: Generator) -> Floats:
+    """(3,H,W): a gradient between two colours, textured in luma by stripes or by blotches."""
+    first, second = colour(luma, rng), colour(luma, rng)
+    slope = rng.uniform(-1, 1, 2)
+    ramp = (slope[0] * ROWS + slope[1] * COLUMNS) / np.abs(slope).sum()  # in [-1/2, 1/2]
+    kind = rng.integers(3)
+    if kind == 0:
+        relief = 2 * ramp
+    elif kind == 1:
+        relief = 4 * np.abs((ramp * rng.uniform(3, 8) + rng.random()) % 1 - 0.5) - 1
+    else:
+        relief = blotches(int(rng.integers(4, 12)), rng)
+    mix = (ramp + 0.5)[None]
+    gradient: Floats = first[:, None, None] * (1 - mix) + second[:, None, None] * mix
+    gradient += relief * rng.uniform(0, TEXTURE)
+    return gradient
+
+
+def blotches(cells: int, rng: Generator) -> Floats:
+    """(H,W) in [-1,1]: coarse random values, smoothly enlarged."""
+    coarse = Image.fromarray(rng.uniform(-1, 1, (cells, cells)).astype(np.float32))
+    return np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float64)
+
+
+def coverages(label: int, rng: Generator) -> list[Floats]:
+    """Of the neighbours, then of the labelled digit, all in one font, size and rotation."""
+    font = FONTS[rng.integers(len(FONTS))]
+    height = int(rng.integers(HEIGHT[0], HEIGHT[1], endpoint=True))
+    angle = math.radians(rng.uniform(-ROTATION, ROTATION))
+    x, y = SIZE / 2 + rng.uniform(-PLACE, PLACE, 2)
+    centre = mask(font, height, CLASSES[label])
+    placed = []
+    for side in (-1, 1):
+        other = mask(font, height, CLASSES[rng.integers(len(CLASSES))])
+        apart = (centre.width + other.width) / 2 + rng.uniform(1, 4)
+        beyond = (x if side < 0 else SIZE - x) + rng.uniform(-2, 2)  # puts its middle at the border
+        if rng.random() < NEIGHBOUR:
+            placed.append(place(other, x + side * max(apart, beyond), y + rng.uniform(-2, 2), angle))
+    return [*placed, place(centre, x, y, angle)]
+
+
+def place(glyph: Image.Image, x: float, y: float, angle: float) -> Floats:
+    """(H,W) in [0,1]: the glyph with its middle at (x, y), rotated about it."""
+    cos, sin = math.cos(angle), math.sin(angle)
+    across, down = glyph.width / 2, glyph.height / 2
+    back = cos, sin, across - cos * x - sin * y, -sin, cos, down + sin * x - cos * y
+    moved = glyph.transform((SIZE, SIZE), Image.Transform.AFFINE, back, Image.Resampling.BILINEAR)
+    return np.asarray(moved, np.float64) / 255
+
+
+@cache
+def mask(font: str, height: int, digit: str) -> Image.Image:
+    """Coverage of a digit, 8 bits, scaled to a height and framed by one empty pixel."""
+    whole = master(font, digit)
+    width = max(1, round(whole.width * height / whole.height))
+    small = whole.resize((width, height), Image.Resampling.BOX)
+    framed = Image.new("L", (width + 2, height + 2))  # an empty rim, for the rotation to fade into
+    framed.paste(small, (1, 1))
+    return framed
+
+
+@cache
+def master(font: str, digit: str) -> Image.Image:
+    """Coverage of a digit, 8 bits, large, cropped to its ink."""
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
+    face = ImageFont.truetype(str(path), MASTER, layout_engine=ImageFont.Layout.BASIC)
+    left, top, right, bottom = map(int, face.getbbox(digit))
+    image = Image.new("L", (right - left, bottom - top))
+    ImageDraw.Draw(image).text((-left, -top), digit, fill=255, font=face)
+    return image.crop(image.getbbox())

@@ -1,0 +1,216 @@
+"""From labels and encoded images to a Dataset: limit, validation cut, checks, digest.
+
+Rows are chosen from the labels alone, so that only the images that are used are decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, UnidentifiedImageError
+from torch import Generator, Tensor
+
+from bench.core.rng import generator, seed_for
+from bench.core.types import Augmentation, BadInput, Dataset, Split
+
+HELD_OUT = 20  # one training image in so many goes to validation
+DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
+DEEP = ("I", "F")  # first letters of Pillow's modes of more than 8 bits, which convert() would clip
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Labels at hand, images on demand."""
+
+    labels: Tensor  # int64 (N,)
+    read: Callable[[Tensor], Tensor]  # ascending rows -> uint8 (n,C,H,W)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A data set as it lies on disk; nothing of it is chosen or held out yet."""
+
+    name: str
+    train: Pool
+    test: Pool
+    classes: tuple[str, ...]
+    flip: bool = True
+    pad: int | None = None  # None: an eighth of the side
+    synthetic: bool = False
+    resize: str = "none"
+
+
+def at_hand(images: NDArray[Any], labels: Iterable[int] | NDArray[Any]) -> Pool:
+    """A pool whose images, uint8 (N,C,H,W), are in memory already."""
+    pixels = torch.from_numpy(np.ascontiguousarray(images))
+    return Pool(torch.as_tensor(np.asarray(labels), dtype=torch.int64), lambda rows: pixels[rows])
+
+
+def dataset(source: Source, limit: int | None) -> Dataset:
+    for part, pool in (("train", source.train), ("test", source.test)):
+        check_labels(f"{source.name}, {part}", pool.labels, source.classes)
+    chosen = choose(source.name, source.train.labels, source.classes, limit)
+    train = take(source.train, chosen)
+    test = take(source.test, torch.arange(len(source.test.labels)))
+    train, test = alike(source.name, train, test)
+    held = hold_out(train.labels, len(source.classes))
+    train, val = train.take(~held), train.take(held)
+    pad = train.images.shape[-1] // 8 if source.pad is None else source.pad
+    augmentation = Augmentation(pad=pad, flip=source.flip)
+    return Dataset(
+        name=source.name,
+        digest=digest((train, val, test), source.classes, augmentation),
+        train=train,
+        val=val,
+        test=test,
+        classes=source.classes,
+        augmentation=augmentation,
+        synthetic=source.synthetic,
+        resize=source.resize,
+        limit=limit,
+    )
+
+
+def take(pool: Pool, rows: Tensor) -> Split:
+    images = pool.read(rows)
+    assert images.dtype == torch.uint8 and len(images) == len(rows)
+    return Split(images, pool.labels[rows])
+
+
+def choose(name: str, labels: Tensor, classes: tuple[str, ...], limit: int | None) -> Tensor:
+    """Ascending rows of a class-balanced subset; a smaller limit gives a subset of a larger one's."""
+    counts = labels.bincount(minlength=len(classes))
+    fewest = int(counts.argmin())
+    if int(counts[fewest]) < 2:
+        raise BadInput(
+            f"{name}: class {classes[fewest]!r} has one training image, "
+            "expected at least 2, because one goes to validation"
+        )
+    if limit is not None:
+        check_limit(name, limit, len(labels), len(classes))
+    if limit is None or limit == len(labels):
+        return torch.arange(len(labels))
+    quota = torch.tensor([(limit + k) // len(classes) for k in range(len(classes))])
+    short = (counts < quota).nonzero()
+    if len(short):
+        k = int(short[0])
+        raise BadInput(
+            f"{name}: --limit {limit} needs {int(quota[k])} training images of class {classes[k]!r}, "
+            f"which has {int(counts[k])}; expected at most {int(counts.min()) * len(classes)}"
+        )
+    return draw(labels, quota, generator(seed_for(0, "limit")))
+
+
+def check_limit(name: str, limit: int, available: int, classes: int) -> None:
+    if not 2 * classes <= limit <= available:
+        raise BadInput(
+            f"{name}: --limit is {limit}, expected {2 * classes} (2 for each class, one of them for "
+            f"validation) to {available} training images"
+        )
+
+
+def hold_out(labels: Tensor, classes: int) -> Tensor:
+    """bool (N,), true for the validation images: the same share of every class, and at least one."""
+    total = labels.bincount(minlength=classes).cumsum(0)
+    ends = (total + HELD_OUT // 2) // HELD_OUT  # rounding the sums keeps the whole share right
+    quota = ends.diff(prepend=ends.new_zeros(1)).clamp_(min=1)
+    held = torch.zeros(len(labels), dtype=torch.bool)
+    held[draw(labels, quota, generator(seed_for(0, "validation")))] = True
+    return held
+
+
+def draw(labels: Tensor, quota: Tensor, rng: Generator) -> Tensor:
+    """quota[k] random rows of every class k, ascending."""
+    order = torch.randperm(len(labels), generator=rng)
+    order = order[labels[order].argsort(stable=True)]  # class by class, shuffled within each
+    counts = labels.bincount(minlength=len(quota))
+    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[labels[order]]
+    return order[rank < quota[labels[order]]].sort().values
+
+
+def check_labels(who: str, labels: Tensor, classes: tuple[str, ...]) -> None:
+    if len(classes) < 2:
+        raise BadInput(f"{who}: {len(classes)} class, expected at least 2")
+    wrong = labels[(labels < 0) | (labels >= len(classes))]
+    if len(wrong):
+        raise BadInput(f"{who}: a label is {int(wrong[0])}, expected 0 to {len(classes) - 1}")
+    empty = (labels.bincount(minlength=len(classes)) == 0).nonzero()
+    if len(empty):
+        raise BadInput(f"{who}: class {classes[int(empty[0])]!r} has no image, expected at least one")
+
+
+def alike(name: str, train: Split, test: Split) -> tuple[Split, Split]:
+    """Both splits in one shape; gray becomes colour where the other split has colour."""
+    sizes = [(split.images.shape[3], split.images.shape[2]) for split in (train, test)]
+    if sizes[0] != sizes[1] or sizes[0][0] != sizes[0][1]:
+        seen = " and ".join(f"{w}x{h}" for w, h in sorted(set(sizes)))
+        raise BadInput(
+            f"{name}: images of {seen} pixels, expected squares of one size; folder:DIR@S makes them so"
+        )
+    channels = max(train.images.shape[1], test.images.shape[1])
+    train, test = (
+        Split(split.images.expand(-1, channels, -1, -1).contiguous(), split.labels) for split in (train, test)
+    )
+    return train, test
+
+
+def digest(splits: Iterable[Split], classes: tuple[str, ...], augmentation: Augmentation) -> str:
+    """sha256 over all that decides what a network can learn from a data set."""
+    seen = hashlib.sha256(repr((classes, augmentation)).encode())
+    for split in splits:
+        seen.update(repr(tuple(split.images.shape)).encode())
+        seen.update(split.images.numpy().data)
+        seen.update(split.labels.numpy().astype("<i8").data)
+    return seen.hexdigest()
+
+
+def stack(
+    n: int,
+    files: Iterable[tuple[str, Path | IO[bytes]]],
+    fit: Callable[[Image.Image], Image.Image] | None = None,
+    mend: str = "",
+) -> Tensor:
+    """n encoded images, each with a name for errors -> uint8 (n,C,H,W), one channel where all are gray.
+
+    fit: brings a decoded image to the common size. mend: what a user can do about unequal sizes.
+    """
+    images: NDArray[np.uint8] = np.empty((n, 3, 0, 0), np.uint8)
+    first, gray = "", True
+    for row, (who, file) in enumerate(files):
+        pixels = decode(who, file, fit)
+        if row == 0:
+            first, images = who, np.empty((n, 3, *pixels.shape[:2]), np.uint8)
+        elif pixels.shape[:2] != images.shape[2:]:
+            raise BadInput(
+                f"{who} is {pixels.shape[1]}x{pixels.shape[0]} pixels, "
+                f"expected {images.shape[3]}x{images.shape[2]} as in {first}{mend}"
+            )
+        gray = gray and pixels.ndim == 2
+        images[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return torch.from_numpy(images[:, :1].copy() if gray else images)
+
+
+def decode(
+    who: str, file: Path | IO[bytes], fit: Callable[[Image.Image], Image.Image] | None
+) -> NDArray[np.uint8]:
+    """uint8 (H,W) of a gray image, (H,W,3) of any other."""
+    try:
+        with Image.open(file) as image:
+            image.load()
+            mode = image.mode
+            plain = image if mode in ("L", "RGB") or mode.startswith(DEEP) else image.convert("RGB")
+    except DAMAGED as error:
+        why = "no known image format" if isinstance(error, UnidentifiedImageError) else error
+        raise BadInput(f"{who} cannot be read ({why}), expected a whole image file") from error
+    if mode.startswith(DEEP):
+        raise BadInput(f"{who} has more than 8 bits a channel, expected 8")
+    return np.asarray(fit(plain) if fit else plain)

@@ -1,0 +1,69 @@
+"""CIFAR-10, CIFAR-100 and SVHN, through torchvision."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import socket
+import tarfile
+from collections.abc import Iterator
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench.core.types import BadInput
+from bench.data.prepare import Pool, Source, at_hand
+
+FILES = {
+    "cifar10": "cifar-10-batches-py/ or cifar-10-python.tar.gz",
+    "cifar100": "cifar-100-python/ or cifar-100-python.tar.gz",
+    "svhn": "train_32x32.mat and test_32x32.mat",
+}
+FAILED = (OSError, RuntimeError, HTTPException, EOFError, tarfile.TarError)  # offline, cut off, damaged
+PATIENCE = 30.0  # seconds without an answer
+
+
+def source(name: str, place: Path) -> Source:
+    """The data set as found in place, or as downloaded to it."""
+    try:
+        with quiet():
+            train, test = raw(name, place, train=True), raw(name, place, train=False)
+    except FAILED as error:
+        raise BadInput(
+            f"{name}: not found in {place} and not downloaded ({error}); expected a network, "
+            f"or --data-root DIR with {FILES[name]} in DIR"
+        ) from error
+    if name == "svhn":
+        return Source(name, svhn(train), svhn(test), tuple("0123456789"), flip=False, pad=4)
+    return Source(name, cifar(train), cifar(test), tuple(train.classes), flip=True, pad=4)
+
+
+def raw(name: str, place: Path, train: bool) -> Any:
+    from torchvision import datasets
+
+    if name == "svhn":
+        return datasets.SVHN(place, split="train" if train else "test", download=True)
+    kind = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
+    return kind(place, train=train, download=True)
+
+
+def cifar(part: Any) -> Pool:
+    return at_hand(np.moveaxis(part.data, 3, 1), part.targets)
+
+
+def svhn(part: Any) -> Pool:
+    return at_hand(part.data, part.labels)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """No progress bars of torchvision's, and no endless wait behind a firewall."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(PATIENCE)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        socket.setdefaulttimeout(before)

@@ -1,0 +1,76 @@
+"""What is measured beside accuracy and MI: the published images, time and memory."""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from kornia.metrics import ssim
+from torch import Tensor
+
+from bench.core.pixels import to_float
+
+BATCH = 500
+
+
+def distances(clean: Tensor, published: Tensor) -> dict[str, float | None]:
+    """L-inf, L2, L0, PSNR and SSIM of published against clean images, uint8 (N,C,H,W).
+
+    Pixels in [0,1]; L2 is a mean over images, L0 the mean share of pixels changed in any channel,
+    PSNR in dB from the mean squared error of all images (None where nothing changed), SSIM a mean
+    over images with a Gaussian window of 11 pixels (Wang et al., IEEE TIP 2004).
+    """
+    linf, squared, l2, l0, similar = 0.0, 0.0, 0.0, 0.0, 0.0
+    for before, after in zip(clean.split(BATCH), published.split(BATCH), strict=True):
+        x, z = to_float(before), to_float(after)
+        change = z - x
+        linf = max(linf, float(change.abs().amax()))
+        squares = change.square().flatten(1).sum(1).double()
+        squared, l2 = squared + float(squares.sum()), l2 + float(squares.sqrt().sum())
+        l0 += float((before != after).any(1).double().mean((1, 2)).sum())
+        similar += float(ssim(x, z, 11).double().mean((1, 2, 3)).sum())
+    n, mse = len(clean), squared / clean.numel()
+    psnr = -10 * float(torch.tensor(mse, dtype=torch.float64).log10()) if mse else None
+    return {"linf": linf, "l2": l2 / n, "l0": l0 / n, "psnr": psnr, "ssim": similar / n}
+
+
+class Meter:
+    """Seconds and peak memory of a piece of work."""
+
+    seconds: float = 0.0
+    peak_mb: float = 0.0
+
+
+@contextmanager
+def meter(device: torch.device) -> Iterator[Meter]:
+    """Measure a with-block; memory is the device's where it has its own, else the process's."""
+    measured, started = Meter(), time.monotonic()
+    _reset_peak(device)
+    yield measured
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    measured.seconds, measured.peak_mb = time.monotonic() - started, _peak_mb(device)
+
+
+def _reset_peak(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    clear = Path("/proc/self/clear_refs")
+    if clear.exists():  # Linux; elsewhere the peak is that of the process so far
+        clear.write_text("5")
+
+
+def _peak_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():
+        peak = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(peak.split()[1]) / 2**10
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

@@ -1,0 +1,59 @@
+"""Changing one field of a frozen dataclass by name, from text: --set tap.surrogate.epochs=5."""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Iterable
+from dataclasses import fields, is_dataclass, replace
+from difflib import get_close_matches
+from fractions import Fraction
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from bench.core.types import BadInput
+
+T = TypeVar("T")
+
+
+def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
+    """The error for a name that does not exist, with the nearest that does."""
+    known = list(names)
+    near = get_close_matches(name, known, 1, 0.4)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return BadInput(f"unknown {kind} {name!r}; {hint}there are: {', '.join(known)}")
+
+
+def parse(text: str, kind: Any, what: str) -> Any:  # noqa: PLR0911 (one branch a type)
+    """Read text as a value of an annotated type; BadInput says what was expected."""
+    origin, args = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        if text.lower() == "none" and type(None) in args:
+            return None
+        return parse(text, next(a for a in args if a is not type(None)), what)
+    if origin is Literal:
+        if text not in args:
+            raise unknown(f"value of {what}", text, args)
+        return text
+    if origin is tuple:
+        return tuple(parse(part, args[0], what) for part in text.split(",") if part)
+    try:
+        if kind is bool:
+            return {"true": True, "false": False}[text.lower()]
+        if kind is float:
+            return float(Fraction(text)) if "/" in text else float(text)
+        return kind(text)
+    except (ValueError, KeyError, ZeroDivisionError):
+        raise BadInput(f"{what} is {text!r}, expected {getattr(kind, '__name__', kind)}") from None
+
+
+def change(thing: T, path: str, value: Any, what: str) -> T:
+    """A copy of a dataclass with the field at a dotted path replaced; text is parsed by its type."""
+    head, _, rest = path.partition(".")
+    names = [f.name for f in fields(thing) if f.init] if is_dataclass(thing) else []
+    if head not in names:
+        raise unknown(f"field of {what}", head, names)
+    if rest:
+        new = change(getattr(thing, head), rest, value, f"{what}.{head}")
+    else:
+        hint = get_type_hints(type(thing))[head]
+        new = parse(value, hint, f"{what}.{head}") if isinstance(value, str) else value
+    return replace(thing, **{head: new})  # type: ignore[type-var]

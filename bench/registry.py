@@ -1,0 +1,138 @@
+"""Methods and defenses are found in folders, not listed.
+
+A plugin module has VARIANTS (name -> configured plugin) and may have PATTERNS ("at-{radius}" ->
+function of the text in the braces), ALL (the names that `all` means; default: all variants) and
+CONTROLS (names that are no contestants). A plugin's class may have PROFILES (profile -> field ->
+value): how it is scaled down there.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.core.types import BadInput
+from bench.override import change, unknown
+
+KINDS = ("methods", "defenses")
+HOME = Path(__file__).parent.parent
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A configured method or defense under its name."""
+
+    kind: str  # methods or defenses
+    name: str
+    value: Any
+    code: str  # digest of its module's code, comments and docstrings aside
+    about: str = ""
+    control: bool = False  # no contestant: clean, random, none
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What the row's key takes of it."""
+        parameters = asdict(self.value) if fields(self.value) else {}
+        return {"name": self.name, "code": self.code, **parameters}
+
+    def at(self, profile: str) -> Plugin:
+        """The plugin as its class scales itself for a profile."""
+        value = self.value
+        for path, new in getattr(value, "PROFILES", {}).get(profile, {}).items():
+            value = change(value, path, new, self.name)
+        return replace(self, value=value)
+
+
+@dataclass
+class Catalog:
+    """All plugins of one kind."""
+
+    kind: str
+    variants: dict[str, Plugin] = field(default_factory=dict)
+    patterns: dict[str, tuple[Callable[[str], Any], str]] = field(default_factory=dict)
+    everything: list[str] = field(default_factory=list)  # what `all` means
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.variants, *self.patterns]
+
+    def get(self, name: str) -> Plugin:
+        if name in self.variants:
+            return self.variants[name]
+        for pattern, (make, code) in self.patterns.items():
+            before, after = re.split(r"\{\w+\}", pattern)
+            found = re.fullmatch(f"{re.escape(before)}(\\d+){re.escape(after)}", name)
+            if found:
+                return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
+        raise unknown(self.kind[:-1], name, self.names)
+
+    def choose(self, names: str) -> list[Plugin]:
+        """'all', or names separated by commas, each once."""
+        wanted = self.everything if names == "all" else [n.strip() for n in names.split(",") if n.strip()]
+        if not wanted:
+            raise BadInput(f"no {self.kind} named; there are: {', '.join(self.names)}")
+        return [self.get(name) for name in dict.fromkeys(wanted)]
+
+
+def code_digest(source: str) -> str:
+    """A digest of a module's code that comments, docstrings and layout do not change."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        first = body[0] if isinstance(body, list) and body else None
+        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(body or []) > 1:
+            node.body = body[1:]  # type: ignore[attr-defined,index]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def catalog(kind: str, plugins: Path | None = None) -> Catalog:
+    """The suite's own plugins of a kind, and those in DIR/methods or DIR/defenses."""
+    found = Catalog(kind)
+    folders = [HOME / kind] + ([plugins / kind] if plugins else [])
+    for folder in folders:
+        for path in sorted(folder.glob("[!_]*.py")):
+            _add(found, _module(path, kind, own=folder == folders[0]), path)
+    return found
+
+
+def check_plugins(folder: Path) -> None:
+    if not any((folder / kind).is_dir() for kind in KINDS):
+        raise BadInput(f"--plugins {folder}: expected a folder with methods/ or defenses/ in it")
+
+
+def _module(path: Path, kind: str, *, own: bool) -> ModuleType:
+    if own:
+        return importlib.import_module(f"{kind}.{path.stem}")
+    name = f"plugged_{kind}_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _add(found: Catalog, module: ModuleType, path: Path) -> None:
+    where, code = f"{path.parent.name}/{path.name}", code_digest(path.read_text(encoding="utf-8"))
+    variants: Mapping[str, Any] | None = getattr(module, "VARIANTS", None)
+    if not variants:
+        raise BadInput(f"{where} has no VARIANTS, expected a dict of name -> plugin")
+    for name, value in variants.items():
+        if name in found.variants or name == "all":
+            raise BadInput(f"{where}: the name {name!r} is already taken")
+        about, control = (module.__doc__ or "").split("\n")[0], name in getattr(module, "CONTROLS", ())
+        found.variants[name] = Plugin(found.kind, name, value, code, about, control)
+    for pattern, make in getattr(module, "PATTERNS", {}).items():
+        found.patterns[pattern] = (make, code)
+    found.everything += list(getattr(module, "ALL", variants))
+    # controls first: every table is read against them
+    found.everything.sort(key=lambda name: not found.variants[name].control)

@@ -1,0 +1,118 @@
+"""Rows: one JSON file for each cell, written by rename; everything else is derived from them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+SCHEMA = 1  # of a row; raised when a column changes its name or meaning
+
+# Columns that two runs of one cell may differ in: everything else is decided by the key.
+INCIDENTAL = (
+    "craft_seconds",
+    "craft_peak_mb",
+    "train_seconds",
+    "train_peak_mb",
+    "mi_seconds",
+    "attempt",
+    "finished",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one cell was, and what it gave. Shares in [0,1], nats, seconds, MB; None: not measured."""
+
+    # what it was
+    key: str  # sha256 over inputs
+    setting: str  # the same over inputs without method, defense and repetitions: one table each
+    data: str
+    synthetic: bool
+    method: str
+    defense: str
+    poison_rep: int  # crafting seed
+    rep: int  # victim seed
+    profile: str
+    inputs: dict[str, Any]  # all that can move a number, resolved
+    # how it ended
+    status: str = "ok"  # ok, failed or skipped
+    reason: str | None = None
+    # what was measured of the victim
+    test_acc: float | None = None  # whole test set, after the last epoch
+    train_acc: float | None = None  # on the images that the victim was shown
+    val_selected_acc: float | None = None  # test subset, at the curve's best validation accuracy
+    peak_acc: float | None = None  # test subset, the curve's best: an oracle, nobody can choose it
+    curve: list[dict[str, float]] = field(default_factory=list)  # epoch, val_acc, test_acc
+    mi: float | None = None  # nats, the null subtracted
+    mi_null: float | None = None
+    mi_estimator: str | None = None
+    mi_images: int | None = None
+    mi_rank: int | None = None
+    mi_slices: int | None = None
+    mi_reason: str | None = None  # why there is none
+    # what was measured of the published images, against the clean ones
+    linf: float | None = None  # pixels in [0,1]
+    l2: float | None = None  # mean over images
+    l0: float | None = None  # mean share of pixels changed in any channel
+    psnr: float | None = None  # dB, from the mean squared error of all; None where nothing changed
+    ssim: float | None = None  # mean over images
+    published: str | None = None  # sha256 of the published images
+    craft: dict[str, float | int | str | None] = field(default_factory=dict)  # what the method reports
+    # what it took, and under what
+    craft_seconds: float | None = None
+    craft_peak_mb: float | None = None
+    train_seconds: float | None = None
+    train_peak_mb: float | None = None
+    mi_seconds: float | None = None
+    seeds: dict[str, int] = field(default_factory=dict)
+    environment: dict[str, str | int] = field(default_factory=dict)  # device, threads, versions, commit
+    attempt: int = 1
+    finished: str = ""  # UTC
+    schema: int = SCHEMA
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """All of the text or nothing: a killed process leaves the old file, or none."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def save(row: Row, folder: Path) -> Path:
+    path = folder / f"{row.key[:16]}.json"
+    write_atomically(path, json.dumps(asdict(row), indent=1, allow_nan=False) + "\n")
+    return path
+
+
+def migrate(values: Mapping[str, Any], where: str) -> Row:
+    """A row of this schema from a stored one.
+
+    Raises ValueError where a newer suite wrote it, or where it is no row.
+    """
+    schema = values.get("schema")
+    if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
+        raise ValueError(f"{where} has row schema {schema!r}, this suite reads 1 to {SCHEMA}")
+    unknown = set(values) - {f.name for f in fields(Row)}
+    if unknown:
+        raise ValueError(f"{where} has unknown columns {', '.join(sorted(unknown))}")
+    return Row(**values)
+
+
+def load(path: Path) -> Row:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path.name} is not a row: {error}") from error
+    return migrate(values, path.name)
+
+
+def load_all(folder: Path) -> list[Row]:
+    """All rows of a run, in the order of their keys; an absent folder has none."""
+    return [load(path) for path in sorted(folder.glob("*.json"))]

@@ -1,0 +1,92 @@
+"""Settings: everything a run is asked for besides methods and defenses, and the profiles that preset it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.core.types import BadInput, Recipe
+from bench.mi import MISettings
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What can move a number, but for the plugins; every field can be set on the command line."""
+
+    data: str = "glyphs"
+    limit: int | None = 2000  # training images, validation included; none: all
+    net: str = "small"  # of the victim
+    surrogate: str = "small"  # net of the methods
+    victim: Recipe = field(default=Recipe(epochs=12, batch=64))
+    precision: Literal["fp32", "bf16"] = "fp32"
+    eps: float | None = None  # none: each method's own budget
+    prepare_test: bool = False  # whether test images pass the defense's preparation too
+    points: int = 6  # of the learning curve, at most 10
+    mi: MISettings = field(default=MISettings(images=1000, slices=128))
+    seed: int = 0
+    reps: int = 1  # victims for each poison
+    poison_reps: int = 1  # poisons for each method
+
+    def __post_init__(self) -> None:
+        self._check_eps()
+        for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
+            if not least <= getattr(self, name) <= most:
+                raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")
+
+    def _check_eps(self) -> None:
+        if self.eps is None:
+            return
+        if not 0 < self.eps <= 1:
+            hint = f"did you mean {self.eps:g}/255?" if 1 < self.eps < 256 else "it is a share of the range"
+            raise BadInput(f"eps is {self.eps:g}, expected above 0 and at most 1; {hint}")
+        if self.eps < 1 / 255 - 1e-9:
+            raise BadInput(f"eps is {self.eps:g}, below 1/255: nothing survives rounding to uint8")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A preset of the setting, with what it takes and what it can show."""
+
+    setting: Setting
+    takes: str
+    shows: str
+    hides: str
+
+
+PROFILES = {
+    "quick": Profile(
+        Setting(),
+        takes="at most 10 minutes for the whole matrix on 2 CPU cores",
+        shows="that the whole pipeline works, with a large effect for every method",
+        hides="any ranking: its methods sit near chance, on rendered digits, with one small net",
+    ),
+    "cifar-cpu": Profile(
+        Setting(
+            data="cifar10",
+            limit=10_000,
+            net="resnet18-slim-s2",
+            surrogate="resnet18-slim-s2",
+            victim=Recipe(epochs=30, batch=128),
+            precision="bf16",
+            points=10,
+            mi=MISettings(images=2000, slices=256),
+        ),
+        takes="hours for the whole matrix on 2 CPU cores; it resumes",
+        shows="the order of methods and defenses on real images with a slim ResNet-18",
+        hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
+    ),
+    "paper": Profile(
+        Setting(
+            data="cifar10",
+            limit=None,
+            net="resnet18",
+            surrogate="resnet18",
+            victim=Recipe(epochs=60, batch=128),
+            points=10,
+            mi=MISettings(),
+        ),
+        takes="GPU hours: not measured by us yet",
+        shows="the published recipes in full: ResNet-18, all images, the papers' steps and rounds",
+        hides="what differs between the papers' own victim recipes; see the headers of the plugins",
+    ),
+}

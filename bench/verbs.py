@@ -1,0 +1,218 @@
+"""What the command line's verbs do."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import time
+from dataclasses import fields, is_dataclass, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from bench import data, grid, report, rows
+from bench.cell import Bench, blank_row
+from bench.cli import RUN_FIELDS
+from bench.core.types import BadInput, Recipe
+from bench.nets import NETS
+from bench.override import change, unknown
+from bench.progress import Progress
+from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins
+from bench.settings import PROFILES, Setting
+
+LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
+    console = Console()
+    setting, methods, defenses = _resolve(args)
+    device = _device(args)
+    cache = args.cache or Path(platformdirs.user_cache_dir("ue-bench"))
+    dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
+    _check_batches(setting, methods, len(dataset.train))
+    out: Path = args.out or Path("results", "runs", f"{args.profile}-{dataset.name}")
+    old = _open(out)
+    _check_writable(out)
+    _check_writable(cache)
+    (out / "rows").mkdir(parents=True, exist_ok=True)
+    splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
+    bench = Bench(
+        data=replace(dataset, **splits),
+        setting=setting,
+        profile=args.profile,
+        device=device,
+        cache=cache,
+        environment=_environment(device),
+        save_seconds=args.save_seconds,
+        deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
+    )
+    console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
+    wanted = grid.cells(bench, methods, defenses)
+    outcome = grid.run(bench, wanted, out / "rows", Progress(console))
+    keys = {blank_row(bench, cell).key for cell in wanted}
+    _tables(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
+    if outcome.left:
+        console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
+    return 1 if outcome.failed else 0
+
+
+def table(args: argparse.Namespace) -> int:
+    if not (args.out / "rows").is_dir():
+        raise BadInput(f"{args.out} has no rows/, expected the folder of a run")
+    _tables(args.out, Console(), None, None, None)
+    return 0
+
+
+def listing(args: argparse.Namespace) -> int:
+    """Print what there is."""
+    if args.plugins:
+        check_plugins(args.plugins)
+    console = Console()
+    for kind in KINDS:
+        found = catalog(kind, args.plugins)
+        shown = Table("name", "in all", "what it is", title=kind)
+        for plugin in found.variants.values():
+            shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", plugin.about)
+        for pattern in found.patterns:
+            shown.add_row(pattern, "", "any number in the braces")
+        console.print(shown)
+    console.print(f"data sets: {', '.join(data.names())}\nnets: {', '.join(NETS)}", highlight=False)
+    for name, profile in PROFILES.items():
+        console.print(f"profile {name}: {profile.takes}. Shows {profile.shows}; hides {profile.hides}.")
+    return 0
+
+
+def _resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tuple[Plugin, ...]]:
+    """Everything that was asked for, checked, before anything is read or written."""
+    if args.plugins:
+        check_plugins(args.plugins)
+    if args.profile not in PROFILES:
+        raise unknown("profile", args.profile, PROFILES)
+    setting = PROFILES[args.profile].setting
+    for name in RUN_FIELDS:
+        if getattr(args, name) is not None:
+            setting = change(setting, name, getattr(args, name), "the setting")
+    if args.prepare_test:
+        setting = replace(setting, prepare_test=True)
+    catalogs = {kind: catalog(kind, args.plugins) for kind in KINDS}
+    chosen = {kind: catalogs[kind].choose(getattr(args, kind)) for kind in KINDS}
+    plugins = {p.name: p.at(args.profile) for kind in KINDS for p in chosen[kind]}
+    for item in args.set:
+        setting, plugins = _set(setting, plugins, item)
+    for name in (setting.net, setting.surrogate):
+        if name not in NETS:
+            raise unknown("net", name, NETS)
+    for name, plugin in plugins.items():
+        if plugin.kind == "methods" and setting.eps is not None and plugin.value.eps > 0:
+            plugins[name] = replace(plugin, value=replace(plugin.value, eps=setting.eps))
+    methods, defenses = (tuple(plugins[p.name] for p in chosen[kind]) for kind in KINDS)
+    return setting, methods, defenses
+
+
+def _set(setting: Setting, plugins: dict[str, Plugin], item: str) -> tuple[Setting, dict[str, Plugin]]:
+    path, equals, value = item.partition("=")
+    if not equals:
+        raise BadInput(f"--set {item}: expected FIELD=VALUE")
+    owner, _, rest = path.partition(".")
+    if owner in plugins and rest:
+        plugin = plugins[owner]
+        return setting, plugins | {owner: replace(plugin, value=change(plugin.value, rest, value, owner))}
+    if owner not in {f.name for f in fields(Setting)}:
+        raise unknown("field or chosen plugin", owner, [*(f.name for f in fields(Setting)), *plugins])
+    return change(setting, path, value, "the setting"), plugins
+
+
+def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int) -> None:
+    recipes: dict[str, Any] = {"victim": setting.victim}
+    for method in methods:
+        recipes |= {f"{method.name}.{f.name}": getattr(method.value, f.name) for f in fields(method.value)}
+    for name, recipe in recipes.items():
+        if is_dataclass(recipe) and isinstance(recipe, Recipe) and recipe.batch > images:
+            raise BadInput(
+                f"{images} training images are fewer than one batch of {name} ({recipe.batch}); "
+                f"give more images or --set {name}.batch"
+            )
+
+
+def _device(args: argparse.Namespace) -> torch.device:
+    if args.threads is not None:
+        if args.threads < 1:
+            raise BadInput(f"--threads is {args.threads}, expected 1 or more")
+        torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
+    name = args.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise BadInput(f"--device {name}: {str(error).splitlines()[0]}") from None
+    return device
+
+
+def _open(out: Path) -> list[rows.Row]:
+    """The rows that are there already; refuses folders that hold what this suite cannot read."""
+    try:
+        return rows.load_all(out / "rows")
+    except ValueError as error:
+        raise BadInput(f"{out}: {error}") from None
+
+
+def _check_writable(folder: Path) -> None:
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise BadInput(f"cannot write to {folder}: {nearest} is no folder that may be written")
+
+
+def _environment(device: torch.device) -> dict[str, str | int]:
+    """What is recorded beside the numbers but does not decide them."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    versions: dict[str, str | int] = {library: version(library) for library in LIBRARIES}
+    return {
+        "device": f"{device.type} {name}",
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **versions,
+        "commit": _commit(),
+    }
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(HOME), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+def _headline(bench: Bench, old: int) -> str:
+    data, setting = bench.data, bench.setting
+    kind = "synthetic images" if data.synthetic else "images"
+    return (
+        f"{data.name}: {len(data.train)} training {kind}, {len(data.val)} for validation, "
+        f"{len(data.test)} for testing; victim {setting.net}, surrogate {setting.surrogate}, "
+        f"{setting.precision}, {bench.environment['device']}; {old} rows are there already"
+    )
+
+
+def _tables(out: Path, console: Console, keys: set[str] | None, methods: Any, defenses: Any) -> None:
+    """Write the tables of all rows, show those of the keys."""
+    everything = rows.load_all(out / "rows")
+    shown = [row for row in everything if keys is None or row.key in keys]
+    written = report.write_tables(everything, out)
+    report.show(shown, console, methods=methods, defenses=defenses)
+    console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
+
+
+VERBS = {"run": run, "list": listing, "table": table}

@@ -1,0 +1,66 @@
+"""Adversarial training: learn only from the worst image near each image.
+
+Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018, section 2.1;
+PGD-10 with a step of 2/255 whatever the radius, as the evaluations of EM and MI-UE have it.
+Differs from the paper: the attacked net is in eval mode, as in those evaluations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from bench.core.defense import Undefended
+from bench.core.pgd import frozen, pgd
+from bench.core.types import BadInput
+
+
+@dataclass(frozen=True)
+class AdversarialTraining(Undefended):
+    """PGD adversarial training from a uniform random start."""
+
+    radius: float = 8 / 255  # L-inf, pixels in [0,1]
+    step: float = 2 / 255
+    steps: int = 10
+
+    PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "quick": {"steps": 5},
+        "cifar-cpu": {"steps": 5},
+    }
+
+    def __post_init__(self) -> None:
+        if not 0 < self.radius <= 1:
+            raise BadInput(f"adversarial training has radius {self.radius * 255:g}/255, expected above 0")
+
+    @property
+    def cost(self) -> float:
+        return 1.0 + 0.7 * self.steps
+
+    def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
+        start = torch.empty_like(x).uniform_(-self.radius, self.radius, generator=rng)
+        start = (x + start).clamp_(0, 1).sub_(x)
+        with frozen(net):
+            delta = pgd(
+                lambda z: -F.cross_entropy(net(z), y, reduction="sum"),
+                x,
+                start,
+                eps=self.radius,
+                step=self.step,
+                steps=self.steps,
+            )
+        return F.cross_entropy(net(x + delta), y)
+
+
+def within(radius: str) -> AdversarialTraining:
+    """at-{radius}: the radius in grey levels of 255."""
+    return AdversarialTraining(radius=int(radius) / 255)
+
+
+VARIANTS = {f"at-{levels}": AdversarialTraining(radius=levels / 255) for levels in (8, 6, 4, 2)}
+PATTERNS = {"at-{radius}": within}
+ALL = ("at-8",)

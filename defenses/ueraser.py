@@ -1,0 +1,71 @@
+"""UEraser: train on the view of each image, of several heavily augmented ones, with the highest loss.
+
+Qin et al., "Learning the Unlearnable: Adversarial Augmentations Suppress Unlearnable Example Attacks",
+arXiv 2303.15127, section 3: plasma brightness and contrast, channel shuffle, TrivialAugment.
+Differs from the paper: the first 60 of 200 epochs, in which K = 5 views compete, are stated as a share of
+the training; TrivialAugment is kornia's, one operation a batch, as in the authors' library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import kornia.augmentation as K
+import torch
+import torch.nn.functional as F
+from kornia.augmentation.auto import TrivialAugment
+from torch import Generator, Tensor, nn
+
+from bench.core.defense import Undefended
+from bench.core.rng import global_rng
+from bench.core.types import Dataset
+
+
+@cache
+def policy(p: float) -> nn.Module:
+    """The authors' augmentations; p: probability of each plasma transform."""
+    return nn.Sequential(
+        K.RandomPlasmaBrightness(roughness=(0.3, 0.7), intensity=(0.5, 1.0), p=p),
+        K.RandomPlasmaContrast(roughness=(0.3, 0.7), p=p),
+        K.RandomChannelShuffle(p=0.5),
+        TrivialAugment(),
+    )
+
+
+@dataclass(frozen=True)
+class UEraser(Undefended):
+    """The worst of several augmented views, early in the training; one view later."""
+
+    draws: int = 5
+    until: float = 0.3  # share of the training in which the views compete
+    p: float = 0.5
+
+    @property
+    def cost(self) -> float:
+        return 2 * (1 + self.until * (self.draws - 1))  # kornia costs about as much as a small net's step
+
+    def unsuited(self, data: Dataset) -> str | None:
+        if data.channels == 3:
+            return None
+        return f"{data.name} has {data.channels} channel(s); channel shuffle and colour operations need 3"
+
+    def view(self, x: Tensor, rng: Generator) -> Tensor:
+        """One augmented view: float32 (B,3,H,W) in [0,1] -> the same."""
+        with global_rng(rng), torch.no_grad():
+            view: Tensor = policy(self.p)(x)
+        return view.clamp(0, 1)
+
+    def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
+        draws = self.draws if progress < self.until else 1
+        losses = [F.cross_entropy(net(self.view(x, rng)), y, reduction="none") for _ in range(draws)]
+        return torch.stack(losses).amax(0).mean()
+
+
+VARIANTS = {
+    "uer": UEraser(),
+    "uer-lite": UEraser(draws=1),
+    "uer-max": UEraser(until=1.0),
+    "uer-p1": UEraser(p=1.0),
+}
+ALL = ("uer",)

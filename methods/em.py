@@ -1,0 +1,150 @@
+"""EM: alternate between training a net on the perturbed images and lowering its loss on them.
+
+Huang et al., "Unlearnable Examples: Making Personal Data Unexploitable", ICLR 2021, section 4.
+Differs from the paper: training batches per round are a share of an epoch (10 batches of 512 are
+0.1024 epochs of CIFAR-10), so that small data sets are not learnt before they are perturbed; both
+signs of the noise are published (the official loader drops negative values); rounds are bounded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.method import PERTURBING, Lab, Method
+from bench.core.pgd import frozen, pgd
+from bench.core.pixels import to_float
+from bench.core.train import Trainer, batches
+from bench.core.types import Recipe, Split
+
+# epochs is not used: rounds decide. No augmentation, as in the official code.
+SURROGATE = Recipe(batch=512, schedule="constant", clip=5.0)
+
+
+@dataclass(frozen=True)
+class EM(Method):
+    """Error-minimising noise, one perturbation an image."""
+
+    surrogate: Recipe = field(default=SURROGATE)
+    share: float = 0.1024  # of an epoch, trained in each round
+    steps: int = 20  # sign steps on every image in each round
+    step: float = 0.1  # of eps, a step
+    stop_error: float = 0.01  # on the perturbed training images
+    max_rounds: int = 500
+    batch: int = 512
+
+    PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "quick": {"surrogate.batch": 64, "steps": 10, "max_rounds": 20},
+        "cifar-cpu": {"surrogate.batch": 128, "steps": 10, "max_rounds": 60},
+    }
+
+    @property
+    def passes(self) -> float:
+        return self.max_rounds / 2 * (self.share + PERTURBING * self.steps)
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        return alternate(self, clean, lab, torch.zeros(clean.images.shape, device=clean.images.device))
+
+    def expand(self, delta: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+        """The perturbation of these images."""
+        return delta[rows]
+
+    def perturb(self, net: nn.Module, clean: Split, delta: Tensor) -> None:
+        """Lower the net's loss on every image, in place in delta."""
+        for rows in torch.arange(len(clean), device=delta.device).split(self.batch):
+            delta[rows] = self.descend(net, clean, rows, delta[rows])
+
+    def descend(self, net: nn.Module, clean: Split, rows: Tensor, start: Tensor) -> Tensor:
+        x, y = to_float(clean.images[rows]), clean.labels[rows]
+        objective: Callable[[Tensor], Tensor] = lambda z: F.cross_entropy(net(z), y, reduction="sum")  # noqa: E731
+        return pgd(objective, x, start, eps=self.eps, step=self.step * self.eps, steps=self.steps)
+
+
+@dataclass(frozen=True)
+class EMClass(EM):
+    """Error-minimising noise, one pattern a class, searched on a fifth of the images."""
+
+    steps: int = 1
+    stop_error: float = 0.1
+    subset: float = 0.2  # of the images, on which the patterns are searched
+
+    form: ClassVar[str] = "class-wise"
+    PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "quick": {"surrogate.batch": 64, "max_rounds": 40},
+        "cifar-cpu": {"surrogate.batch": 128, "max_rounds": 120},
+    }
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        patterns = torch.zeros((lab.classes, *clean.images.shape[1:]), device=clean.images.device)
+        return alternate(self, clean, lab, patterns)[clean.labels]
+
+    def expand(self, delta: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
+        return delta[labels[rows]]
+
+    def perturb(self, net: nn.Module, clean: Split, delta: Tensor) -> None:
+        """Move every class's pattern by the mean of its images' updates."""
+        moved, seen = torch.zeros_like(delta), torch.zeros(len(delta), device=delta.device)
+        searched = torch.arange(math.ceil(self.subset * len(clean)), device=delta.device)
+        for rows in searched.split(self.batch):
+            y = clean.labels[rows]
+            moved.index_add_(0, y, self.descend(net, clean, rows, delta[y]) - delta[y])
+            seen.index_add_(0, y, torch.ones(len(y), device=delta.device))
+        delta.add_(moved / seen.clamp(min=1).view(-1, 1, 1, 1)).clamp_(-self.eps, self.eps)
+
+
+def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
+    """Train, perturb, and so on until the net makes few errors on the perturbed images."""
+    trainer, order = Trainer(lab.net(), em.surrogate), lab.order("surrogate")
+    done, error = _resume(trainer, delta, lab.checkpoint.load())
+    per_round = max(1, round(em.share * len(clean) / em.surrogate.batch))
+    while done < em.max_rounds and error > em.stop_error:
+        _train(trainer, em, clean, delta, order, done * per_round, per_round)
+        with frozen(trainer.net) as net:
+            em.perturb(net, clean, delta)
+            error = _error(net, em, clean, delta)
+        done += 1
+        if lab.checkpoint.due():
+            lab.checkpoint.save({"trainer": trainer.state(), "delta": delta, "done": done, "error": error})
+        lab.tick(done / em.max_rounds, f"round {done}, error {error:.2f}")
+    lab.note(rounds=done, error=error, stop="error" if error <= em.stop_error else "max_rounds")
+    lab.note_surrogate(trainer.net)
+    return delta
+
+
+def _resume(trainer: Trainer, delta: Tensor, state: dict[str, Any] | None) -> tuple[int, float]:
+    if state is None:
+        return 0, 1.0
+    trainer.load(state["trainer"])
+    delta.copy_(state["delta"])
+    return state["done"], state["error"]
+
+
+def _train(trainer: Trainer, em: EM, clean: Split, delta: Tensor, order: int, first: int, count: int) -> None:
+    """The next `count` batches of an endless, reshuffled walk over the perturbed images."""
+    per_epoch = math.ceil(len(clean) / em.surrogate.batch)
+    trainer.net.train()
+    for number in range(first, first + count):
+        epoch, at = divmod(number, per_epoch)
+        rows = batches(len(clean), em.surrogate.batch, order, epoch, delta.device)[at]
+        z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
+        trainer.step(F.cross_entropy(trainer.net(z), clean.labels[rows]), 0.0)
+
+
+@torch.inference_mode()
+def _error(net: nn.Module, em: EM, clean: Split, delta: Tensor) -> float:
+    """Share of perturbed training images that the net gets wrong."""
+    wrong = 0
+    for rows in torch.arange(len(clean), device=delta.device).split(em.batch):
+        z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
+        wrong += int((net(z).argmax(1) != clean.labels[rows]).sum())
+    return wrong / len(clean)
+
+
+VARIANTS = {"em": EM(), "em-class": EMClass()}
+ALL = ("em",)

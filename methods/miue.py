@@ -1,0 +1,122 @@
+"""MI-UE: make the features of a class's perturbed images alike, to lower mutual information.
+
+Zhu, Miao, Dong, Gao, "Why Do Unlearnable Examples Work: A Novel Perspective of Mutual Information",
+ICLR 2026 (arXiv 2603.03725), section 5 and its appendix on settings.
+Differs from the paper: the net normalises with fixed constants, not with ImageNet's; the published
+images are rounded to uint8, the official evaluation truncates. The schedule of the step, the poison
+batch, the flip before delta and the distance weight follow the official recipe as published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from bench.core.augment import crop_flip, flip_only
+from bench.core.method import PERTURBING, Lab, Method
+from bench.core.pgd import frozen, pgd
+from bench.core.pixels import to_float
+from bench.core.train import Trainer, batches
+from bench.core.types import Recipe, Split
+
+
+@dataclass(frozen=True)
+class MIUE(Method):
+    """Intra-class cosine similarity and distance of a co-trained net's features."""
+
+    surrogate: Recipe = field(default=Recipe(epochs=100, weight_decay=1e-4, final_lr=1e-6))  # epochs = rounds
+    steps: int = 10  # sign steps on every image in each round
+    first_step: float = 0.025  # of eps, a step in the first round: 0.2/255
+    last_step: float = 0.05  # and in the last; linear in between
+    temperature: float = 0.1
+    distance: float = 0.1  # weight of the distance term
+    batch: int = 512  # images compared with each other
+
+    PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "quick": {"surrogate.epochs": 10},
+        "cifar-cpu": {"surrogate.epochs": 20},
+    }
+
+    @property
+    def passes(self) -> float:
+        return self.surrogate.epochs * (1 + PERTURBING * self.steps)
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        """One epoch of training on the perturbed images, one pass of perturbing them, and so on."""
+        trainer, rng = Trainer(lab.net(), self.surrogate), lab.rng("flip")
+        delta, rounds = torch.zeros(clean.images.shape, device=clean.images.device), self.surrogate.epochs
+        done = _resume(trainer, delta, rng, lab.checkpoint.load())
+        while done < rounds:
+            self._train(trainer, clean, delta, lab, rng, done)
+            with frozen(trainer.net) as net:
+                self._perturb(net, clean, delta, lab, rng, done)
+            done += 1
+            if lab.checkpoint.due():
+                state = {"trainer": trainer.state(), "delta": delta, "rng": rng.get_state(), "done": done}
+                lab.checkpoint.save(state)
+            lab.tick(done / rounds, f"round {done}")
+        lab.note(rounds=rounds, stop="rounds")
+        lab.note_surrogate(trainer.net)
+        return delta
+
+    def _train(
+        self, trainer: Trainer, clean: Split, delta: Tensor, lab: Lab, rng: Generator, done: int
+    ) -> None:
+        rounds, flip = self.surrogate.epochs, flip_only(lab.augmentation)
+        trainer.net.train()
+        for rows in batches(len(clean), self.surrogate.batch, lab.order("surrogate"), done, delta.device):
+            x = crop_flip(to_float(clean.images[rows]), flip, rng)  # flipped before delta is added
+            loss = F.cross_entropy(trainer.net((x + delta[rows]).clamp_(0, 1)), clean.labels[rows])
+            trainer.step(loss, done / rounds)
+
+    def _perturb(
+        self, net: nn.Module, clean: Split, delta: Tensor, lab: Lab, rng: Generator, done: int
+    ) -> None:
+        at = done / max(1, self.surrogate.epochs - 1)
+        step = self.eps * (self.first_step + at * (self.last_step - self.first_step))
+        for rows in batches(len(clean), self.batch, lab.order("compared"), done, delta.device):
+            x = crop_flip(to_float(clean.images[rows]), flip_only(lab.augmentation), rng)
+            same = clean.labels[rows][:, None] == clean.labels[rows]
+            delta[rows] = pgd(
+                lambda z, same=same: self.objective(net.features(z), same),  # type: ignore[misc,operator]
+                x,
+                delta[rows],
+                eps=self.eps,
+                step=step,
+                steps=self.steps,
+            )
+
+    def objective(self, z: Tensor, same: Tensor) -> Tensor:
+        """Mean over images of the contrastive loss plus the weighted distance.
+
+        z: features (B,D). same: bool (B,B), whether two images share a class. For image i the first
+        term is -log(sum over its class of exp(cos/T) / sum over all of exp(cos/T)), itself included
+        in both; the second is log(1 + sum over its class of the L2 distance / D).
+        """
+        unit = F.normalize(z)
+        similarity = unit @ unit.T / self.temperature
+        apart = similarity.logsumexp(1) - similarity.masked_fill(~same, -torch.inf).logsumexp(1)
+        if not self.distance:
+            return apart.mean()
+        square = z.square().sum(1)
+        squares = (square[:, None] + square - 2 * z @ z.T).clamp(min=1e-12)
+        spread = (squares.sqrt() * same).sum(1) / z.shape[1]
+        return (apart + self.distance * spread.log1p()).mean()
+
+
+def _resume(trainer: Trainer, delta: Tensor, rng: Generator, state: dict[str, Any] | None) -> int:
+    if state is None:
+        return 0
+    trainer.load(state["trainer"])
+    delta.copy_(state["delta"])
+    rng.set_state(state["rng"])
+    return int(state["done"])
+
+
+VARIANTS = {"mi-ue": MIUE(), "mi-ue-cos": MIUE(distance=0.0)}
+ALL = ("mi-ue",)

@@ -1,0 +1,80 @@
+"""TAP: push every image towards another class, as a net trained on clean images sees it.
+
+Fowl et al., "Adversarial Examples Make Strong Poisons", NeurIPS 2021, sections 3.2 and 4.
+Differs from the paper: the differentiable augmentation is the data set's declared crop and flip,
+drawn anew at every step; the learning-rate drops are at 15/40, 25/40 and 35/40 of the training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from bench.core.augment import crop_flip
+from bench.core.method import PERTURBING, Lab, Method
+from bench.core.pgd import frozen, pgd
+from bench.core.pixels import to_float
+from bench.core.types import Recipe, Split
+
+SURROGATE = Recipe(epochs=40, nesterov=True, schedule="steps", milestones=(0.375, 0.625, 0.875))
+
+
+@dataclass(frozen=True)
+class TAP(Method):
+    """Class-targeted adversarial examples of a clean surrogate."""
+
+    surrogate: Recipe = field(default=SURROGATE)
+    steps: int = 250
+    step: float = 0.05  # of eps, a step
+    shift: int = 1  # target class = (y + shift) mod classes
+    restarts: int = 8  # the one with the lowest final loss is kept, for each image
+    batch: int = 512
+
+    PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        "quick": {"surrogate.epochs": 12, "steps": 40, "restarts": 1},
+        "cifar-cpu": {"surrogate.epochs": 20, "steps": 50, "restarts": 1},
+    }
+
+    @property
+    def passes(self) -> float:
+        return self.surrogate.epochs + PERTURBING * self.steps * self.restarts
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        net, rng = lab.trained(clean, self.surrogate), lab.rng("attack")
+        delta, first = torch.zeros(clean.images.shape, device=clean.images.device), 0
+        if state := lab.checkpoint.load():
+            delta, first = state["delta"].to(delta), state["first"]
+            rng.set_state(state["rng"])
+        with frozen(net):
+            while first < len(clean):
+                rows = slice(first, first + self.batch)
+                x, target = to_float(clean.images[rows]), (clean.labels[rows] + self.shift) % lab.classes
+                delta[rows] = self._best(net, x, target, lab, rng)
+                first += self.batch
+                if lab.checkpoint.due():
+                    lab.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
+                lab.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
+        return delta
+
+    def _best(self, net: nn.Module, x: Tensor, target: Tensor, lab: Lab, rng: Generator) -> Tensor:
+        def objective(z: Tensor) -> Tensor:
+            return F.cross_entropy(net(crop_flip(z, lab.augmentation, rng)), target, reduction="sum")
+
+        best, lowest = torch.zeros_like(x), torch.full((len(x),), torch.inf, device=x.device)
+        for _ in range(self.restarts):
+            start = torch.empty_like(x).normal_(0, self.eps, generator=rng).clamp_(-self.eps, self.eps)
+            start = (x + start).clamp_(0, 1).sub_(x)
+            found = pgd(objective, x, start, eps=self.eps, step=self.step * self.eps, steps=self.steps)
+            with torch.no_grad():
+                loss = F.cross_entropy(net(x + found), target, reduction="none")
+            better = loss < lowest
+            best[better], lowest[better] = found[better], loss[better]
+        return best
+
+
+VARIANTS = {"tap": TAP()}

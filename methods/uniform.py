@@ -1,0 +1,31 @@
+"""Random: add uniform noise; the control for "any noise of this size would do".
+
+Random-noise row of Zhu et al., "Why Do Unlearnable Examples Work: A Novel Perspective of Mutual
+Information", ICLR 2026, table 1.
+Differs from the paper: its noise distribution is not published; here each value is uniform in
+[-eps, eps], independent over images.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from bench.core.method import Lab, Method
+from bench.core.types import Split
+
+
+@dataclass(frozen=True)
+class Uniform(Method):
+    """Uniform noise, a draw of its own for every image."""
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        delta = torch.empty(clean.images.shape, device=clean.images.device)
+        return delta.uniform_(-self.eps, self.eps, generator=lab.rng("noise"))
+
+
+VARIANTS = {"random": Uniform()}
+CONTROLS = ("random",)
+ALL: tuple[str, ...] = ()

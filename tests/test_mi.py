@@ -1,0 +1,186 @@
+"""The dependence estimate against closed forms, scikit-learn, and what must not change it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.feature_selection import mutual_info_regression
+
+from bench.mi import ESTIMATOR, MISettings, directions, ksg, sliced_mi
+
+Doubles = NDArray[np.float64]
+SMALL = MISettings(slices=64)
+SCALES = np.array([4.0, 3.0, 2.0, 1.0])  # of independent features, so PCA has only to rescale them
+
+
+def normals(*shape: int, seed: int = 0) -> Doubles:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def correlated(rho: float, n: int = 2000, seed: int = 0) -> tuple[Doubles, Doubles]:
+    x, z = normals(2, n, seed=seed)
+    return x, rho * x + np.sqrt(1 - rho**2) * z
+
+
+def noisy(clean: Doubles, sigma: float) -> Doubles:
+    return clean + sigma * SCALES * normals(*clean.shape, seed=7)
+
+
+@pytest.fixture(scope="module")
+def clean() -> Doubles:
+    return normals(1000, 4) * SCALES
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.3, 0.6, -0.9, 0.99])
+def test_ksg_of_bivariate_normal(rho: float) -> None:
+    found = np.mean([ksg(*correlated(rho, seed=seed), 5) for seed in range(8)])
+    assert found == pytest.approx(-0.5 * np.log(1 - rho**2), abs=0.02)
+
+
+def test_ksg_of_uniform_with_uniform_noise() -> None:
+    x, z = np.random.default_rng(0).random((2, 4000))
+    assert ksg(x, x + 0.5 * z, 5) == pytest.approx(np.log(2) + 0.25, abs=0.04)  # h(sum) - h(noise)
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+@pytest.mark.parametrize("rho", [0.5, 0.95])
+def test_ksg_agrees_with_scikit_learn(rho: float, k: int) -> None:
+    x, y = correlated(rho, 1000)
+    theirs = mutual_info_regression(x[:, None], y, n_neighbors=k, random_state=0)[0]
+    assert ksg(x, y, k) == pytest.approx(theirs, abs=1e-3)
+
+
+def test_ksg_is_symmetric_and_ignores_scale_and_order() -> None:
+    x, y = correlated(0.8)
+    order = np.random.default_rng(1).permutation(len(x))
+    for a, b in ((y, x), (3 * x - 40, -1e-6 * y), (x[order], y[order])):
+        assert ksg(a, b, 5) == pytest.approx(ksg(x, y, 5), abs=1e-3)
+
+
+@pytest.mark.parametrize("monotone", [np.arcsinh, np.cbrt, np.tanh])
+def test_ksg_survives_monotone_maps(monotone: np.ufunc) -> None:
+    x, y = correlated(0.8)
+    assert ksg(monotone(x), y, 5) == pytest.approx(ksg(x, y, 5), abs=0.04)
+
+
+def test_ksg_breaks_ties() -> None:
+    x, y = correlated(0.8)
+    coarse = np.round(x * 20) / 20, np.round(y * 20) / 20
+    assert ksg(*coarse, 5) == pytest.approx(ksg(x, y, 5), abs=0.05)
+    coins = np.random.default_rng(0).integers(0, 2, 1000).astype(np.float64)
+    assert ksg(coins, coins, 5) == pytest.approx(np.log(2), abs=0.05)
+
+
+@pytest.mark.parametrize("sigma", [0.1, 0.5, 2.0])
+def test_sliced_mi_of_gaussians_is_exact_on_the_same_directions(clean: Doubles, sigma: float) -> None:
+    theta, phi = directions(SMALL, 4, seed=3)
+    # White code: covariance theta.phi; unit variance of the clean, 1 + sigma^2 of the published side.
+    # The sign of an axis is the same in both codes and cancels.
+    rho = np.sum(theta * phi, axis=1) / np.sqrt(1 + sigma**2)
+    exact = np.mean(-0.5 * np.log(1 - rho**2))
+    assert sliced_mi(clean, noisy(clean, sigma), SMALL, 3).nats == pytest.approx(exact, abs=0.01)
+
+
+def test_sliced_mi_of_rotated_features_is_that_of_the_features(clean: Doubles) -> None:
+    rotation, _ = np.linalg.qr(normals(6, 6))
+    wide, poison = (np.pad(x, ((0, 0), (0, 2))) @ rotation for x in (clean, noisy(clean, 0.5)))
+    found, plain = sliced_mi(wide, poison, SMALL, 0), sliced_mi(clean, noisy(clean, 0.5), SMALL, 0)
+    assert (found.rank, found.d) == (4, 6)
+    assert found.nats == pytest.approx(plain.nats, abs=0.03)  # signs of the axes may differ
+
+
+def test_independent_features_give_nothing(clean: Doubles) -> None:
+    found = sliced_mi(clean, normals(1000, 4, seed=1) * SCALES, SMALL, 0)
+    assert abs(found.nats) < 0.01
+    assert abs(found.null) < 0.01
+
+
+def test_more_noise_lowers_it_and_clean_against_itself_is_highest(clean: Doubles) -> None:
+    found = [sliced_mi(clean, noisy(clean, sigma), SMALL, 0).nats for sigma in (0, 0.3, 1, 3)]
+    assert np.isfinite(found).all()
+    assert found == sorted(found, reverse=True)
+    assert found[0] > found[-1] + 0.05
+
+
+def test_it_reports_what_it_depends_on(clean: Doubles) -> None:
+    found = sliced_mi(clean, clean, replace(SMALL, slices=8, rank=2), 0)
+    assert (found.n, found.d, found.rank, found.slices, found.estimator) == (1000, 4, 2, 8, ESTIMATOR)
+
+
+def test_same_seed_same_value(clean: Doubles) -> None:
+    few, poison = replace(SMALL, slices=8), noisy(clean, 0.5)
+    first, again, other = (sliced_mi(clean, poison, few, seed) for seed in (1, 1, 2))
+    assert first == again
+    assert first != other
+
+
+def test_inputs_are_left_alone_and_precision_matters_little(clean: Doubles) -> None:
+    few, poison = replace(SMALL, slices=8), noisy(clean, 0.5)
+    before = clean.copy(), poison.copy()
+    wide = sliced_mi(clean, poison, few, 0)
+    assert np.array_equal(before[0], clean)
+    assert np.array_equal(before[1], poison)
+    narrow = sliced_mi(clean.astype(np.float32), poison.astype(np.float32), few, 0)
+    assert narrow.nats == pytest.approx(wide.nats, abs=1e-3)
+
+
+def test_directions_are_independent_unit_vectors_that_codes_share() -> None:
+    theta, phi = directions(SMALL, 32, 0)
+    shorter, _ = directions(SMALL, 5, 0)
+    assert theta.shape == phi.shape == (64, 32)
+    assert np.allclose(np.linalg.norm(theta, axis=1), 1)
+    assert np.allclose(np.linalg.norm(shorter, axis=1), 1)
+    assert np.allclose(shorter, theta[:, :5] / np.linalg.norm(theta[:, :5], axis=1, keepdims=True))
+    assert abs(np.mean(np.sum(theta * phi, axis=1))) < 0.1
+
+
+def test_methods_share_code_and_directions(clean: Doubles) -> None:
+    """A method that only shifts and rescales all features is seen through the very same slices."""
+    few = replace(SMALL, slices=8)
+    first, shifted = sliced_mi(clean, clean, few, 0), sliced_mi(clean, 0.5 * clean + 9, few, 0)
+    assert shifted.nats == pytest.approx(first.nats, abs=1e-3)
+    assert shifted.null == pytest.approx(first.null, abs=1e-3)
+
+
+def test_ties_change_little(clean: Doubles) -> None:
+    poison = noisy(clean, 0.5)
+    untied = sliced_mi(clean, poison, SMALL, 0).nats
+    assert sliced_mi(np.round(clean * 4), np.round(poison * 4), SMALL, 0).nats == pytest.approx(
+        untied, abs=0.02
+    )
+    halves = [np.maximum(x, 0) for x in (clean, poison)]  # about 60 images without any active feature
+    jittered = [x + 1e-4 * normals(*x.shape, seed=9) for x in halves]
+    tied, loose = sliced_mi(*halves, SMALL, 0).nats, sliced_mi(*jittered, SMALL, 0).nats
+    assert tied == pytest.approx(loose, abs=0.05)
+
+
+def test_dead_features_are_no_error(clean: Doubles) -> None:
+    dead = np.pad(clean, ((0, 0), (0, 3)))
+    few = replace(SMALL, slices=8)
+    assert sliced_mi(dead, dead, few, 0).nats == pytest.approx(sliced_mi(clean, clean, few, 0).nats, abs=1e-3)
+
+
+@pytest.mark.parametrize("which", ["clean", "published"])
+@pytest.mark.parametrize(("damage", "says"), [(3.7, "constant"), (np.nan, "finite"), (np.inf, "finite")])
+def test_useless_features_are_named(clean: Doubles, which: str, damage: float, says: str) -> None:
+    spoilt = clean.astype(np.float32)
+    spoilt[: 1000 if says == "constant" else 1] = damage
+    pair = {"clean": clean, "published": clean, which: spoilt}
+    with pytest.raises(ValueError, match=f"{which} .*{says}"):
+        sliced_mi(pair["clean"], pair["published"], SMALL, 0)
+
+
+def test_wrong_sizes_are_refused(clean: Doubles) -> None:
+    with pytest.raises(ValueError, match=r"shape.*\(1000, 4\).*\(999, 4\)"):
+        sliced_mi(clean, clean[:999], SMALL, 0)
+    with pytest.raises(ValueError, match=r"20 rows.*50"):
+        sliced_mi(clean[:20], clean[:20], SMALL, 0)
+    with pytest.raises(ValueError, match="2-D"):
+        sliced_mi(clean[:, 0], clean[:, 0], SMALL, 0)
+    with pytest.raises(ValueError, match="ksg"):
+        ksg(np.ones(100), clean[:100, 0], 5)
+    with pytest.raises(ValueError, match="at least 1"):
+        MISettings(slices=0)
