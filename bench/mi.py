@@ -94,7 +94,7 @@ def ksg(x: Floats, y: Floats, k: int) -> float:
     pairs += NOISE * np.random.default_rng(0).standard_normal(pairs.shape)
     pairs = pairs[np.argsort(pairs[:, 0])]  # queries that are near in memory are faster
     tree = cKDTree(pairs, balanced_tree=False)  # the median split costs more than it saves here
-    radius = tree.query(pairs, k=[k + 1], p=np.inf)[0][:, 0]  # + 1: a pair is its own nearest
+    radius = np.ravel(tree.query(pairs, k=[k + 1], p=np.inf)[0])  # + 1: a pair is its own nearest
     marginals = sum(digamma(_within(side, radius)).mean() for side in pairs.T)
     return float(digamma(k) + digamma(len(pairs)) - marginals)
 

@@ -77,7 +77,7 @@ def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> l
     place = {name: index for index, name in enumerate(given or ())}
 
     def order(name: str) -> tuple[int, bool, str]:
-        plain = name.split("@")[0]
+        plain = name.split("@", maxsplit=1)[0]
         return place.get(plain, len(place)), plain != first, name
 
     return sorted(set(names), key=order)

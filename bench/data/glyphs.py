@@ -43,6 +43,8 @@ HEIGHT = 12, 22  # of a digit, in pixels, both included
 PLACE = 4.0  # largest distance from the centre along an axis, in pixels
 ROTATION = 25.0  # largest, in degrees
 CONTRAST = 0.4, 0.7  # between the lumas of ink and ground, before texture
+LUMAS = 0.1, 0.9  # of ground and ink
+SATURATION = 1.0  # of the strongest colour that a luma admits
 TEXTURE = 0.08  # largest deviation of the ground's luma
 NOISE = 0.06  # largest deviation of a pixel, uniform
 NEIGHBOUR = 0.8  # chance of a cut-off digit, for each side
@@ -87,7 +89,7 @@ def scene(label: int, rng: Generator) -> Bytes:
 def lumas(rng: Generator) -> tuple[float, float]:
     """Of ground and ink: either may be the brighter one."""
     contrast = rng.uniform(*CONTRAST)
-    dark = rng.uniform(TEXTURE, 1 - TEXTURE - contrast)
+    dark = rng.uniform(LUMAS[0], LUMAS[1] - contrast)
     pair = dark, dark + contrast
     return pair if rng.random() < 0.5 else pair[::-1]
 
@@ -97,7 +99,7 @@ def colour(luma: float, rng: Generator) -> Floats:
     chroma = rng.uniform(-1, 1, 3)
     chroma -= LUMA @ chroma
     room = np.where(chroma > 0, 1 - luma, luma) / np.maximum(np.abs(chroma), 1e-9)
-    return luma + chroma * min(1.0, float(room.min()))
+    return luma + SATURATION * chroma * min(1.0, float(room.min()))
 
 
 def ground(luma: float, rng: Generator) -> Floats:
