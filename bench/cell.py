@@ -60,7 +60,12 @@ class Bench:
     def shared_inputs(self) -> dict[str, Any]:
         """What both a poison's and a row's key take: the images and how to compute on them."""
         data = self.data
-        facts: dict[str, Any] = {"name": data.name, "digest": data.digest, "limit": data.limit, "resize": data.resize}
+        facts: dict[str, Any] = {
+            "name": data.name,
+            "digest": data.digest,
+            "limit": data.limit,
+            "resize": data.resize,
+        }
         facts |= {"train_images": len(data.train), "augmentation": asdict(data.augmentation)}
         setting = {name: getattr(self.setting, name) for name in ("surrogate", "precision", "seed")}
         return {"protocol": PROTOCOL, "data": facts, **setting}

@@ -61,7 +61,10 @@ def _run_parser(run: argparse.ArgumentParser) -> None:
         "--cache", type=Path, metavar="DIR", help="poisons and checkpoints; default: the user's"
     )
     where.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
-    where.add_argument("--threads", type=int, metavar="N", help="CPU threads; default: torch's choice")
+    where.add_argument(
+        "--workers", type=int, metavar="N", help="processes; default: CPU cores, or 1 on a GPU"
+    )
+    where.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of each (default: 1)")
     where.add_argument("--minutes", type=float, metavar="M", help="start no piece that will not fit")
     where.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
 

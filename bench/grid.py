@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 import traceback
 from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
@@ -12,10 +14,37 @@ from pathlib import Path
 from bench import rows as files
 from bench.cell import Bench, Cell, blank_row, craft, run_cell
 from bench.core.checkpoint import OutOfTime
+from bench.core.train import Tick
+from bench.pool import Pool
 from bench.progress import Progress
 from bench.registry import Plugin
 from bench.rows import Row
-from bench.store import Poison
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one worker does at a time: craft a poison, or run a cell whose poison is there."""
+
+    method: Plugin
+    poison_rep: int
+    cell: Cell | None
+    passes: float  # its cost, in training passes over the images
+
+    @property
+    def name(self) -> str:
+        reps = [self.poison_rep] if self.cell is None else [self.poison_rep, self.cell.rep]
+        what = "craft" if self.cell is None else self.cell.defense.name
+        return f"{self.method.name} x {what}" + (f" {tuple(reps)}" if any(reps) else "")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a piece ended: with a row (a craft has none), late, or with an error."""
+
+    row: Row | None = None
+    late: bool = False
+    error: str | None = None
+    seconds: float = 0.0
 
 
 @dataclass
@@ -27,18 +56,17 @@ class Outcome:
     left: int = 0  # cells not started or not finished for lack of time
 
 
-class Pace:
-    """Seconds of a training pass over the images, learnt from pieces that were finished."""
-
-    def __init__(self) -> None:
-        self.seconds, self.passes = 0.0, 0.0
-
-    def learn(self, seconds: float, passes: float) -> None:
-        self.seconds, self.passes = self.seconds + seconds, self.passes + passes
-
-    def estimate(self, passes: float) -> float | None:
-        """Seconds that a piece of so many passes will take; None as long as nothing is known."""
-        return self.seconds / self.passes * passes if self.passes else None
+def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
+    """Do a piece; any fault of a plugin becomes part of the result, and the grid goes on."""
+    started = time.monotonic()
+    try:
+        poison = craft(bench, piece.method, piece.poison_rep, tick)
+        row = run_cell(bench, piece.cell, poison, tick) if piece.cell else None
+        return Result(row, seconds=time.monotonic() - started)
+    except OutOfTime:
+        return Result(late=True)
+    except Exception:  # whatever it is, the row says it
+        return Result(error=traceback.format_exc())
 
 
 def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
@@ -51,102 +79,127 @@ def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -
     return grid
 
 
-def run(bench: Bench, wanted: Sequence[Cell], folder: Path, progress: Progress) -> Outcome:
+def run(
+    bench: Bench, wanted: Sequence[Cell], folder: Path, progress: Progress, workers: int, plugins: Path | None
+) -> Outcome:
     """Compute every wanted cell that has no finished row in the folder."""
-    return _Run(bench, folder, progress).all(wanted)
+    scheduler = _Run(bench, folder, progress)
+    todo = scheduler.missing(wanted)
+    if not todo:
+        return scheduler.outcome
+    pool = Pool(work, bench, workers, plugins, progress.tick)
+    finished = False
+    try:
+        scheduler.all(todo, pool)
+        finished = True
+    finally:
+        pool.close(now=not finished)
+    return scheduler.outcome
 
 
 class _Run:
     def __init__(self, bench: Bench, folder: Path, progress: Progress) -> None:
         self.bench, self.folder, self.progress = bench, folder, progress
         self.old = {row.key: row for row in files.load_all(folder)}
-        self.outcome, self.pace = Outcome(), Pace()
-        for row in self.old.values():
-            if row.status == "ok" and row.train_seconds and row.profile == bench.profile:
-                self.pace.learn(row.train_seconds, bench.setting.victim.epochs)
+        self.outcome = Outcome()
+        self.ready: list[Piece] = []
+        self.waiting: dict[Piece, list[Piece]] = {}  # craft -> cells of its poison
+        self.running: dict[Future[Result], Piece] = {}
+        self.seconds, self.passes = 0.0, 0.0  # of pieces that are done: the pace
 
-    def all(self, wanted: Sequence[Cell]) -> Outcome:
-        missing = [cell for cell in wanted if not self._finished(cell)]
-        todo = [cell for cell in missing if not self._skip(cell)]
-        poisons = {(cell.method, cell.poison_rep) for cell in todo}
-        passes = sum(self._passes(cell) for cell in todo) + sum(m.value.passes for m, _ in poisons)
+    def missing(self, wanted: Sequence[Cell]) -> list[Cell]:
+        """The cells that have to be computed; those without meaning get their row at once."""
+        rest = []
+        for cell in wanted:
+            old = self.old.get(blank_row(self.bench, cell).key)
+            if old is not None and old.status != "failed":
+                if old.status == "ok" and old.train_seconds:
+                    self._learn(old.train_seconds, self._cost(cell))
+                continue
+            reason = cell.defense.value.unsuited(self.bench.data)
+            if reason:
+                self._save(blank_row(self.bench, cell, status="skipped", reason=reason))
+                self.progress.say(f"{cell.method.name} x {cell.defense.name}: skipped, {reason}")
+            else:
+                rest.append(cell)
+        return rest
+
+    def all(self, todo: Sequence[Cell], pool: Pool) -> None:
+        for cell in todo:
+            first = Piece(cell.method, cell.poison_rep, None, cell.method.value.passes)
+            piece = Piece(cell.method, cell.poison_rep, cell, self._cost(cell))
+            self.waiting.setdefault(first, []).append(piece)
+        self.ready = [*self.waiting]
+        passes = sum(p.passes for craft in self.ready for p in (craft, *self.waiting[craft]))
         with self.progress.grid(len(todo), passes):
-            for method, rep in dict.fromkeys((cell.method, cell.poison_rep) for cell in todo):
-                group = [cell for cell in todo if (cell.method, cell.poison_rep) == (method, rep)]
-                self._group(method, rep, group)
-        return self.outcome
+            while self.ready or self.running:
+                self._submit(pool)
+                for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+                    self._settle(self.running.pop(future), future, pool)
 
-    def _finished(self, cell: Cell) -> bool:
-        old = self.old.get(blank_row(self.bench, cell).key)
-        return old is not None and old.status != "failed"
+    def _submit(self, pool: Pool) -> None:
+        """Keep the workers busy: poisons first, since cells wait for them, and long pieces first."""
+        self.ready.sort(key=lambda piece: (piece.cell is not None, -piece.passes))
+        while self.ready and len(self.running) < pool.workers:
+            piece = self.ready.pop(0)
+            if self._fits(piece):
+                self.progress.begin(piece.name, piece.passes)
+                self.running[pool.submit(piece)] = piece
+            else:
+                self._leave(piece)
 
-    def _skip(self, cell: Cell) -> bool:
-        """Record a defense that has no meaning for these images."""
-        reason = cell.defense.value.unsuited(self.bench.data)
-        if reason:
-            files.save(blank_row(self.bench, cell, status="skipped", reason=reason), self.folder)
-            self.progress.say(f"{_name(cell)}: skipped, {reason}")
-        return bool(reason)
-
-    def _group(self, method: Plugin, rep: int, group: Sequence[Cell]) -> None:
-        """One poison and all its victims."""
-        if not self._fits(method.value.passes):
-            self.outcome.left += len(group)
-            return
+    def _settle(self, piece: Piece, future: Future[Result], pool: Pool) -> None:
         try:
-            with self.progress.piece(f"{method.name}: craft", method.value.passes) as tick:
-                poison = craft(self.bench, method, rep, tick)
-        except OutOfTime:
-            self.outcome.left += len(group)
-            return
-        except Exception:  # any fault of a plugin is a row, and the grid goes on
-            for cell in group:
-                self._fail(cell, f"crafting {method.name} failed\n{traceback.format_exc()}")
-            return
-        for cell in group:
-            self._cell(cell, poison)
+            result = future.result()
+        except BrokenProcessPool:
+            result = Result(error="BrokenProcessPool: a worker process died (killed, or out of memory)")
+            pool.revive()
+        self.progress.end(piece.name)
+        if result.late:
+            self._leave(piece)
+        elif result.error:
+            self._fail(piece, result.error)
+        else:
+            self._learn(result.seconds, piece.passes)
+            self._done(piece, result)
 
-    def _cell(self, cell: Cell, poison: Poison) -> None:
-        passes = self._passes(cell)
-        if not self._fits(passes):
-            self.outcome.left += 1
+    def _done(self, piece: Piece, result: Result) -> None:
+        if result.row is None:
+            self.ready += self.waiting.pop(piece)
+            self.progress.say(f"{piece.name}: {result.seconds:.0f} s")
             return
-        started = time.monotonic()
-        try:
-            with self.progress.piece(_name(cell), passes) as tick:
-                row = run_cell(self.bench, cell, poison, tick)
-        except OutOfTime:
-            self.outcome.left += 1
-            return
-        except Exception:  # as above
-            self._fail(cell, traceback.format_exc())
-            return
-        self._save(row)
-        self.pace.learn(time.monotonic() - started, passes)
+        self._save(result.row)
         self.outcome.computed += 1
-        self.progress.say(f"{_name(cell)}: {100 * (row.test_acc or 0):.1f} %, {row.train_seconds:.0f} s")
+        accuracy = 100 * (result.row.test_acc or 0)
+        self.progress.say(f"{piece.name}: {accuracy:.1f} %, {result.seconds:.0f} s")
 
-    def _fail(self, cell: Cell, reason: str) -> None:
-        self._save(blank_row(self.bench, cell, status="failed", reason=reason))
-        self.outcome.failed += 1
-        self.progress.say(f"{_name(cell)}: failed, {reason.strip().splitlines()[-1]}")
+    def _fail(self, piece: Piece, error: str) -> None:
+        """Record a failed cell, or all cells of a failed poison, naming it."""
+        last = error.strip().splitlines()[-1]
+        self.progress.say(f"{piece.name}: failed, {last}")
+        for victim in self.waiting.pop(piece, [piece]):
+            assert victim.cell is not None
+            reason = error if piece.cell else f"crafting {piece.method.name} failed\n{error}"
+            self._save(blank_row(self.bench, victim.cell, status="failed", reason=reason))
+            self.outcome.failed += 1
+
+    def _leave(self, piece: Piece) -> None:
+        self.outcome.left += len(self.waiting.pop(piece, [piece]))
 
     def _save(self, row: Row) -> None:
         old = self.old.get(row.key)
         files.save(replace(row, attempt=old.attempt + 1 if old else 1), self.folder)
 
-    def _passes(self, cell: Cell) -> float:
+    def _cost(self, cell: Cell) -> float:
         cost: float = cell.defense.value.cost
         return self.bench.setting.victim.epochs * cost
 
-    def _fits(self, passes: float) -> bool:
+    def _learn(self, seconds: float, passes: float) -> None:
+        self.seconds, self.passes = self.seconds + seconds, self.passes + passes
+
+    def _fits(self, piece: Piece) -> bool:
         """Whether a piece will end before the deadline, as far as is known: checkpoints do the rest."""
         if self.bench.deadline is None:
             return True
-        left = self.bench.deadline - time.monotonic()
-        return left > (self.pace.estimate(passes) or 0.0)
-
-
-def _name(cell: Cell) -> str:
-    name = f"{cell.method.name} x {cell.defense.name}"
-    return name + (f" (poison {cell.poison_rep}, victim {cell.rep})" if cell.poison_rep or cell.rep else "")
+        pace = self.seconds / self.passes if self.passes else 0.0
+        return self.bench.deadline - time.monotonic() > pace * piece.passes

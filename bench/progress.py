@@ -9,11 +9,9 @@ from contextlib import contextmanager
 from rich import progress as bars
 from rich.console import Console
 
-from bench.core.train import Tick
-
 
 class Progress:
-    """Two bars: the whole grid with its ETA, and the piece at hand with its own."""
+    """Bars: the whole grid with its ETA, and each piece at work with its own."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -27,6 +25,10 @@ class Progress:
             transient=True,
         )
         self.total = self.before = 0.0  # training passes: of the grid, and of its finished pieces
+        self.shares: dict[str, float] = {}  # of the pieces at work
+        self.passes: dict[str, float] = {}
+        self.tasks: dict[str, bars.TaskID] = {}
+        self.begun: dict[str, float] = {}
         self.started = time.monotonic()
         self.whole = self.bars.add_task("grid", total=1.0, visible=False, eta="")
 
@@ -34,37 +36,41 @@ class Progress:
     def grid(self, cells: int, passes: float) -> Iterator[None]:
         """Around the whole grid; passes: what all of it costs, in training passes over the images."""
         self.total, self.started = max(passes, 1e-9), time.monotonic()
-        self.bars.update(self.whole, visible=cells > 0, description=f"grid of {cells} cells")
-        if cells:
-            self.say(f"{cells} cells to compute")
+        self.bars.update(self.whole, visible=True, description=f"grid of {cells} cells")
+        self.say(f"{cells} cells to compute")
         with self.bars:
             yield
 
-    @contextmanager
-    def piece(self, name: str, passes: float) -> Iterator[Tick]:
-        """Around one piece of work; yields what it reports its share to."""
-        task, started = self.bars.add_task(name, total=1.0, eta=""), time.monotonic()
+    def begin(self, name: str, passes: float) -> None:
+        self.tasks[name] = self.bars.add_task(name, total=1.0, eta="")
+        self.passes[name], self.shares[name], self.begun[name] = passes, 0.0, time.monotonic()
 
-        def tick(share: float, what: str) -> None:
-            eta = _eta(started, share)
-            self.bars.update(task, completed=share, description=f"{name} ({what})", eta=eta)
-            self._grid(self.before + share * passes)
+    def tick(self, name: str, share: float, what: str) -> None:
+        """A piece has done a share of its work."""
+        if name in self.tasks:  # a worker's last words may come late
+            self.shares[name] = share
+            eta = _eta(self.begun[name], share)
+            self.bars.update(self.tasks[name], completed=share, description=f"{name} ({what})", eta=eta)
+            self._update()
 
-        try:
-            yield tick
-        finally:
-            self.before += passes
-            self.bars.remove_task(task)
-            self._grid(self.before)
+    def end(self, name: str) -> None:
+        self.before += self.passes.pop(name)
+        self.shares.pop(name)
+        self.bars.remove_task(self.tasks.pop(name))
+        self._update()
 
-    def _grid(self, passes: float) -> None:
-        share = min(passes / self.total, 1.0)
+    def _done(self) -> float:
+        at_work = sum(share * self.passes[name] for name, share in [*self.shares.items()])
+        return min((self.before + at_work) / self.total, 1.0)
+
+    def _update(self) -> None:
+        share = self._done()
         self.bars.update(self.whole, completed=share, eta=_eta(self.started, share))
 
     def say(self, line: str) -> None:
         """One line above the bars; in a log it carries the share done and the ETA of the grid."""
         if not self.console.is_terminal and self.before:
-            share = min(self.before / self.total, 1.0)
+            share = self._done()
             line = f"[{share:4.0%}, {_eta(self.started, share) or 'ETA unknown'}] {line}"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

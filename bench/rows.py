@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -78,11 +77,14 @@ class Row:
 def write_atomically(path: Path, text: str) -> None:
     """All of the text or nothing: a killed process leaves the old file, or none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def save(row: Row, folder: Path) -> Path:
@@ -91,26 +93,33 @@ def save(row: Row, folder: Path) -> Path:
     return path
 
 
-def migrate(values: Mapping[str, Any], where: str) -> Row:
+def migrate(values: Any, where: str) -> Row:
     """A row of this schema from a stored one.
 
     Raises ValueError where a newer suite wrote it, or where it is no row.
     """
-    schema = values.get("schema")
-    if not isinstance(schema, int) or not 1 <= schema <= SCHEMA:
+    schema = values.get("schema") if isinstance(values, dict) else None
+    if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise ValueError(f"{where} has row schema {schema!r}, this suite reads 1 to {SCHEMA}")
-    unknown = set(values) - {f.name for f in fields(Row)}
-    if unknown:
+    names = {f.name for f in fields(Row)}
+    needed = {f.name for f in fields(Row) if f.default is MISSING and f.default_factory is MISSING}
+    if unknown := set(values) - names:
         raise ValueError(f"{where} has unknown columns {', '.join(sorted(unknown))}")
+    if absent := needed - set(values):
+        raise ValueError(f"{where} lacks columns {', '.join(sorted(absent))}")
     return Row(**values)
 
 
 def load(path: Path) -> Row:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        values = json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse)
+    except ValueError as error:
         raise ValueError(f"{path.name} is not a row: {error}") from error
     return migrate(values, path.name)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number that was measured")
 
 
 def load_all(folder: Path) -> list[Row]:

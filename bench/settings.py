@@ -17,7 +17,7 @@ class Setting:
     limit: int | None = 2000  # training images, validation included; none: all
     net: str = "small"  # of the victim
     surrogate: str = "small"  # net of the methods
-    victim: Recipe = field(default=Recipe(epochs=12, batch=64))
+    victim: Recipe = field(default=Recipe(epochs=12, batch=64, lr=0.05))
     precision: Literal["fp32", "bf16"] = "fp32"
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too

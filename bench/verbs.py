@@ -7,6 +7,7 @@ import os
 import platform
 import subprocess
 import time
+from collections.abc import Sequence
 from dataclasses import fields, is_dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
     setting, methods, defenses = _resolve(args)
-    device = _device(args)
+    device, workers = _device(args)
     cache = args.cache or Path(platformdirs.user_cache_dir("ue-bench"))
     dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
     _check_batches(setting, methods, len(dataset.train))
@@ -56,7 +57,7 @@ def run(args: argparse.Namespace) -> int:
     )
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
-    outcome = grid.run(bench, wanted, out / "rows", Progress(console))
+    outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
     keys = {blank_row(bench, cell).key for cell in wanted}
     _tables(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
@@ -67,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
 def table(args: argparse.Namespace) -> int:
     if not (args.out / "rows").is_dir():
         raise BadInput(f"{args.out} has no rows/, expected the folder of a run")
-    _tables(args.out, Console(), None, None, None)
+    _tables(args.out, Console())
     return 0
 
 
@@ -142,12 +143,12 @@ def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int) -
             )
 
 
-def _device(args: argparse.Namespace) -> torch.device:
-    if args.threads is not None:
-        if args.threads < 1:
-            raise BadInput(f"--threads is {args.threads}, expected 1 or more")
-        torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
+def _device(args: argparse.Namespace) -> tuple[torch.device, int]:
+    """The device and the number of worker processes, and torch set up for them.
+
+    On a CPU the default is one worker of one thread for each core: small nets gain little from
+    threads, and a number that was computed with one thread does not depend on the cores.
+    """
     name = args.device
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
@@ -156,7 +157,15 @@ def _device(args: argparse.Namespace) -> torch.device:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
         raise BadInput(f"--device {name}: {str(error).splitlines()[0]}") from None
-    return device
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    default = cores if device.type == "cpu" else 1
+    workers = default if args.workers is None else args.workers
+    for what, value in (("--workers", workers), ("--threads", args.threads)):
+        if value < 1:
+            raise BadInput(f"{what} is {value}, expected 1 or more")
+    torch.set_num_threads(args.threads)
+    torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
+    return device, workers
 
 
 def _open(out: Path) -> list[rows.Row]:
@@ -206,11 +215,17 @@ def _headline(bench: Bench, old: int) -> str:
     )
 
 
-def _tables(out: Path, console: Console, keys: set[str] | None, methods: Any, defenses: Any) -> None:
+def _tables(
+    out: Path,
+    console: Console,
+    keys: set[str] | None = None,
+    methods: Sequence[str] | None = None,
+    defenses: Sequence[str] | None = None,
+) -> None:
     """Write the tables of all rows, show those of the keys."""
     everything = rows.load_all(out / "rows")
     shown = [row for row in everything if keys is None or row.key in keys]
-    written = report.write_tables(everything, out)
+    written = report.write_tables(everything, out, methods=methods, defenses=defenses)
     report.show(shown, console, methods=methods, defenses=defenses)
     console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
 

@@ -42,11 +42,11 @@ LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
 HEIGHT = 12, 22  # of a digit, in pixels, both included
 PLACE = 4.0  # largest distance from the centre along an axis, in pixels
 ROTATION = 25.0  # largest, in degrees
-CONTRAST = 0.4, 0.7  # between the lumas of ink and ground, before texture
-LUMAS = 0.1, 0.9  # of ground and ink
-SATURATION = 1.0  # of the strongest colour that a luma admits
-TEXTURE = 0.08  # largest deviation of the ground's luma
-NOISE = 0.06  # largest deviation of a pixel, uniform
+CONTRAST = 0.12, 0.22  # between the lumas of ink and ground, before texture
+LUMAS = 0.3, 0.7  # of ground and ink
+SATURATION = 0.2  # of the strongest colour that a luma admits
+TEXTURE = 0.03  # largest deviation of the ground's luma
+NOISE = 0.02  # largest deviation of a pixel, uniform
 NEIGHBOUR = 0.8  # chance of a cut-off digit, for each side
 MASTER = 96  # font size of which the smaller masks are made
 

@@ -1,0 +1,117 @@
+"""Where pieces of work run: in this process, or in worker processes of few threads each."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.core.train import Tick
+
+Report = Callable[[str, float, str], None]  # name of a piece, share done, what is going on
+
+_worker: dict[str, Any] = {}  # what this worker process was started with
+
+
+class Inline(Executor):
+    """Runs each call at once, in this process."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+class Pool:
+    """Runs work(bench, piece, tick) for pieces; report hears of their progress.
+
+    work: a function of a module, whose faults are part of its result. plugins: the folder whose
+    modules the pieces may come from.
+    """
+
+    def __init__(
+        self, work: Callable[..., Any], bench: Any, workers: int, plugins: Path | None, report: Report
+    ) -> None:
+        self.work, self.bench, self.workers, self.report = work, bench, workers, report
+        self.plugins = plugins
+        self.context = mp.get_context("spawn")
+        self.stop = self.context.Event()
+        self.ticks = self.context.SimpleQueue() if workers > 1 else None
+        self.executor = self._start()
+        if self.ticks:
+            threading.Thread(target=self._listen, daemon=True).start()
+
+    def _start(self) -> Executor:
+        if self.workers == 1:
+            return Inline()
+        threads = torch.get_num_threads()
+        arguments = (self.work, self.bench, self.plugins, threads, self.ticks, self.stop, os.getpid())
+        return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
+
+    def submit(self, piece: Any) -> Future[Any]:
+        if self.workers == 1:
+            return self.executor.submit(self.work, self.bench, piece, self._tick(piece.name))
+        return self.executor.submit(_do, piece)
+
+    def revive(self) -> None:
+        """New workers in the place of a broken pool's."""
+        self.executor.shutdown(wait=False)
+        self.executor = self._start()
+
+    def close(self, *, now: bool) -> None:
+        """End the workers; now: in the middle of their work, which has its checkpoints."""
+        if now:
+            self.stop.set()
+        self.executor.shutdown(wait=True, cancel_futures=True)
+        if self.ticks:
+            self.ticks.put(None)
+
+    def _tick(self, name: str) -> Tick:
+        return lambda share, what: self.report(name, share, what)
+
+    def _listen(self) -> None:
+        assert self.ticks is not None
+        while (said := self.ticks.get()) is not None:
+            self.report(*said)
+
+
+def _begin(
+    work: Callable[..., Any],
+    bench: Any,
+    plugins: Path | None,
+    threads: int,
+    ticks: Any,
+    stop: Any,
+    parent: int,
+) -> None:
+    """Make a new process a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to handle
+    threading.Thread(target=_watch, args=(stop, parent), daemon=True).start()
+    torch.set_num_threads(threads)
+    torch.set_flush_denormal(True)
+    if plugins is not None:
+        from bench.registry import KINDS, catalog
+
+        for kind in KINDS:  # their modules must be there before a piece of theirs is unpickled
+            catalog(kind, plugins)
+    _worker.update(work=work, bench=bench, ticks=ticks)
+
+
+def _watch(stop: Any, parent: int) -> None:
+    """End this process when it is told to, or when its parent was killed."""
+    while not stop.wait(0.5):
+        if os.getppid() != parent:
+            break
+    os._exit(3)
+
+
+def _do(piece: Any) -> Any:
+    ticks = _worker["ticks"]
+    return _worker["work"](_worker["bench"], piece, lambda share, what: ticks.put((piece.name, share, what)))

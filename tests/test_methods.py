@@ -1,0 +1,350 @@
+"""What every method promises, and what each of them is for."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from conftest import (
+    CLASSES,
+    METHODS,
+    killed_at_every_save,
+    noise,
+    small_net,
+    toy_lab,
+    toy_split,
+)
+from torch import Tensor, nn
+
+from bench.core.checkpoint import Checkpoint
+from bench.core.method import Fact, Lab
+from bench.core.pgd import frozen
+from bench.core.pixels import check_delta, levels, release, to_float
+from bench.core.train import Trainer
+from bench.core.types import Split
+from bench.override import change
+from bench.registry import Plugin, catalog
+from bench.settings import PROFILES
+from methods.em import EM, EMClass
+from methods.miue import MIUE
+
+CLEAN = toy_split(64, 0)
+FULL = catalog("methods").variants  # at their papers' sizes
+PERTURBING = [name for name, plugin in METHODS.items() if plugin.value.eps > 0]
+STEPPING = [name for name, plugin in FULL.items() if hasattr(plugin.value, "steps")]
+
+
+@cache
+def crafted(name: str, seed: int = 1) -> tuple[Tensor, Lab, list[nn.Module]]:
+    """A delta of the toy images, its lab, and the surrogates that were built on the way."""
+    nets: list[nn.Module] = []
+    lab = toy_lab(seed)
+    lab.build = lambda s: nets.append(small_net(s)) or nets[-1]  # type: ignore[func-returns-value]
+    return METHODS[name].value.craft(CLEAN, lab), lab, nets
+
+
+def surrogate_of(name: str) -> tuple[nn.Module, Tensor, Tensor]:
+    """A method's trained surrogate, the clean images and the perturbed ones, in [0,1]."""
+    delta, _, nets = crafted(name)
+    x = to_float(CLEAN.images)
+    return nets[-1].eval(), x, (x + delta).clamp(0, 1)
+
+
+def loss_of(net: nn.Module, x: Tensor) -> float:
+    with torch.no_grad():
+        return float(F.cross_entropy(net(x), CLEAN.labels))
+
+
+# every method
+
+
+def test_delta_keeps_the_contract(method: Plugin) -> None:
+    delta, eps = crafted(method.name)[0], method.value.eps
+    assert (delta.shape, delta.dtype) == (CLEAN.images.shape, torch.float32)
+    assert not delta.requires_grad
+    assert delta.abs().amax() <= eps + 1e-6
+    check_delta(delta, CLEAN.images, eps, method.name)
+
+
+def test_published_images_stay_in_the_ball(method: Plugin) -> None:
+    published = release(CLEAN.images, crafted(method.name)[0], method.value.eps)
+    distance = (published.int() - CLEAN.images.int()).abs().amax()
+    assert distance <= levels(method.value.eps)
+    assert (distance > 0) == (method.value.eps > 0)
+
+
+@pytest.mark.parametrize("name", PERTURBING)
+def test_perturbation_has_both_signs(name: str) -> None:
+    """The reader of EM's official code drops every negative value; its notebook keeps them."""
+    published = release(CLEAN.images, crafted(name)[0], METHODS[name].value.eps).int()
+    assert (published > CLEAN.images).any() and (published < CLEAN.images).any()
+
+
+@pytest.mark.parametrize("name", PERTURBING)
+@pytest.mark.parametrize("eps", [4 / 255, 0.02])
+def test_budget_follows_eps(name: str, eps: float) -> None:
+    """MI-UE's official code clamps to 8/255 whatever it is asked for."""
+    delta = replace(METHODS[name].value, eps=eps).craft(CLEAN, toy_lab())
+    assert 0.5 * eps < delta.abs().amax() <= eps + 1e-6
+
+
+def test_images_and_labels_are_left_alone(method: Plugin) -> None:
+    images, labels = CLEAN.images.clone(), CLEAN.labels.clone()
+    method.value.craft(CLEAN, toy_lab(7))
+    assert torch.equal(CLEAN.images, images) and torch.equal(CLEAN.labels, labels)
+
+
+def test_same_seed_same_delta_whatever_the_global_state(method: Plugin) -> None:
+    torch.rand(3)  # moves torch's global stream on
+    assert torch.equal(method.value.craft(CLEAN, toy_lab(1)), crafted(method.name)[0])
+
+
+def test_global_state_is_left_alone(method: Plugin) -> None:
+    before = torch.get_rng_state()
+    method.value.craft(CLEAN, toy_lab(1))
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", PERTURBING)
+def test_another_seed_another_delta(name: str) -> None:
+    assert not torch.equal(crafted(name)[0], crafted(name, seed=2)[0])
+
+
+def test_resumed_delta_is_the_uninterrupted_one(method: Plugin, tmp_path: Path) -> None:
+    def work(checkpoint: Checkpoint) -> tuple[Tensor, dict[str, Fact]]:
+        lab = toy_lab(1, checkpoint)
+        return method.value.craft(CLEAN, lab), lab.facts
+
+    (delta, facts), kills = killed_at_every_save(work, tmp_path / "craft")
+    whole, lab, _ = crafted(method.name)
+    assert torch.equal(delta, whole)
+    assert facts == lab.facts
+    assert kills >= 2 or not hasattr(method.value, "surrogate")  # whoever trains can be interrupted
+
+
+def test_clearing_forgets_all_parts(method: Plugin, tmp_path: Path) -> None:
+    checkpoint = Checkpoint(tmp_path / "craft", seconds=0)
+    method.value.craft(CLEAN, toy_lab(1, checkpoint))
+    checkpoint.clear()
+    assert not list(tmp_path.iterdir())
+
+
+def test_ticks_are_shares(method: Plugin) -> None:
+    shares, lab = [], toy_lab()
+    lab.tick = lambda share, what: shares.append(share)
+    method.value.craft(CLEAN, lab)
+    assert all(0 < share <= 1 for share in shares) and shares == sorted(shares)
+
+
+# profiles
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_profiles_change_fields_that_exist(method: Plugin, profile: str) -> None:
+    plugin = FULL[method.name]
+    assert set(getattr(plugin.value, "PROFILES", {})) <= set(PROFILES)
+    for path, value in getattr(plugin.value, "PROFILES", {}).get(profile, {}).items():
+        assert change(plugin.value, path, str(value), plugin.name) == change(
+            plugin.value, path, value, plugin.name
+        ), f"{path} is ill-typed"
+    assert plugin.at("paper") == plugin  # defaults are the papers'
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", STEPPING)
+def test_profiles_leave_room_to_cross_the_ball(name: str, profile: str) -> None:
+    value = FULL[name].at(profile).value
+    rounds = getattr(value, "max_rounds", value.surrogate.epochs)  # over which the delta persists
+    reach = value.steps * value.step if hasattr(value, "step") else _reach_of_schedule(value)
+    if name in ("tap", "emax"):  # one pass has to do
+        assert reach >= 2
+    else:
+        assert reach * rounds >= 1
+    assert getattr(value, "step", None) == getattr(FULL[name].value, "step", None)  # never rescaled
+
+
+def _reach_of_schedule(value: MIUE) -> float:
+    return value.steps * (value.first_step + value.last_step) / 2
+
+
+# what each of them is for
+
+
+@pytest.mark.parametrize("name", ["em", "em-class"])
+def test_em_lowers_its_surrogates_loss(name: str) -> None:
+    net, x, z = surrogate_of(name)
+    assert loss_of(net, z) < 0.9 * loss_of(net, x)
+
+
+def test_emax_raises_its_surrogates_loss() -> None:
+    net, x, z = surrogate_of("emax")
+    assert loss_of(net, z) > 1.1 * loss_of(net, x)
+
+
+def test_tap_moves_predictions_to_the_next_class() -> None:
+    plugin = METHODS["tap"]
+    value = replace(plugin.value, surrogate=replace(plugin.value.surrogate, epochs=8), eps=64 / 255)
+    nets: list[nn.Module] = []
+    lab = toy_lab()
+    lab.build = lambda s: nets.append(small_net(s)) or nets[-1]  # type: ignore[func-returns-value]
+    x = to_float(CLEAN.images)
+    z = x + value.craft(CLEAN, lab)
+    net, target = nets[-1].eval(), (CLEAN.labels + 1) % CLASSES
+    assert (net(x).argmax(1) == CLEAN.labels).float().mean() > 0.9
+    assert (net(z).argmax(1) == target).float().mean() > 0.8
+
+
+@pytest.mark.parametrize("name", ["mi-ue", "mi-ue-cos"])
+def test_miue_makes_a_classs_features_alike(name: str) -> None:
+    net, x, z = surrogate_of(name)
+    same = CLEAN.labels[:, None] == CLEAN.labels
+
+    def alike(images: Tensor) -> float:
+        with torch.no_grad():
+            unit = F.normalize(net.features(images))  # type: ignore[operator]
+        return float((unit @ unit.T)[same].mean())
+
+    assert alike(z) > alike(x)
+
+
+def test_class_wise_delta_is_its_class_pattern() -> None:
+    delta, _, _ = crafted("em-class")
+    for label in range(CLASSES):
+        own = delta[CLEAN.labels == label]
+        assert (own == own[0]).all() and own[0].any()
+
+
+@pytest.mark.parametrize("name", PERTURBING)
+def test_form_is_what_the_method_says(name: str) -> None:
+    delta, form = crafted(name)[0], METHODS[name].value.form
+    of_one_class = delta[CLEAN.labels == 0]
+    assert torch.equal(of_one_class[0], of_one_class[1]) == (form == "class-wise")
+
+
+# EM's rounds
+
+
+class Linear(nn.Module):
+    """The cheapest net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3 * 8 * 8, CLASSES)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x.flatten(1))  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize(("batch", "n"), [(512, 50_000), (512, 5000), (64, 1900), (128, 9500), (32, 64)])
+def test_em_trains_its_share_of_an_epoch_in_a_round(
+    batch: int, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """10 batches of 512 are a tenth of an epoch of 50,000 images, and 2.5 epochs of 2,000."""
+    trained: list[float] = []
+    monkeypatch.setattr(Trainer, "step", lambda self, loss, progress: trained.append(float(loss)))
+    em = EM(max_rounds=2, steps=0, stop_error=-1.0, batch=5000)
+    lab = toy_lab()
+    lab.build = lambda seed: Linear()
+    lab.val = toy_split(8, 0, size=8)
+    em = replace(em, surrogate=replace(em.surrogate, batch=batch))
+    clean = Split(torch.zeros(n, 3, 8, 8, dtype=torch.uint8), torch.zeros(n, dtype=torch.int64))
+    em.craft(clean, lab)
+    per_round = len(trained) / 2
+    assert abs(per_round - max(1, em.share * n / batch)) <= 0.5  # rounded, at least one
+    if (batch, n) == (512, 50_000):
+        assert per_round == 10
+
+
+def test_em_stops_at_its_error_and_says_so() -> None:
+    lab, em = toy_lab(), METHODS["em"].value
+    replace(em, stop_error=1.0).craft(CLEAN, lab)
+    assert (lab.facts["rounds"], lab.facts["stop"]) == (0, "error")
+    lab = toy_lab()
+    replace(em, stop_error=-1.0).craft(CLEAN, lab)
+    assert (lab.facts["rounds"], lab.facts["stop"]) == (em.max_rounds, "max_rounds")
+
+
+def test_class_patterns_are_searched_on_their_subset_alone() -> None:
+    em = EMClass(subset=0.5)
+    delta = torch.zeros(CLASSES, 3, 16, 16)
+    half = Split(CLEAN.images.clone(), CLEAN.labels)
+    half.images[32:] = 0
+    again = torch.zeros_like(delta)
+    with frozen(small_net()) as net:
+        em.perturb(net, CLEAN, delta)
+        em.perturb(net, half, again)
+    assert torch.equal(delta, again) and delta.any()
+
+
+@pytest.mark.parametrize("name", [name for name, p in METHODS.items() if hasattr(p.value, "surrogate")])
+def test_surrogates_clean_accuracy_is_noted(name: str) -> None:
+    accuracy = crafted(name)[1].facts["surrogate_val_acc"]
+    assert isinstance(accuracy, float) and 0 <= accuracy <= 1
+
+
+# MI-UE's objective
+
+
+LABELS = torch.arange(CLASSES).repeat_interleave(3)
+SAME = LABELS[:, None] == LABELS
+
+
+def naive(z: Tensor, labels: Tensor, temperature: float, weight: float) -> float:
+    """The objective as its docstring has it, image by image."""
+    total = 0.0
+    for i in range(len(z)):
+        own = everything = spread = 0.0
+        for j in range(len(z)):
+            term = math.exp(float(F.cosine_similarity(z[i], z[j], dim=0)) / temperature)
+            everything += term
+            if labels[i] == labels[j]:
+                own += term
+                spread += float((z[i] - z[j]).norm()) / z.shape[1]
+        total += -math.log(own / everything) + weight * math.log1p(spread)
+    return total / len(z)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1, 1.0])
+@pytest.mark.parametrize("temperature", [0.1, 0.5])
+def test_objective_is_the_double_loop(weight: float, temperature: float) -> None:
+    z = noise(12, 20, seed=3).double() - 0.3
+    found = MIUE(distance=weight, temperature=temperature).objective(z, SAME)
+    assert float(found) == pytest.approx(naive(z, LABELS, temperature, weight), rel=1e-5)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_objective_of_collapsed_and_orthogonal_classes(weight: float) -> None:
+    z = torch.eye(CLASSES, 10)[LABELS]
+    found = float(MIUE(distance=weight).objective(z, SAME))
+    assert found == pytest.approx(math.log1p((CLASSES - 1) * math.exp(-10)), abs=1e-4)
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_objective_where_all_features_are_equal(weight: float) -> None:
+    found = float(MIUE(distance=weight).objective(torch.ones(12, 10), SAME))
+    assert found == pytest.approx(math.log(CLASSES), abs=1e-3)
+
+
+def test_distance_counts_where_directions_agree() -> None:
+    """Two features of one class, one twice as long: cosine sees no difference."""
+    z, same = torch.tensor([[3.0, 4.0], [6.0, 8.0]]), torch.ones(2, 2, dtype=torch.bool)
+    assert float(MIUE(distance=0.0).objective(z, same)) == pytest.approx(0, abs=1e-6)
+    assert float(MIUE(distance=0.1).objective(z, same)) == pytest.approx(0.1 * math.log1p(5 / 2), rel=1e-4)
+
+
+def test_variants_of_miue_differ_in_the_distance_alone() -> None:
+    near, far = FULL["mi-ue"].value, FULL["mi-ue-cos"].value
+    assert (near.distance, far.distance) == (0.1, 0.0)
+    assert replace(near, distance=0.0) == far
+
+
+@pytest.mark.parametrize("weight", [0.0, 0.1])
+def test_objective_has_a_gradient_where_features_coincide(weight: float) -> None:
+    z = torch.ones(6, 5, requires_grad=True)
+    MIUE(distance=weight).objective(z, SAME[:6, :6]).backward()
+    assert z.grad is not None and z.grad.isfinite().all()
