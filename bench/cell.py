@@ -266,5 +266,5 @@ def _mutual_information(bench: Bench, net: Net, published: Split) -> dict[str, A
 
 @torch.inference_mode()
 def _features(net: Net, images: Tensor) -> Tensor:
-    with frozen(net):
-        return torch.cat([net.features(to_float(part)).cpu() for part in images.split(500)])
+    judge = frozen(net)
+    return torch.cat([judge.features(to_float(part)).cpu() for part in images.split(500)])

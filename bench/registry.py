@@ -24,6 +24,7 @@ from bench.core.types import BadInput
 from bench.override import change, unknown
 
 KINDS = ("methods", "defenses")
+TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
 HOME = Path(__file__).parent.parent
 
 
@@ -84,14 +85,23 @@ class Catalog:
 
 
 def code_digest(source: str) -> str:
-    """A digest of a module's code that comments, docstrings and layout do not change."""
+    """A digest of a module's code that comments, docstrings, layout and its tables do not change.
+
+    What the tables say reaches the key as the name and the parameters of the plugin.
+    """
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        first = body[0] if isinstance(body, list) and body else None
-        if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and len(body or []) > 1:
-            node.body = body[1:]  # type: ignore[attr-defined,index]
+        if isinstance(getattr(node, "body", None), list):
+            node.body = [part for part in node.body if not _is_aside(part)]  # type: ignore[attr-defined]
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def _is_aside(node: ast.AST) -> bool:
+    """Whether a statement is a docstring or one of a plugin module's tables."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return any(isinstance(target, ast.Name) and target.id in TABLES for target in targets)
 
 
 def catalog(kind: str, plugins: Path | None = None) -> Catalog:

@@ -44,15 +44,15 @@ class AdversarialTraining(Undefended):
     def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
         start = torch.empty_like(x).uniform_(-self.radius, self.radius, generator=rng)
         start = (x + start).clamp_(0, 1).sub_(x)
-        with frozen(net):
-            delta = pgd(
-                lambda z: -F.cross_entropy(net(z), y, reduction="sum"),
-                x,
-                start,
-                eps=self.radius,
-                step=self.step,
-                steps=self.steps,
-            )
+        target = frozen(net)
+        delta = pgd(
+            lambda z: -F.cross_entropy(target(z), y, reduction="sum"),
+            x,
+            start,
+            eps=self.radius,
+            step=self.step,
+            steps=self.steps,
+        )
         return F.cross_entropy(net(x + delta), y)
 
 

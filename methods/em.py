@@ -40,8 +40,8 @@ class EM(Method):
     batch: int = 512
 
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"surrogate.batch": 64, "steps": 10, "max_rounds": 20},
-        "cifar-cpu": {"surrogate.batch": 128, "steps": 10, "max_rounds": 60},
+        "quick": {"surrogate.batch": 64, "steps": 10, "max_rounds": 8},
+        "cifar-cpu": {"surrogate.batch": 64, "steps": 10, "max_rounds": 30},
     }
 
     @property
@@ -77,7 +77,7 @@ class EMClass(EM):
     form: ClassVar[str] = "class-wise"
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.batch": 64, "max_rounds": 40},
-        "cifar-cpu": {"surrogate.batch": 128, "max_rounds": 120},
+        "cifar-cpu": {"surrogate.batch": 64, "max_rounds": 120},
     }
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
@@ -105,9 +105,9 @@ def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
     per_round = max(1, round(em.share * len(clean) / em.surrogate.batch))
     while done < em.max_rounds and error > em.stop_error:
         _train(trainer, em, clean, delta, order, done * per_round, per_round)
-        with frozen(trainer.net) as net:
-            em.perturb(net, clean, delta)
-            error = _error(net, em, clean, delta)
+        net = frozen(trainer.net)
+        em.perturb(net, clean, delta)
+        error = _error(net, em, clean, delta)
         done += 1
         if lab.checkpoint.due():
             lab.checkpoint.save({"trainer": trainer.state(), "delta": delta, "done": done, "error": error})

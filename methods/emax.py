@@ -42,16 +42,15 @@ class EMax(Method):
         return self.surrogate.epochs + PERTURBING * self.steps
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
-        net = lab.trained(clean, self.surrogate)
+        net = frozen(lab.trained(clean, self.surrogate))
         delta, done, error = torch.zeros(clean.images.shape, device=clean.images.device), 0, 0.0
         if state := lab.checkpoint.load():
             delta, done, error = state["delta"].to(delta), state["done"], state["error"]
-        with frozen(net):
-            while done < self.max_passes and error < self.stop_error:
-                error, done = self._pass(net, clean, delta), done + 1
-                if lab.checkpoint.due():
-                    lab.checkpoint.save({"delta": delta, "done": done, "error": error})
-                lab.tick(0.5 + 0.5 * done / self.max_passes, f"pass {done}, error {error:.2f}")
+        while done < self.max_passes and error < self.stop_error:
+            error, done = self._pass(net, clean, delta), done + 1
+            if lab.checkpoint.due():
+                lab.checkpoint.save({"delta": delta, "done": done, "error": error})
+            lab.tick(0.5 + 0.5 * done / self.max_passes, f"pass {done}, error {error:.2f}")
         lab.note(passes=done, error=error, stop="error" if error >= self.stop_error else "max_passes")
         return delta
 

@@ -38,8 +38,8 @@ class MIUE(Method):
     batch: int = 512  # images compared with each other
 
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"surrogate.epochs": 10},
-        "cifar-cpu": {"surrogate.epochs": 20},
+        "quick": {"surrogate.epochs": 15, "surrogate.batch": 64},
+        "cifar-cpu": {"surrogate.epochs": 20, "surrogate.batch": 64},
     }
 
     @property
@@ -53,8 +53,7 @@ class MIUE(Method):
         done = _resume(trainer, delta, rng, lab.checkpoint.load())
         while done < rounds:
             self._train(trainer, clean, delta, lab, rng, done)
-            with frozen(trainer.net) as net:
-                self._perturb(net, clean, delta, lab, rng, done)
+            self._perturb(frozen(trainer.net), clean, delta, lab, rng, done)
             done += 1
             if lab.checkpoint.due():
                 state = {"trainer": trainer.state(), "delta": delta, "rng": rng.get_state(), "done": done}

@@ -45,20 +45,19 @@ class TAP(Method):
         return self.surrogate.epochs + PERTURBING * self.steps * self.restarts
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
-        net, rng = lab.trained(clean, self.surrogate), lab.rng("attack")
+        net, rng = frozen(lab.trained(clean, self.surrogate)), lab.rng("attack")
         delta, first = torch.zeros(clean.images.shape, device=clean.images.device), 0
         if state := lab.checkpoint.load():
             delta, first = state["delta"].to(delta), state["first"]
             rng.set_state(state["rng"])
-        with frozen(net):
-            while first < len(clean):
-                rows = slice(first, first + self.batch)
-                x, target = to_float(clean.images[rows]), (clean.labels[rows] + self.shift) % lab.classes
-                delta[rows] = self._best(net, x, target, lab, rng)
-                first += self.batch
-                if lab.checkpoint.due():
-                    lab.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
-                lab.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
+        while first < len(clean):
+            rows = slice(first, first + self.batch)
+            x, target = to_float(clean.images[rows]), (clean.labels[rows] + self.shift) % lab.classes
+            delta[rows] = self._best(net, x, target, lab, rng)
+            first += self.batch
+            if lab.checkpoint.due():
+                lab.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
+            lab.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
         return delta
 
     def _best(self, net: nn.Module, x: Tensor, target: Tensor, lab: Lab, rng: Generator) -> Tensor:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import copy
+from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def pgd(
@@ -33,17 +37,24 @@ def pgd(
     return delta.detach()
 
 
-@contextmanager
-def frozen(net: nn.Module) -> Iterator[nn.Module]:
-    """The net in eval mode, its weights without gradients: an attack must not move it."""
-    was_training = net.training
-    trained = [p for p in net.parameters() if p.requires_grad]
-    net.eval()
-    for parameter in trained:
-        parameter.requires_grad_(False)
-    try:
-        yield net
-    finally:
-        for parameter in trained:
-            parameter.requires_grad_(True)
-        net.train(was_training)
+def frozen(net: N) -> N:
+    """A copy to attack or to evaluate, so that nothing moves the net itself.
+
+    It is in eval mode, its weights take no gradients, and its batch norms are folded into the
+    convolutions before them: the same function, up to rounding, in fewer operations.
+    """
+    with torch.no_grad():
+        copied = copy.deepcopy(net).eval().requires_grad_(False)
+        _fold(copied)
+    return copied
+
+
+def _fold(module: nn.Module) -> None:
+    """Fold each batch norm that directly follows a convolution, in the order of registration."""
+    before: tuple[str, nn.Conv2d] | None = None
+    for name, child in [*module.named_children()]:
+        if isinstance(child, nn.BatchNorm2d) and before is not None:
+            setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
+            setattr(module, name, nn.Identity())
+        _fold(child)
+        before = (name, child) if isinstance(child, nn.Conv2d) else None

@@ -134,6 +134,7 @@ def fit(
             x = defense.augment(crop_flip(x, augmentation, streams.augment), streams.defense)
             progress = (epoch * len(rows) + at) / total
             trainer.step(defense.loss(net, x, y, streams.defense, progress), progress)
+            tick(progress, "training")
             if checkpoint.due():
                 done.seconds = before + time.monotonic() - started
                 checkpoint.save(_state(trainer, streams, done, epoch, at + 1))
@@ -142,7 +143,6 @@ def fit(
         point = measure(net, epoch)
         if point is not None:
             done.curve.append(point)
-        tick(epoch / recipe.epochs, "training")
     net.eval()
     return done
 
@@ -172,8 +172,8 @@ def _resume(
 @torch.inference_mode()
 def predict(net: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
     """uint8 (N,C,H,W) -> the predicted class (N,) int64; net in eval mode, left as it was."""
-    with frozen(net):
-        return torch.cat([net(to_float(part)).argmax(1) for part in images.split(batch)])
+    judge = frozen(net)
+    return torch.cat([judge(to_float(part)).argmax(1) for part in images.split(batch)])
 
 
 def accuracy(net: nn.Module, split: Split) -> float:
