@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +144,7 @@ def test_convex_objective_never_rises() -> None:
     for steps in range(8):
         delta = pgd(objective, x, torch.zeros_like(x), eps=0.2, step=0.01, steps=steps)
         values.append(float(objective(x + delta)))
-    assert all(after <= before for before, after in zip(values, values[1:], strict=False))
+    assert all(after <= before for before, after in pairwise(values))
 
 
 @pytest.mark.parametrize("sign", [1, -1])

@@ -80,20 +80,26 @@ def test_half_a_row_is_refused(tmp_path: Path) -> None:
         load_all(tmp_path)
 
 
-def test_a_killed_write_leaves_the_old_file_and_no_row(
+def test_an_interrupted_write_leaves_the_old_file_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = save(ROW, tmp_path)
 
-    def killed(self: Path, target: Path) -> Path:
+    def interrupted(self: Path, target: Path) -> Path:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "replace", killed)
+    monkeypatch.setattr(Path, "replace", interrupted)
     for row in (replace(ROW, attempt=2), replace(ROW, key="f" * 64)):
         with pytest.raises(KeyboardInterrupt):
             save(row, tmp_path)
-    assert len(list(tmp_path.iterdir())) > 1  # the temporary files are still there
-    assert load_all(tmp_path) == [load(path)] == [ROW]
+    assert list(tmp_path.iterdir()) == [path]
+    assert load(path) == ROW
+
+
+def test_what_a_killed_write_left_is_no_row(tmp_path: Path) -> None:
+    path = save(ROW, tmp_path)
+    (tmp_path / f".{path.name}.123.tmp").write_text(path.read_text()[:99])
+    assert load_all(tmp_path) == [ROW]
 
 
 def test_text_is_replaced_as_a_whole(tmp_path: Path) -> None:
