@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import types
 from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
@@ -25,6 +26,10 @@ def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
 def parse(text: str, kind: Any, what: str) -> Any:  # noqa: PLR0911 (one branch a type)
     """Read text as a value of an annotated type; BadInput says what was expected."""
     origin, args = get_origin(kind), get_args(kind)
+    if is_dataclass(kind):
+        raise BadInput(
+            f"{what} is {text!r}, expected one of its fields, such as {what}.{fields(kind)[0].name}"
+        )
     if origin in (Union, types.UnionType):
         if text.lower() == "none" and type(None) in args:
             return None
@@ -39,10 +44,16 @@ def parse(text: str, kind: Any, what: str) -> Any:  # noqa: PLR0911 (one branch 
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
         if kind is float:
-            return float(Fraction(text)) if "/" in text else float(text)
+            return _finite(float(Fraction(text)) if "/" in text else float(text))
         return kind(text)
     except (ValueError, KeyError, ZeroDivisionError):
         raise BadInput(f"{what} is {text!r}, expected {getattr(kind, '__name__', kind)}") from None
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError
+    return number
 
 
 def change(thing: T, path: str, value: Any, what: str) -> T:

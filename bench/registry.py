@@ -71,7 +71,7 @@ class Catalog:
             return self.variants[name]
         for pattern, (make, code) in self.patterns.items():
             before, after = re.split(r"\{\w+\}", pattern)
-            found = re.fullmatch(f"{re.escape(before)}(\\d+){re.escape(after)}", name)
+            found = re.fullmatch(f"{re.escape(before)}([1-9]\\d*){re.escape(after)}", name)
             if found:
                 return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
         raise unknown(self.kind[:-1], name, self.names)
@@ -82,6 +82,13 @@ class Catalog:
         if not wanted:
             raise BadInput(f"no {self.kind} named; there are: {', '.join(self.names)}")
         return [self.get(name) for name in dict.fromkeys(wanted)]
+
+
+def _first_line(plugin: type, module: ModuleType) -> str:
+    """Of the class's docstring, or of the module's where the class has only what dataclass gave it."""
+    own = plugin.__doc__ or ""
+    text = (module.__doc__ or "") if own.startswith(f"{plugin.__name__}(") else own
+    return text.strip().split("\n")[0]
 
 
 def code_digest(source: str) -> str:
@@ -136,13 +143,19 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
     variants: Mapping[str, Any] | None = getattr(module, "VARIANTS", None)
     if not variants:
         raise BadInput(f"{where} has no VARIANTS, expected a dict of name -> plugin")
-    for name, value in variants.items():
-        if name in found.variants or name == "all":
+    everything, controls = list(getattr(module, "ALL", variants)), list(getattr(module, "CONTROLS", ()))
+    patterns: Mapping[str, Callable[[str], Any]] = getattr(module, "PATTERNS", {})
+    for name in [*everything, *controls]:
+        if name not in variants:
+            raise BadInput(f"{where}: ALL or CONTROLS has {name!r}, expected one of {', '.join(variants)}")
+    shapes = {re.sub(r"{\w+}", "{}", pattern) for pattern in found.patterns}
+    for name in [*variants, *patterns]:
+        if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name == "all":
             raise BadInput(f"{where}: the name {name!r} is already taken")
-        about, control = (module.__doc__ or "").split("\n")[0], name in getattr(module, "CONTROLS", ())
-        found.variants[name] = Plugin(found.kind, name, value, code, about, control)
-    for pattern, make in getattr(module, "PATTERNS", {}).items():
-        found.patterns[pattern] = (make, code)
-    found.everything += list(getattr(module, "ALL", variants))
+    for name, value in variants.items():
+        about = _first_line(type(value), module)
+        found.variants[name] = Plugin(found.kind, name, value, code, about, name in controls)
+    found.patterns |= {pattern: (make, code) for pattern, make in patterns.items()}
+    found.everything += everything
     # controls first: every table is read against them
     found.everything.sort(key=lambda name: not found.variants[name].control)

@@ -39,7 +39,9 @@ def load(folder: Path) -> Poison | None:
         images = torch.from_numpy(np.load(folder / "published.npy", allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return None
-    return Poison(images, manifest) if digest(images) == manifest.get("published") else None
+    if not isinstance(manifest, dict) or manifest.get("published") != digest(images):
+        return None
+    return Poison(images, manifest)
 
 
 def save(folder: Path, poison: Poison) -> None:

@@ -8,7 +8,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -105,6 +105,8 @@ def _resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tup
         setting = replace(setting, prepare_test=True)
     catalogs = {kind: catalog(kind, args.plugins) for kind in KINDS}
     chosen = {kind: catalogs[kind].choose(getattr(args, kind)) for kind in KINDS}
+    if twice := {p.name for p in chosen[KINDS[0]]} & {p.name for p in chosen[KINDS[1]]}:
+        raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(args.profile) for kind in KINDS for p in chosen[kind]}
     for item in args.set:
         setting, plugins = _set(setting, plugins, item)
@@ -136,7 +138,7 @@ def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int) -
     for method in methods:
         recipes |= {f"{method.name}.{f.name}": getattr(method.value, f.name) for f in fields(method.value)}
     for name, recipe in recipes.items():
-        if is_dataclass(recipe) and isinstance(recipe, Recipe) and recipe.batch > images:
+        if isinstance(recipe, Recipe) and recipe.batch > images:
             raise BadInput(
                 f"{images} training images are fewer than one batch of {name} ({recipe.batch}); "
                 f"give more images or --set {name}.batch"

@@ -28,14 +28,18 @@ class AdversarialTraining(Undefended):
     step: float = 2 / 255
     steps: int = 10
 
+    POSITIVE: ClassVar[tuple[str, ...]] = ("radius", "step", "steps")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"steps": 5},
         "cifar-cpu": {"steps": 5},
     }
 
     def __post_init__(self) -> None:
-        if not 0 < self.radius <= 1:
-            raise BadInput(f"adversarial training has radius {self.radius * 255:g}/255, expected above 0")
+        super().__post_init__()
+        if self.radius > 1:
+            raise BadInput(
+                f"adversarial training has radius {self.radius * 255:g}/255, expected up to 255/255"
+            )
 
     @property
     def cost(self) -> float:

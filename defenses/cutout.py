@@ -9,6 +9,7 @@ that do not normalise have it; the paper's zero comes after normalisation.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -21,6 +22,8 @@ class Cutout(Undefended):
     """One black square an image."""
 
     side: float = 0.5  # of the image's side: 16 of 32 pixels
+
+    POSITIVE: ClassVar[tuple[str, ...]] = ("side",)
 
     def augment(self, x: Tensor, rng: Generator) -> Tensor:
         b, _, h, w = x.shape

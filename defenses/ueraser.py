@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 
 import kornia.augmentation as K
 import torch
@@ -40,6 +41,8 @@ class UEraser(Undefended):
     draws: int = 5
     until: float = 0.3  # share of the training in which the views compete
     p: float = 0.5
+
+    POSITIVE: ClassVar[tuple[str, ...]] = ("draws",)
 
     @property
     def cost(self) -> float:

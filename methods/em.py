@@ -39,6 +39,7 @@ class EM(Method):
     max_rounds: int = 500
     batch: int = 512
 
+    POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "share", "max_rounds", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.batch": 64, "steps": 10, "max_rounds": 8},
         "cifar-cpu": {"surrogate.batch": 64, "steps": 10, "max_rounds": 30},
@@ -75,6 +76,7 @@ class EMClass(EM):
     subset: float = 0.2  # of the images, on which the patterns are searched
 
     form: ClassVar[str] = "class-wise"
+    POSITIVE: ClassVar[tuple[str, ...]] = (*EM.POSITIVE, "subset")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.batch": 64, "max_rounds": 40},
         "cifar-cpu": {"surrogate.batch": 64, "max_rounds": 120},

@@ -32,6 +32,7 @@ class EMax(Method):
     max_passes: int = 50
     batch: int = 512
 
+    POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "max_passes", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 12, "max_passes": 2},
         "cifar-cpu": {"surrogate.epochs": 20, "max_passes": 5},

@@ -37,6 +37,7 @@ class MIUE(Method):
     distance: float = 0.1  # weight of the distance term
     batch: int = 512  # images compared with each other
 
+    POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "first_step", "last_step", "temperature", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 15, "surrogate.batch": 64},
         "cifar-cpu": {"surrogate.epochs": 20, "surrogate.batch": 64},

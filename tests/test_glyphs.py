@@ -47,7 +47,7 @@ def test_shape_type_range(train):
     images, labels = train
     assert (images.shape, images.dtype) == ((N, 3, 32, 32), np.uint8)
     assert (labels.shape, labels.dtype) == ((N,), np.int64)
-    assert np.ptp(images.reshape(N, -1), axis=1).min() > 60
+    assert np.ptp(images.reshape(N, -1), axis=1).min() > 30
 
 
 @pytest.mark.parametrize("n", [0, 1, 7, 10, 33])
@@ -86,8 +86,8 @@ def test_font_draws_ten_digits(font):
 def test_ink_stands_out_in_gray():
     for seed in range(200):
         dark, bright = sorted(glyphs.lumas(np.random.default_rng(seed)))
-        assert glyphs.TEXTURE <= dark < bright <= 1 - glyphs.TEXTURE
-        assert bright - dark - 2 * glyphs.TEXTURE > 0.2
+        assert glyphs.LUMAS[0] <= dark < bright <= glyphs.LUMAS[1]
+        assert bright - dark > 2 * (glyphs.TEXTURE + glyphs.NOISE)  # what may blur the edge between them
 
 
 @pytest.mark.parametrize("luma", [0.1, 0.5, 0.9])
@@ -96,7 +96,7 @@ def test_colour_has_the_luma_asked_for(luma):
     assert np.allclose(colours @ glyphs.LUMA, luma)
     assert colours.min() > -1e-9
     assert colours.max() < 1 + 1e-9
-    assert colours.std(axis=0).min() > 0.02
+    assert colours.std(axis=0).min() > 0.01
 
 
 @pytest.mark.parametrize("view", [np.asarray, gray], ids=["colour", "gray"])

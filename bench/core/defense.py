@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from bench.core.types import Dataset
+from bench.core.types import Dataset, check_positive
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,11 @@ class Undefended:
 
     The order is fixed: prepare, once -> crop and flip -> augment -> loss -> net, which normalises.
     """
+
+    POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
+
+    def __post_init__(self) -> None:
+        check_positive(self, self.POSITIVE)
 
     @property
     def cost(self) -> float:

@@ -11,7 +11,7 @@ from torch import Generator, Tensor, nn
 from bench.core.checkpoint import Checkpoint
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
-from bench.core.types import Augmentation, Recipe, Split
+from bench.core.types import Augmentation, BadInput, Recipe, Split, check_positive
 
 Fact = float | int | str | None
 
@@ -76,6 +76,12 @@ class Method:
 
     norm: ClassVar[str] = "linf"
     form: ClassVar[str] = "sample-wise"
+    POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.eps <= 1:
+            raise BadInput(f"{type(self).__name__}: eps is {self.eps:g}, expected 0 to 1, such as 8/255")
+        check_positive(self, self.POSITIVE)
 
     @property
     def passes(self) -> float:

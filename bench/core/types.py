@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,14 @@ from torch import Tensor
 
 class BadInput(ValueError):
     """A mistake that the user can mend: reported in one line, exit code 2."""
+
+
+def check_positive(thing: object, names: Iterable[str]) -> None:
+    """BadInput unless these numbers of a plugin are above 0."""
+    for name in names:
+        value = getattr(thing, name)
+        if not value > 0:
+            raise BadInput(f"{type(thing).__name__}: {name} is {value:g}, expected above 0")
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,316 @@
+"""A run that is killed, interrupted or damaged goes on, and ends with the rows of one that was not."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing as mp
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+
+import pytest
+import torch
+from test_cli import command, draw_images
+
+from bench.cli import main
+from bench.core.checkpoint import Checkpoint
+from bench.rows import INCIDENTAL
+
+METHODS, DEFENSES = "em,tap", "none,cutout,at-8,uer-lite"
+CELLS, KILLS = 8, 10
+SAVING = ("--save-seconds", "0")
+HEAVY = ["bench.verbs", "kornia.augmentation", "kornia.augmentation.auto", "torchvision.models.resnet"]
+
+Rows = dict[str, str]  # file -> all that the key decides
+
+
+def rows_in(out: Path) -> Rows:
+    """What must not depend on how often a run was stopped, byte for byte."""
+    found = {}
+    for path in sorted((out / "rows").glob("*.json")):
+        values = json.loads(path.read_text(encoding="utf-8"))
+        found[path.name] = json.dumps({k: v for k, v in values.items() if k not in INCIDENTAL})
+    return found
+
+
+def run_child(argv: list[str], log: Path) -> None:
+    """main() in a process of its own that has everything imported already."""
+    with log.open("w") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    torch.set_num_threads(1)
+    sys.exit(main(argv))
+
+
+def start(argv: list[str], log: Path) -> ForkServerProcess:
+    context = mp.get_context("forkserver")
+    context.set_forkserver_preload(HEAVY)
+    child = context.Process(target=run_child, args=(argv, log))
+    child.start()
+    return child
+
+
+def fresh(images: Path, place: Path) -> Path:
+    place.mkdir()
+    (place / "quad").symlink_to(images / "quad")
+    return place
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("images")
+    draw_images(place / "quad")
+    return place
+
+
+@pytest.fixture
+def place(images: Path, tmp_path: Path) -> Path:
+    return fresh(images, tmp_path / "place")
+
+
+@pytest.fixture(scope="module")
+def whole(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Rows:
+    """The rows of a grid that nothing disturbed."""
+    place = fresh(images, tmp_path_factory.mktemp("whole") / "place")
+    assert main(command(place, METHODS, DEFENSES)) == 0
+    rows = rows_in(place / "out")
+    assert len(rows) == CELLS and all('"status": "ok"' in row for row in rows.values())
+    return rows
+
+
+def part_of(whole: Rows, rows: Rows) -> bool:
+    return rows.items() <= whole.items()
+
+
+def checkpoints(place: Path) -> set[str]:
+    return {path.name for path in (place / "cache" / "checkpoints").glob("*") if path.suffix != ".tmp"}
+
+
+def test_ten_kills_change_nothing(images: Path, whole: Rows, tmp_path: Path) -> None:
+    place = fresh(images, tmp_path / "unkilled")
+    argv, log = command(place, METHODS, DEFENSES, *SAVING), tmp_path / "log"
+    start(["list"], log).join()  # the fork server imports
+    started = time.monotonic()
+    child = start(argv, log)
+    child.join()
+    took = time.monotonic() - started
+    assert child.exitcode == 0, log.read_text()
+    assert rows_in(place / "out") == whole
+
+    moments, kills, finished, seen = random.Random(0), 0, 0, set()
+    place = fresh(images, tmp_path / "0")
+    while kills < KILLS or not finished:
+        child = start(command(place, METHODS, DEFENSES, *SAVING), log)
+        child.join(moments.uniform(0.1, 0.4) * took if kills < KILLS else None)
+        if child.exitcode is None:
+            child.kill()
+            child.join()
+            kills += 1
+            seen |= checkpoints(place)
+            assert part_of(whole, rows_in(place / "out"))
+            continue
+        assert child.exitcode == 0, log.read_text()
+        assert rows_in(place / "out") == whole
+        assert not checkpoints(place) and len([*(place / "cache" / "poisons").glob("[!.]*")]) == 2
+        finished += 1
+        if kills < KILLS:
+            place = fresh(images, tmp_path / str(finished))
+    assert seen, "no kill met a checkpoint: nothing was resumed"
+
+
+def test_interrupt_says_how_to_go_on(place: Path, whole: Rows, tmp_path: Path) -> None:
+    argv, log = command(place, METHODS, DEFENSES, *SAVING), tmp_path / "log"
+    child = start(argv, log)
+    wait_for(lambda: bool(checkpoints(place)))
+    assert child.pid is not None
+    os.kill(child.pid, signal.SIGINT)
+    child.join(10)
+    assert child.exitcode == 130
+    lines = log.read_text().splitlines()
+    assert lines[-1] == "bench: interrupted; the same command goes on where it stopped"
+    assert not any("Traceback" in line for line in lines)
+    assert checkpoints(place) and part_of(whole, rows_in(place / "out"))
+    assert main(argv) == 0
+    assert rows_in(place / "out") == whole
+
+
+def wait_for(happened: Callable[[], bool], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < until, f"not within {seconds} s"
+        time.sleep(0.02)
+
+
+class Interrupt:
+    """^C right after the n-th save of any checkpoint."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.left, save = 0, Checkpoint.save
+
+        def saving(checkpoint: Checkpoint, state: dict[str, object]) -> None:
+            save(checkpoint, state)
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(Checkpoint, "save", saving)
+
+
+@pytest.fixture
+def interrupt(monkeypatch: pytest.MonkeyPatch) -> Interrupt:
+    return Interrupt(monkeypatch)
+
+
+def test_interrupted_at_every_save(place: Path, whole: Rows, interrupt: Interrupt) -> None:
+    """Each attempt does one step and is stopped."""
+    asked = command(place, METHODS, "cutout", *SAVING)
+    attempts = 0
+    while True:
+        interrupt.left, attempts = 1, attempts + 1
+        code = main(asked)
+        if code == 0:
+            break
+        assert code == 130 and attempts < 200
+    assert attempts > 3 + 10 + 2 * 10  # EM's rounds, and steps of TAP's surrogate and of two victims
+    rows = rows_in(place / "out")
+    assert len(rows) == 2 and part_of(whole, rows)
+
+
+@pytest.fixture(scope="module")
+def interrupted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Path]]:
+    """A run that was stopped after so many saves."""
+    places: dict[int, Path] = {}
+
+    def at(saves: int) -> Path:
+        if saves not in places:
+            place = fresh(images, tmp_path_factory.mktemp("interrupted") / "place")
+            with pytest.MonkeyPatch.context() as patch:
+                Interrupt(patch).left = saves
+                assert main(command(place, "em", "cutout", *SAVING)) == 130
+            places[saves] = place
+        return places[saves]
+
+    yield at
+
+
+def halve(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flip(path: Path) -> None:
+    """One bit in the middle."""
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "halved": halve,
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_bytes(b"not a checkpoint"),
+    "another": lambda path: torch.save({"weights": torch.zeros(3)}, path),
+    "a list": lambda path: torch.save([1, 2], path),
+    "one bit": flip,
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE.keys())
+@pytest.mark.parametrize("saves", [2, 7], ids=["craft", "victim"])
+def test_damaged_checkpoint(
+    interrupted: Callable[[int], Path],
+    tmp_path: Path,
+    whole: Rows,
+    saves: int,
+    damage: Callable[[Path], object],
+) -> None:
+    place = Path(shutil.copytree(interrupted(saves), tmp_path / "place", symlinks=True))
+    names = checkpoints(place)
+    assert names and all(name.startswith("craft" if saves == 2 else "victim") for name in names)
+    for name in names:
+        damage(place / "cache" / "checkpoints" / name)
+    assert main(command(place, "em", "cutout")) == 0
+    rows = rows_in(place / "out")
+    assert len(rows) == 1 and part_of(whole, rows)
+    assert not checkpoints(place)
+
+
+@pytest.fixture(scope="module")
+def poisoned(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = fresh(images, tmp_path_factory.mktemp("poisoned") / "place")
+    assert main(command(place, "em", "none")) == 0
+    return place
+
+
+@pytest.mark.parametrize("name", ["published.npy", "manifest.json"])
+@pytest.mark.parametrize("damage", ["halved", "one bit", "absent", "null"])
+def test_damaged_poison_is_crafted_again(
+    poisoned: Path, tmp_path: Path, whole: Rows, name: str, damage: str
+) -> None:
+    place = Path(shutil.copytree(poisoned, tmp_path / "place", symlinks=True))
+    (path,) = (place / "cache" / "poisons").glob(f"*/{name}")
+    if damage == "one bit" and name == "manifest.json":
+        pytest.skip("a digit of a time is no part of the row's promise")
+    if damage in DAMAGE:
+        DAMAGE[damage](path)
+    elif damage == "absent":
+        path.unlink()
+    else:
+        path.write_text("null")
+    shutil.rmtree(place / "out")
+    assert main(command(place, "em", "none")) == 0
+    rows = rows_in(place / "out")
+    assert len(rows) == 1 and part_of(whole, rows)
+
+
+def test_leavings_of_a_killed_process_are_no_results(poisoned: Path, tmp_path: Path, whole: Rows) -> None:
+    place = Path(shutil.copytree(poisoned, tmp_path / "place", symlinks=True))
+    (poison,) = (place / "cache" / "poisons").iterdir()
+    poison.rename(poison.with_name(f".{poison.name}.123"))  # filled, but not renamed
+    (row,) = (place / "out" / "rows").iterdir()
+    torn = row.with_name(f".{row.name}.123.tmp")
+    torn.write_bytes(row.read_bytes()[:200])
+    row.unlink()
+    assert main(["table", str(place / "out")]) == 0
+    assert main(command(place, "em", "none")) == 0
+    rows = rows_in(place / "out")
+    assert len(rows) == 1 and part_of(whole, rows)
+
+
+def of_session(session: int) -> list[int]:
+    """Living processes of a session, by Linux's /proc."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, _, sid = stat.read_text().rpartition(")")[2].split()[:4]
+        except OSError:
+            continue
+        if int(sid) == session and state != "Z":
+            found.append(int(stat.parent.name))
+    return found
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
+def test_killed_parent_leaves_no_workers(place: Path, whole: Rows, tmp_path: Path) -> None:
+    argv = command(place, METHODS, DEFENSES, *SAVING, "--workers", "2")
+    with (tmp_path / "log").open("w") as log:
+        ran = [sys.executable, "-m", "bench", *argv]
+        parent = subprocess.Popen(ran, stdout=log, stderr=log, start_new_session=True)
+    try:
+        wait_for(lambda: bool(rows_in(place / "out")) or parent.poll() is not None)
+        assert parent.poll() is None, (tmp_path / "log").read_text()
+        assert len(of_session(parent.pid)) >= 3
+    finally:
+        parent.kill()
+        parent.wait()
+    wait_for(lambda: not of_session(parent.pid), seconds=4)
+    rows = rows_in(place / "out")
+    assert 1 <= len(rows) < CELLS and part_of(whole, rows)  # what two workers made
+    assert main(command(place, METHODS, DEFENSES)) == 0
+    assert rows_in(place / "out") == whole
