@@ -55,7 +55,8 @@ class Bench:
         return build(name, **shape, precision=self.setting.precision, seed=seed, device=self.device)
 
     def checkpoint(self, kind: str, key: str) -> Checkpoint:
-        return Checkpoint(self.cache / "checkpoints" / f"{kind}-{key}", self.save_seconds, self.deadline)
+        path = self.cache / "checkpoints" / f"{kind}-{key[:32]}"
+        return Checkpoint(path, self.save_seconds, self.deadline)
 
     def shared_inputs(self) -> dict[str, Any]:
         """What both a poison's and a row's key take: the images and how to compute on them."""
@@ -115,6 +116,10 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
     )
 
 
+def craft_checkpoint(bench: Bench, method: Plugin, poison_rep: int) -> Checkpoint:
+    return bench.checkpoint("craft", store.key_of(craft_inputs(bench, method, poison_rep)))
+
+
 def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> store.Poison:
     """The method's published images, from the cache where they are there."""
     inputs = craft_inputs(bench, method, poison_rep)
@@ -122,16 +127,15 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
     folder = bench.cache / "poisons" / key[:32]
     if poison := store.load(folder):
         return poison
-    setting, data, checkpoint = bench.setting, bench.data, bench.checkpoint("craft", key[:32])
+    setting, data, checkpoint = bench.setting, bench.data, craft_checkpoint(bench, method, poison_rep)
     seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, method.name, poison_rep)
-    lab = Lab(
-        len(data.classes), data.augmentation, data.val, lambda s: bench.build(setting.surrogate, s), seed
-    )
+    lent, val = _copy(data.train), _copy(data.val)  # a method may be careless
+    lab = Lab(len(data.classes), data.augmentation, val, lambda s: bench.build(setting.surrogate, s), seed)
     lab.checkpoint, lab.tick = checkpoint, tick
-    before = data.train.images.clone()
     with meter(bench.device) as used:
-        delta = method.value.craft(data.train, lab)
-    if not torch.equal(before, data.train.images):
+        delta = method.value.craft(lent, lab)
+    before = data.train.images
+    if not torch.equal(before, lent.images):
         raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
     check_delta(delta, before, method.value.eps, method.name)
     published = release(before, delta, method.value.eps)
@@ -153,19 +157,26 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
     return poison
 
 
+def _copy(split: Split) -> Split:
+    return Split(split.images.clone(), split.labels.clone())
+
+
 def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet) -> Row:
-    """Train the cell's victim on what its defense makes of the published images, and measure it."""
+    """Train the cell's victim on what its defense makes of the published images, and measure it.
+
+    The checkpoint stays until somebody has saved the row.
+    """
     setting, data, defense = bench.setting, bench.data, cell.defense
     shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
     own = seed_for(shared, defense.name)
     row = blank_row(bench, cell)
     published = Split(poison.images.to(bench.device), data.train.labels)
-    shown = Split(defense.value.prepare(published.images), published.labels)
+    shown = Split(defense.value.prepare(published.images.clone()), published.labels)
     check_prepared(shown.images, published.images, defense.name)
     net = bench.build(setting.net, seed_for(shared, "init"))
     _check_active(cell, net, published, own)
     tests = _TestSets(bench, cell)
-    checkpoint = bench.checkpoint("victim", row.key[:32])
+    checkpoint = bench.checkpoint("victim", row.key)
     with meter(bench.device) as used:
         trained = fit(
             net,
@@ -183,10 +194,10 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
     selected = max(trained.curve, key=lambda point: point["val_acc"])
     started = time.monotonic()
     mi = _mutual_information(bench, net, published)
-    checkpoint.clear()
     return blank_row(
         bench,
         cell,
+        stem=net.stem,
         test_acc=accuracy(net, tests.test),
         train_acc=accuracy(net, shown),
         val_selected_acc=selected["test_acc"],
@@ -204,6 +215,7 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
         },
         craft_seconds=poison.manifest["seconds"],
         craft_peak_mb=poison.manifest["peak_mb"],
+        craft_environment=poison.manifest["environment"],
         train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
@@ -230,7 +242,7 @@ class _TestSets:
     def __init__(self, bench: Bench, cell: Cell) -> None:
         data, prepare = bench.data, cell.defense.value.prepare
         self.val, self.test = (
-            Split(prepare(s.images), s.labels) if bench.setting.prepare_test else s
+            Split(prepare(s.images.clone()), s.labels) if bench.setting.prepare_test else s
             for s in (data.val, data.test)
         )
         order = torch.randperm(len(self.test), generator=generator(seed_for(0, "curve", data.digest)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -72,6 +73,16 @@ def _run_parser(run: argparse.ArgumentParser) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit codes: 0 all is well, 1 cells failed, 2 bad input, 130 interrupted."""
     args = parser().parse_args(argv)
+    for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
+        os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
+    try:
+        return _verb(args)
+    except KeyboardInterrupt:
+        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130
+
+
+def _verb(args: argparse.Namespace) -> int:
     from bench import verbs
     from bench.core.types import BadInput
 
@@ -80,6 +91,3 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BadInput as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import traceback
 from collections.abc import Sequence
@@ -12,12 +13,12 @@ from itertools import product
 from pathlib import Path
 
 from bench import rows as files
-from bench.cell import Bench, Cell, blank_row, craft, run_cell
+from bench.cell import Bench, Cell, blank_row, craft, craft_checkpoint, run_cell
 from bench.core.checkpoint import OutOfTime
 from bench.core.train import Tick
 from bench.pool import Pool
 from bench.progress import Progress
-from bench.registry import Plugin
+from bench.registry import HOME, Plugin
 from bench.rows import Row
 
 
@@ -83,7 +84,7 @@ def run(
     bench: Bench, wanted: Sequence[Cell], folder: Path, progress: Progress, workers: int, plugins: Path | None
 ) -> Outcome:
     """Compute every wanted cell that has no finished row in the folder."""
-    scheduler = _Run(bench, folder, progress)
+    scheduler = _Run(bench, folder, progress, plugins)
     todo = scheduler.missing(wanted)
     if not todo:
         return scheduler.outcome
@@ -98,8 +99,8 @@ def run(
 
 
 class _Run:
-    def __init__(self, bench: Bench, folder: Path, progress: Progress) -> None:
-        self.bench, self.folder, self.progress = bench, folder, progress
+    def __init__(self, bench: Bench, folder: Path, progress: Progress, plugins: Path | None) -> None:
+        self.bench, self.folder, self.progress, self.plugins = bench, folder, progress, plugins
         self.old = {row.key: row for row in files.load_all(folder)}
         self.outcome = Outcome()
         self.ready: list[Piece] = []
@@ -152,8 +153,10 @@ class _Run:
         try:
             result = future.result()
         except BrokenProcessPool:
+            self._revive(pool)
             result = Result(error="BrokenProcessPool: a worker process died (killed, or out of memory)")
-            pool.revive()
+        except Exception:  # a plugin that cannot be sent to a worker, for one
+            result = Result(error=traceback.format_exc())
         self.progress.end(piece.name)
         if result.late:
             self._leave(piece)
@@ -163,18 +166,30 @@ class _Run:
             self._learn(result.seconds, piece.passes)
             self._done(piece, result)
 
+    def _revive(self, pool: Pool) -> None:
+        """New workers; pieces that went down with another's worker start again, from their checkpoints."""
+        pool.revive()
+        for future in [*self.running]:
+            innocent = self.running.pop(future)
+            self.progress.end(innocent.name)
+            self.ready.append(innocent)
+
     def _done(self, piece: Piece, result: Result) -> None:
         if result.row is None:
             self.ready += self.waiting.pop(piece)
             self.progress.say(f"{piece.name}: {result.seconds:.0f} s")
             return
         self._save(result.row)
+        self.bench.checkpoint("victim", result.row.key).clear()
         self.outcome.computed += 1
         accuracy = 100 * (result.row.test_acc or 0)
         self.progress.say(f"{piece.name}: {accuracy:.1f} %, {result.seconds:.0f} s")
 
     def _fail(self, piece: Piece, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
+        error = error.replace(f"{HOME}{os.sep}", "")  # a row holds no path
+        if self.plugins:
+            error = error.replace(f"{self.plugins}{os.sep}", "")
         last = error.strip().splitlines()[-1]
         self.progress.say(f"{piece.name}: failed, {last}")
         for victim in self.waiting.pop(piece, [piece]):
@@ -187,7 +202,9 @@ class _Run:
         self.outcome.left += len(self.waiting.pop(piece, [piece]))
 
     def _save(self, row: Row) -> None:
-        old = self.old.get(row.key)
+        old, path = self.old.get(row.key), files.path_of(row.key, self.folder)
+        if row.status == "failed" and path.exists() and files.load(path).status == "ok":
+            return  # another process has computed it meanwhile
         files.save(replace(row, attempt=old.attempt + 1 if old else 1), self.folder)
 
     def _cost(self, cell: Cell) -> float:
@@ -201,5 +218,21 @@ class _Run:
         """Whether a piece will end before the deadline, as far as is known: checkpoints do the rest."""
         if self.bench.deadline is None:
             return True
-        pace = self.seconds / self.passes if self.passes else 0.0
-        return self.bench.deadline - time.monotonic() > pace * piece.passes
+        left, pace = (
+            self.bench.deadline - time.monotonic(),
+            self.seconds / self.passes if self.passes else 0.0,
+        )
+        if left <= 0 or (left < pace * piece.passes and not self._begun(piece)):
+            self.progress.say(
+                f"{piece.name}: not started, needs about {pace * piece.passes / 60:.0f} minutes"
+            )
+            return False
+        return True
+
+    def _begun(self, piece: Piece) -> bool:
+        """Whether an earlier run left a checkpoint, so that this one may need less."""
+        if piece.cell is None:
+            path = craft_checkpoint(self.bench, piece.method, piece.poison_rep).path
+        else:
+            path = self.bench.checkpoint("victim", blank_row(self.bench, piece.cell).key).path
+        return path is not None and any(path.parent.glob(f"{path.name}*"))

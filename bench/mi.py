@@ -29,6 +29,8 @@ from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 
+from bench.core.types import BadInput
+
 Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]
 
@@ -49,7 +51,7 @@ class MISettings:
 
     def __post_init__(self) -> None:
         if min(self.images, self.slices, self.rank, self.neighbours) < 1:
-            raise ValueError(f"MI settings must all be at least 1, got {self}")
+            raise BadInput(f"MI settings must all be at least 1, got {self}")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing as mp
 import os
 import signal
@@ -42,17 +43,16 @@ class Pool:
         self.work, self.bench, self.workers, self.report = work, bench, workers, report
         self.plugins = plugins
         self.context = mp.get_context("spawn")
-        self.stop = self.context.Event()
-        self.ticks = self.context.SimpleQueue() if workers > 1 else None
         self.executor = self._start()
-        if self.ticks:
-            threading.Thread(target=self._listen, daemon=True).start()
 
     def _start(self) -> Executor:
         if self.workers == 1:
             return Inline()
-        threads = torch.get_num_threads()
-        arguments = (self.work, self.bench, self.plugins, threads, self.ticks, self.stop, os.getpid())
+        # A worker reads from the lifeline until this process closes its end, or dies.
+        lifeline, self.grip = self.context.Pipe(duplex=False)
+        ticks = self.context.SimpleQueue()
+        threading.Thread(target=self._listen, args=(ticks,), daemon=True).start()
+        arguments = (self.work, self.bench, self.plugins, torch.get_num_threads(), ticks, lifeline)
         return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
 
     def submit(self, piece: Any) -> Future[Any]:
@@ -61,25 +61,23 @@ class Pool:
         return self.executor.submit(_do, piece)
 
     def revive(self) -> None:
-        """New workers in the place of a broken pool's."""
+        """New workers in the place of a broken pool's, and a new queue: a dead one may hold its lock."""
+        self.grip.close()
         self.executor.shutdown(wait=False)
         self.executor = self._start()
 
     def close(self, *, now: bool) -> None:
         """End the workers; now: in the middle of their work, which has its checkpoints."""
-        if now:
-            self.stop.set()
+        if now and self.workers > 1:
+            self.grip.close()
         self.executor.shutdown(wait=True, cancel_futures=True)
-        if self.ticks:
-            self.ticks.put(None)
 
     def _tick(self, name: str) -> Tick:
         return lambda share, what: self.report(name, share, what)
 
-    def _listen(self) -> None:
-        assert self.ticks is not None
-        while (said := self.ticks.get()) is not None:
-            self.report(*said)
+    def _listen(self, ticks: Any) -> None:
+        while True:
+            self.report(*ticks.get())
 
 
 def _begin(
@@ -88,12 +86,11 @@ def _begin(
     plugins: Path | None,
     threads: int,
     ticks: Any,
-    stop: Any,
-    parent: int,
+    lifeline: Any,
 ) -> None:
     """Make a new process a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to handle
-    threading.Thread(target=_watch, args=(stop, parent), daemon=True).start()
+    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)
     if plugins is not None:
@@ -104,11 +101,10 @@ def _begin(
     _worker.update(work=work, bench=bench, ticks=ticks)
 
 
-def _watch(stop: Any, parent: int) -> None:
-    """End this process when it is told to, or when its parent was killed."""
-    while not stop.wait(0.5):
-        if os.getppid() != parent:
-            break
+def _watch(lifeline: Any) -> None:
+    """End this process when its parent lets go of the lifeline."""
+    with contextlib.suppress(EOFError, OSError):
+        lifeline.recv()
     os._exit(3)
 
 

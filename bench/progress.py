@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ class Progress:
         self.passes: dict[str, float] = {}
         self.tasks: dict[str, bars.TaskID] = {}
         self.begun: dict[str, float] = {}
+        self.lock = threading.RLock()
         self.started = time.monotonic()
         self.whole = self.bars.add_task("grid", total=1.0, visible=False, eta="")
 
@@ -42,25 +44,31 @@ class Progress:
             yield
 
     def begin(self, name: str, passes: float) -> None:
+        with self.lock:
+            self._begin(name, passes)
+
+    def _begin(self, name: str, passes: float) -> None:
         self.tasks[name] = self.bars.add_task(name, total=1.0, eta="")
         self.passes[name], self.shares[name], self.begun[name] = passes, 0.0, time.monotonic()
 
     def tick(self, name: str, share: float, what: str) -> None:
-        """A piece has done a share of its work."""
-        if name in self.tasks:  # a worker's last words may come late
-            self.shares[name] = share
-            eta = _eta(self.begun[name], share)
-            self.bars.update(self.tasks[name], completed=share, description=f"{name} ({what})", eta=eta)
-            self._update()
+        """A piece has done a share of its work; may be called from any thread."""
+        with self.lock:
+            if name in self.tasks:  # a worker's last words may come late
+                self.shares[name] = share
+                eta = _eta(self.begun[name], share)
+                self.bars.update(self.tasks[name], completed=share, description=f"{name} ({what})", eta=eta)
+                self._update()
 
     def end(self, name: str) -> None:
-        self.before += self.passes.pop(name)
-        self.shares.pop(name)
-        self.bars.remove_task(self.tasks.pop(name))
-        self._update()
+        with self.lock:
+            self.before += self.passes.pop(name)
+            self.shares.pop(name)
+            self.bars.remove_task(self.tasks.pop(name))
+            self._update()
 
     def _done(self) -> float:
-        at_work = sum(share * self.passes[name] for name, share in [*self.shares.items()])
+        at_work = sum(share * self.passes[name] for name, share in self.shares.items())
         return min((self.before + at_work) / self.total, 1.0)
 
     def _update(self) -> None:
@@ -70,7 +78,8 @@ class Progress:
     def say(self, line: str) -> None:
         """One line above the bars; in a log it carries the share done and the ETA of the grid."""
         if not self.console.is_terminal and self.before:
-            share = self._done()
+            with self.lock:
+                share = self._done()
             line = f"[{share:4.0%}, {_eta(self.started, share) or 'ETA unknown'}] {line}"
         self.console.print(line, markup=False, highlight=False, soft_wrap=True)
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from bench.core.defense import Undefended
+from bench.core.method import Method
 from bench.core.types import BadInput
 from bench.override import change, unknown
 
@@ -78,7 +80,9 @@ class Catalog:
 
     def choose(self, names: str) -> list[Plugin]:
         """'all', or names separated by commas, each once."""
-        wanted = self.everything if names == "all" else [n.strip() for n in names.split(",") if n.strip()]
+        wanted = []
+        for name in filter(None, map(str.strip, names.split(","))):
+            wanted += self.everything if name == "all" else [name]
         if not wanted:
             raise BadInput(f"no {self.kind} named; there are: {', '.join(self.names)}")
         return [self.get(name) for name in dict.fromkeys(wanted)]
@@ -98,15 +102,18 @@ def code_digest(source: str) -> str:
     """
     tree = ast.parse(source)
     for node in ast.walk(tree):
-        if isinstance(getattr(node, "body", None), list):
-            node.body = [part for part in node.body if not _is_aside(part)]  # type: ignore[attr-defined]
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            tables = not isinstance(node, ast.FunctionDef)
+            node.body = [part for part in node.body if not _is_aside(part, tables=tables)]
     return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
 
 
-def _is_aside(node: ast.AST) -> bool:
-    """Whether a statement is a docstring or one of a plugin module's tables."""
+def _is_aside(node: ast.AST, *, tables: bool) -> bool:
+    """Whether a statement is a docstring or, outside functions, one of a plugin module's tables."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
+    if not tables:
+        return False
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return any(isinstance(target, ast.Name) and target.id in TABLES for target in targets)
 
@@ -127,6 +134,14 @@ def check_plugins(folder: Path) -> None:
 
 
 def _module(path: Path, kind: str, *, own: bool) -> ModuleType:
+    try:
+        return _import(path, kind, own=own)
+    except Exception as error:  # a plugin may break in any way
+        what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise BadInput(f"{kind}/{path.name} cannot be imported, {what}") from error
+
+
+def _import(path: Path, kind: str, *, own: bool) -> ModuleType:
     if own:
         return importlib.import_module(f"{kind}.{path.stem}")
     name = f"plugged_{kind}_{path.stem}"
@@ -149,10 +164,16 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
         if name not in variants:
             raise BadInput(f"{where}: ALL or CONTROLS has {name!r}, expected one of {', '.join(variants)}")
     shapes = {re.sub(r"{\w+}", "{}", pattern) for pattern in found.patterns}
+    for pattern in patterns:
+        if len(re.findall(r"{\w+}", pattern)) != 1:
+            raise BadInput(f"{where}: pattern {pattern!r}, expected one name in braces")
     for name in [*variants, *patterns]:
         if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name == "all":
             raise BadInput(f"{where}: the name {name!r} is already taken")
+    base = {"methods": Method, "defenses": Undefended}[found.kind]
     for name, value in variants.items():
+        if not isinstance(value, base):
+            raise BadInput(f"{where}: {name!r} is a {type(value).__name__}, expected a {base.__name__}")
         about = _first_line(type(value), module)
         found.variants[name] = Plugin(found.kind, name, value, code, about, name in controls)
     found.patterns |= {pattern: (make, code) for pattern, make in patterns.items()}

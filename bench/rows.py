@@ -45,6 +45,7 @@ class Row:
     train_acc: float | None = None  # on the images that the victim was shown
     val_selected_acc: float | None = None  # test subset, at the curve's best validation accuracy
     peak_acc: float | None = None  # test subset, the curve's best: an oracle, nobody can choose it
+    stem: str | None = None  # of the victim, which depends on the image size
     curve: list[dict[str, float]] = field(default_factory=list)  # epoch, val_acc, test_acc
     mi: float | None = None  # nats, the null subtracted
     mi_null: float | None = None
@@ -69,6 +70,7 @@ class Row:
     mi_seconds: float | None = None
     seeds: dict[str, int] = field(default_factory=dict)
     environment: dict[str, str | int] = field(default_factory=dict)  # device, threads, versions, commit
+    craft_environment: dict[str, str | int] = field(default_factory=dict)  # the same of the crafting
     attempt: int = 1
     finished: str = ""  # UTC
     schema: int = SCHEMA
@@ -87,8 +89,12 @@ def write_atomically(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def path_of(key: str, folder: Path) -> Path:
+    return folder / f"{key[:16]}.json"
+
+
 def save(row: Row, folder: Path) -> Path:
-    path = folder / f"{row.key[:16]}.json"
+    path = path_of(row.key, folder)
     write_atomically(path, json.dumps(asdict(row), indent=1, allow_nan=False) + "\n")
     return path
 

@@ -9,6 +9,15 @@ from bench.core.types import BadInput, Recipe
 from bench.mi import MISettings
 
 
+def check_eps(eps: float, who: str) -> None:
+    """BadInput unless eps is a budget that survives rounding to uint8."""
+    if not 0 < eps <= 1:
+        hint = f"did you mean {eps:g}/255?" if 1 < eps < 256 else "it is a share of the range"
+        raise BadInput(f"{who}: eps is {eps:g}, expected above 0 and at most 1; {hint}")
+    if eps < 1 / 255 - 1e-9:
+        raise BadInput(f"{who}: eps is {eps:g}, below 1/255: nothing survives rounding to uint8")
+
+
 @dataclass(frozen=True)
 class Setting:
     """What can move a number, but for the plugins; every field can be set on the command line."""
@@ -28,19 +37,11 @@ class Setting:
     poison_reps: int = 1  # poisons for each method
 
     def __post_init__(self) -> None:
-        self._check_eps()
+        if self.eps is not None:
+            check_eps(self.eps, "eps")
         for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
             if not least <= getattr(self, name) <= most:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")
-
-    def _check_eps(self) -> None:
-        if self.eps is None:
-            return
-        if not 0 < self.eps <= 1:
-            hint = f"did you mean {self.eps:g}/255?" if 1 < self.eps < 256 else "it is a share of the range"
-            raise BadInput(f"eps is {self.eps:g}, expected above 0 and at most 1; {hint}")
-        if self.eps < 1 / 255 - 1e-9:
-            raise BadInput(f"eps is {self.eps:g}, below 1/255: nothing survives rounding to uint8")
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class Profile:
     takes: str
     shows: str
     hides: str
+
+    def __str__(self) -> str:
+        s = self.setting
+        images = "all training images" if s.limit is None else f"{s.limit} training images"
+        recipe = f"{s.victim.epochs} epochs of batch {s.victim.batch}, lr {s.victim.lr:g}, {s.precision}"
+        what = f"{s.data}, {images}, victim {s.net}, surrogate {s.surrogate}, {recipe}"
+        return f"{what}; {self.takes}. Shows {self.shows}; hides {self.hides}."
 
 
 PROFILES = {

@@ -29,7 +29,7 @@ class Poison:
     """What a method published, and what is known of it."""
 
     images: Tensor  # uint8 (N,C,H,W), on the CPU
-    manifest: dict[str, Any]  # see craft.py
+    manifest: dict[str, Any]  # see craft() in cell.py
 
 
 def load(folder: Path) -> Poison | None:
@@ -45,11 +45,20 @@ def load(folder: Path) -> Poison | None:
 
 
 def save(folder: Path, poison: Poison) -> None:
-    """Write a whole folder or none: it is filled beside its place and renamed into it."""
+    """Write a whole folder or none: it is filled beside its place and renamed into it.
+
+    Where another process was faster with the same poison, that one stays.
+    """
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     np.save(temporary / "published.npy", poison.images.numpy())
     (temporary / "manifest.json").write_text(json.dumps(poison.manifest, indent=1), encoding="utf-8")
-    shutil.rmtree(folder, ignore_errors=True)  # what load() refused
-    temporary.rename(folder)
+    if load(folder) is None:
+        shutil.rmtree(folder, ignore_errors=True)  # damaged
+    try:
+        temporary.rename(folder)
+    except OSError:
+        shutil.rmtree(temporary)
+        if load(folder) is None:
+            raise

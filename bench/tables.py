@@ -204,11 +204,19 @@ def circumstances(rows: Sequence[Row]) -> str:
         "surrogate {}": look_up(row.inputs, "surrogate"),
         "{} epochs": look_up(row.inputs, "victim", "epochs"),
         "precision {}": look_up(row.inputs, "precision"),
+        "L-inf {}": budgets(rows),
+        "test images prepared by the defense: {}": look_up(row.inputs, "prepare_test"),
         "seed {}": look_up(row.inputs, "seed"),
         "setting {}": row.setting[:8],
     }
     data = f"{row.data} (synthetic)" if row.synthetic else row.data
     return ", ".join([data, *(phrase.format(value) for phrase, value in known.items() if value is not None)])
+
+
+def budgets(rows: Iterable[Row]) -> str | None:
+    """The methods' budgets in grey levels: 8/255; None where no row says."""
+    found = {row.inputs.get("method", {}).get("eps") for row in rows} - {None, 0.0}
+    return ", ".join(f"{255 * eps:g}/255" for eps in sorted(found)) or None
 
 
 def span(numbers: Iterable[int]) -> str:
@@ -230,7 +238,10 @@ def repetitions(rows: Iterable[Row]) -> str:
 
 def mixture(rows: Iterable[Row]) -> str:
     """Which entries of the environment differ between rows that count; empty where none does."""
-    mixed = differing({row.key: row.environment for row in rows if row.status == "ok"})
+    ours = [row for row in rows if row.status == "ok"]
+    crafting = {row.key: row.craft_environment for row in ours if row.craft_environment}
+    mixed = differing({row.key: row.environment for row in ours})
+    mixed |= {f"crafting {name}": values for name, values in differing(crafting).items()}
     said = ", ".join(f"{name} ({', '.join(values)})" for name, values in mixed.items())
     return f"mixed: {said}" if mixed else ""
 
@@ -299,7 +310,8 @@ def text_of(cell: Cell, measure: str) -> str:
         spread = "" if cell.std is None else f" ±{100 * cell.std:.1f}"
         return f"{100 * cell.mean:.1f}{star}{spread}"
     gap = "" if cell.gap is None or cell.method == REFERENCE else f" ({cell.gap:z.3f})"
-    return f"{cell.mean:z.3f}{star}{gap}"
+    spread = "" if cell.std is None else f" ±{cell.std:.3f}"
+    return f"{cell.mean:z.3f}{star}{spread}{gap}"
 
 
 def note_of(cell: Cell) -> str:

@@ -26,8 +26,9 @@ from bench.nets import NETS
 from bench.override import change, unknown
 from bench.progress import Progress
 from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins
-from bench.settings import PROFILES, Setting
+from bench.settings import PROFILES, Setting, check_eps
 
+RUNS = Path("results", "runs")
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 
 
@@ -37,12 +38,16 @@ def run(args: argparse.Namespace) -> int:
     setting, methods, defenses = _resolve(args)
     device, workers = _device(args)
     cache = args.cache or Path(platformdirs.user_cache_dir("ue-bench"))
+    _check_batches(setting, methods, setting.limit)
+    for folder in (cache, args.out or RUNS):
+        _check_writable(folder)
+    if args.out:
+        _open(args.out)
     dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
     _check_batches(setting, methods, len(dataset.train))
-    out: Path = args.out or Path("results", "runs", f"{args.profile}-{dataset.name}")
+    out: Path = args.out or RUNS / f"{args.profile}-{dataset.name}"
     old = _open(out)
-    _check_writable(out)
-    _check_writable(cache)
+    _check_writable(out / "rows")
     (out / "rows").mkdir(parents=True, exist_ok=True)
     splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
     bench = Bench(
@@ -68,6 +73,7 @@ def run(args: argparse.Namespace) -> int:
 def table(args: argparse.Namespace) -> int:
     if not (args.out / "rows").is_dir():
         raise BadInput(f"{args.out} has no rows/, expected the folder of a run")
+    _open(args.out)
     _tables(args.out, Console())
     return 0
 
@@ -87,7 +93,7 @@ def listing(args: argparse.Namespace) -> int:
         console.print(shown)
     console.print(f"data sets: {', '.join(data.names())}\nnets: {', '.join(NETS)}", highlight=False)
     for name, profile in PROFILES.items():
-        console.print(f"profile {name}: {profile.takes}. Shows {profile.shows}; hides {profile.hides}.")
+        console.print(f"profile {name}: {profile}", highlight=False)
     return 0
 
 
@@ -108,14 +114,17 @@ def _resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tup
     if twice := {p.name for p in chosen[KINDS[0]]} & {p.name for p in chosen[KINDS[1]]}:
         raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(args.profile) for kind in KINDS for p in chosen[kind]}
+    budgeted = [p.name for p in chosen[KINDS[0]] if p.value.eps > 0]
+    if setting.eps is not None:
+        for name in budgeted:
+            plugins[name] = replace(plugins[name], value=replace(plugins[name].value, eps=setting.eps))
     for item in args.set:
         setting, plugins = _set(setting, plugins, item)
+    for name in budgeted:
+        check_eps(plugins[name].value.eps, name)
     for name in (setting.net, setting.surrogate):
         if name not in NETS:
             raise unknown("net", name, NETS)
-    for name, plugin in plugins.items():
-        if plugin.kind == "methods" and setting.eps is not None and plugin.value.eps > 0:
-            plugins[name] = replace(plugin, value=replace(plugin.value, eps=setting.eps))
     methods, defenses = (tuple(plugins[p.name] for p in chosen[kind]) for kind in KINDS)
     return setting, methods, defenses
 
@@ -125,7 +134,9 @@ def _set(setting: Setting, plugins: dict[str, Plugin], item: str) -> tuple[Setti
     if not equals:
         raise BadInput(f"--set {item}: expected FIELD=VALUE")
     owner, _, rest = path.partition(".")
-    if owner in plugins and rest:
+    if owner in plugins and not rest:
+        raise BadInput(f"--set {item}: expected a field, {owner}.FIELD=VALUE")
+    if owner in plugins:
         plugin = plugins[owner]
         return setting, plugins | {owner: replace(plugin, value=change(plugin.value, rest, value, owner))}
     if owner not in {f.name for f in fields(Setting)}:
@@ -133,7 +144,10 @@ def _set(setting: Setting, plugins: dict[str, Plugin], item: str) -> tuple[Setti
     return change(setting, path, value, "the setting"), plugins
 
 
-def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int) -> None:
+def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int | None) -> None:
+    """Refuse recipes whose batch is more than the images, if their number is known."""
+    if images is None:
+        return
     recipes: dict[str, Any] = {"victim": setting.victim}
     for method in methods:
         recipes |= {f"{method.name}.{f.name}": getattr(method.value, f.name) for f in fields(method.value)}
@@ -165,6 +179,9 @@ def _device(args: argparse.Namespace) -> tuple[torch.device, int]:
     for what, value in (("--workers", workers), ("--threads", args.threads)):
         if value < 1:
             raise BadInput(f"{what} is {value}, expected 1 or more")
+    for what, number in (("--minutes", args.minutes), ("--save-seconds", args.save_seconds)):
+        if number is not None and not 0 <= number < float("inf"):
+            raise BadInput(f"{what} is {number}, expected 0 or more")
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
     return device, workers

@@ -4,7 +4,8 @@ Zhu, Miao, Dong, Gao, "Why Do Unlearnable Examples Work: A Novel Perspective of 
 ICLR 2026 (arXiv 2603.03725), section 5 and its appendix on settings.
 Differs from the paper: the net normalises with fixed constants, not with ImageNet's; the published
 images are rounded to uint8, the official evaluation truncates. The schedule of the step, the poison
-batch, the flip before delta and the distance weight follow the official recipe as published.
+batch, the flip before delta and the distance weight follow the official recipe as published, with the
+training batch of its README's command (128).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Fowl et al., "Adversarial Examples Make Strong Poisons", NeurIPS 2021, sections 3.2 and 4.
 Differs from the paper: the differentiable augmentation is the data set's declared crop and flip,
-drawn anew at every step; the learning-rate drops are at 15/40, 25/40 and 35/40 of the training.
+drawn anew at every step; the learning-rate drops are at 15/40, 25/40 and 35/40 of the training; of the
+restarts, which share one surrogate, each image keeps the one with the lowest loss without augmentation.
 """
 
 from __future__ import annotations

@@ -267,7 +267,8 @@ def test_em_trains_its_share_of_an_epoch_in_a_round(
     """10 batches of 512 are a tenth of an epoch of 50,000 images, and 2.5 epochs of 2,000."""
     trained: list[int] = []
     monkeypatch.setattr(Trainer, "step", lambda self, loss, progress: trained.append(1))
-    em = EM(max_rounds=2, steps=0, stop_error=-1.0, batch=5000)
+    monkeypatch.setattr(EM, "perturb", lambda *arguments: None)
+    em = EM(max_rounds=2, stop_error=-1.0, batch=5000)
     lab = toy_lab()
     lab.build = lambda seed: Linear()
     lab.val = toy_split(8, 0, size=8)

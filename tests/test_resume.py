@@ -23,8 +23,8 @@ from bench.cli import main
 from bench.core.checkpoint import Checkpoint
 from bench.rows import INCIDENTAL
 
-METHODS, DEFENSES = "em,tap", "none,cutout,at-8,uer-lite"
-CELLS, KILLS = 8, 10
+METHODS, DEFENSES = "em,tap", "none,cutout,uer-lite"
+CELLS, KILLS = 6, 10
 SAVING = ("--save-seconds", "0")
 HEAVY = ["bench.verbs", "kornia.augmentation", "kornia.augmentation.auto", "torchvision.models.resnet"]
 

@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 import pickle
 import time
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+
+DAMAGED = (
+    OSError,
+    RuntimeError,
+    EOFError,
+    KeyError,
+    TypeError,
+    ValueError,
+    pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)
 
 
 class OutOfTime(Exception):
@@ -55,11 +67,13 @@ class Checkpoint:
         if self.path is None or not self.path.exists():
             return None
         try:
+            if zipfile.ZipFile(self.path).testzip() is not None:  # torch does not look at checksums
+                return None
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError):
+            spent, state = float(stored["spent"]), dict(stored["state"])
+        except DAMAGED:
             return None  # torn by a full disk or a foreign hand: the work starts again
-        self.clock.before = max(self.clock.before, stored["spent"])
-        state: dict[str, Any] = stored["state"]
+        self.clock.before = max(self.clock.before, spent)
         return state
 
     def _late(self) -> bool:
@@ -84,4 +98,5 @@ class Checkpoint:
         """Forget this state and those of its parts."""
         if self.path is not None:
             for path in self.path.parent.glob(f"{self.path.name}*"):
-                path.unlink(missing_ok=True)
+                if path.suffix != ".tmp" or f".{os.getpid()}." in path.name:  # else another process's
+                    path.unlink(missing_ok=True)

@@ -87,5 +87,8 @@ class Recipe:
     clip: float | None = None  # largest gradient norm
 
     def __post_init__(self) -> None:
-        if self.epochs < 1 or self.batch < 1 or self.lr <= 0:
-            raise BadInput(f"a recipe needs epochs, batch and lr above 0, got {self}")
+        check_positive(self, ("epochs", "batch", "lr"))
+        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or (self.nesterov and not self.momentum):
+            raise BadInput(f"a recipe needs momentum in [0,1) and weight decay of 0 or more, got {self}")
+        if self.clip is not None and self.clip <= 0:
+            raise BadInput(f"a recipe's clip is {self.clip:g}, expected above 0 or none")

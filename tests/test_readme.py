@@ -1,0 +1,60 @@
+"""README stays true: its plugins work, its tables name every plugin, its commands parse."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import toy_lab
+
+from bench.cli import parser
+from bench.core.pixels import check_delta
+from bench.core.types import Split
+from bench.registry import KINDS, catalog
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
+
+
+@pytest.fixture
+def plugins(tmp_path: Path) -> Path:
+    for source in EXAMPLES:
+        kind = "methods" if "bench.core.method" in source else "defenses"
+        (tmp_path / kind).mkdir(exist_ok=True)
+        (tmp_path / kind / "example.py").write_text(source, encoding="utf-8")
+    return tmp_path
+
+
+def test_example_method_keeps_the_contract(plugins: Path, split: Split) -> None:
+    (name,) = set(catalog("methods", plugins).variants) - set(catalog("methods").variants)
+    method = catalog("methods", plugins).get(name).value
+    check_delta(method.craft(split, toy_lab()), split.images, method.eps, name)
+
+
+def test_example_defense_changes_the_images(plugins: Path, split: Split) -> None:
+    (name,) = set(catalog("defenses", plugins).variants) - set(catalog("defenses").variants)
+    shown = catalog("defenses", plugins).get(name).value.prepare(split.images)
+    assert shown.shape == split.images.shape
+    assert not torch.equal(shown, split.images)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_plugin_is_in_a_table(kind: str) -> None:
+    found = catalog(kind)
+    named = set(re.findall(r"`([^`\n]+)`", README))
+    assert set(found.variants) <= named
+    assert set(found.patterns) <= named
+
+
+def test_commands_parse() -> None:
+    commands = re.findall(r"python -m bench (run .*|list|table .*?)(?:`|$)", README, re.M)
+    assert commands
+    for command in commands:
+        parser().parse_args(shlex.split(command.replace("\\", "")))
+
+
+def test_no_placeholder_is_left() -> None:
+    assert "@@" not in README
