@@ -26,11 +26,11 @@ class Setting:
     limit: int | None = 2000  # training images, validation included; none: all
     net: str = "small"  # of the victim
     surrogate: str = "small"  # net of the methods
-    victim: Recipe = field(default=Recipe(epochs=12, batch=64, lr=0.05))
+    victim: Recipe = field(default=Recipe(epochs=10, batch=64, lr=0.05))
     precision: Literal["fp32", "bf16"] = "fp32"
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
-    points: int = 6  # of the learning curve, at most 10
+    points: int = 5  # of the learning curve, at most 10
     mi: MISettings = field(default=MISettings(images=1000, slices=128))
     seed: int = 0
     reps: int = 1  # victims for each poison

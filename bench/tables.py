@@ -284,7 +284,7 @@ def tables_of_setting(
 
     with_mi = measured(rows, "mi")
     over = repetitions(with_mi)
-    unit = f"MI in nats (gap to {REFERENCE})" + (f", means {over}" if over else "")
+    unit = f"MI in nats (gap to {REFERENCE})" + (f", ± standard deviation {over}" if over else "")
     cells = mi_cells(setting, pairs, groups)
     caption = sentences(unit, estimate(with_mi, cells.values()), *end)
     return [accuracy, Table("mi", setting, caption, down, across, cells, notes + more)]

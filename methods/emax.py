@@ -34,7 +34,7 @@ class EMax(Method):
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "max_passes", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"surrogate.epochs": 12, "max_passes": 2},
+        "quick": {"surrogate.epochs": 15, "surrogate.batch": 64, "surrogate.lr": 0.05, "max_passes": 2},
         "cifar-cpu": {"surrogate.epochs": 20, "max_passes": 5},
     }
 

@@ -584,7 +584,7 @@ BAD = {
     "absent folder": (("--data", "folder:/nope"), "/nope/train is not a folder"),
     "absent parquet": (("--data", "parquet:/nope"), "/nope"),
     "absent plugins": (("--plugins", "/nope"), "--plugins /nope"),
-    "limit too small": (("--limit", "4"), "--limit is 4, expected 8"),
+    "limit too small": (("--limit", "4"), "4 training images are fewer than one batch"),
     "limit too large": (("--limit", "5000"), "to 72"),
     "limit no number": (("--limit", "few"), "'few', expected int"),
     "eps 0": (("--eps", "0"), "eps is 0"),

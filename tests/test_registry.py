@@ -266,7 +266,7 @@ def test_text_becomes_the_fields_type(path: str, text: str, value: Any) -> None:
         ("kind", "tow", "'tow'; did you mean 'two'"),
         ("recipe", "5", "sample.recipe is '5', expected"),
         ("recipe.epochs", "x", "sample.recipe.epochs is 'x', expected int"),
-        ("recipe.epochs", "0", "a recipe needs epochs, batch and lr above 0"),
+        ("recipe.epochs", "0", "Recipe: epochs is 0, expected above 0"),
         ("recipe.schedule", "cosin", "did you mean 'cosine'"),
         ("coutn", "1", "unknown field of sample 'coutn'; did you mean 'count'"),
         ("recipe.epoch", "1", "unknown field of sample.recipe 'epoch'; did you mean 'epochs'"),

@@ -125,7 +125,7 @@ def test_gap_is_paired_with_clean_of_the_same_defense(tmp_path: Path) -> None:
     assert table["clean", "none"]["gap"] == "0.0"
     assert table["em", "cutout"]["gap"] == ""  # no clean there
     text = (tmp_path / "mi.md").read_text()
-    assert "| clean | 0.600 | - | - |\n| em | 0.200 (0.400) | 0.300 | - |" in text
+    assert "| clean | 0.600 ±0.141 | - | - |\n| em | 0.200 ±0.082 (0.400) | 0.300 | - |" in text
     assert "smi-ksg, 500 images, 50 slices, 8 dimensions, mean null 0.010." in text
 
 
