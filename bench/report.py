@@ -20,7 +20,7 @@ from bench.rows import Row, write_atomically
 from bench.tables import Cell, Table, identity, last_line, tables
 
 SPACE = 2  # between columns of the terminal
-DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md)")
+DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|png)")
 
 # Tables -> text
 

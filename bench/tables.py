@@ -205,7 +205,7 @@ def circumstances(rows: Sequence[Row]) -> str:
         "{} epochs": look_up(row.inputs, "victim", "epochs"),
         "precision {}": look_up(row.inputs, "precision"),
         "L-inf {}": budgets(rows),
-        "test images prepared by the defense: {}": look_up(row.inputs, "prepare_test"),
+        "test images prepared by the defense{}": "" if row.inputs.get("prepare_test") else None,
         "seed {}": look_up(row.inputs, "seed"),
         "setting {}": row.setting[:8],
     }

@@ -18,7 +18,7 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from bench import data, grid, report, rows
+from bench import data, grid, plots, report, rows
 from bench.cell import Bench, blank_row
 from bench.cli import RUN_FIELDS
 from bench.core.types import BadInput, Recipe
@@ -245,6 +245,7 @@ def _tables(
     everything = rows.load_all(out / "rows")
     shown = [row for row in everything if keys is None or row.key in keys]
     written = report.write_tables(everything, out, methods=methods, defenses=defenses)
+    written += plots.write_plots(everything, out, methods=methods, defenses=defenses)
     report.show(shown, console, methods=methods, defenses=defenses)
     console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
 
