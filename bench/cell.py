@@ -205,21 +205,25 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
         curve=trained.curve,
         **mi,
         mi_seconds=time.monotonic() - started,
-        **poison.manifest["distances"],
-        published=poison.manifest["published"],
-        craft={
-            **poison.manifest["facts"],
-            "norm": poison.manifest["norm"],
-            "form": poison.manifest["form"],
-            "eps": cell.method.value.eps,
-        },
-        craft_seconds=poison.manifest["seconds"],
-        craft_peak_mb=poison.manifest["peak_mb"],
-        craft_environment=poison.manifest["environment"],
+        **_poison_columns(cell, poison),
         train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
+
+
+def _poison_columns(cell: Cell, poison: store.Poison) -> dict[str, Any]:
+    """What the row takes over from the poison's manifest."""
+    manifest = poison.manifest
+    declared = {name: manifest[name] for name in ("norm", "form")} | {"eps": cell.method.value.eps}
+    return {
+        **manifest["distances"],
+        "published": manifest["published"],
+        "craft": manifest["facts"] | declared,
+        "craft_seconds": manifest["seconds"],
+        "craft_peak_mb": manifest["peak_mb"],
+        "craft_environment": manifest["environment"],
+    }
 
 
 def _check_active(cell: Cell, net: nn.Module, published: Split, seed: int) -> None:

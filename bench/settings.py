@@ -31,7 +31,7 @@ class Setting:
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
     points: int = 5  # of the learning curve, at most 10
-    mi: MISettings = field(default=MISettings(images=1000, slices=128))
+    mi: MISettings = field(default=MISettings(images=1000, slices=96))
     seed: int = 0
     reps: int = 1  # victims for each poison
     poison_reps: int = 1  # poisons for each method

@@ -8,6 +8,7 @@ the training; TrivialAugment is kornia's, one operation a batch, as in the autho
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from functools import cache
 from typing import ClassVar
@@ -21,6 +22,8 @@ from torch import Generator, Tensor, nn
 from bench.core.defense import Undefended
 from bench.core.rng import global_rng
 from bench.core.types import Dataset
+
+warnings.filterwarnings("ignore", message="TF32 acceleration on top of oneDNN")  # of the flag below
 
 
 @cache
@@ -55,7 +58,8 @@ class UEraser(Undefended):
 
     def view(self, x: Tensor, rng: Generator) -> Tensor:
         """One augmented view: float32 (B,3,H,W) in [0,1] -> the same."""
-        with global_rng(rng), torch.no_grad():
+        # plasma filters one channel with 3x3 kernels: oneDNN takes longer over that than torch itself
+        with global_rng(rng), torch.no_grad(), torch.backends.mkldnn.flags(enabled=False):
             view: Tensor = policy(self.p)(x)
         return view.clamp(0, 1)
 

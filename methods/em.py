@@ -45,7 +45,7 @@ class EM(Method):
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "share", "max_rounds", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"surrogate.batch": 64, "steps": 10, "max_rounds": 10},
+        "quick": {"surrogate.batch": 64, "surrogate.lr": 0.05, "steps": 10, "max_rounds": 16},
         "cifar-cpu": {"surrogate.batch": 64, "steps": 10, "max_rounds": 30},
     }
 

@@ -15,7 +15,8 @@ from bench.core.pixels import check_delta
 from bench.core.types import Split
 from bench.registry import KINDS, catalog
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```python\n(.*?)```", README, re.S)
 
 
@@ -58,3 +59,11 @@ def test_commands_parse() -> None:
 
 def test_no_placeholder_is_left() -> None:
     assert "@@" not in README
+
+
+@pytest.mark.parametrize("name", ["accuracy.md", "mi.md"])
+def test_the_real_tables_are_those_of_the_stored_rows(name: str) -> None:
+    stored = (ROOT / "results" / "cifar10-jpeg75" / name).read_text(encoding="utf-8")
+    lines = [line for line in stored.splitlines() if line.startswith("|")]
+    assert len(lines) > 3
+    assert "\n".join(lines) in README
