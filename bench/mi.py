@@ -29,7 +29,7 @@ from scipy.linalg import eigh
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 
-from bench.core.types import BadInput
+from bench.core.errors import BadInput
 
 Floats = NDArray[np.floating[Any]]
 Doubles = NDArray[np.float64]

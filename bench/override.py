@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from bench.core.types import BadInput
+from bench.core.errors import BadInput
 
 T = TypeVar("T")
 

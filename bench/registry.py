@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import Any
 
 from bench.core.defense import Undefended
+from bench.core.errors import BadInput
 from bench.core.method import Method
-from bench.core.types import BadInput
 from bench.override import change, unknown
 
 KINDS = ("methods", "defenses")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bench.core.types import BadInput, Recipe
+from bench.core.errors import BadInput
+from bench.core.types import Recipe
 from bench.mi import MISettings
 
 

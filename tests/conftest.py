@@ -13,9 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.checkpoint import Checkpoint, OutOfTime
+from bench.core.errors import BadInput
 from bench.core.method import Lab
 from bench.core.rng import generator
-from bench.core.types import Augmentation, BadInput, Dataset, Recipe, Split
+from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.nets import Net
 from bench.nets import build as build_net
 from bench.override import change

@@ -218,7 +218,7 @@ def test_help_does_not_import_torch(verb: tuple[str, ...]) -> None:
 @pytest.fixture
 def key_of(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
     """(*more) -> key and setting of em x cutout, without computing it."""
-    from bench import grid, verbs
+    from bench import grid
     from bench.cell import blank_row
 
     seen: list[Row] = []
@@ -232,7 +232,7 @@ def key_of(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
         assert main(command(place, "em", "cutout", *more)) == 0
         return seen[0].key, seen[0].setting
 
-    monkeypatch.setattr(verbs.grid, "run", fake)
+    monkeypatch.setattr(grid, "run", fake)
     return ask  # type: ignore[return-value]
 
 

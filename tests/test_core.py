@@ -29,11 +29,12 @@ from bench import store
 from bench.core.augment import crop_flip, flip_only
 from bench.core.checkpoint import Checkpoint, OutOfTime
 from bench.core.defense import Undefended
+from bench.core.errors import BadInput
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import check_delta, levels, release, to_float, to_uint8
 from bench.core.rng import generator, global_rng, seed_for
 from bench.core.train import Point, Streams, Trainer, Training, accuracy, batches, fit, lr_at, predict
-from bench.core.types import Augmentation, BadInput, Recipe, Split
+from bench.core.types import Augmentation, Recipe, Split
 from bench.measure import distances
 from bench.nets import NETS, build
 

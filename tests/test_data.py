@@ -16,7 +16,8 @@ import torch
 from PIL import Image
 
 from bench import data
-from bench.core.types import Augmentation, BadInput, Dataset
+from bench.core.errors import BadInput
+from bench.core.types import Augmentation, Dataset
 from bench.data import prepare
 
 NAMES = ("cat", "dog", "owl")

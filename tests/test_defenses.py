@@ -19,10 +19,11 @@ from torch import Generator, Tensor, nn
 from bench.cell import Bench, Cell, craft, run_cell
 from bench.core.augment import crop_flip
 from bench.core.defense import Undefended, check_prepared, does_nothing
+from bench.core.errors import BadInput
 from bench.core.pixels import to_float, to_uint8
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, accuracy, fit
-from bench.core.types import BadInput, Recipe
+from bench.core.types import Recipe
 from bench.registry import Plugin, catalog
 from bench.settings import PROFILES, Setting
 from defenses.adversarial_training import AdversarialTraining

@@ -24,10 +24,11 @@ from conftest import (
 from torch import Tensor, nn
 
 from bench.core.checkpoint import Checkpoint
+from bench.core.errors import BadInput
 from bench.core.method import Fact
 from bench.core.pixels import check_delta, levels, release, to_float
 from bench.core.train import Trainer
-from bench.core.types import BadInput, Split
+from bench.core.types import Split
 from bench.override import change
 from bench.registry import Plugin, catalog
 from bench.settings import PROFILES

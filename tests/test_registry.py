@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 import pytest
 
-from bench.core.types import BadInput, Recipe
+from bench.core.errors import BadInput
+from bench.core.types import Recipe
 from bench.override import change, parse
 from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins, code_digest
 

@@ -26,7 +26,7 @@ from bench.rows import INCIDENTAL
 METHODS, DEFENSES = "em,tap", "none,cutout,uer-lite"
 CELLS, KILLS = 6, 10
 SAVING = ("--save-seconds", "0")
-HEAVY = ["bench.verbs", "kornia.augmentation", "kornia.augmentation.auto", "torchvision.models.resnet"]
+HEAVY = ["bench.running", "kornia.augmentation", "kornia.augmentation.auto", "torchvision.models.resnet"]
 
 Rows = dict[str, str]  # file -> all that the key decides
 

@@ -9,9 +9,10 @@ from typing import ClassVar
 from torch import Generator, Tensor, nn
 
 from bench.core.checkpoint import Checkpoint
+from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
-from bench.core.types import Augmentation, BadInput, Recipe, Split, check_positive
+from bench.core.types import Augmentation, Recipe, Split, check_positive
 
 Fact = float | int | str | None
 

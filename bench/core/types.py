@@ -9,9 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-
-class BadInput(ValueError):
-    """A mistake that the user can mend: reported in one line, exit code 2."""
+from bench.core.errors import BadInput
 
 
 def check_positive(thing: object, names: Iterable[str]) -> None:

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # torch comes in with load(), not with names()
-    from bench.core.types import BadInput, Dataset
+    from bench.core.errors import BadInput
+    from bench.core.types import Dataset
     from bench.data.prepare import Pool, Source
 
 DOWNLOADED = ("cifar10", "cifar100", "svhn")
@@ -53,7 +54,7 @@ def source(spec: str, root: Path | None, limit: int | None, cache: Path) -> Sour
 
 
 def unknown(spec: str) -> BadInput:
-    from bench.core.types import BadInput
+    from bench.core.errors import BadInput
 
     near = difflib.get_close_matches(spec.lower(), names(), n=1, cutoff=0.5)
     guess = f", did you mean {near[0]!r}?" if near else ";"
@@ -94,7 +95,7 @@ def keep(path: Path, **arrays: Any) -> None:
     """Write arrays to path whole or not at all."""
     import numpy as np
 
-    from bench.core.types import BadInput
+    from bench.core.errors import BadInput
 
     part = path.with_suffix(f".{os.getpid()}.part")
     try:

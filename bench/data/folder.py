@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.core.types import BadInput
+from bench.core.errors import BadInput
 from bench.data.prepare import Pool, Source, stack
 
 KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")

@@ -18,7 +18,7 @@ import pyarrow.parquet as pq
 import torch
 from torch import Tensor
 
-from bench.core.types import BadInput
+from bench.core.errors import BadInput
 from bench.data.prepare import Pool, Source, stack
 
 UNREADABLE = (OSError, pa.ArrowException)

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 
+from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
-from bench.core.types import Augmentation, BadInput, Dataset, Split
+from bench.core.types import Augmentation, Dataset, Split
 
 HELD_OUT = 20  # one training image in so many goes to validation
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from bench.core.types import BadInput
+from bench.core.errors import BadInput
 from bench.data.prepare import Pool, Source, at_hand
 
 FILES = {

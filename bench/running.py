@@ -1,4 +1,4 @@
-"""What the command line's verbs do."""
+"""The verb `run`: from arguments to a Bench, a grid, rows and tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Sequence
 from dataclasses import fields, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -16,18 +15,19 @@ from typing import Any
 import platformdirs
 import torch
 from rich.console import Console
-from rich.table import Table
 
-from bench import data, grid, plots, report, rows
+from bench import data, grid
 from bench.cell import Bench, blank_row
-from bench.cli import RUN_FIELDS
-from bench.core.types import BadInput, Recipe
+from bench.core.errors import BadInput
+from bench.core.types import Recipe
+from bench.derive import check_writable, derive, open_run
 from bench.nets import NETS
 from bench.override import change, unknown
 from bench.progress import Progress
 from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins
 from bench.settings import PROFILES, Setting, check_eps
 
+RUN_FIELDS = ("data", "limit", "net", "surrogate", "precision", "eps", "seed", "reps", "poison_reps")
 RUNS = Path("results", "runs")
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 
@@ -40,14 +40,14 @@ def run(args: argparse.Namespace) -> int:
     cache = args.cache or Path(platformdirs.user_cache_dir("ue-bench"))
     _check_batches(setting, methods, setting.limit)
     for folder in (cache, args.out or RUNS):
-        _check_writable(folder)
+        check_writable(folder)
     if args.out:
-        _open(args.out)
+        open_run(args.out)
     dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
     _check_batches(setting, methods, len(dataset.train))
     out: Path = args.out or RUNS / f"{args.profile}-{dataset.name}"
-    old = _open(out)
-    _check_writable(out / "rows")
+    old = open_run(out)
+    check_writable(out / "rows")
     (out / "rows").mkdir(parents=True, exist_ok=True)
     splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
     bench = Bench(
@@ -64,37 +64,10 @@ def run(args: argparse.Namespace) -> int:
     wanted = grid.cells(bench, methods, defenses)
     outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
     keys = {blank_row(bench, cell).key for cell in wanted}
-    _tables(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
+    derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0
-
-
-def table(args: argparse.Namespace) -> int:
-    if not (args.out / "rows").is_dir():
-        raise BadInput(f"{args.out} has no rows/, expected the folder of a run")
-    _open(args.out)
-    _tables(args.out, Console())
-    return 0
-
-
-def listing(args: argparse.Namespace) -> int:
-    """Print what there is."""
-    if args.plugins:
-        check_plugins(args.plugins)
-    console = Console()
-    for kind in KINDS:
-        found = catalog(kind, args.plugins)
-        shown = Table("name", "in all", "what it is", title=kind)
-        for plugin in found.variants.values():
-            shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", plugin.about)
-        for pattern in found.patterns:
-            shown.add_row(pattern, "", "any number in the braces")
-        console.print(shown)
-    console.print(f"data sets: {', '.join(data.names())}\nnets: {', '.join(NETS)}", highlight=False)
-    for name, profile in PROFILES.items():
-        console.print(f"profile {name}: {profile}", highlight=False)
-    return 0
 
 
 def _resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tuple[Plugin, ...]]:
@@ -187,22 +160,6 @@ def _device(args: argparse.Namespace) -> tuple[torch.device, int]:
     return device, workers
 
 
-def _open(out: Path) -> list[rows.Row]:
-    """The rows that are there already; refuses folders that hold what this suite cannot read."""
-    try:
-        return rows.load_all(out / "rows")
-    except ValueError as error:
-        raise BadInput(f"{out}: {error}") from None
-
-
-def _check_writable(folder: Path) -> None:
-    nearest = folder
-    while not nearest.exists() and nearest != nearest.parent:
-        nearest = nearest.parent
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
-        raise BadInput(f"cannot write to {folder}: {nearest} is no folder that may be written")
-
-
 def _environment(device: torch.device) -> dict[str, str | int]:
     """What is recorded beside the numbers but does not decide them."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
@@ -232,22 +189,3 @@ def _headline(bench: Bench, old: int) -> str:
         f"{len(data.test)} for testing; victim {setting.net}, surrogate {setting.surrogate}, "
         f"{setting.precision}, {bench.environment['device']}; {old} rows are there already"
     )
-
-
-def _tables(
-    out: Path,
-    console: Console,
-    keys: set[str] | None = None,
-    methods: Sequence[str] | None = None,
-    defenses: Sequence[str] | None = None,
-) -> None:
-    """Write the tables of all rows, show those of the keys."""
-    everything = rows.load_all(out / "rows")
-    shown = [row for row in everything if keys is None or row.key in keys]
-    written = report.write_tables(everything, out, methods=methods, defenses=defenses)
-    written += plots.write_plots(everything, out, methods=methods, defenses=defenses)
-    report.show(shown, console, methods=methods, defenses=defenses)
-    console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
-
-
-VERBS = {"run": run, "list": listing, "table": table}

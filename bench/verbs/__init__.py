@@ -1,0 +1,6 @@
+"""The verbs of the command line, one light module each: ABOUT, configure(parser), main(args).
+
+What is heavy to import is imported in main.
+"""
+
+NAMES = ("run", "list", "table")  # in the order of --help
