@@ -75,7 +75,7 @@ PROFILES = {
             limit=10_000,
             net="resnet18-slim-s2",
             surrogate="resnet18-slim-s2",
-            victim=Recipe(epochs=30, batch=128),
+            victim=Recipe(epochs=30, batch=64, lr=0.05),
             precision="bf16",
             points=10,
             mi=MISettings(images=2000, slices=256),
