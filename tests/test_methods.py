@@ -281,6 +281,15 @@ def test_em_trains_its_share_of_an_epoch_in_a_round(
         assert per_round == 10
 
 
+def test_em_on_augmented_images_resumes_where_it_was(tmp_path: Path) -> None:
+    em = replace(METHODS["em"].value, augment=True)
+    whole = em.craft(CLEAN, toy_lab())
+    resumed, kills = killed_at_every_save(lambda c: em.craft(CLEAN, toy_lab(1, c)), tmp_path / "craft")
+    assert kills >= 2
+    assert torch.equal(resumed, whole)
+    assert not torch.equal(whole, crafted("em").delta)
+
+
 def test_em_stops_at_its_error_and_says_so() -> None:
     lab, em = toy_lab(), METHODS["em"].value
     replace(em, stop_error=1.0).craft(CLEAN, lab)
