@@ -37,9 +37,11 @@ class Row:
     rep: int  # victim seed
     profile: str
     inputs: dict[str, Any]  # all that can move a number, resolved
+    classes: int | None = None  # of the data set; None: a row from before the column
     # how it ended
     status: str = "ok"  # ok, failed or skipped
     reason: str | None = None
+    control: bool | None = None  # whether the method is no contestant: clean, random
     # what was measured of the victim
     test_acc: float | None = None  # whole test set, after the last epoch
     train_acc: float | None = None  # on the images that the victim was shown
