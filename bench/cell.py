@@ -106,6 +106,7 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
         setting=setting,
         data=bench.data.name,
         synthetic=bench.data.synthetic,
+        classes=len(bench.data.classes),
         method=cell.method.name,
         defense=cell.defense.name,
         poison_rep=cell.poison_rep,

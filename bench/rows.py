@@ -38,6 +38,7 @@ class Row:
     rep: int  # victim seed
     profile: str
     inputs: dict[str, Any]  # all that can move a number, resolved
+    classes: int | None = None  # of the data set; None: a row from before the column
     # how it ended
     status: str = "ok"  # ok, failed or skipped
     reason: str | None = None

@@ -1,4 +1,4 @@
-"""Toy images, nets and labs, and every plugin in a test-sized copy."""
+"""Toy images, nets and labs, hand-made rows, and every plugin in a test-sized copy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 import torch
@@ -21,6 +21,7 @@ from bench.nets import Net
 from bench.nets import build as build_net
 from bench.override import change
 from bench.registry import Plugin, catalog
+from bench.rows import Row
 
 torch.set_num_threads(1)
 
@@ -112,6 +113,33 @@ def equal_weights(one: nn.Module, other: nn.Module) -> bool:
     """Bit-identical parameters and averages."""
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
+
+
+SETTING, OTHER = "1" * 64, "2" * 64
+INPUTS: dict[str, Any] = {
+    "data": {"train_images": 4000},
+    "net": "resnet18",
+    "surrogate": "small",
+    "victim": {"epochs": 30},
+    "precision": "fp32",
+    "seed": 7,
+}
+
+
+def row(method: str, defense: str = "none", rep: int = 0, poison_rep: int = 0, **values: Any) -> Row:
+    """A hand-made row of glyphs; values are any other columns."""
+    plain: dict[str, Any] = {"setting": SETTING, "data": "glyphs", "inputs": INPUTS} | values
+    key = repr((plain["setting"], method, defense, rep, poison_rep, plain["inputs"]))
+    return Row(
+        key=key,
+        synthetic=True,
+        method=method,
+        defense=defense,
+        poison_rep=poison_rep,
+        rep=rep,
+        profile="quick",
+        **plain,
+    )
 
 
 RECIPE = Recipe(epochs=2, batch=24, lr=0.05)

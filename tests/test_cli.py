@@ -113,6 +113,8 @@ def test_rows_and_tables_are_there(finished: Path) -> None:
 def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
     row = rows_of(finished)["em", "cutout"]
     assert len(row.key) == 64 and (row.poison_rep, row.rep) == (0, 0) and not row.synthetic
+    assert row.classes == len(CLASSES)
+    assert row.control is False and rows_of(finished)["clean", "none"].control
     inputs = row.inputs
     assert len(inputs["data"]["digest"]) == 64 and inputs["data"]["name"] == row.data == "quad"
     assert {"limit", "resize", "train_images", "augmentation"} <= {*inputs["data"]}

@@ -14,35 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import INPUTS, OTHER, SETTING, row
 from rich.console import Console
 
 from bench.report import show, write_tables
 from bench.rows import Row
-
-SETTING, OTHER = "1" * 64, "2" * 64
-INPUTS: dict[str, Any] = {
-    "data": {"train_images": 4000},
-    "net": "resnet18",
-    "surrogate": "small",
-    "victim": {"epochs": 30},
-    "precision": "fp32",
-    "seed": 7,
-}
-
-
-def row(method: str, defense: str = "none", rep: int = 0, poison_rep: int = 0, **values: Any) -> Row:
-    plain: dict[str, Any] = {"setting": SETTING, "data": "glyphs", "inputs": INPUTS} | values
-    key = repr((plain["setting"], method, defense, rep, poison_rep, plain["inputs"]))
-    return Row(
-        key=key,
-        synthetic=True,
-        method=method,
-        defense=defense,
-        poison_rep=poison_rep,
-        rep=rep,
-        profile="quick",
-        **plain,
-    )
 
 
 def rendered(rows: list[Row], width: int = 80, **orders: Any) -> str:
