@@ -9,7 +9,6 @@ from hashlib import sha256
 from itertools import product
 from math import hypot
 
-from bench.controls import with_controls
 from bench.core.errors import BadInput
 from bench.override import unknown
 from bench.rows import Row
@@ -109,15 +108,12 @@ class Leaderboard:
     variants: list[str]  # what names with @ stand for
 
 
-def leaderboard(
-    rows: Iterable[Row], defenses: Sequence[str] | None = None, classes: int | None = None
-) -> Leaderboard:
+def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> Leaderboard:
     """Rank the methods of one setting's rows, one at least, over the named defenses (default: all).
 
-    `classes` is for rows from before that column. Raises BadInput for a defense without rows, where
-    no defense is left, and where the rows have another number of classes.
+    Raises BadInput for a defense without rows, and where no defense is left.
     """
-    ours, notes = told_apart(with_controls(sorted(rows, key=identity)), "method")
+    ours, notes = told_apart(sorted(rows, key=identity), "method")
     ours, more = told_apart(ours, "defense")
     declared = choose(defenses, in_order((row.defense for row in ours), None, UNDEFENDED))
     skipped = {row.defense: last_line(row.reason) for row in ours if row.status == "skipped"}
@@ -125,7 +121,7 @@ def leaderboard(
     names = [name for name in declared if name not in dropped]
     if not names:
         raise BadInput(f"no defense to rank over, all were skipped: {'; '.join(dropped.values())}")
-    setting, groups, counted = ours[0].setting, grouped(ours), class_count(ours, classes)
+    setting, groups, counted = ours[0].setting, grouped(ours), class_count(ours)
     methods = list(dict.fromkeys(row.method for row in ours))
     pairs = product({REFERENCE, *methods}, {UNDEFENDED, *names})
     cells = accuracy_cells(setting, pairs, groups)
@@ -154,11 +150,9 @@ def choose(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(present if wanted is None else wanted))
 
 
-def class_count(rows: Iterable[Row], given: int | None) -> int | None:
-    stored = sorted({row.classes for row in rows if row.classes is not None})
-    if given is not None and given not in (stored or range(2, given + 1)):
-        raise BadInput(f"--classes is {given}, expected {', '.join(map(str, stored)) or '2 or more'}")
-    return stored[0] if stored else given
+def class_count(rows: Iterable[Row]) -> int | None:
+    """Of the data set, which is one in a setting; None where all rows are from before that column."""
+    return max((row.classes for row in rows if row.classes is not None), default=None)
 
 
 def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:
@@ -178,7 +172,7 @@ def standing(
     seconds = {row.poison_rep: row.craft_seconds for row in own if row.craft_seconds is not None}
     return Standing(
         method=method,
-        control=any(row.control for row in own),
+        control=any(row.is_control for row in own),
         scores={defense: score(groups, cells, method, defense, classes) for defense in defenses},
         mi_gap=mi_gap(groups, method, UNDEFENDED),
         craft_seconds=mean_of(list(seconds.values())),

@@ -79,6 +79,11 @@ class Row:
     rerun: str | None = None  # the command that computes it again; DIR stands for folders
     schema: int = SCHEMA
 
+    @property
+    def is_control(self) -> bool:
+        """Whether the method is no contestant; rows from before the column: where it has no budget."""
+        return self.inputs.get("method", {}).get("eps") == 0 if self.control is None else self.control
+
 
 def write_atomically(path: Path, text: str) -> None:
     """All of the text or nothing: a killed process leaves the old file, or none."""

@@ -17,10 +17,8 @@ from conftest import INPUTS, OTHER, SETTING, row
 from rich.console import Console
 
 from bench.cli import main
-from bench.controls import METHODS, declared, with_controls
 from bench.core.errors import BadInput
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing, leaderboard, ranks, retained
-from bench.registry import catalog
 from bench.rows import Row, save
 from bench.standings import sheets, show, write_leaderboard
 
@@ -224,16 +222,12 @@ def test_controls_are_shown_and_unranked(tmp_path: Path) -> None:
 
 def test_controls_of_rows_from_before_the_column() -> None:
     old = [
-        row("random"),
         row("em"),
         row("still", inputs={"method": {"eps": 0.0}}),
-        row("random", control=False),
+        row("still", inputs={"method": {"eps": 0.0}}, control=False),
+        row("random", control=True),
     ]
-    assert [r.control for r in with_controls(old)] == [True, False, True, False]
-
-
-def test_declared_controls_are_those_of_the_registry() -> None:
-    assert declared(METHODS) == {p.name for p in catalog("methods").variants.values() if p.control}
+    assert [r.is_control for r in old] == [False, True, False, True]
 
 
 # What else there is for each method
@@ -262,12 +256,11 @@ def test_retained_protection_reads_clean_under_none_whatever_the_set() -> None:
     assert of(board, "tap").scores["at-8"].retained == pytest.approx(0.5 / 0.8)
 
 
-def test_rows_without_a_class_count_take_it_from_the_caller(tmp_path: Path) -> None:
+def test_rows_without_a_class_count_have_nothing_to_read_retention_against(tmp_path: Path) -> None:
     old = [replace(r, classes=None) for r in matrix()]
     unsaid = leaderboard(old)
     assert {x.retained for s in unsaid.standings for x in s.scores.values()} == {None}
-    assert all("--classes" in text for text in texts(unsaid, tmp_path).values())
-    assert leaderboard(old, classes=10) == leaderboard(matrix())
+    assert all("too old" in text for text in texts(unsaid, tmp_path).values())
 
 
 def test_what_stands_beside(tmp_path: Path) -> None:
@@ -468,18 +461,12 @@ def test_needs_no_torch(tmp_path: Path) -> None:
         (["--setting", "12"], "unknown setting '12'"),
         (["--defenses", "cutot"], "unknown defense 'cutot'; did you mean 'cutout'?"),
         (["--defenses", ","], "--defenses names none"),
-        (["--classes", "9"], "--classes is 9, expected 10"),
     ],
 )
 def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], says: str) -> None:
     out = stored(tmp_path, matrix())
     assert says in refused([str(out), *more], capsys)
     assert {path.name for path in out.iterdir()} == {"rows"}
-
-
-def test_a_class_count_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out = stored(tmp_path, [replace(r, classes=None) for r in matrix()])
-    assert "--classes is 1, expected 2 or more" in refused([str(out), "--classes", "1"], capsys)
 
 
 def test_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

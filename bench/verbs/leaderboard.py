@@ -16,9 +16,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="NAMES",
         help="the set to rank over, names with commas (default: all in the rows)",
     )
-    parser.add_argument(
-        "--classes", type=int, metavar="N", help="of the data set, for rows too old to say it themselves"
-    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -37,7 +34,7 @@ def main(args: argparse.Namespace) -> int:
     names = None if args.defenses is None else [*filter(None, map(str.strip, args.defenses.split(",")))]
     if names == []:
         raise BadInput("--defenses names none, expected names with commas between")
-    board = leaderboard(ours, names, args.classes)
+    board = leaderboard(ours, names)
     check_writable(args.out)
     several = len(ours) < len(rows)
     written = write_leaderboard(
