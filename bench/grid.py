@@ -71,10 +71,10 @@ def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
 
 
 def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
-    """All cells, those of one poison together. Without a budget all crafting seeds are one."""
+    """All cells, those of one poison together. Where crafting draws nothing, one seed is all."""
     grid = []
     for method in methods:
-        poison_reps = bench.setting.poison_reps if method.value.eps > 0 else 1
+        poison_reps = bench.setting.poison_reps if method.value.seeded else 1
         for poison_rep, defense, rep in product(range(poison_reps), defenses, range(bench.setting.reps)):
             grid.append(Cell(method, defense, poison_rep, rep))
     return grid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich import progress as bars
@@ -42,6 +42,17 @@ class Progress:
         self.say(f"{cells} cells to compute")
         with self.bars:
             yield
+
+    @contextmanager
+    def alone(self, name: str) -> Iterator[Callable[[float, str], None]]:
+        """Around one long piece of work that is all there is; gives what to tell its progress."""
+        self.total = 1.0
+        if not self.console.is_terminal:
+            self.say(name)
+        with self.bars:
+            self.begin(name, 1.0)
+            yield lambda share, what: self.tick(name, share, what)
+            self.end(name)
 
     def begin(self, name: str, passes: float) -> None:
         with self.lock:

@@ -16,6 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,6 +28,7 @@ from bench.override import change, unknown
 
 KINDS = ("methods", "defenses")
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
+SCHEMES = {"methods": {"file": "bench.poisons.foreign"}}  # "file:PATH" -> module whose plugin(PATH) it is
 HOME = Path(__file__).parent.parent
 
 
@@ -45,7 +47,9 @@ class Plugin:
     def inputs(self) -> dict[str, Any]:
         """What the row's key takes of it."""
         parameters = asdict(self.value) if fields(self.value) else {}
-        return {"name": self.name, "code": self.code, **parameters}
+        aside = {f.name for f in fields(self.value) if not f.compare}  # where something lies, not what it is
+        kept = {name: value for name, value in parameters.items() if name not in aside}
+        return {"name": self.name, "code": self.code, **kept}
 
     def at(self, profile: str) -> Plugin:
         """The plugin as its class scales itself for a profile."""
@@ -66,7 +70,11 @@ class Catalog:
 
     @property
     def names(self) -> list[str]:
-        return [*self.variants, *self.patterns]
+        return [*self.variants, *self.patterns, *(f"{scheme}:PATH" for scheme in self.schemes)]
+
+    @property
+    def schemes(self) -> dict[str, str]:
+        return SCHEMES.get(self.kind, {})
 
     def get(self, name: str) -> Plugin:
         if name in self.variants:
@@ -76,6 +84,10 @@ class Catalog:
             found = re.fullmatch(f"{re.escape(before)}([1-9]\\d*){re.escape(after)}", name)
             if found:
                 return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
+        scheme, _, place = name.partition(":")
+        if place and scheme in self.schemes:
+            plugin: Plugin = importlib.import_module(self.schemes[scheme]).plugin(place)
+            return plugin
         raise unknown(self.kind[:-1], name, self.names)
 
     def choose(self, names: str) -> list[Plugin]:
@@ -85,7 +97,12 @@ class Catalog:
             wanted += self.everything if name == "all" else [name]
         if not wanted:
             raise BadInput(f"no {self.kind} named; there are: {', '.join(self.names)}")
-        return [self.get(name) for name in dict.fromkeys(wanted)]
+        chosen = {name: self.get(name) for name in dict.fromkeys(wanted)}
+        for first, second in combinations(chosen, 2):
+            if chosen[first].name == chosen[second].name:
+                name = chosen[first].name
+                raise BadInput(f"{first} and {second} would both be called {name!r}; rename one")
+        return [*chosen.values()]
 
 
 def _first_line(plugin: type, module: ModuleType) -> str:

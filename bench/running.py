@@ -19,7 +19,7 @@ from rich.console import Console
 from bench import data, grid
 from bench.cell import Bench, blank_row
 from bench.core.errors import BadInput
-from bench.core.types import Recipe
+from bench.core.types import Dataset, Recipe
 from bench.derive import check_writable, derive, open_run
 from bench.nets import NETS
 from bench.override import change, unknown
@@ -36,32 +36,22 @@ LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
-    setting, methods, defenses = _resolve(args)
-    device, workers = _device(args)
-    cache = args.cache or Path(platformdirs.user_cache_dir("ue-bench"))
-    _check_batches(setting, methods, setting.limit)
+    setting, methods, defenses = resolve(args)
+    device, workers = device_and_workers(args)
+    cache = cache_of(args)
+    check_batches(setting.victim, methods, setting.limit)
     for folder in (cache, args.out or RUNS):
         check_writable(folder)
     if args.out:
         open_run(args.out)
     dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
-    _check_batches(setting, methods, len(dataset.train))
+    check_batches(setting.victim, methods, len(dataset.train))
     out: Path = args.out or RUNS / f"{args.profile}-{dataset.name}"
     old = open_run(out)
+    methods = resolved(methods, dataset, console)
     check_writable(out / "rows")
     (out / "rows").mkdir(parents=True, exist_ok=True)
-    splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
-    bench = Bench(
-        data=replace(dataset, **splits),
-        setting=setting,
-        profile=args.profile,
-        device=device,
-        cache=cache,
-        environment=_environment(device),
-        save_seconds=args.save_seconds,
-        deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
-        command=_command(args),
-    )
+    bench = open_bench(args, setting, dataset, device)
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
     outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
@@ -72,8 +62,40 @@ def run(args: argparse.Namespace) -> int:
     return 1 if outcome.failed else 0
 
 
-def _resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tuple[Plugin, ...]]:
-    """Everything that was asked for, checked, before anything is read or written."""
+def cache_of(args: argparse.Namespace) -> Path:
+    return args.cache or Path(platformdirs.user_cache_dir("ue-bench"))
+
+
+def resolved(methods: tuple[Plugin, ...], dataset: Dataset, console: Console) -> tuple[Plugin, ...]:
+    """The methods with what they leave to the data decided; what they infer is said."""
+
+    def say(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+    return tuple(replace(method, value=method.value.resolved(dataset, say)) for method in methods)
+
+
+def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, device: torch.device) -> Bench:
+    """What all cells of a run share, with the images on the device."""
+    splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
+    return Bench(
+        data=replace(dataset, **splits),
+        setting=setting,
+        profile=args.profile,
+        device=device,
+        cache=cache_of(args),
+        environment=_environment(device),
+        save_seconds=args.save_seconds,
+        deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
+        command=_command(args),
+    )
+
+
+def resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tuple[Plugin, ...]]:
+    """Everything that was asked for, checked, before anything is read or written.
+
+    A verb that trains no victims asks for no defenses: args.defenses is None.
+    """
     if args.plugins:
         check_plugins(args.plugins)
     if args.profile not in PROFILES:
@@ -85,7 +107,8 @@ def _resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tup
     if args.prepare_test:
         setting = replace(setting, prepare_test=True)
     catalogs = {kind: catalog(kind, args.plugins) for kind in KINDS}
-    chosen = {kind: catalogs[kind].choose(getattr(args, kind)) for kind in KINDS}
+    asked = {kind: getattr(args, kind) for kind in KINDS}
+    chosen = {kind: [] if asked[kind] is None else catalogs[kind].choose(asked[kind]) for kind in KINDS}
     if twice := {p.name for p in chosen[KINDS[0]]} & {p.name for p in chosen[KINDS[1]]}:
         raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(args.profile) for kind in KINDS for p in chosen[kind]}
@@ -137,11 +160,11 @@ def _command(args: argparse.Namespace) -> Command:
     return Command(tuple(options), tuple(sets))
 
 
-def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int | None) -> None:
+def check_batches(victim: Recipe | None, methods: tuple[Plugin, ...], images: int | None) -> None:
     """Refuse recipes whose batch is more than the images, if their number is known."""
     if images is None:
         return
-    recipes: dict[str, Any] = {"victim": setting.victim}
+    recipes: dict[str, Any] = {"victim": victim}
     for method in methods:
         recipes |= {f"{method.name}.{f.name}": getattr(method.value, f.name) for f in fields(method.value)}
     for name, recipe in recipes.items():
@@ -152,7 +175,7 @@ def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int | 
             )
 
 
-def _device(args: argparse.Namespace) -> tuple[torch.device, int]:
+def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     """The device and the number of worker processes, and torch set up for them.
 
     On a CPU the default is one worker of one thread for each core: small nets gain little from

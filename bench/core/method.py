@@ -12,7 +12,7 @@ from bench.core.checkpoint import Checkpoint
 from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
-from bench.core.types import Augmentation, Recipe, Split, check_positive
+from bench.core.types import Augmentation, Dataset, Recipe, Split, check_positive
 
 Fact = float | int | str | None
 
@@ -88,6 +88,18 @@ class Method:
     def passes(self) -> float:
         """Crafting's cost in training passes over the images, roughly; only for time estimates."""
         return 0.0
+
+    @property
+    def seeded(self) -> bool:
+        """Whether another crafting seed may give other images."""
+        return self.eps > 0
+
+    def resolved(self, data: Dataset, say: Callable[[str], None]) -> Method:
+        """This method with whatever was left to the data decided; what is inferred is said.
+
+        Raises BadInput where method and data do not fit.
+        """
+        return self
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         """Return delta, float32 (N,C,H,W), |delta| <= eps, for the images of clean."""

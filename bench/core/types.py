@@ -59,6 +59,8 @@ class Dataset:
     synthetic: bool = False
     resize: str = "none"  # the rule by which images were brought to one size
     limit: int | None = None  # training images kept, validation included
+    rows: Tensor | None = None  # int64, where train's images stand among all training images; None: as here
+    pool: int | None = None  # how many training images there are in all; None: those of train
 
     @property
     def channels(self) -> int:

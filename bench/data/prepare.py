@@ -64,7 +64,7 @@ def dataset(source: Source, limit: int | None) -> Dataset:
     test = take(source.test, torch.arange(len(source.test.labels)))
     train, test = alike(source.name, train, test)
     held = hold_out(train.labels, len(source.classes))
-    train, val = train.take(~held), train.take(held)
+    train, val, rows = train.take(~held), train.take(held), chosen[~held]
     pad = train.images.shape[-1] // 8 if source.pad is None else source.pad
     augmentation = Augmentation(pad=pad, flip=source.flip)
     return Dataset(
@@ -78,6 +78,8 @@ def dataset(source: Source, limit: int | None) -> Dataset:
         synthetic=source.synthetic,
         resize=source.resize,
         limit=limit,
+        rows=rows,
+        pool=len(source.train.labels),
     )
 
 

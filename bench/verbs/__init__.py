@@ -3,4 +3,4 @@
 What is heavy to import is imported in main.
 """
 
-NAMES = ("run", "list", "table", "leaderboard")  # in the order of --help
+NAMES = ("run", "list", "table", "leaderboard", "export", "verify", "protect")  # in the order of --help

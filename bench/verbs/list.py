@@ -32,6 +32,8 @@ def main(args: argparse.Namespace) -> int:
             shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", plugin.about)
         for pattern in found.patterns:
             shown.add_row(pattern, "", "any number in the braces")
+        for scheme in found.schemes:
+            shown.add_row(f"{scheme}:PATH", "", "images or deltas made elsewhere")
         console.print(shown)
     console.print(f"data sets: {', '.join(data.names())}\nnets: {', '.join(NETS)}", highlight=False)
     for name, profile in PROFILES.items():

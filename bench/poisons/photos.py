@@ -1,0 +1,152 @@
+"""A data owner's images, of any size: read, brought to a net's size, perturbed and saved at their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from bench.core.errors import BadInput
+from bench.core.pixels import GRID
+from bench.data.folder import pictures, visible
+from bench.data.prepare import DAMAGED, DEEP
+
+RULES = {
+    "size": "delta is made for the whole image at {0}x{0} pixels: antialiased bilinear, aspect not kept",
+    "applied": (
+        "every pixel changes by as many grey levels as the pixel of the {0}x{0} image that it lies in "
+        "(nearest), or, where a side is below {0}, by the antialiased bilinear mean of these, rounded to "
+        "nearest; the sum is clipped to 0..255"
+    ),
+    "orientation": "EXIF orientation is applied, and other EXIF data dropped; colour profiles are kept",
+    "alpha": "transparency is kept as it is; delta is made for, and applied to, the colours beneath it",
+    "gray": "gray images stay gray where all are gray; beside colour images they are published in colour",
+    "survival": (
+        "published and clean image, both brought to {0}x{0} pixels again by the same rule, differ by what a "
+        "net of that size gets to see; cosine and energy compare it with delta as it was made"
+    ),
+    "validation": "nothing is held out: the images a method may validate on are among those published",
+}
+PROFILED = ("L", "LA", "RGB", "RGBA")  # modes whose colour profile outlives what is done here
+
+
+@dataclass(frozen=True)
+class Photo:
+    """An image as its owner sees it."""
+
+    colour: NDArray[np.uint8]  # (H,W,1) or (H,W,3)
+    alpha: NDArray[np.uint8] | None  # (H,W)
+    profile: bytes | None  # ICC
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.colour.shape[0], self.colour.shape[1]
+
+    def at(self, side: int, channels: int) -> Tensor:
+        """uint8 (channels,side,side)."""
+        image = _image(self.colour).resize((side, side), Image.Resampling.BILINEAR)
+        array = np.array(image).reshape(side, side, -1)
+        return torch.from_numpy(array).permute(2, 0, 1).expand(channels, -1, -1).contiguous()
+
+    def with_channels(self, channels: int) -> Photo:
+        """In colour, where gray is not enough."""
+        h, w, own = self.colour.shape
+        colour = np.broadcast_to(self.colour, (h, w, channels))
+        return replace(self, colour=colour, profile=self.profile if own == channels else None)
+
+    def changed(self, steps: Tensor) -> Photo:
+        """With steps, whole grey levels float32 (C,S,S), applied at its own size; see RULES."""
+        whole = spread(steps, self.size).permute(1, 2, 0).numpy()
+        return replace(self, colour=np.clip(self.colour + whole, 0, GRID).astype(np.uint8))
+
+    def save(self, path: Path) -> None:
+        image = _image(self.colour)
+        if self.alpha is not None:
+            image.putalpha(Image.fromarray(self.alpha))
+        image.save(path, "PNG", icc_profile=self.profile)
+
+    def shown(self) -> Image.Image:
+        return _image(self.colour).convert("RGB")
+
+
+def _image(array: NDArray[np.uint8]) -> Image.Image:
+    return Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+
+
+def spread(steps: Tensor, size: tuple[int, int]) -> Tensor:
+    """Whole grey levels (C,S,S) -> (C,H,W), none of them larger.
+
+    Nearest keeps more through a later resize than bilinear, whose means are smaller: of a pattern of
+    signs at 64 pixels on images of 500, 36 % of the energy and a cosine of 0.94 against 26 % and 0.89.
+    """
+    if min(size) >= steps.shape[-1]:
+        return F.interpolate(steps[None], size=size, mode="nearest-exact")[0]
+    return F.interpolate(steps[None], size=size, mode="bilinear", antialias=True)[0].round()
+
+
+def opened(path: Path) -> Photo:
+    try:
+        with Image.open(path) as file:
+            file.load()
+            mode, profile = file.mode, file.info.get("icc_profile")
+            image = ImageOps.exif_transpose(file)
+            if mode in ("LA", "RGBA", "PA") or "transparency" in file.info:
+                image = image.convert("LA" if mode in ("L", "LA") else "RGBA")
+            elif mode in ("1", "L"):
+                image = image.convert("L")
+            elif not mode.startswith(DEEP):
+                image = image.convert("RGB")
+    except DAMAGED as error:
+        why = "no known image format" if isinstance(error, UnidentifiedImageError) else error
+        raise BadInput(f"{path} cannot be read ({why}), expected a whole image file") from error
+    if mode.startswith(DEEP):
+        raise BadInput(f"{path} has more than 8 bits a channel, expected 8")
+    array = np.array(image).reshape(image.height, image.width, -1)
+    colours = 1 if array.shape[2] < 3 else 3
+    alpha = np.ascontiguousarray(array[:, :, -1]) if array.shape[2] > colours else None
+    return Photo(np.ascontiguousarray(array[:, :, :colours]), alpha, profile if mode in PROFILED else None)
+
+
+@dataclass(frozen=True)
+class Album:
+    """A folder of labelled images."""
+
+    folder: Path
+    classes: tuple[str, ...]
+    files: list[Path]  # class by class
+    labels: Tensor  # int64 (N,)
+
+    def published(self, index: int) -> Path:
+        """Where an image goes, relative to the folder."""
+        return self.files[index].relative_to(self.folder).with_suffix(".png")
+
+
+def album(folder: Path) -> Album:
+    """The images of DIR/CLASS/* or DIR/train/CLASS/*."""
+    if not folder.is_dir():
+        raise BadInput(f"{folder} is not a folder, expected {folder}/CLASS/* or {folder}/train/CLASS/*")
+    train = folder / "train"
+    nested = train.is_dir() and any(entry.is_dir() for entry in visible(train))
+    root = train if nested else folder
+    entries = visible(root)
+    if stray := [entry for entry in entries if not entry.is_dir()]:
+        raise BadInput(f"{stray[0]} lies beside the class folders, expected only folders there")
+    if len(entries) < 2:
+        raise BadInput(f"{root} has {len(entries)} class folders, expected one for each class, at least 2")
+    files = [pictures(entry) for entry in entries]
+    labels = torch.arange(len(entries)).repeat_interleave(torch.tensor([len(some) for some in files]))
+    found = Album(folder, tuple(e.name for e in entries), [file for some in files for file in some], labels)
+    names: dict[Path, Path] = {}
+    for index, file in enumerate(found.files):
+        other = names.setdefault(found.published(index), file)
+        if other is not file:
+            where = found.published(index)
+            raise BadInput(f"{other} and {file} would both be published as {where}; rename one")
+    return found

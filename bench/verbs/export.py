@@ -1,0 +1,28 @@
+"""export: published images out of the suite."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.verbs import options
+
+ABOUT = "a method's published images as PNG in training order, with a manifest"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("methods", metavar="METHOD", help="one name, such as tap")
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder to make")
+    parser.add_argument("--poison-rep", type=int, default=0, metavar="I", help="repetition (default: 0)")
+    options.images(parser)
+    options.crafting(parser)
+    options.data_root(parser)
+    options.plugins(parser)
+    options.machine(parser)
+    options.no_victims(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from bench.poisons import export
+
+    return export.run(args)

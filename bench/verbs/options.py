@@ -1,0 +1,59 @@
+"""Options that several verbs share: what to work on, how to craft, and where."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Options(Protocol):
+    """A parser, or a group of its options."""
+
+    def add_argument(self, *names: str, **how: Any) -> Any: ...
+
+
+def images(to: Options) -> None:
+    to.add_argument(
+        "--data", help="data set: glyphs, cifar10, cifar100, svhn, parquet:DIR, folder:DIR[@SIZE]"
+    )
+    to.add_argument("--limit", metavar="N", help="class-balanced subset of the training images; none: all")
+
+
+def crafting(to: Options, profile: str = "quick") -> None:
+    to.add_argument(
+        "--profile", default=profile, help=f"preset of everything that can be set (default: {profile})"
+    )
+    to.add_argument("--surrogate", metavar="NET", help="the methods' net")
+    to.add_argument("--precision", help="fp32 or bf16")
+    to.add_argument("--eps", help="L-inf budget for all methods, such as 8/255 (default: each method's own)")
+    to.add_argument("--seed", help="base of all random streams")
+    to.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any field of the profile (victim.epochs=5) or of a plugin (tap.steps=100)",
+    )
+
+
+def data_root(to: Options) -> None:
+    to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
+
+
+def plugins(to: Options) -> None:
+    to.add_argument("--plugins", type=Path, metavar="DIR", help="folder with further methods/ or defenses/")
+
+
+def machine(to: Options) -> None:
+    to.add_argument("--cache", type=Path, metavar="DIR", help="poisons and checkpoints; default: the user's")
+    to.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
+    to.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of each (default: 1)")
+    to.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
+
+
+def no_victims(parser: argparse.ArgumentParser) -> None:
+    """What `run` asks beyond crafting, as asked for by a verb that trains no victims."""
+    parser.set_defaults(
+        defenses=None, net=None, reps=None, poison_reps=None, prepare_test=False, workers=1, minutes=None
+    )

@@ -1,0 +1,28 @@
+"""verify: the audit of a poison."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.verbs import options
+
+ABOUT = "audit a poison that was made elsewhere, against the clean images where --data names them"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "path", metavar="PATH", help="our export, a folder of PNGs, .npy, .pt, .pth or .safetensors"
+    )
+    options.images(parser)
+    options.crafting(parser)
+    options.data_root(parser)
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="of drawn and downloaded data sets")
+    options.no_victims(parser)
+    parser.set_defaults(plugins=None)
+
+
+def main(args: argparse.Namespace) -> int:
+    from bench.poisons import verify
+
+    return verify.run(args)

@@ -1,0 +1,204 @@
+"""protect: images of any size, published at their own size within the budget, under their own names."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import noise
+from PIL import Image, ImageCms
+
+from bench.cli import main
+from bench.data import folder as folders
+from bench.poisons.photos import opened, spread
+
+SIZES = ((16, 16), (40, 31), (64, 20), (9, 50), (12, 11))
+SET = ("surrogate.epochs=2", "surrogate.batch=8", "steps=5", "step=0.3", "restarts=1")
+
+
+def picture(size: tuple[int, int], seed: int, mode: str = "RGB") -> Image.Image:
+    """A smooth picture, width x height."""
+    pixels = np.random.default_rng(seed).integers(60, 190, (4, 4, 4), dtype=np.uint8)
+    return Image.fromarray(pixels, "RGBA").convert(mode).resize(size, Image.Resampling.BILINEAR)
+
+
+def draw(folder: Path, mode: str = "RGB") -> Path:
+    for k, name in enumerate("ab"):
+        (folder / name).mkdir(parents=True)
+        for i, size in enumerate(SIZES):
+            picture(size, 10 * k + i, mode).save(folder / name / f"{i}.png")
+    return folder
+
+
+def protecting(folder: Path, out: Path, *more: str, size: int = 16) -> list[str]:
+    sets = [part for field in SET for part in ("--set", f"tap.{field}")]
+    where = ["--method", "tap", "--out", str(out), "--size", str(size), "--cache", str(out.parent / "cache")]
+    return ["protect", str(folder), *where, "--profile", "quick", *sets, *more]
+
+
+def pixels(path: Path) -> np.ndarray:
+    with Image.open(path) as image:
+        return np.array(image).astype(int)
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """own/ and what became of it, out/; two images are out of the ordinary."""
+    place = tmp_path_factory.mktemp("protect")
+    draw(place / "own")
+    picture((30, 20), 50, "RGBA").save(place / "own" / "a" / "clear.png")
+    turned = Image.Exif()
+    turned[0x0112] = 6  # to be shown turned by 90 degrees
+    picture((30, 20), 51).save(place / "own" / "b" / "turned.jpg", exif=turned, quality=95)
+    assert main(protecting(place / "own", place / "out")) == 0
+    return place
+
+
+def manifest(place: Path) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads((place / "out" / "manifest.json").read_text())
+    return said
+
+
+def test_every_image_is_there_at_its_size_within_the_budget(done: Path) -> None:
+    before = {p.relative_to(done / "own").with_suffix(""): p for p in (done / "own").rglob("*.*")}
+    after = {p.relative_to(done / "out").with_suffix(""): p for p in (done / "out").glob("*/*")}
+    assert before.keys() == after.keys() and len(after) == 12
+    assert {p.suffix for p in after.values()} == {".png"}
+    for name, path in after.items():
+        if name.name == "turned":
+            continue
+        change = pixels(path) - pixels(before[name])
+        assert 0 < np.abs(change).max() <= 8
+
+
+def test_orientation_is_applied_and_transparency_kept(done: Path) -> None:
+    with Image.open(done / "out" / "b" / "turned.png") as image:
+        assert image.size == (20, 30) and not image.getexif()
+    with Image.open(done / "own" / "b" / "turned.jpg") as raw:
+        upright = np.array(raw.rotate(-90, expand=True)).astype(int)
+    assert np.abs(pixels(done / "out" / "b" / "turned.png") - upright).max() <= 8
+    before, after = (pixels(done / part / "a" / "clear.png") for part in ("own", "out"))
+    assert (before[..., 3] == after[..., 3]).all() and (before[..., :3] != after[..., :3]).any()
+
+
+def test_manifest_says_what_was_done_and_what_survives(done: Path) -> None:
+    said = manifest(done)
+    assert {"size", "applied", "orientation", "alpha", "gray", "validation"} <= {*said["rules"]}
+    assert said["method"]["name"] == "tap" and said["eps"] == 8 / 255 and said["rounding"]
+    assert "16x16" in said["rules"]["size"] and str(done) not in json.dumps(said)
+    images = said["images"]
+    assert isinstance(images, list) and [one["file"] for one in images] == sorted(
+        str(p.relative_to(done / "out")) for p in (done / "out").glob("*/*")
+    )
+    assert said["survives"]["cosine"] == pytest.approx(np.mean([one["cosine"] for one in images]))
+
+
+def test_survival_is_that_of_the_files_resized_again(done: Path) -> None:
+    """An image of the net's own size keeps all; others are as the saved files say."""
+    images = {one["file"]: one for one in manifest(done)["images"]}
+    assert images["a/0.png"]["cosine"] == pytest.approx(1) and images["a/0.png"]["energy"] == pytest.approx(1)
+    assert all(0.2 < images[f"{k}/1.png"]["cosine"] < 1 for k in "ab")
+    before, after = (opened(done / part / "a" / "1.png").at(16, 3).int() for part in ("own", "out"))
+    seen, energy = (after - before).double(), images["a/1.png"]["energy"]
+    made = float(seen.square().sum()) / energy
+    assert made == pytest.approx(round(made)) and 0 < made <= 64 * seen.numel()
+
+
+def test_sheet_shows_before_and_after(done: Path) -> None:
+    with Image.open(done / "out" / "before-after.png") as sheet:
+        assert sheet.width > sheet.height > 100 and len(set(sheet.convert("L").tobytes())) > 20
+
+
+def test_again_from_the_cache_gives_the_same_bytes(done: Path) -> None:
+    assert main(protecting(done / "own", done / "again")) == 0
+    for path in (done / "out").glob("*/*.png"):
+        assert path.read_bytes() == (done / "again" / path.relative_to(done / "out")).read_bytes()
+
+
+def test_a_train_folder_becomes_a_data_set_to_train_on(tmp_path: Path) -> None:
+    draw(tmp_path / "own" / "train", "L")
+    draw(tmp_path / "own" / "test", "L")
+    assert main(protecting(tmp_path / "own", tmp_path / "out")) == 0
+    assert folders.classes(tmp_path / "out", "train") == ["a", "b"]
+    with Image.open(tmp_path / "out" / "train" / "a" / "1.png") as image:
+        assert image.mode == "L" and image.size == SIZES[1]
+    assert not (tmp_path / "out" / "test").exists()
+
+
+@pytest.mark.parametrize("size", [(16, 16), (64, 64), (17, 90), (5, 7), (5, 90)])
+def test_spreading_never_adds(size: tuple[int, int]) -> None:
+    steps = (noise(3, 16, 16) * 17).floor() - 8
+    wide = spread(steps, size)
+    assert wide.shape == (3, *size) and torch.equal(wide, wide.round())
+    assert wide.abs().max() <= 8 and float((wide.mean() - steps.mean()).abs()) < 1.5
+    if size == (64, 64):
+        assert torch.equal(wide, steps.repeat_interleave(4, 1).repeat_interleave(4, 2))
+    assert torch.equal(spread(torch.full_like(steps, -8), size), torch.full((3, *size), -8.0))
+
+
+def test_colour_profiles_are_kept(tmp_path: Path) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture((20, 20), 0).save(tmp_path / "a.jpg", icc_profile=profile)
+    opened(tmp_path / "a.jpg").save(tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        assert image.info["icc_profile"] == profile
+
+
+def deep(path: Path) -> None:
+    Image.fromarray(np.zeros((9, 9), np.uint16)).save(path)
+
+
+Spoil = Callable[[Path], object]  # given own/
+BAD: dict[str, tuple[Spoil, str]] = {
+    "text beside": (lambda own: (own / "a" / "notes.txt").write_text("mine"), "notes.txt is not an image"),
+    "file beside classes": (lambda own: (own / "notes.txt").write_text("mine"), "beside the class folders"),
+    "empty class": (lambda own: (own / "c").mkdir(), "c is empty, expected images in every class"),
+    "one class": (lambda own: shutil.rmtree(own / "b"), "has 1 class folders, expected one for each class"),
+    "damaged": (lambda own: (own / "b" / "0.png").write_bytes(b"oops"), "b/0.png cannot be read"),
+    "16 bits": (lambda own: deep(own / "b" / "0.png"), "more than 8 bits a channel"),
+    "two of a name": (
+        lambda own: picture((9, 9), 0).save(own / "a" / "0.bmp"),
+        "both be published as a/0.png",
+    ),
+    "no folder": (shutil.rmtree, "is not a folder, expected"),
+    "out is taken": (lambda own: (own.parent / "out" / "mine").mkdir(parents=True), "holds other things"),
+}
+
+
+def line_of(asked: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said of bad input; progress may stand before it, on the other stream."""
+    assert main(asked) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_images_are_named_and_leave_nothing(
+    what: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = draw(tmp_path / "own")
+    BAD[what][0](own)
+    assert BAD[what][1] in line_of(protecting(own, tmp_path / "out"), capsys)
+    assert not [p for p in tmp_path.rglob("*") if "manifest" in p.name or p.name.startswith(".")]
+
+
+def test_bad_options_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own, out = draw(tmp_path / "own"), tmp_path / "out"
+    for more, words in (
+        (("--out", str(own / "out")), "expected a folder outside of it"),
+        (("--size", "4"), "--size is 4 pixels, expected at least 8"),
+        (("--method", "tapp"), "did you mean 'tap'?"),
+        (("--method", "tap,em"), "names 2 methods, expected one"),
+        (("--set", "tap.surrogate.batch=99"), "fewer than one batch of tap.surrogate (99)"),
+    ):
+        assert words in line_of(protecting(own, out, *more), capsys)
+    assert "changes no image" in line_of(
+        ["protect", str(own), "--method", "clean", "--out", str(out)], capsys
+    )
+    assert not out.exists() and not (own / "out").exists()
