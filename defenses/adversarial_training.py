@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from bench.core.defense import Undefended
-from bench.core.errors import BadInput
 from bench.core.pgd import frozen, pgd
+from bench.core.types import BadInput
 
 
 @dataclass(frozen=True)

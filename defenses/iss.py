@@ -17,8 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.core.defense import Undefended
-from bench.core.errors import BadInput
-from bench.core.types import Dataset
+from bench.core.types import BadInput, Dataset
 
 BT601 = torch.tensor([19595, 38470, 7471])  # 0.299, 0.587, 0.114 in 1/65536: Pillow's conversion
 

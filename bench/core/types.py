@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from bench.core.errors import BadInput
+from bench.core.errors import BadInput as BadInput  # noqa: PLC0414 (plugins take every noun from here)
 
 
 def check_positive(thing: object, names: Iterable[str]) -> None:
