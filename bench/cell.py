@@ -29,6 +29,7 @@ from bench.measure import distances, meter
 from bench.mi import ESTIMATOR, sliced_mi
 from bench.nets import Net, build
 from bench.registry import Plugin
+from bench.rerun import Command
 from bench.rows import Row
 from bench.settings import Setting
 
@@ -48,6 +49,7 @@ class Bench:
     environment: dict[str, str | int]
     save_seconds: float = 30.0  # least time between two checkpoints
     deadline: float | None = None  # time.monotonic() at which work stops, saved
+    command: Command | None = None  # that asked for it
 
     def build(self, name: str, seed: int) -> Net:
         data = self.data
@@ -110,6 +112,8 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
         rep=cell.rep,
         profile=bench.profile,
         inputs=inputs,
+        control=cell.method.control,
+        rerun=bench.command.of(cell.method.name, cell.defense.name) if bench.command else None,
         environment=bench.environment,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **values,

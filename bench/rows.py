@@ -19,6 +19,7 @@ INCIDENTAL = (
     "mi_seconds",
     "attempt",
     "finished",
+    "rerun",
 )
 
 
@@ -40,6 +41,7 @@ class Row:
     # how it ended
     status: str = "ok"  # ok, failed or skipped
     reason: str | None = None
+    control: bool | None = None  # whether the method is no contestant: clean, random
     # what was measured of the victim
     test_acc: float | None = None  # whole test set, after the last epoch
     train_acc: float | None = None  # on the images that the victim was shown
@@ -73,6 +75,7 @@ class Row:
     craft_environment: dict[str, str | int] = field(default_factory=dict)  # the same of the crafting
     attempt: int = 1
     finished: str = ""  # UTC
+    rerun: str | None = None  # the command that computes it again; DIR stands for folders
     schema: int = SCHEMA
 
 

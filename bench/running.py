@@ -25,6 +25,7 @@ from bench.nets import NETS
 from bench.override import change, unknown
 from bench.progress import Progress
 from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins
+from bench.rerun import PLACE, Command, portable
 from bench.settings import PROFILES, Setting, check_eps
 
 RUN_FIELDS = ("data", "limit", "net", "surrogate", "precision", "eps", "seed", "reps", "poison_reps")
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         environment=_environment(device),
         save_seconds=args.save_seconds,
         deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
+        command=_command(args),
     )
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
@@ -115,6 +117,24 @@ def _set(setting: Setting, plugins: dict[str, Plugin], item: str) -> tuple[Setti
     if owner not in {f.name for f in fields(Setting)}:
         raise unknown("field or chosen plugin", owner, [*(f.name for f in fields(Setting)), *plugins])
     return change(setting, path, value, "the setting"), plugins
+
+
+def _command(args: argparse.Namespace) -> Command:
+    """The options that move a number; folders are named by what they hold."""
+    options = ["--profile", args.profile]
+    for name in RUN_FIELDS:
+        if (value := getattr(args, name)) is not None:
+            options += [f"--{name.replace('_', '-')}", portable(value) if name == "data" else value]
+    options += ["--prepare-test"] if args.prepare_test else []
+    options += ["--threads", str(args.threads)] if args.threads != 1 else []  # moves the last bits
+    options += ["--plugins", PLACE] if args.plugins else []
+    own, sets = {f.name for f in fields(Setting)}, []
+    for item in args.set:
+        path, _, value = item.partition("=")
+        owner = path.partition(".")[0]
+        said = f"data={portable(value)}" if path == "data" else item
+        sets.append(("" if owner in own else owner, said))
+    return Command(tuple(options), tuple(sets))
 
 
 def _check_batches(setting: Setting, methods: tuple[Plugin, ...], images: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import sys
@@ -132,6 +133,7 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
     assert {"rounds", "stop", "surrogate_val_acc", "eps", "norm", "form"} <= {*row.craft}
     assert {"base", "craft", "victim", "defense"} <= {*row.seeds}
     assert {"device", "threads", "torch", "kornia", "commit"} <= {*row.environment}
+    assert row.rerun is not None and row.control is False and rows_of(finished)["clean", "none"].control
     assert row.linf is not None and row.linf <= 8 / 255 + 1e-6
     assert row.published is not None and len(row.published) == 64 and row.finished
 
@@ -216,20 +218,30 @@ def test_help_does_not_import_torch(verb: tuple[str, ...]) -> None:
 
 
 @pytest.fixture
-def key_of(place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[object]:
-    """(*more) -> key and setting of em x cutout, without computing it."""
+def seen() -> list[Row]:
+    return []
+
+
+@pytest.fixture
+def rerun_of(seen: list[Row]) -> object:
+    """() -> the command in the row that key_of saw last."""
+    return lambda: seen[0].rerun
+
+
+@pytest.fixture
+def key_of(place: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Row]) -> Iterator[object]:
+    """(*more) -> key and setting of em x cutout, without computing it; plain: of more alone."""
     from bench import grid
     from bench.cell import blank_row
-
-    seen: list[Row] = []
 
     def fake(bench: object, wanted: Sequence[object], *_: object) -> grid.Outcome:
         seen.extend(blank_row(bench, cell) for cell in wanted)  # type: ignore[arg-type]
         return grid.Outcome()
 
-    def ask(*more: str) -> tuple[str, str]:
+    def ask(*more: str, plain: bool = False) -> tuple[str, str]:
         seen.clear()
-        assert main(command(place, "em", "cutout", *more)) == 0
+        where = ("--cache", str(place / "cache"), "--out", str(place / "out"))
+        assert main(["run", *more, *where] if plain else command(place, "em", "cutout", *more)) == 0
         return seen[0].key, seen[0].setting
 
     monkeypatch.setattr(grid, "run", fake)
@@ -263,6 +275,40 @@ def test_key_takes_nothing_else(key_of, place: Path) -> None:  # type: ignore[no
         ("--data", f"folder:{place / '.' / 'quad'}"),
     ):
         assert key_of(*more)[0] == base[0], more
+
+
+def test_rerun_asks_for_the_same_cell_and_names_no_path(  # type: ignore[no-untyped-def]
+    key_of, rerun_of, place: Path
+) -> None:
+    (place / "mine" / "methods").mkdir(parents=True)
+    asked = ["--eps", "4/255", "--seed", "3", "--prepare-test", "--net", "resnet18-slim", "--reps", "2"]
+    asked += ["--set", "tap.surrogate.batch=9", "--set", "cutout.side=0.25", "--set", "victim.lr=0.01"]
+    more = ["--methods", "em,tap", *asked, "--plugins", str(place / "mine"), "--minutes", "5"]
+    key = key_of(*more, "--threads", "1")[0]
+    command = rerun_of()
+    assert command.startswith("python -m bench run --methods em --defenses cutout --profile quick ")
+    assert "tap" not in command and "--minutes" not in command and "--out" not in command
+    assert str(place) not in command and "folder:DIR/quad" in command and "--plugins DIR" in command
+    again = [part.replace("DIR/quad", str(place / "quad")) for part in shlex.split(command)[3:]]
+    again[again.index("--plugins") + 1] = str(place / "mine")
+    assert key_of(*again[1:], plain=True)[0] == key
+    assert rerun_of() == command
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("cifar10", "cifar10"),
+        ("parquet:/home/me/sets/cifar10", "parquet:DIR/cifar10"),
+        ("folder:~/mine/@64", "folder:DIR/@64"),
+        ("folder:sets/a b@64", "folder:DIR/a b@64"),
+        ("folder:.", "folder:DIR"),
+    ],
+)
+def test_a_portable_source_has_no_folder(source: str, said: str) -> None:
+    from bench.rerun import portable
+
+    assert portable(source) == said
 
 
 def test_equal_nets_start_from_different_weights(finished: Path) -> None:
