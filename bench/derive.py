@@ -8,8 +8,10 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import plots, report, rows
+from bench import report, rows
 from bench.core.errors import BadInput
+from bench.evidence import collect
+from bench.plots.write import write_figures, write_heat_maps
 
 
 def open_run(out: Path) -> list[rows.Row]:
@@ -43,10 +45,29 @@ def derive(
     methods: Sequence[str] | None = None,
     defenses: Sequence[str] | None = None,
 ) -> None:
-    """Write the tables and plots of all rows, show the tables of the keys."""
+    """Write the tables and heat maps of all rows, show the tables of the keys."""
     everything = rows.load_all(out / "rows")
     shown = [row for row in everything if keys is None or row.key in keys]
     written = report.write_tables(everything, out, methods=methods, defenses=defenses)
-    written += plots.write_plots(everything, out, methods=methods, defenses=defenses)
+    written += write_heat_maps(collect(everything, methods, defenses), out)
     report.show(shown, console, methods=methods, defenses=defenses)
     console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
+
+
+def derive_report(run: Path, console: Console) -> None:
+    """Write the tables of a run again, and all figures and the page into its folder report/."""
+    from bench.page.document import page
+
+    everything = rows.load_all(run / "rows")
+    if not everything:
+        raise BadInput(f"{run / 'rows'} has no rows, expected a run that has computed a cell")
+    derive(run, console)
+    evidence, out = collect(everything), run / "report"
+    out.mkdir(exist_ok=True)
+    figures = write_figures(evidence, run, out)
+    rows.write_atomically(out / "report.html", page(evidence, figures))
+    console.print(
+        f"written: {len(figures)} figures as PNG and SVG, {out / 'report.html'}",
+        highlight=False,
+        soft_wrap=True,
+    )
