@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from statistics import fmean
 
 from bench.rank import Correlation, correlation
 from bench.rows import Row
@@ -16,7 +17,6 @@ from bench.tables import (
     by_setting,
     circumstances,
     grouped,
-    mean_of,
     tables_of_setting,
     told_apart,
 )
@@ -120,7 +120,7 @@ class Evidence:
         chosen = max(known, key=known.__getitem__, default=None) if len(known) == len(means) else None
         undefended = known.get(UNDEFENDED)
         worst = None if chosen is None else known[chosen]
-        return Cost(method, mean_of([*seconds.values()]) or 0.0, undefended, worst, chosen)
+        return Cost(method, fmean(seconds.values()), undefended, worst, chosen)
 
 
 def is_control(row: Row) -> bool:
@@ -141,8 +141,8 @@ def mean_curve(rows: Sequence[Row]) -> Curve | None:
         return None
     val = [[point["val_acc"] for point in found] for found in whole.values()]
     test = [[point["test_acc"] for point in found] for found in whole.values()]
-    means = [[sum(values) / len(values) for values in column] for column in (val, test)]
-    return Curve([*whole], *means, [(min(values), max(values)) for values in val])
+    means = [[fmean(values) for values in column] for column in (val, test)]
+    return Curve([*whole], means[0], means[1], [(min(values), max(values)) for values in val])
 
 
 def collect(
@@ -162,7 +162,9 @@ def _of_setting(rows: list[Row], methods: Sequence[str] | None, defenses: Sequen
 def slug(name: str) -> str:
     """A name as part of a file name or of a link; different names stay different."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
-    return plain if plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
+    return (
+        plain if plain and plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
+    )
 
 
 def anchor(kind: str, setting: str, *names: str) -> str:

@@ -14,7 +14,7 @@ SPECIAL = {
     "<": r"\textless{}",
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
-    "±": r" $\pm$ ",
+    "±": r"$\pm$",
 }
 
 

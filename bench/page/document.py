@@ -35,7 +35,7 @@ def page(everything: Sequence[Evidence], figures: Mapping[str, Path]) -> str:
             tag("style", Html(_resource("page.css"))),
         ]
     )
-    contents = tag("ul", *(tag("li", link(anchor("setting", e.setting), e.about)) for e in everything))
+    contents = tag("ul", *(tag("li", link(anchor("setting", e.setting), _heading(e))) for e in everything))
     top = tag("header", tag("h1", TITLE), tag("p", WHAT), tag("nav", contents, aria_label="Settings"))
     settings = join(_setting(e, everything, figures) for e in everything)
     body = tag("body", top, tag("main", settings), tag("script", Html(_resource("page.js"))))
@@ -71,8 +71,12 @@ def _setting(evidence: Evidence, everything: Sequence[Evidence], figures: Mappin
     ids = {title: anchor("part", evidence.setting, title) for title in parts}
     ways = tag("nav", tag("ul", *(tag("li", link(ids[t], t)) for t in parts)), aria_label="Parts")
     sections = (tag("section", tag("h3", title), part, id=ids[title]) for title, part in parts.items())
-    heading = tag("h2", evidence.about)
+    heading = tag("h2", _heading(evidence))
     return tag("section", heading, ways, *sections, id=anchor("setting", evidence.setting), class_="setting")
+
+
+def _heading(evidence: Evidence) -> str:
+    return f"{evidence.about}, setting {evidence.setting[:8]}"
 
 
 def _gallery(evidence: Evidence, everything: Sequence[Evidence], figures: Mapping[str, Path]) -> Html:
@@ -96,5 +100,5 @@ def inline(drawing: str, name: str) -> str:
     start = drawing.index("<svg")
     text = re.sub(r"<metadata>.*?</metadata>", "", drawing[start:], flags=re.S)
     text = re.sub(r' xmlns(:\w+)?="[^"]*"', "", text)
-    text = re.sub(r' id="([\w-]+)"', rf' id="{name}-\1"', text)  # our own anchors have dots
+    text = re.sub(r' id="(?!curves?\.)([^"]+)"', rf' id="{name}-\1"', text)  # links go to our own anchors
     return re.sub(r'(href="|url\()#([\w-]+)', rf"\1#{name}-\2", text)

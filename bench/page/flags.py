@@ -21,8 +21,8 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
         {commit for row in ok if (commit := str(row.environment.get("commit", ""))).endswith("-dirty")}
     )
     said = {
-        "The images are synthetic. This shows that methods, defenses and measurements work together; it ranks "
-        "nothing and says nothing of photographs.": evidence.synthetic,
+        "The images are synthetic. This shows that methods, defenses and measurements work together; it "
+        "ranks nothing and says nothing of photographs.": evidence.synthetic,
         "Spread unknown: at least one cell was measured once, so small differences may be noise.": 1
         in counts,
         f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "

@@ -60,7 +60,7 @@ def looks(evidence: Evidence) -> dict[str, Look]:
 @contextmanager
 def style() -> Iterator[None]:
     """Names are text, never mathematics; the same figure is the same bytes."""
-    settings = {
+    settings: dict[Any, Any] = {
         "font.size": 9,
         "axes.titlesize": 9,
         "axes.labelsize": 9,
@@ -95,7 +95,11 @@ def sheet(
     figure.text(0.01, 1 - 0.06 / high, top, va="top", fontsize=10, fontweight="bold")
     figure.text(0.01, 0.06 / high, bottom, va="bottom", fontsize=SMALL, color=QUIET)
     if handles:
-        place = {"loc": "upper left", "bbox_to_anchor": (0.01, 1 - heading / high), "borderaxespad": 0}
+        place: dict[str, Any] = {
+            "loc": "upper left",
+            "bbox_to_anchor": (0.01, 1 - heading / high),
+            "borderaxespad": 0,
+        }
         shown = figure.legend(handles=list(handles), ncols=columns, fontsize=8.5, **place)
         shown.set_in_layout(False)
     return figure

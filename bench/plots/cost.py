@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -27,7 +28,7 @@ def cost(evidence: Evidence) -> Figure | None:
     points = [c for c in found if c.method != REFERENCE]
     if not points:
         return None
-    grey = {"marker": "o", "color": QUIET, "ls": "none"}
+    grey: dict[str, Any] = {"marker": "o", "color": QUIET, "ls": "none"}
     sizes = {"highest over all defenses": 8, f"under {UNDEFENDED}": 4}
     handles = [Line2D([], [], ms=size, label=name, **grey) for name, size in sizes.items()]
     title, high = f"Cost against protection: {evidence.about}", max(2.9, 0.5 + 0.25 * len(points))
@@ -59,9 +60,16 @@ def _reference(axes: Axes, point: Cost) -> None:
     known = sorted((100 * value, name) for name, value in named.items() if value is not None)
     for (y, name), side in zip(known, ("top", "bottom") if len(known) > 1 else ("bottom",), strict=True):
         axes.axhline(y, color=QUIET, ls="--" if side == "bottom" else ":", lw=0.9, zorder=0)
-        offset = {"xytext": (3, 2 if side == "bottom" else -2), "textcoords": "offset points"}
-        place = {"xy": (0, y), "xycoords": axes.get_yaxis_transform()}
-        axes.annotate(name, **place, **offset, fontsize=SMALL, color=QUIET, va=side)
+        axes.annotate(
+            name,
+            xy=(0, y),
+            xycoords=axes.get_yaxis_transform(),
+            xytext=(3, 2 if side == "bottom" else -2),
+            textcoords="offset points",
+            fontsize=SMALL,
+            color=QUIET,
+            va=side,
+        )
 
 
 def _time_axis(axes: Axes, seconds: Sequence[float]) -> None:
@@ -75,7 +83,7 @@ def _time_axis(axes: Axes, seconds: Sequence[float]) -> None:
 
 def _names(axes: Axes, points: Sequence[Cost], styles: dict[str, Look]) -> None:
     """In a column at the right, each with a line to its mark: they cannot overlap."""
-    marks = [100 * (p.undefended if p.worst is None else p.worst) for p in points]
+    marks = [100 * next(v for v in (p.worst, p.undefended) if v is not None) for p in points]
     for point, y, place in zip(points, marks, spread(marks, 6.5, 2, 98), strict=True):
         chosen = f" ({point.chosen})" if point.chosen else ""
         axes.annotate(

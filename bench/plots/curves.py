@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -51,5 +53,5 @@ def _line(axes: Axes, curve: Curve, look: Look, gid: str) -> None:
     axes.set_xlabel("epoch", fontsize=8)
 
 
-def _dots(look: Look) -> dict[str, object]:
+def _dots(look: Look) -> dict[str, Any]:
     return look.dots | {"ls": "-", "ms": 3.2}

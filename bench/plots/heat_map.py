@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import seaborn as sns
 from matplotlib import colormaps
@@ -67,8 +69,7 @@ def _draw(axes: Axes, table: Table) -> None:
 
 def _say_why(axes: Axes, column: int, row: int, status: str) -> None:
     """A cell without a number must not look like one."""
-    place = {"xy": (column, row), "width": 1, "height": 1}
-    axes.add_patch(Rectangle(**place, fc="white", ec="0.8", hatch="////", lw=0))
+    axes.add_patch(Rectangle((column, row), 1, 1, fc="white", ec="0.8", hatch="////", lw=0))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
-    middle = {"ha": "center", "va": "center"}
+    middle: dict[str, Any] = {"ha": "center", "va": "center"}
     axes.text(column + 0.5, row + 0.5, status, **middle, fontsize=SMALL, color=QUIET, bbox=box)
