@@ -69,7 +69,7 @@ def _row(row: Row, clean: Sequence[Row]) -> Html:
     parts.append(facts(_facts(row)))
     if row.rerun:
         parts.append(tag("p", "To compute it again:"))
-        parts.append(tag("pre", row.rerun, class_="command"))
+        parts.append(tag("pre", row.rerun, class_="command", tabindex="0"))
     else:
         parts.append(tag("p", f"No command to compute it again: {OPTIONAL}."))
     parts += [
@@ -109,9 +109,9 @@ def _facts(row: Row) -> list[tuple[str, str | None]]:
         ("published", row.published and f"sha256 {row.published[:16]}"),
         ("MI", ", ".join(part for part in estimator if part) or None),
         ("crafting", said("{:.1f} s", row.craft_seconds)),
-        ("its memory", said("{:.0f} MB", row.craft_peak_mb)),
+        ("crafting, memory", said("{:.0f} MB", row.craft_peak_mb)),
         ("victim", said("{:.1f} s", row.train_seconds)),
-        ("its memory", said("{:.0f} MB", row.train_peak_mb)),
+        ("victim, memory", said("{:.0f} MB", row.train_peak_mb)),
         ("seeds", ", ".join(f"{name} {seed}" for name, seed in row.seeds.items()) or None),
         ("commit", str(row.environment.get("commit", "unknown"))),
         ("finished", row.finished or None),

@@ -36,8 +36,8 @@ function reveal() {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!target) return;
   for (let box = target.closest("details"); box; box = box.parentElement.closest("details")) box.open = true;
-  target.scrollIntoView({ block: target.closest("svg") ? "center" : "start" });
+  (target.closest("figure") ?? target).scrollIntoView();
 }
 addEventListener("hashchange", reveal);
-addEventListener("DOMContentLoaded", reveal);
+addEventListener("load", reveal);
 addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((box) => (box.open = true)));

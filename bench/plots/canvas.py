@@ -152,8 +152,11 @@ def png(figure: Figure) -> bytes:
     return _drawn(figure, "png", {"Software": None})
 
 
-def svg(figure: Figure) -> bytes:
-    return _drawn(figure, "svg", {"Date": None, "Creator": None})
+def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
+    """Laid out once: that takes longer than to draw it."""
+    first = png(figure)
+    figure.set_layout_engine("none")
+    return first, _drawn(figure, "svg", {"Date": None, "Creator": None})
 
 
 def _drawn(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from bench import samples
 from bench.evidence import Evidence, slug
-from bench.plots.canvas import png, style, svg
+from bench.plots.canvas import png, png_and_svg, style
 from bench.plots.cost import cost
 from bench.plots.curves import curves
 from bench.plots.dependence import dependence
@@ -39,8 +39,8 @@ def write_figures(everything: Sequence[Evidence], run: Path, out: Path) -> dict[
     with style():
         for name, figure in _figures(everything, run):
             written[name] = out / name
-            write_atomically(out / f"{name}.png", png(figure))
-            write_atomically(out / f"{name}.svg", svg(figure))
+            for ending, content in zip(("png", "svg"), png_and_svg(figure), strict=True):
+                write_atomically(out / f"{name}.{ending}", content)
     for path in out.iterdir():
         if DERIVED.fullmatch(path.name) and path.stem not in written:
             path.unlink()
