@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bench.evidence import Evidence
@@ -16,6 +17,7 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
     rows = evidence.rows
     ok = [row for row in rows if row.status == "ok"]
     counts = [len([row for row in group if row.status == "ok"]) for group in evidence.groups.values()]
+    once, doubted = 1 in counts, doubts(evidence)
     holes = [cell.status for cell in evidence.accuracy.cells.values() if cell.mean is None]
     dirty = sorted(
         {commit for row in ok if (commit := str(row.environment.get("commit", ""))).endswith("-dirty")}
@@ -23,8 +25,8 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
     said = {
         "The images are synthetic. This shows that methods, defenses and measurements work together; it "
         "ranks nothing and says nothing of photographs.": evidence.synthetic,
-        "Spread unknown: at least one cell was measured once, so small differences may be noise.": 1
-        in counts,
+        "Spread unknown: some cells were measured once, so small differences may be noise.": once,
+        f"{sum(doubted.values())} rows are doubted, see their cells: {count_of(doubted)}.": bool(doubted),
         f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "
         f"({', '.join(sorted(set(holes)))}).": bool(holes),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
@@ -35,6 +37,19 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
         not in evidence.methods,
     }
     return [text for text, holds in said.items() if holds]
+
+
+def doubts(evidence: Evidence) -> Counter[str]:
+    """How many rows have a doubt of their own, by defense."""
+    return Counter(
+        row.defense
+        for row in evidence.rows
+        if flags_of_row(row, evidence.groups.get((REFERENCE, row.defense), ()))
+    )
+
+
+def count_of(doubted: Counter[str]) -> str:
+    return ", ".join(f"{n} under {defense}" for defense, n in doubted.items())
 
 
 def flags_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
