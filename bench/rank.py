@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 from scipy.stats import rankdata
 
 LEAST = 3  # methods for any correlation
-ENOUGH = 8  # methods below which it only describes those at hand
+ENOUGH = 8  # methods below which it only describes those at hand, and has no interval
 DRAWS = 2000
 LEVEL = 0.95
 
 
 @dataclass(frozen=True)
 class Correlation:
-    """Spearman's rho over n methods; None where there are too few, or all are alike."""
+    """Spearman's rho over n methods; None where there are too few for it, or all are alike."""
 
     n: int
     rho: float | None = None
@@ -45,6 +45,8 @@ def correlation(points: Sequence[tuple[float, float]]) -> Correlation:
     rho = float(_spearman(x[None], y[None])[0])
     if np.isnan(rho):
         return Correlation(n)
+    if n < ENOUGH:  # three methods in order would give an interval from 1 to 1
+        return Correlation(n, rho)
     drawn = np.random.default_rng(0).integers(n, size=(DRAWS, n))
     rhos = _spearman(x[drawn], y[drawn])
     rhos = rhos[~np.isnan(rhos)]  # a draw of one method alone has none

@@ -44,7 +44,8 @@ def test_none_where_there_can_be_none(points: list[tuple[float, float]]) -> None
 
 def test_few_methods_are_descriptive() -> None:
     assert str(correlation(RISING[:-1])).endswith(f"n = {ENOUGH - 1}, descriptive")
-    assert str(correlation(RISING)).endswith(f"n = {ENOUGH}")
+    assert correlation(RISING[:-1]).low is None
+    assert str(correlation(RISING)).endswith(f"], n = {ENOUGH}")
 
 
 def four(control: bool | None) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.evidence import Evidence
+from bench.evidence import Evidence, is_control
 from bench.rows import Row
 from bench.tables import REFERENCE, mixture
 
@@ -61,7 +61,7 @@ def flags_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
     said = {
         f"The victim hardly fits what it was shown ({train:.0f} % of its training images): its test accuracy "
         "is no evidence of protection.": row.train_acc is not None and row.train_acc < LOW,
-        "The published images are the clean ones.": row.linf == 0 and not row.control,
+        "The published images are the clean ones.": row.linf == 0 and not is_control(row),
         f"Its numbers are exactly those of {REFERENCE}.": twin is not None
         and row.method != REFERENCE
         and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),
