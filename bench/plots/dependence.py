@@ -12,10 +12,11 @@ from bench.rank import ENOUGH
 from bench.tables import Cell
 
 CAPTION = (
-    "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods; in brackets: "
-    f"95 % interval, from drawing methods with replacement. Below {ENOUGH} methods ρ describes these methods, "
-    "has no interval and says nothing of others. MI is an estimated dependence in the victim's own features; "
-    "its scale differs between defenses. Where no victim learns, what is left is noise."
+    "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods; in "
+    "brackets: 95 % interval, from drawing methods with replacement. Below "
+    f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is an "
+    "estimated dependence in the victim's own features; its scale differs between defenses. Where no victim "
+    "learns, what is left is noise."
 )
 
 
