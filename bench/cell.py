@@ -125,11 +125,14 @@ def craft_checkpoint(bench: Bench, method: Plugin, poison_rep: int) -> Checkpoin
     return bench.checkpoint("craft", store.key_of(craft_inputs(bench, method, poison_rep)))
 
 
+def poison_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
+    return bench.cache / "poisons" / store.key_of(craft_inputs(bench, method, poison_rep))[:32]
+
+
 def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> store.Poison:
     """The method's published images, from the cache where they are there."""
     inputs = craft_inputs(bench, method, poison_rep)
-    key = store.key_of(inputs)
-    folder = bench.cache / "poisons" / key[:32]
+    folder = poison_folder(bench, method, poison_rep)
     if poison := store.load(folder):
         return poison
     setting, data, checkpoint = bench.setting, bench.data, craft_checkpoint(bench, method, poison_rep)

@@ -16,11 +16,12 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bench.latex import latex
 from bench.rows import Row, write_atomically
 from bench.tables import Cell, Table, identity, last_line, tables
 
 SPACE = 2  # between columns of the terminal
-DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|png)")
+DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|tex|png)")
 
 # Tables -> text
 
@@ -56,7 +57,7 @@ def write_tables(
     methods: Sequence[str] | None = None,
     defenses: Sequence[str] | None = None,
 ) -> list[Path]:
-    """Write rows.csv, and accuracy and MI of each setting as CSV and markdown; drop older ones of these."""
+    """Write rows.csv, and accuracy and MI of each setting as CSV, Markdown and LaTeX; drop older ones."""
     ours = sorted(rows, key=identity)
     texts = {"rows.csv": csv((record(row) for row in ours), [column.name for column in fields(Row)])}
     names = [column.name for column in fields(Cell)]
@@ -66,6 +67,7 @@ def write_tables(
         name = f"{table.measure}-{table.setting[:8]}" if several else table.measure
         texts[f"{name}.csv"] = csv((asdict(cell) for cell in table.cells.values()), columns[table.measure])
         texts[f"{name}.md"] = markdown(table)
+        texts[f"{name}.tex"] = latex(table)
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomically(out / name, text)

@@ -85,12 +85,12 @@ class Row:
         return self.inputs.get("method", {}).get("eps") == 0 if self.control is None else self.control
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """All of the text or nothing: a killed process leaves the old file, or none."""
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """All of the content or nothing: a killed process leaves the old file, or none."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

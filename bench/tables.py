@@ -60,6 +60,14 @@ def identity(row: Row) -> tuple[str, str, str, str, int, int, str]:
     return row.data, row.setting, row.method, row.defense, row.poison_rep, row.rep, row.key
 
 
+def by_setting(rows: Iterable[Row]) -> list[list[Row]]:
+    """The rows of each setting, whatever order they come in."""
+    settings: dict[str, list[Row]] = {}
+    for row in sorted(rows, key=identity):
+        settings.setdefault(row.setting, []).append(row)
+    return list(settings.values())
+
+
 def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> list[str]:
     """The names as given, then `first`, then the rest by the alphabet; variants beside each other."""
     place = {name: index for index, name in enumerate(given or ())}
@@ -292,10 +300,7 @@ def tables_of_setting(
 
 def tables(rows: Iterable[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None) -> list[Table]:
     """Two tables for each setting, whatever order the rows come in."""
-    settings: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=identity):
-        settings.setdefault(row.setting, []).append(row)
-    return [table for ours in settings.values() for table in tables_of_setting(ours, methods, defenses)]
+    return [table for ours in by_setting(rows) for table in tables_of_setting(ours, methods, defenses)]
 
 
 # Cells -> text

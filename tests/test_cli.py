@@ -105,7 +105,8 @@ def test_rows_and_tables_are_there(finished: Path) -> None:
     assert {*rows_of(finished)} == {(m, d) for m in ("clean", "em") for d in ("none", "cutout")}
     assert all(row.status == "ok" and row.attempt == 1 for row in rows_of(finished).values())
     names = {path.name for path in (finished / "out").iterdir()}
-    assert names == {*("rows", "rows.csv", "accuracy.csv", "accuracy.md", "accuracy.png", "mi.csv", "mi.md")}
+    tables = {f"{name}.{end}" for name in ("accuracy", "mi") for end in ("csv", "md", "tex")}
+    assert names == tables | {"rows", "rows.csv", "accuracy.png", "gallery"}
     assert not [*(finished / "cache").glob("checkpoints/*")]
     assert len([*(finished / "cache" / "poisons").iterdir()]) == 2
 
@@ -159,7 +160,7 @@ def test_rows_are_paired(finished: Path) -> None:
 
 def test_no_path_is_in_what_may_be_published(finished: Path) -> None:
     files = [path for path in (finished / "out").rglob("*") if path.is_file() and path.suffix != ".png"]
-    assert len(files) == 9
+    assert len(files) == 11
     for path in files:
         text = path.read_text(encoding="utf-8")
         assert str(finished) not in text and finished.name not in text and str(Path.home()) not in text, path
@@ -189,6 +190,30 @@ def test_table_gives_the_same_bytes_again(done: Path, capsys: pytest.CaptureFixt
     assert "Test accuracy" in capsys.readouterr().out
 
 
+def test_samples_are_what_was_published(finished: Path) -> None:
+    from bench import samples, store
+    from bench.data import load
+
+    train = load(f"folder:{finished / 'quad'}", root=None, limit=None, cache=finished / "cache").train
+    poisons = [store.load(folder) for folder in (finished / "cache" / "poisons").iterdir()]
+    assert len([*(finished / "out" / "gallery").iterdir()]) == len(poisons) == 2
+    for poison in poisons:
+        assert poison is not None
+        sample = samples.find(finished / "out" / "gallery", poison.manifest["published"])
+        assert sample is not None and len(sample.indices) == 8
+        for kept, whole in ((sample.clean, train.images), (sample.published, poison.images)):
+            np.testing.assert_array_equal(kept, whole[sample.indices].numpy().transpose(0, 2, 3, 1))
+        assert sorted(train.labels[sample.indices].tolist()) == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_samples_that_are_gone_come_back(done: Path) -> None:
+    before = {path: path.read_bytes() for path in (done / "out" / "gallery").iterdir()}
+    for path in before:
+        path.unlink()
+    assert main(command(done, "clean,em", "none")) == 0
+    assert {path: path.read_bytes() for path in before} == before
+
+
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     from bench import data
     from bench.nets import NETS
@@ -202,7 +227,7 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in said
 
 
-@pytest.mark.parametrize("verb", [(), ("run",), ("list",), ("table",)])
+@pytest.mark.parametrize("verb", [(), ("run",), ("list",), ("table",), ("report",)])
 def test_help_does_not_import_torch(verb: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom bench.cli import main\n"
@@ -710,13 +735,13 @@ def test_bad_input_draws_no_glyphs(place: Path, capsys: pytest.CaptureFixture[st
 
 
 @pytest.mark.parametrize("text", ['{"schema": 99}', '{"schema": 1}', "[]", '{"key": "tor'])
-@pytest.mark.parametrize("verb", ["run", "table"])
+@pytest.mark.parametrize("verb", ["run", "table", "report"])
 def test_rows_of_a_newer_suite_are_refused(
     place: Path, capsys: pytest.CaptureFixture[str], verb: str, text: str
 ) -> None:
     (place / "out" / "rows").mkdir(parents=True)
     (place / "out" / "rows" / "a.json").write_text(text)
-    asked = command(place, "clean", "none") if verb == "run" else ["table", str(place / "out")]
+    asked = command(place, "clean", "none") if verb == "run" else [verb, str(place / "out")]
     assert "a.json" in refused(asked, capsys)
     assert [path.name for path in (place / "out").rglob("*")] == ["rows", "a.json"]
     assert not (place / "cache").exists()

@@ -159,7 +159,7 @@ def test_each_setting_has_its_tables(tmp_path: Path) -> None:
         f"{measure}-{s[:8]}.{end}"
         for measure in ("accuracy", "mi")
         for s in (SETTING, OTHER)
-        for end in ("csv", "md")
+        for end in ("csv", "md", "tex")
     }
     assert {path.name for path in paths} == names | {"rows.csv"}
     # tables of an earlier call would say something else, what is not ours stays

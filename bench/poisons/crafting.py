@@ -12,7 +12,7 @@ from bench import running, store
 from bench.cell import Bench, craft
 from bench.core.errors import BadInput
 from bench.core.types import Dataset
-from bench.derive import check_writable
+from bench.folders import check_writable
 from bench.progress import Progress
 from bench.registry import Plugin
 from bench.settings import Setting

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench.core.errors import BadInput
-from bench.derive import check_writable
+from bench.folders import check_writable
 
 
 def check_free(folder: Path) -> None:

@@ -3,4 +3,13 @@
 What is heavy to import is imported in main.
 """
 
-NAMES = ("run", "list", "table", "leaderboard", "export", "verify", "protect")  # in the order of --help
+NAMES = (
+    "run",
+    "list",
+    "table",
+    "leaderboard",
+    "report",
+    "export",
+    "verify",
+    "protect",
+)  # in the order of --help

@@ -15,7 +15,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.derive import derive, finished_run
+    from bench.derive import derive
+    from bench.folders import finished_run
 
     finished_run(args.out)
     derive(args.out, Console())

@@ -1,0 +1,165 @@
+"""Rows -> what figures and the report show beside the tables: one Evidence for each setting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+from statistics import fmean
+
+from bench.rank import Correlation, correlation
+from bench.rows import Row
+from bench.tables import (
+    UNDEFENDED,
+    Table,
+    by_setting,
+    circumstances,
+    grouped,
+    tables_of_setting,
+    told_apart,
+)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A victim's accuracy while it learned, means over repetitions, shares in [0,1]."""
+
+    epochs: list[float]
+    val: list[float]
+    test: list[float]  # on the test subset
+    spread: list[tuple[float, float]]  # least and greatest validation accuracy over repetitions
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """Epoch and accuracy of the best point on the test subset: an oracle, nobody can choose it."""
+        best = max(range(len(self.test)), key=self.test.__getitem__)
+        return self.epochs[best], self.test[best]
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What crafting took and what it protects. None: not measured, or not under every defense."""
+
+    method: str
+    seconds: float
+    undefended: float | None  # accuracy, share in [0,1]
+    worst: float | None  # highest accuracy over the defenses: the defender chooses
+    chosen: str | None  # the defense of that
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The rows of one setting, under names that stand for one plugin each, and their tables."""
+
+    setting: str
+    rows: list[Row]
+    accuracy: Table
+    mi: Table
+
+    @property
+    def methods(self) -> list[str]:
+        return self.accuracy.methods
+
+    @property
+    def defenses(self) -> list[str]:
+        return self.accuracy.defenses
+
+    @property
+    def about(self) -> str:
+        """Data and profile, for a heading."""
+        return ", ".join(circumstances(self.rows).split(", ")[:2])
+
+    @cached_property
+    def groups(self) -> Mapping[tuple[str, str], list[Row]]:
+        return grouped(self.rows)
+
+    @cached_property
+    def controls(self) -> frozenset[str]:
+        return frozenset(row.method for row in self.rows if row.is_control)
+
+    @property
+    def guessed(self) -> bool:
+        """Whether some rows are too old to say if their method is a control."""
+        return any(row.control is None for row in self.rows)
+
+    @property
+    def synthetic(self) -> bool:
+        return any(row.synthetic for row in self.rows)
+
+    def points(self, defense: str) -> dict[str, tuple[float, float]]:
+        """MI in nats and accuracy of each method that has both."""
+        pairs = {
+            m: (self.mi.cells[m, defense].mean, self.accuracy.cells[m, defense].mean) for m in self.methods
+        }
+        return {m: (mi, acc) for m, (mi, acc) in pairs.items() if mi is not None and acc is not None}
+
+    def correlation(self, defense: str) -> Correlation:
+        """Of MI and accuracy over methods, controls apart."""
+        return correlation([xy for m, xy in self.points(defense).items() if m not in self.controls])
+
+    def curve(self, method: str, defense: str) -> Curve | None:
+        """The mean learning curve of a cell; None where nothing was recorded."""
+        rows = self.groups.get((method, defense), ())
+        return mean_curve([row for row in rows if row.status == "ok" and row.curve])
+
+    def costs(self) -> list[Cost]:
+        """One for each method whose crafting was timed."""
+        return [cost for method in self.methods if (cost := self._cost(method))]
+
+    def _cost(self, method: str) -> Cost | None:
+        own = [row for row in self.rows if row.method == method]
+        seconds = {row.poison_rep: row.craft_seconds for row in own if row.craft_seconds is not None}
+        if not seconds:
+            return None
+        cells = self.accuracy.cells
+        skipped = {row.defense for row in self.rows if row.status == "skipped"}
+        means = {d: cells[method, d].mean for d in self.defenses if d not in skipped}
+        known = {d: mean for d, mean in means.items() if mean is not None}
+        chosen = max(known, key=known.__getitem__, default=None) if len(known) == len(means) else None
+        undefended = known.get(UNDEFENDED)
+        worst = None if chosen is None else known[chosen]
+        return Cost(method, fmean(seconds.values()), undefended, worst, chosen)
+
+
+def mean_curve(rows: Sequence[Row]) -> Curve | None:
+    """Over the points that all repetitions have."""
+    points: dict[float, list[Mapping[str, float]]] = {}
+    for row in rows:
+        for point in row.curve:
+            points.setdefault(point["epoch"], []).append(point)
+    whole = {epoch: found for epoch, found in sorted(points.items()) if len(found) == len(rows)}
+    if not whole:
+        return None
+    val = [[point["val_acc"] for point in found] for found in whole.values()]
+    test = [[point["test_acc"] for point in found] for found in whole.values()]
+    means = [[fmean(values) for values in column] for column in (val, test)]
+    return Curve([*whole], means[0], means[1], [(min(values), max(values)) for values in val])
+
+
+def collect(
+    rows: Iterable[Row], methods: Sequence[str] | None = None, defenses: Sequence[str] | None = None
+) -> list[Evidence]:
+    """What there is to show, whatever order the rows come in; names in the order given."""
+    return [_of_setting(ours, methods, defenses) for ours in by_setting(rows)]
+
+
+def _of_setting(rows: list[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None) -> Evidence:
+    accuracy, mi = tables_of_setting(rows, methods, defenses)
+    rows, _ = told_apart(rows, "method")
+    rows, _ = told_apart(rows, "defense")
+    return Evidence(rows[0].setting, rows, accuracy, mi)
+
+
+def slug(name: str) -> str:
+    """A name as part of a file name or of a link; different names stay different."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    return (
+        plain if plain and plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
+    )
+
+
+def anchor(kind: str, setting: str, *names: str) -> str:
+    """What a link goes to: a setting's section, a cell, its curve."""
+    return ".".join([kind, setting[:8], *map(slug, names)])

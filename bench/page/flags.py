@@ -1,0 +1,69 @@
+"""What a reader of the numbers should know before believing them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.evidence import Evidence
+from bench.rows import Row
+from bench.tables import REFERENCE, mixture
+
+LOW = 0.5  # training accuracy below which a victim has not learned what it was shown
+
+
+def flags_of_setting(evidence: Evidence) -> list[str]:
+    """Doubts about all numbers of a setting."""
+    rows = evidence.rows
+    ok = [row for row in rows if row.status == "ok"]
+    counts = [len([row for row in group if row.status == "ok"]) for group in evidence.groups.values()]
+    once, doubted = 1 in counts, doubts(evidence)
+    holes = [cell.status for cell in evidence.accuracy.cells.values() if cell.mean is None]
+    dirty = sorted(
+        {commit for row in ok if (commit := str(row.environment.get("commit", ""))).endswith("-dirty")}
+    )
+    said = {
+        "The images are synthetic. This shows that methods, defenses and measurements work together; it "
+        "ranks nothing and says nothing of photographs.": evidence.synthetic,
+        "Spread unknown: some cells were measured once, so small differences may be noise.": once,
+        f"{sum(doubted.values())} rows are doubted, see their cells: {count_of(doubted)}.": bool(doubted),
+        f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "
+        f"({', '.join(sorted(set(holes)))}).": bool(holes),
+        f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
+        f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
+        "Some rows are from before the column that says which methods are controls: there, only methods that "
+        "published the clean images count as controls.": evidence.guessed,
+        f"There is no {REFERENCE}: nothing says what the victims reach undisturbed.": REFERENCE
+        not in evidence.methods,
+    }
+    return [text for text, holds in said.items() if holds]
+
+
+def doubts(evidence: Evidence) -> Counter[str]:
+    """How many rows have a doubt of their own, by defense."""
+    return Counter(
+        row.defense
+        for row in evidence.rows
+        if flags_of_row(row, evidence.groups.get((REFERENCE, row.defense), ()))
+    )
+
+
+def count_of(doubted: Counter[str]) -> str:
+    return ", ".join(f"{n} under {defense}" for defense, n in doubted.items())
+
+
+def flags_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
+    """Doubts about one row, read beside clean's rows under the same defense."""
+    if row.status != "ok":
+        return []
+    twin = next((other for other in clean if other.rep == row.rep and other.status == "ok"), None)
+    train = 100 * (row.train_acc or 0)
+    said = {
+        f"The victim hardly fits what it was shown ({train:.0f} % of its training images): its test accuracy "
+        "is no evidence of protection.": row.train_acc is not None and row.train_acc < LOW,
+        "The published images are the clean ones.": row.linf == 0 and not row.is_control,
+        f"Its numbers are exactly those of {REFERENCE}.": twin is not None
+        and row.method != REFERENCE
+        and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),
+    }
+    return [text for text, holds in said.items() if holds]

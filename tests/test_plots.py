@@ -1,0 +1,195 @@
+"""Figures from hand-made rows: each is drawn, says what is missing, and is the same bytes again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from evidence import EPS, grid, keep_sample, row, sample
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from bench import samples
+from bench.evidence import Evidence, anchor, collect, slug
+from bench.plots.canvas import png_and_svg, spread, style
+from bench.plots.cost import cost
+from bench.plots.curves import curves
+from bench.plots.dependence import dependence
+from bench.plots.gallery import amplification, gallery, strip
+from bench.plots.heat_map import heat_map
+from bench.plots.write import write_figures
+from bench.rows import Row
+
+KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "cost": cost}
+
+
+@pytest.fixture(autouse=True)
+def styled() -> Iterator[None]:
+    with style():
+        yield
+
+
+def one(rows: Sequence[Row]) -> Evidence:
+    (evidence,) = collect(rows)
+    return evidence
+
+
+def texts(figure: Figure | None) -> list[str]:
+    assert figure is not None
+    return [text.get_text() for text in figure.findobj(Text) if isinstance(text, Text) and text.get_visible()]
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Figures of the grid, with the sample of one method."""
+    run = tmp_path_factory.mktemp("run")
+    keep_sample(run, "em")
+    (run / "report").mkdir()
+    (run / "report" / "curves-0123abcd.png").write_text("of an earlier call")
+    (run / "report" / "mine.png").write_text("not ours")
+    write_figures(collect(grid()), run, run / "report")
+    return run / "report"
+
+
+def test_every_kind_is_written_as_png_and_svg(written: Path) -> None:
+    names = {f"{kind}.{end}" for kind in (*KINDS, "gallery-em") for end in ("png", "svg")}
+    assert {path.name for path in written.iterdir()} == names | {"mine.png"}
+    for path in written.glob("*.svg"):
+        assert path.read_bytes().startswith(b"<?xml") and path.stat().st_size > 5000
+    for path in written.glob("*[!e].png"):
+        assert path.read_bytes().startswith(b"\x89PNG") and path.stat().st_size > 5000
+
+
+def test_same_rows_same_bytes(written: Path) -> None:
+    figure = cost(one(grid()[::-1]))
+    assert figure is not None
+    for ending, content in zip(("png", "svg"), png_and_svg(figure), strict=True):
+        assert content == (written / f"cost.{ending}").read_bytes()
+
+
+def test_curves_can_be_linked_to(written: Path) -> None:
+    drawing = (written / "curves.svg").read_text()
+    evidence = one(grid())
+    for method, defense in evidence.accuracy.cells:
+        there = f'id="{anchor("curve", evidence.setting, method, defense)}"' in drawing
+        assert there == (evidence.curve(method, defense) is not None)
+
+
+@pytest.mark.parametrize("draw", KINDS.values(), ids=KINDS)
+def test_one_method_under_one_defense(draw) -> None:  # type: ignore[no-untyped-def]
+    assert draw(one([row("em")])) is not None
+
+
+def test_without_numbers_only_the_heat_map_is_drawn() -> None:
+    nothing = one([row("em", acc=None, status="failed", reason="x")])
+    assert "failed" in texts(heat_map(nothing))
+    assert [draw(nothing) for draw in (dependence, curves, cost)] == [None] * 3
+
+
+def test_heat_map_says_why_a_number_is_missing() -> None:
+    said = texts(heat_map(one(grid())))
+    assert {"failed", "skipped", "missing"} <= {*said}
+    assert "90.5\n±0.7" in said and not any("nan" in text for text in said)
+
+
+def test_figures_say_n_and_what_the_star_is() -> None:
+    assert any("n = 3, descriptive" in text for text in texts(dependence(one(grid()))))
+    assert any("oracle" in text for text in texts(curves(one(grid()))))
+    assert any("least to the greatest" in " ".join(text.split()) for text in texts(curves(one(grid()))))
+
+
+def test_a_name_is_text_and_never_mathematics() -> None:
+    rows = [row("$\\frac{", acc=0.5), row("$x_1$", acc=0.6)]
+    assert "$x_1$" in texts(heat_map(one(rows)))
+    for draw in KINDS.values():
+        assert draw(one(rows)) is not None
+
+
+def test_curve_is_the_mean_over_repetitions_at_common_epochs() -> None:
+    points = [
+        [{"epoch": e, "val_acc": v, "test_acc": 1 - v} for e, v in p]
+        for p in ([(1, 0.2), (2, 0.4)], [(2, 0.6)])
+    ]
+    found = one([row("em", rep=i, curve=p) for i, p in enumerate(points)]).curve("em", "none")
+    assert found is not None
+    assert (found.epochs, found.val, found.spread) == ([2], [pytest.approx(0.5)], [(0.4, 0.6)])
+    assert found.peak == (2, pytest.approx(0.5))
+
+
+def test_worst_case_needs_every_defense_that_is_not_skipped() -> None:
+    found = {c.method: c for c in one(grid()).costs()}
+    assert (found["mi-ue"].worst, found["mi-ue"].chosen) == (None, None)  # a cell is missing
+    assert found["mi-ue"].undefended == pytest.approx(0.305)
+    # cutout is skipped for tap, so it is dropped for all
+    assert (found["em"].worst, found["em"].chosen) == (pytest.approx(0.805), "iss-gray")
+
+
+@pytest.mark.parametrize("wanted", [[50.0] * 12, [0.0, 1.0, 99.0, 100.0], [5.0], [3.0, 60.0, 2.0]])
+def test_labels_keep_apart_and_in_order(wanted: list[float]) -> None:
+    places = spread(wanted, 6.5, 2, 98)
+    order = sorted(range(len(wanted)), key=wanted.__getitem__)
+    gaps = [places[b] - places[a] for a, b in pairwise(order)]
+    assert all(gap >= 6.5 - 1e-9 for gap in gaps) and min(places) >= 2 and max(places) <= 98
+
+
+# Samples of published images
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_sample_comes_back_exactly(tmp_path: Path, channels: int) -> None:
+    kept = sample(channels)
+    path = samples.path_of(tmp_path, "../ev/il", "ab" * 32)
+    samples.save(kept, path)
+    assert path.parent == tmp_path
+    found = samples.find(tmp_path, "ab" * 32)
+    assert found is not None and (found.indices, found.size) == ([3, 1, 4, 0, 2], 8)
+    np.testing.assert_array_equal(found.clean, kept.clean)
+    np.testing.assert_array_equal(found.published, kept.published)
+    before = path.read_bytes()
+    samples.save(found, path)
+    assert path.read_bytes() == before
+    assert samples.find(tmp_path, "cd" * 32) is None
+
+
+def test_what_is_no_sample_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "em-abababab.png").write_bytes(b"torn")
+    assert samples.find(tmp_path, "ab" * 32) is None
+
+
+def test_of_a_large_image_the_middle_is_kept() -> None:
+    images = np.zeros((1, 3, 100, 100), np.uint8)
+    images[:, :, 18:82, 18:82] = 7
+    found = samples.take(images, images, [0])
+    assert found.clean.shape == (1, 64, 64, 3) and (found.clean == 7).all() and found.size == 100
+
+
+def test_one_image_a_class_first() -> None:
+    labels = np.array([2, 2, 0, 2, 1, 0])
+    assert samples.choose(labels, 4) == [2, 4, 0, 5]
+    assert samples.choose(labels) == [2, 4, 0, 5, 1, 3]
+
+
+def test_delta_fills_the_range_and_its_factor_is_written() -> None:
+    shown = sample()
+    delta = shown.published.astype(np.int16) - shown.clean
+    assert amplification(row("em"), delta) == 16 == round(0.5 / EPS)
+    assert amplification(row("em", inputs={}), delta) == 16  # the largest of the sample is 8
+    assert amplification(row("em", inputs={}), 0 * delta) == 1
+    figure = gallery(row("em"), shown)
+    drawn = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+    assert {"clean", "delta x 16", "published"} <= {*texts(figure)}
+    np.testing.assert_array_equal(drawn[0], strip(shown.clean))
+    np.testing.assert_array_equal(drawn[2], strip(shown.published))
+    first = drawn[1][:, :8].astype(int) - 127.5
+    assert np.abs(first - np.clip(16 * delta[0], -127.5, 127.5)).max() <= 0.5
+
+
+def test_slugs_are_safe_and_differ() -> None:
+    names = ["em", "EM", "e m", "file:../a", "file:.._a", "<script>", "", "a--b", "a-b", "-"]
+    slugs = [slug(name) for name in names]
+    assert len({*slugs}) == len(names) and slugs[0] == "em"
+    assert all(text and set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for text in slugs)
+    assert anchor("cell", "s", "a-b", "c") != anchor("cell", "s", "a", "b-c")

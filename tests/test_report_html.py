@@ -1,0 +1,234 @@
+"""The page: alone in the world, every link has its target, every name is text."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from evidence import SETTING, TRACE, grid, keep_sample, row
+
+from bench.cli import main
+from bench.evidence import anchor, collect
+from bench.latex import escaped, latex
+from bench.page.document import inline, page
+from bench.page.elements import Html, tag
+from bench.page.flags import flags_of_row, flags_of_setting
+from bench.rows import Row, save
+
+EVIL = "<script>alert('x')</script>\"&"
+
+
+class Reader(HTMLParser):
+    """What a browser would see: ids, links, addresses, the text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    def all(self, attribute: str, *, of: str | None = None) -> list[str]:
+        return [a[attribute] for name, a in self.tags if attribute in a and of in (None, name)]
+
+
+def run_folder(place: Path, rows: list[Row]) -> Path:
+    (place / "rows").mkdir(parents=True)
+    for each in rows:
+        save(each, place / "rows")
+    return place
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The grid, reported in a process where torch cannot be had."""
+    place = run_folder(tmp_path_factory.mktemp("place") / "run", grid())
+    keep_sample(place, "em")
+    code = (
+        "import sys\n"
+        "class NoTorch:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.split('.')[0] == 'torch': raise ImportError(name)\n"
+        "sys.meta_path.insert(0, NoTorch())\n"
+        f"from bench.cli import main; sys.exit(main(['report', {str(place)!r}]))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "report.html" in ended.stdout and "Test accuracy" in ended.stdout
+    return place
+
+
+@pytest.fixture(scope="module")
+def text(run: Path) -> str:
+    return (run / "report" / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def seen(text: str) -> Reader:
+    return Reader(text)
+
+
+def test_it_is_alone(text: str, seen: Reader, run: Path) -> None:
+    said = re.sub(r"data:image/png;base64,[^\"]*", "", text)
+    assert not re.search(r"https?:|//[a-z]|@import|url\((?!#)", said)
+    assert all(source.startswith("data:") for source in seen.all("src"))
+    assert not {"link", "iframe", "object", "base"} & {name for name, _ in seen.tags}
+    assert all(target.startswith("#") for target in (*seen.all("href"), *seen.all("xlink:href")))
+    assert str(run) not in text and str(Path.home()) not in text
+
+
+def test_every_link_has_its_target_and_no_id_is_twice(seen: Reader) -> None:
+    ids = seen.all("id")
+    assert len(ids) == len({*ids})
+    targets = {target[1:] for target in (*seen.all("href"), *seen.all("xlink:href"))}
+    assert targets <= {*ids}
+    clips = re.findall(r"url\(#([^)]+)\)", " ".join(seen.all("clip-path") + seen.all("style")))
+    assert clips and {*clips} <= {*ids}
+
+
+def test_from_the_heat_map_to_the_cell_to_its_curve(text: str) -> None:
+    target = {kind: anchor(kind, SETTING, "tap", "none") for kind in ("cell", "curve")}
+    assert text.index(f'href="#{target["cell"]}"') < text.index(f'id="{target["cell"]}"')
+    section = text[text.index(f'id="{target["cell"]}"') :]
+    assert f'href="#{target["curve"]}"' in section[: section.index("</article>")]
+    assert f'<g id="{target["curve"]}"' in text
+
+
+def test_hostile_names_are_text() -> None:
+    hostile = row(EVIL, EVIL, data=EVIL, rerun=EVIL, environment={"commit": EVIL}, craft={EVIL: EVIL})
+    broken = row("em", EVIL, acc=None, data=EVIL, status="failed", reason=f"{EVIL}\n{EVIL}", mi_reason=EVIL)
+    text = page(collect([hostile, broken]), {})
+    seen = Reader(text)
+    assert "<script>alert" not in text and EVIL in "".join(seen.words)
+    assert [name for name, _ in seen.tags].count("script") == 1
+    assert not any(name.startswith("on") for _, attributes in seen.tags for name in attributes)
+
+
+def test_settings_do_not_share_a_target() -> None:
+    seen = Reader(page(collect([row("em"), row("em", setting="e" * 64)]), {}))
+    ids = seen.all("id")
+    assert len(ids) == len({*ids})
+
+
+def test_plain_text_is_escaped_and_markup_is_not() -> None:
+    inner = tag("b", "<&")
+    assert inner == "<b>&lt;&amp;</b>"
+    assert tag("p", inner, "<i>", class_='"') == '<p class="&quot;"><b>&lt;&amp;</b>&lt;i&gt;</p>'
+    assert isinstance(inner, Html)
+
+
+def test_it_says_what_happened(text: str, seen: Reader) -> None:
+    words = " ".join(" ".join(seen.words).split())
+    assert "RuntimeError: <b>no</b> & nothing" in words and 'File "methods/em.py", line 3' in words
+    assert "images are gray" in words and "No row: it was not run." in words
+    assert "synthetic" in words and "Spread unknown" in words
+    assert "run --methods tap" in words and "No command to compute it again" in words
+    assert "data:image/png;base64," in text and "delta amplified" in text
+    for fact in ("d" * 64, "c0ffee", SETTING):
+        assert fact in words
+
+
+def test_tables_can_be_sorted_by_numbers(seen: Reader) -> None:
+    keys = seen.all("data-key", of="td")
+    numbers = [key for key in keys if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", key)]
+    assert len(numbers) > 50
+    assert "None" not in keys and "nan" not in keys
+
+
+def test_same_rows_same_page(run: Path, text: str, tmp_path: Path) -> None:
+    """From the figures that are there: drawing them again is tested with them."""
+    figures = {path.stem: path.with_suffix("") for path in (run / "report").glob("*.svg")}
+    rows = grid()
+    first = page(collect(rows), figures)
+    assert page(collect(rows[::-1]), figures) == first
+
+
+def test_ids_of_a_drawing_get_its_name() -> None:
+    drawing = (
+        '<?xml?><svg xmlns="http://w3"><metadata>http://x</metadata><path id="p1"/><use xlink:href="#p1"/>'
+    )
+    drawing += '<g id="curve.a.b" clip-path="url(#p1)"/></svg>'
+    assert inline(drawing, "cost") == (
+        '<svg><path id="cost-p1"/><use xlink:href="#cost-p1"/>'
+        '<g id="curve.a.b" clip-path="url(#cost-p1)"/></svg>'
+    )
+
+
+# Doubts
+
+
+def test_a_victim_that_did_not_learn_is_no_evidence() -> None:
+    assert any("hardly fits" in flag for flag in flags_of_row(row("em", train_acc=0.1), []))
+    assert not flags_of_row(row("em"), [])
+    assert not flags_of_row(row("em", acc=None, status="failed", train_acc=0.1), [])
+
+
+def test_a_cell_that_equals_clean_is_doubted() -> None:
+    clean = row("clean", control=True, linf=0.0)
+    twin = replace(row("em"), test_acc=clean.test_acc, curve=clean.curve)
+    assert any("exactly those of clean" in flag for flag in flags_of_row(twin, [clean]))
+    assert not flags_of_row(replace(twin, test_acc=0.123), [clean])
+    assert not flags_of_row(clean, [clean]) and not flags_of_row(replace(clean, control=None), [clean])
+    assert any("are the clean ones" in flag for flag in flags_of_row(row("em", linf=0.0), []))
+
+
+def test_doubts_about_a_setting() -> None:
+    def said(*rows: Row) -> str:
+        (evidence,) = collect(rows)
+        return " ".join(flags_of_setting(evidence))
+
+    calm = [row("clean", rep=rep, synthetic=False, control=True) for rep in range(2)]
+    assert said(*calm) == ""
+    assert "synthetic" in said(*(replace(r, synthetic=True) for r in calm))
+    assert "Spread unknown" in said(calm[0])
+    assert "controls" in said(*(replace(r, control=None) for r in calm))
+    assert "There is no clean" in said(*(replace(r, method="em") for r in calm))
+    other = replace(calm[1], environment={"commit": "beef-dirty", "device": "cpu"})
+    assert "mixed: commit (beef-dirty, c0ffee)" in said(calm[0], other) and "changed after" in said(
+        calm[0], other
+    )
+    unlearned = [row("em", "at-8", rep, train_acc=0.1) for rep in range(2)]
+    assert "2 rows are doubted, see their cells: 2 under at-8." in said(*calm, *unlearned)
+    assert "1 of 2 cells have no accuracy (failed)" in said(*calm, row("em", acc=None, status="failed"))
+
+
+# The other tables
+
+
+def test_latex_prints_every_sign_as_it_is() -> None:
+    assert escaped("a_b & 5% {x} ~ ^ \\ #1 $") == (
+        r"a\_b \& 5\% \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{} \#1 \$"
+    )
+    (evidence,) = collect([row("m_1", acc=0.25), row("m_1", rep=1, acc=0.35)])
+    assert r"m\_1 & 30.0 $\pm$7.1 \\" in latex(evidence.accuracy).splitlines()
+
+
+def test_latex_lies_beside_markdown(run: Path) -> None:
+    names = {path.stem for path in run.glob("*.md")}
+    assert names and names == {path.stem for path in run.glob("*.tex")}
+
+
+def test_reasons_are_comments_in_latex() -> None:
+    (evidence,) = collect([row("em", acc=None, status="failed", reason=TRACE)])
+    text = latex(evidence.accuracy)
+    assert text.splitlines()[-1].startswith("% em x none: failed: RuntimeError") and "& failed" in text
+
+
+@pytest.mark.parametrize("rows", [None, []])
+def test_nothing_to_report(
+    tmp_path: Path, rows: list[Row] | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path if rows is None else run_folder(tmp_path / "run", rows)
+    assert main(["report", str(place)]) == 2
+    assert "expected" in capsys.readouterr().err
+    assert not (place / "report").exists() and not (place / "rows.csv").exists()
