@@ -81,8 +81,9 @@ class Row:
 
     @property
     def is_control(self) -> bool:
-        """Whether the method is no contestant; rows from before the column: where it has no budget."""
-        return self.inputs.get("method", {}).get("eps") == 0 if self.control is None else self.control
+        """Whether the method is no contestant; rows from before the column: where it changed nothing."""
+        unchanged = self.linf == 0 or self.inputs.get("method", {}).get("eps") == 0
+        return unchanged if self.control is None else self.control
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:

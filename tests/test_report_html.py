@@ -218,10 +218,11 @@ def test_latex_lies_beside_markdown(run: Path) -> None:
     assert names and names == {path.stem for path in run.glob("*.tex")}
 
 
-def test_reasons_are_comments_in_latex() -> None:
+def test_reasons_stand_below_the_latex_table() -> None:
     (evidence,) = collect([row("em", acc=None, status="failed", reason=TRACE)])
     text = latex(evidence.accuracy)
-    assert text.splitlines()[-1].startswith("% em x none: failed: RuntimeError") and "& failed" in text
+    assert "& failed" in text
+    assert "em x none: failed: RuntimeError" in text.partition(r"\end{tabular}")[2]
 
 
 @pytest.mark.parametrize("rows", [None, []])
