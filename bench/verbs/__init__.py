@@ -3,4 +3,4 @@
 What is heavy to import is imported in main.
 """
 
-NAMES = ("run", "list", "table")  # in the order of --help
+NAMES = ("run", "list", "table", "check")  # in the order of --help
