@@ -103,7 +103,7 @@ def differences(ours: Mapping[str, Any], expected: Mapping[str, Any], owner: str
     """Each field that is not the same, with both values."""
     now, then = leaves(ours), leaves(expected)
     return [
-        f"{owner}{name} is {_short(now.get(name))}, the baseline has {_short(then.get(name))}"
+        f"{owner}{name} is {_short(now.get(name))}, in the baseline {_short(then.get(name))}"
         for name in dict.fromkeys([*then, *now])
         if now.get(name) != then.get(name)
     ]
