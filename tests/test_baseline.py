@@ -20,6 +20,7 @@ from bench.cli import main
 from bench.core.errors import BadInput
 from bench.rows import Row, save
 
+ROOT = Path(__file__).parent.parent
 CONDITIONS: dict[str, Any] = {
     "protocol": 1,
     "data": {"name": "toy", "digest": "d" * 64, "limit": None},
@@ -404,3 +405,38 @@ def test_a_check_needs_no_torch(place: Path) -> None:
     ended = subprocess.run([sys.executable, "-c", code, *asked], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert "passed" in ended.stdout
+
+
+# The grid that CI computes
+
+
+def test_ci_computes_the_grid_that_the_baseline_states() -> None:
+    ci = (ROOT / "tox.ini").read_text().replace("\\\n", " ").replace("{env_tmp_dir}", "DIR")
+    readme = (ROOT / "results" / "baseline" / "README.md").read_text().replace("\\\n", " ")
+    stated = [line.split() for line in readme.splitlines() if line.startswith("python -m bench")]
+    computed = [line.split() for line in ci.splitlines() if line.strip().startswith("python -m bench")]
+    assert [words[3] for words in stated] == ["run", "check"] and len(computed) == 2
+    for mine, theirs in zip(stated, computed, strict=True):
+        assert [w for w in mine if "/runs/" not in w] == [w for w in theirs if not w.startswith("DIR")]
+
+
+def test_the_stored_baseline_is_that_of_the_command() -> None:
+    stored = baseline.load(ROOT / "results" / "baseline" / "glyphs.json")
+    assert {"clean", "em", "emax", "tap", "mi-ue"} == {*stored.methods} and {"none", "iss-jpeg10"} == {
+        *stored.defenses
+    }
+    assert stored.setting["precision"] == "fp32" and not str(stored.environment["commit"]).endswith("-dirty")
+    assert len(stored.cells) == 10 and all(len(cell.reps) >= 2 for cell in stored.cells)
+
+
+def test_the_stored_baseline_can_tell_a_poison_from_none() -> None:
+    """What a method and JPEG do to the victim is far more than what the gate lets pass."""
+    stored = baseline.load(ROOT / "results" / "baseline" / "glyphs.json")
+    accuracy = {cell.name: cell.measures["test_acc"] for cell in stored.cells}
+    allowed = {name: stored.rules["test_acc"].tolerance(found.spread) for name, found in accuracy.items()}
+    clean = accuracy["clean x none"].mean
+    for method in {*stored.methods} - {"clean"}:
+        name = f"{method} x none"
+        assert clean - accuracy[name].mean > 2 * allowed[name]
+    healed = {m: accuracy[f"{m} x iss-jpeg10"].mean - accuracy[f"{m} x none"].mean for m in stored.methods}
+    assert any(healed[m] > 2 * allowed[f"{m} x iss-jpeg10"] for m in healed)
