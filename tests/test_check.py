@@ -21,9 +21,10 @@ from bench.registry import catalog
 from bench.rows import load_all
 from defenses.iss import Jpeg
 
-METHODS = [name for name, plugin in catalog("methods").variants.items() if not plugin.control]
+PLUGINS = catalog("methods").variants
+METHODS = [name for name, plugin in PLUGINS.items() if not plugin.control]
 GRIDS = {  # name -> methods, defenses, epochs; two grids, so that few nets need to be good
-    "methods": (",".join(METHODS), "none", 2),
+    "methods": (",".join(METHODS), "none", 1),
     "defenses": ("clean,tap", "none,iss-jpeg10", 6),
 }
 SMALL = {  # --set, wherever a method has such a field
@@ -61,7 +62,7 @@ def compute(place: Path, grid: str) -> int:
         "mi.slices=8",
     ]
     for name in methods.split(","):
-        value = catalog("methods").get(name).value
+        value = PLUGINS[name].value
         sets += [f"{name}.surrogate.epochs={epochs}"] * hasattr(value, "surrogate")
         fields = (f for f in SMALL if hasattr(value, f.split(".", maxsplit=1)[0]))
         sets += [f"{name}.{f}={SMALL[f]}" for f in fields]
@@ -138,7 +139,7 @@ def rare(craft: Craft) -> Craft:
 
 
 def sabotage(monkeypatch: pytest.MonkeyPatch, method: str, how: Callable[[Craft], Craft]) -> None:
-    kind = type(catalog("methods").get(method).value)
+    kind = type(PLUGINS[method].value)
     monkeypatch.setattr(kind, "craft", how(kind.craft))
 
 
