@@ -51,7 +51,11 @@ def test_every_plugin_is_in_a_table(kind: str) -> None:
 
 
 def test_commands_parse() -> None:
-    commands = re.findall(r"python -m bench (run .*|list|(?:table|report|leaderboard|export|verify|protect|check) .*?)(?:`|$)", README, re.M)
+    commands = re.findall(
+        r"python -m bench (run .*|list|(?:table|report|leaderboard|export|verify|protect|check) .*?)(?:`|$)",
+        README,
+        re.M,
+    )
     assert commands
     for command in commands:
         parser().parse_args(shlex.split(command.replace("\\", "")))

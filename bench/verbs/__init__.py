@@ -9,6 +9,7 @@ NAMES = (
     "table",
     "leaderboard",
     "report",
+    "check",
     "export",
     "verify",
     "protect",
