@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 import traceback
 from collections.abc import Sequence
@@ -187,9 +188,8 @@ class _Run:
 
     def _fail(self, piece: Piece, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
-        error = error.replace(f"{HOME}{os.sep}", "")  # a row holds no path
-        if self.plugins:
-            error = error.replace(f"{self.plugins}{os.sep}", "")
+        for place in (HOME, self.plugins, sys.prefix, sys.base_prefix, Path.home()):  # a row holds no path
+            error = error.replace(f"{place}{os.sep}", "") if place else error
         last = error.strip().splitlines()[-1]
         self.progress.say(f"{piece.name}: failed, {last}")
         for victim in self.waiting.pop(piece, [piece]):

@@ -35,6 +35,7 @@ from bench.tables import (
 LEARNS = 0.2  # clean accuracy above chance below which a defense leaves nothing to protect
 BITES = 0.05  # undefended loss of accuracy below which there is no protection to retain
 ROUNDING = 1e-9  # 0.3 - 0.1 is below 0.2
+GUESSED = "Some rows are too old to say who is a control: there, only who published the clean images is one"
 Cells = Mapping[tuple[str, str], Cell]  # method, defense
 
 
@@ -128,7 +129,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     return Leaderboard(
         setting=setting,
         data=ours[0].data,
-        circumstances=sentences(circumstances(ours), mixture(ours)),
+        circumstances=sentences(circumstances(ours), mixture(ours), GUESSED if guessed(ours) else ""),
         repetitions=repetitions(measured(ours, "test_acc")),
         classes=counted,
         defenses=names,
@@ -140,6 +141,11 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
 
 
 # What is asked for
+
+
+def guessed(rows: Iterable[Row]) -> bool:
+    """Whether some rows are too old to say if their method is a control."""
+    return any(row.control is None for row in rows)
 
 
 def choose(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:

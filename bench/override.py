@@ -59,7 +59,8 @@ def _finite(number: float) -> float:
 def change(thing: T, path: str, value: Any, what: str) -> T:
     """A copy of a dataclass with the field at a dotted path replaced; text is parsed by its type."""
     head, _, rest = path.partition(".")
-    names = [f.name for f in fields(thing) if f.init] if is_dataclass(thing) else []
+    known = fields(thing) if is_dataclass(thing) else ()
+    names = [f.name for f in known if f.init and f.compare]  # the others are where, not what
     if head not in names:
         raise unknown(f"field of {what}", head, names)
     if rest:

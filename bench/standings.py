@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing
 from bench.rows import write_atomically
 from bench.tables import LONGEST, REFERENCE, Table, sentences, span, text_of
 
+DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
 COLUMNS = (  # of the CSV: one line for each method under each defense
     *("setting", "data", "classes", "defenses", "defenses_hash", "dropped"),
     *("method", "control", "rank", "unranked", "worst", "worst_std", "worst_defense", "mean"),
@@ -193,6 +195,9 @@ def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") 
     texts = {"csv": report.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
     for ending, text in texts.items():
         write_atomically(out / f"{stem}.{ending}", text)
+    for path in out.iterdir():  # of before there were several settings, or of when there were
+        if DERIVED.fullmatch(path.name) and ("-" in path.stem) != ("-" in stem):
+            path.unlink()
     return [out / f"{stem}.{ending}" for ending in texts]
 
 

@@ -469,6 +469,18 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], more: lis
     assert {path.name for path in out.iterdir()} == {"rows"}
 
 
+def test_files_of_another_shape_of_folder_go(tmp_path: Path) -> None:
+    out = stored(tmp_path, matrix())
+    assert main(["leaderboard", str(out)]) == 0
+    other = [replace(r, setting="f" * 64, key=r.key[::-1]) for r in matrix()]
+    for r in other:
+        save(r, out / "rows")
+    assert main(["leaderboard", str(out), "--setting", "ffff"]) == 0
+    assert {p.name for p in out.glob("leaderboard*")} == {
+        f"leaderboard-ffffffff.{e}" for e in ("csv", "md", "tex")
+    }
+
+
 def test_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "has no rows/" in refused([str(tmp_path)], capsys)
     assert "is empty" in refused([str(stored(tmp_path, []))], capsys)

@@ -466,6 +466,39 @@ def test_verify_prints_the_audit(place: Path, capsys: pytest.CaptureFixture[str]
     assert main(["verify", str(place / "p.pt"), "--eps", "16/255"]) == 0
 
 
+def test_verify_measures_all_there_is_and_says_how_much(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quad = ["--data", f"folder:{place / 'quad'}", "--cache", str(place / "cache")]
+    path = saved({"[/x]": DELTA[:68]}, place / "p.pt")  # a name that rich would take for markup
+    assert main(["verify", str(path), *quad]) == 0  # without --limit: as far as the data set goes
+    said = capsys.readouterr().out
+    assert "68 of 68 entries" in said and "[/x]" in said
+    assert main(["verify", str(path)]) == 0
+    assert "in the file alone" in " ".join(capsys.readouterr().out.split())
+    assert "has a comma" in refused(["verify", f"{path},clean"], capsys)
+
+
+def test_damaged_archives_are_refused_as_such(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    torn = raw(b"PK\x03\x04" + bytes(30), place / "p.npy")
+    assert "is no whole .npy file" in refused(["verify", str(torn)], capsys)
+
+
+def test_current_folder_is_no_place_to_put_a_folder(
+    place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "here").mkdir()
+    monkeypatch.chdir(place / "here")
+    assert "is the current folder" in refused(exporting(place, Path()), capsys)
+    assert "--poison-rep is -1" in refused([*exporting(place, place / "new"), "--poison-rep", "-1"], capsys)
+
+
+def test_where_a_file_lies_is_no_field(tmp_path: Path) -> None:
+    value = plugin(str(saved(DELTA, tmp_path / "p.pt"))).value
+    with pytest.raises(BadInput, match="path"):
+        change(value, "path", "elsewhere", "file")
+
+
 def test_export_writes_over_nothing(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "holds other things" in refused(exporting(place, place / "exported"), capsys)
     assert "names 2 methods" in refused(exporting(place, place / "new", "em,tap"), capsys)

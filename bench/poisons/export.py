@@ -11,6 +11,7 @@ from torch import Tensor
 
 from bench import data, running
 from bench.cell import Bench
+from bench.core.errors import BadInput
 from bench.poisons import manifest
 from bench.poisons.crafting import Asked
 from bench.poisons.folder import check_free, written
@@ -18,6 +19,8 @@ from bench.progress import Progress
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.poison_rep < 0:
+        raise BadInput(f"--poison-rep is {args.poison_rep}, expected 0 or more")
     asked, out = Asked.of(args), args.dir
     check_free(out)
     setting = asked.setting

@@ -18,6 +18,8 @@ def check_free(folder: Path) -> None:
         raise BadInput(f"{folder} is a file, expected a folder that is empty or not there yet")
     if folder.is_dir() and any(folder.iterdir()):
         raise BadInput(f"{folder} holds other things, expected a folder that is empty or not there yet")
+    if folder.absolute() == Path.cwd():
+        raise BadInput(f"{folder} is the current folder, expected one that is made and put in its place")
     check_writable(folder.absolute().parent)
 
 

@@ -99,6 +99,7 @@ class Foreign(Method):
             )
         form, index = entries(len(values), data, self.form, found.kind, made, self.who)
         table["form"] = f"{form} ({_said(self.form)})"
+        table["measured"] = f"{len(index.unique())} of {len(values)} entries, on {len(index)} images"
         found = replace(found, form=form, entries=tuple(index.tolist()))
         published = found._published(values, data.train.images)
         clean = data.train.images

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from bench.core.checkpoint import DAMAGED
 from bench.core.errors import BadInput
 from bench.data.prepare import stack
 from bench.poisons import manifest
@@ -107,7 +107,7 @@ def _folder(folder: Path, who: str) -> Content:
 def _npy(path: Path, who: str) -> Content:
     try:
         array = np.load(path, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except DAMAGED as error:
         if "pickle" not in str(error):
             raise BadInput(f"{who}: {path.name} is no whole .npy file") from None
         why = "holds Python objects, which can run code when they are read"
@@ -128,7 +128,7 @@ def _torch(path: Path, who: str) -> Content:
             f"{who}: {path.name} holds more than tensors, and reading that can run code; "
             f"expected what weights-only loading reads: {SAVE_AS}"
         ) from None
-    except (RuntimeError, EOFError, ValueError, KeyError, AttributeError, zipfile.BadZipFile):
+    except (*DAMAGED, AttributeError, IndexError):
         raise BadInput(f"{who}: {path.name} is no whole file of torch.save") from None
     return _only(stored if isinstance(stored, dict) else {"": stored}, "torch", path, who)
 
@@ -153,7 +153,7 @@ def _only(stored: dict[Any, Any], form: str, path: Path, who: str) -> Content:
         )
     if not isinstance(value, Tensor):
         raise BadInput(f"{who}: {path.name} holds a {type(value).__name__}, expected one tensor")
-    if value.layout != torch.strided or value.dtype not in NUMBERS:
+    if value.layout != torch.strided or value.dtype not in NUMBERS or value.is_meta:
         kinds = ", ".join(str(kind).removeprefix("torch.") for kind in NUMBERS)
         raise BadInput(f"{who}: {path.name} is a tensor of {value.dtype}, expected a dense one of {kinds}")
     return Content(value.detach(), form, (f"the tensor is called {name!r}",) if name else ())

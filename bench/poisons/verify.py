@@ -6,15 +6,21 @@ import argparse
 
 from rich.console import Console
 from rich.table import Table as Shown
+from rich.text import Text
 
 from bench import data, running
+from bench.core.errors import BadInput
 from bench.poisons.audit import Table
 from bench.poisons.foreign import Foreign
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the audit up to what is refused; BadInput says what that is."""
+    if "," in args.path:
+        raise BadInput(f"verify: {args.path} has a comma, which separates names; expected a path without")
     args.methods = f"file:{args.path}"
+    if args.data and args.limit is None:
+        args.limit = "none"  # a poison is audited as far as the data set goes, not as far as a profile
     setting, (method,), _ = running.resolve(args)
     assert isinstance(method.value, Foreign)
     images = None
@@ -25,10 +31,13 @@ def run(args: argparse.Namespace) -> int:
     try:
         method.value.audited(images, table)
     finally:
-        shown = Shown("what", title=method.name)
+        shown = Shown("what", title=Text(method.name))
         shown.add_column("seen", overflow="fold")
         for what, seen in table.items():
-            shown.add_row(what, seen)
-        Console().print(shown)
-    Console().print(f"{method.name}: nothing to object to", highlight=False)
+            shown.add_row(what, Text(seen))
+        if table:
+            Console().print(shown)
+    open_still = "" if images else " in the file alone; --data names the images to measure it against"
+    line = f"{method.name}: nothing to object to{open_still}"
+    Console().print(line, markup=False, highlight=False, soft_wrap=True)
     return 0
