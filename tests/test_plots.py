@@ -180,7 +180,7 @@ def test_delta_fills_the_range_and_its_factor_is_written() -> None:
     assert amplification(row("em", inputs={}), 0 * delta) == 1
     figure = gallery(row("em"), shown)
     drawn = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
-    assert {"clean", "delta x 16", "published"} <= {*texts(figure)}
+    assert {"clean images", "delta x 16", "published"} <= {*texts(figure)}
     np.testing.assert_array_equal(drawn[0], strip(shown.clean))
     np.testing.assert_array_equal(drawn[2], strip(shown.published))
     first = drawn[1][:, :8].astype(int) - 127.5

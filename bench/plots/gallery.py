@@ -18,7 +18,7 @@ def gallery(row: Row, sample: Sample) -> Figure:
     delta = published - clean
     factor = amplification(row, delta)
     shown = np.clip(127.5 + factor * delta, 0, 255).round().astype(np.uint8)
-    strips = {"clean": sample.clean, f"delta x {factor}": shown, "published": sample.published}
+    strips = {"clean images": sample.clean, f"delta x {factor}": shown, "published": sample.published}
     n, high, wide = sample.clean.shape[:3]
     height = 3 * ((WIDTH - 1.0) / n * high / wide + 0.04)
     figure = sheet(f"{row.method}: {_budget(row)}", caption(row, sample, factor), 0.05 + height)
