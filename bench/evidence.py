@@ -115,9 +115,12 @@ class Evidence:
             return None
         cells = self.accuracy.cells
         skipped = {row.defense for row in self.rows if row.status == "skipped"}
-        means = {d: cells[method, d].mean for d in self.defenses if d not in skipped}
-        known = {d: mean for d, mean in means.items() if mean is not None}
-        chosen = max(known, key=known.__getitem__, default=None) if len(known) == len(means) else None
+        asked = [d for d in self.defenses if d not in skipped]
+        whole = {
+            d: cells[method, d] for d in asked if cells[method, d].status == "ok"
+        }  # as in the leaderboard
+        known = {d: cell.mean for d, cell in whole.items() if cell.mean is not None}
+        chosen = max(known, key=known.__getitem__, default=None) if len(known) == len(asked) else None
         undefended = known.get(UNDEFENDED)
         worst = None if chosen is None else known[chosen]
         return Cost(method, fmean(seconds.values()), undefended, worst, chosen)

@@ -25,6 +25,6 @@ class Command:
 
 
 def portable(source: str) -> str:
-    """A source without its folder: parquet:/home/me/cifar10 becomes parquet:DIR/cifar10."""
+    """A source without its folder: parquet:/a/b/cifar10 becomes parquet:DIR/cifar10."""
     kind, colon, place = source.partition(":")
     return f"{kind}:{PLACE}/{PurePath(place).name}".rstrip("/") if colon else source

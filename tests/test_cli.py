@@ -326,7 +326,7 @@ def test_rerun_asks_for_the_same_cell_and_names_no_path(  # type: ignore[no-unty
     ("source", "said"),
     [
         ("cifar10", "cifar10"),
-        ("parquet:/home/me/sets/cifar10", "parquet:DIR/cifar10"),
+        ("parquet:/a/b/cifar10", "parquet:DIR/cifar10"),
         ("folder:~/mine/@64", "folder:DIR/@64"),
         ("folder:sets/a b@64", "folder:DIR/a b@64"),
         ("folder:.", "folder:DIR"),

@@ -127,6 +127,12 @@ def test_worst_case_needs_every_defense_that_is_not_skipped() -> None:
     assert (found["em"].worst, found["em"].chosen) == (pytest.approx(0.805), "iss-gray")
 
 
+def test_a_partly_failed_cell_gives_no_worst_case() -> None:
+    rows = [row("em"), row("em", rep=1, acc=None, status="failed", reason="out of memory")]
+    (found,) = one(rows).costs()
+    assert (found.worst, found.chosen, found.undefended) == (None, None, None)
+
+
 @pytest.mark.parametrize("wanted", [[50.0] * 12, [0.0, 1.0, 99.0, 100.0], [5.0], [3.0, 60.0, 2.0]])
 def test_labels_keep_apart_and_in_order(wanted: list[float]) -> None:
     places = spread(wanted, 6.5, 2, 98)

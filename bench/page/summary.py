@@ -8,9 +8,8 @@ from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, link, number, table, tag
 from bench.plots.heat_map import shade
 from bench.rows import SCHEMA
+from bench.setting_of import OWN
 from bench.tables import Table, look_up, text_of
-
-CELL = ("method", "defense", "poison_rep", "rep")  # inputs that rows of a setting differ in
 
 
 def heat_map(evidence: Evidence) -> Html:
@@ -106,7 +105,7 @@ def provenance(evidence: Evidence) -> Html:
         )
 
     ended = sorted(r.finished for r in rows if r.finished)
-    shared = {name: value for name, value in row.inputs.items() if name not in CELL}
+    shared = {name: value for name, value in row.inputs.items() if name not in OWN}
     text = json.dumps(shared, indent=1, ensure_ascii=False, sort_keys=True)
     listed = facts(
         [
