@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock
 
+from bench.core.conv import swap
 from bench.core.rng import generator, global_rng
 
 MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
@@ -94,4 +95,5 @@ def build(
     """A freshly initialised net; the seed alone decides its weights."""
     with global_rng(generator(seed)):
         net = Net(NETS[name](channels, size), classes, precision)
+    swap(net)
     return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

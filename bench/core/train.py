@@ -79,6 +79,7 @@ class Trainer:
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.nesterov,
+            fused=True,
         )
 
     def step(self, loss: Tensor, progress: float) -> None:
