@@ -114,7 +114,7 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
         profile=bench.profile,
         inputs=inputs,
         control=cell.method.control,
-        rerun=bench.command.of(cell.method.name, cell.defense.name) if bench.command else None,
+        rerun=bench.command.of(cell.method, cell.defense) if bench.command else None,
         environment=bench.environment,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **values,

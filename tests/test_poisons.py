@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -401,6 +402,23 @@ def test_own_export_gives_the_same_cell(place: Path) -> None:
     assert not [p for p in (place / "out" / "rows").iterdir() if str(place) in p.read_text()]
     assert main(command(place, f"file:{place / 'exported'}", "none", "--poison-reps", "3")) == 0
     assert len(load_all(place / "out" / "rows")) == 2  # one file is one poison, and it was there
+
+
+def test_a_rows_command_names_the_file_as_it_is_called(place: Path) -> None:
+    """Whatever the name holds; DIR stands for the folder, and what is set is set again."""
+    path = saved(torch.zeros(68, 3, 16, 16) + 0.9 / 255, place / "quad" / "my delta.v2.pt")
+    stated = ["--set", "file:my-delta-v2.kind=delta", "--set", "file:my-delta-v2.units=1"]
+    asked = command(place, f"file:{path}", "none", *stated, "--eps", "1/255")
+    assert main(asked) == 0
+    row = rows_of(place)["file:my-delta-v2", "none"]
+    assert row.rerun is not None and str(place) not in row.rerun
+    parts = shlex.split(row.rerun)
+    assert parts[parts.index("--methods") + 1] == "file:DIR/my delta.v2.pt"
+    again = [part.replace("file:DIR", f"file:{path.parent}") for part in parts[3:]]
+    again = [part.replace("folder:DIR", f"folder:{place}") for part in again]
+    where = ["--cache", str(place / "cache"), "--workers", "1", "--out", str(place / "again")]
+    assert main([*again, *where]) == 0
+    assert rows_of(place, "again")["file:my-delta-v2", "none"].key == row.key
 
 
 def test_export_serves_other_choices_of_its_images(place: Path) -> None:
