@@ -212,7 +212,7 @@ def circumstances(rows: Sequence[Row]) -> str:
         "surrogate {}": look_up(row.inputs, "surrogate"),
         "{} epochs": look_up(row.inputs, "victim", "epochs"),
         "precision {}": look_up(row.inputs, "precision"),
-        "L-inf {}": budgets(rows),
+        "{}": budgets(rows),
         "test images prepared by the defense{}": "" if row.inputs.get("prepare_test") else None,
         "seed {}": look_up(row.inputs, "seed"),
         "setting {}": row.setting[:8],
@@ -222,9 +222,15 @@ def circumstances(rows: Sequence[Row]) -> str:
 
 
 def budgets(rows: Iterable[Row]) -> str | None:
-    """The methods' budgets in grey levels: 8/255; None where no row says."""
-    found = {row.inputs.get("method", {}).get("eps") for row in rows} - {None, 0.0}
-    return ", ".join(f"{255 * eps:g}/255" for eps in sorted(found)) or None
+    """The methods' budgets: L-inf 4/255, 8/255, L2 1.0; None where no row says."""
+    methods = [row.inputs.get("method", {}) for row in rows]
+    norms = {method["l2"] for method in methods if method.get("l2") is not None}
+    levels = {method["eps"] for method in methods if method.get("l2") is None and method.get("eps")}
+    said = {
+        "L-inf": [f"{255 * eps:g}/255" for eps in sorted(levels)],
+        "L2": [f"{l2:.4}" for l2 in sorted(norms)],
+    }
+    return ", ".join(f"{norm} {', '.join(some)}" for norm, some in said.items() if some) or None
 
 
 def span(numbers: Iterable[int]) -> str:
