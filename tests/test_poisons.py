@@ -429,8 +429,25 @@ def test_export_serves_other_choices_of_its_images(place: Path) -> None:
     other = replace(full, digest="other", train=full.train.take(some), rows=full.rows[some])
     found = published(place / "exported", other)
     assert all(torch.equal(found[i], png(place / "exported" / f"{k}.png")) for i, k in enumerate(some))
-    absent = replace(other, rows=other.rows + 1)
-    assert "are not among them" in why(place / "exported", absent)
+    for strange in (replace(other, pool=99), replace(other, rows=other.rows + 1)):
+        line = why(place / "exported", strange)
+        assert "68 of the 72 training images of quad" in line and "expected the same data" in line
+
+
+def test_an_export_that_lacks_images_of_the_run_says_how_many_and_what_to_do(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another limit holds out other images for validation, and those were never published."""
+    cut = data.load(f"folder:{place / 'quad'}", root=None, limit=40, cache=place / "cache")
+    whole = loaded(place)
+    assert cut.rows is not None and whole.rows is not None
+    lacking = len({*cut.rows.tolist()} - {*whole.rows.tolist()})
+    assert 0 < lacking < len(cut.train)
+    asked = command(place, f"file:{place / 'exported'}", "none", "--out", str(place / "other"))
+    line = refused([*asked, "--limit", "40"], capsys)
+    assert f"{lacking} of the run's {len(cut.train)} training images are not in it" in line
+    assert "run with --limit none, or export again with --limit 40" in line
+    assert not (place / "other").exists()
 
 
 def test_shuffled_and_damaged_exports_are_told_apart(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
