@@ -538,6 +538,9 @@ def test_export_writes_over_nothing(place: Path, capsys: pytest.CaptureFixture[s
     assert "holds other things" in refused(exporting(place, place / "exported"), capsys)
     assert "names 2 methods" in refused(exporting(place, place / "new", "em,tap"), capsys)
     assert "is a file" in refused(exporting(place, place / "exported" / "0.png"), capsys)
+    for idle in ("clean", f"file:{place / 'exported'}"):  # neither draws anything: there is one poison
+        line = refused([*exporting(place, place / "new", idle), "--poison-rep", "3"], capsys)
+        assert "--poison-rep is 3, expected 0" in line and "draws nothing" in line
     assert not (place / "new").exists()
     assert main(exporting(place, place / "new", "clean")) == 0
     assert torch.equal(png(place / "new" / "0.png"), loaded(place).train.images[0])
