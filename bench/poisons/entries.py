@@ -55,8 +55,8 @@ def _by_row(made: Manifest, data: Dataset, rows: Tensor, pool: int, who: str) ->
     absent = [row for row in rows.tolist() if row not in place]
     if made.pool != pool or (absent and made.limit == data.limit):
         raise BadInput(
-            f"{who}: it was made for {len(made.rows)} of the {made.pool} training images of {made.data}, which "
-            f"are not the {pool} of {data.name}; expected the same data"
+            f"{who}: it was made for {len(made.rows)} of the {made.pool} training images of {made.data}, "
+            f"which are not the {pool} of {data.name}; expected the same data"
         )
     if absent:
         theirs, ours = ("none" if limit is None else limit for limit in (made.limit, data.limit))
