@@ -50,6 +50,7 @@ class Bench:
     save_seconds: float = 30.0  # least time between two checkpoints
     deadline: float | None = None  # time.monotonic() at which work stops, saved
     command: Command | None = None  # that asked for it
+    gallery: Path | None = None  # where samples of the poisons are kept
 
     def build(self, name: str, seed: int) -> Net:
         data = self.data

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from bench import gallery
 from bench import rows as files
 from bench.cell import Bench, Cell, blank_row, craft, craft_checkpoint, run_cell
 from bench.core.checkpoint import OutOfTime
@@ -63,6 +64,8 @@ def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
     started = time.monotonic()
     try:
         poison = craft(bench, piece.method, piece.poison_rep, tick)
+        if piece.cell is None and piece.poison_rep == gallery.FIRST:
+            gallery.keep(bench, piece.method, poison)
         row = run_cell(bench, piece.cell, poison, tick) if piece.cell else None
         return Result(row, seconds=time.monotonic() - started)
     except OutOfTime:

@@ -16,8 +16,8 @@ import platformdirs
 import torch
 from rich.console import Console
 
-from bench import data, grid, samples, store
-from bench.cell import Bench, blank_row, poison_folder
+from bench import data, gallery, grid
+from bench.cell import Bench, blank_row
 from bench.core.errors import BadInput
 from bench.core.types import Dataset, Recipe
 from bench.derive import derive
@@ -52,11 +52,11 @@ def run(args: argparse.Namespace) -> int:
     methods = resolved(methods, dataset, console)
     check_writable(out / "rows")
     (out / "rows").mkdir(parents=True, exist_ok=True)
-    bench = open_bench(args, setting, dataset, device)
+    bench = replace(open_bench(args, setting, dataset, device), gallery=out / "gallery")
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
+    gallery.keep_cached(bench, methods)
     outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
-    _keep_samples(bench, methods, out / "gallery")
     keys = {blank_row(bench, cell).key for cell in wanted}
     derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
@@ -91,17 +91,6 @@ def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, dev
         deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
         command=_command(args),
     )
-
-
-def _keep_samples(bench: Bench, methods: tuple[Plugin, ...], folder: Path) -> None:
-    """A few images of each method's first poison, as far as it is crafted."""
-    chosen = samples.choose(bench.data.train.labels.cpu().numpy())
-    clean = bench.data.train.images[chosen].cpu().numpy()
-    for method in methods:
-        poison = store.load(poison_folder(bench, method, 0))
-        path = samples.path_of(folder, method.name, poison.manifest["published"]) if poison else None
-        if poison and path and samples.load(path) is None:
-            samples.save(samples.take(clean, poison.images[chosen].numpy(), chosen), path)
 
 
 def resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tuple[Plugin, ...]]:

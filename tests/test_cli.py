@@ -214,6 +214,17 @@ def test_samples_that_are_gone_come_back(done: Path) -> None:
     assert {path: path.read_bytes() for path in before} == before
 
 
+def test_where_all_is_there_no_poison_is_read(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing large ones again would take longer than all the rest."""
+    from bench import store
+
+    def never(folder: Path) -> None:
+        raise AssertionError(folder)
+
+    monkeypatch.setattr(store, "load", never)
+    assert main(command(done, "clean,em", "none,cutout")) == 0
+
+
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
     from bench import data
     from bench.nets import NETS

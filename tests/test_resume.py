@@ -188,6 +188,14 @@ def test_interrupted_at_every_save(place: Path, whole: Rows, interrupt: Interrup
     assert len(rows) == 2 and part_of(whole, rows)
 
 
+def test_samples_are_there_as_soon_as_their_poison(place: Path, interrupt: Interrupt) -> None:
+    """^C in the first victim's training, long before the end of the run."""
+    interrupt.left = 4  # EM's rounds, of which there are 3, and a step of the victim
+    assert main(command(place, "em", "cutout", *SAVING)) == 130
+    assert all(name.startswith("victim") for name in checkpoints(place)) and not rows_in(place / "out")
+    assert len([*(place / "out" / "gallery").glob("em-*.png")]) == 1
+
+
 @pytest.fixture(scope="module")
 def interrupted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Path]]:
     """A run that was stopped after so many saves."""
