@@ -150,6 +150,20 @@ def test_colour_profiles_are_kept(tmp_path: Path) -> None:
         assert image.info["icc_profile"] == profile
 
 
+@pytest.mark.parametrize(("mode", "space"), [("P", "RGB "), ("CMYK", "CMYK"), ("L", "GRAY"), ("L", "RGB ")])
+def test_a_profile_stays_where_it_is_of_the_published_colours(mode: str, space: str, tmp_path: Path) -> None:
+    """A palette holds RGB; CMYK becomes RGB, which its profile says nothing of."""
+    profile = bytes(16) + space.encode() + bytes(108)
+    picture((20, 20), 0).convert(mode).save(tmp_path / "a.tif", icc_profile=profile)
+    before = opened(tmp_path / "a.tif")
+    before.save(tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        fits = (image.mode, space) in {("RGB", "RGB "), ("L", "GRAY")}
+        assert (image.info.get("icc_profile") == profile) == fits
+        assert image.mode == ("L" if mode == "L" else "RGB")
+    assert before.with_channels(3).profile == (profile if mode == "P" else None)
+
+
 def deep(path: Path) -> None:
     Image.fromarray(np.zeros((9, 9), np.uint16)).save(path)
 
