@@ -114,6 +114,29 @@ def test_hostile_names_are_text() -> None:
     assert not any(name.startswith("on") for _, attributes in seen.tags for name in attributes)
 
 
+def test_the_leaderboard_is_that_of_its_verb(run: Path, text: str, tmp_path: Path) -> None:
+    """The same cells in the same order, in tables that can be sorted."""
+    place = run_folder(tmp_path / "run", grid())
+    assert main(["leaderboard", str(place)]) == 0
+    blocks = (place / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")
+    expected = [
+        [cell.strip() for line in block.splitlines() if ":--" not in line for cell in line[1:-1].split("|")]
+        for block in blocks
+        if block.startswith("| method")
+    ]
+    section = text[text.index(f'id="{anchor("part", SETTING, "Leaderboard")}"') :]
+    tables = re.findall(r'<table class="sortable.*?</table>', section[: section.index("</section>")], re.S)
+    found = [Reader(re.sub(r"<caption>.*?</caption>", "", shown, flags=re.S)).words for shown in tables]
+    assert len(found) == 4 and found == expected
+    for key, said in re.findall(r'<td(?: data-key="([^"]*)")?>([^<]*)</td>', "".join(tables)):
+        number = re.match(r"-?[\d.]+", said)
+        assert (
+            key == {"-": "", "control": ""}.get(said, said)
+            if number is None
+            else float(key) == float(number[0])
+        )
+
+
 def test_settings_do_not_share_a_target() -> None:
     seen = Reader(page(collect([row("em"), row("em", setting="e" * 64)]), {}))
     ids = seen.all("id")

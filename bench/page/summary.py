@@ -52,14 +52,11 @@ def correlations(evidence: Evidence) -> Html:
 def costs(evidence: Evidence) -> Html:
     body = []
     for cost in evidence.costs():
-        peaks = [
-            r.craft_peak_mb for r in evidence.rows if r.method == cost.method and r.craft_peak_mb is not None
-        ]
         body.append(
             [
                 Value(cost.method, cost.method),
                 number(cost.seconds, "{:.1f}"),
-                number(max(peaks, default=None), "{:.0f}"),
+                number(cost.peak_mb, "{:.0f}"),
                 number(cost.undefended, scale=100),
                 number(cost.worst, scale=100),
                 Value(cost.chosen or "-", cost.chosen),
