@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import subprocess
 import time
 from dataclasses import fields, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +18,17 @@ from bench.cell import Bench, blank_row
 from bench.core.errors import BadInput
 from bench.core.types import Dataset, Recipe
 from bench.derive import derive
+from bench.environment import environment
 from bench.folders import check_writable, open_run
 from bench.nets import NETS
 from bench.override import change, unknown
 from bench.progress import Progress
-from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins
+from bench.registry import KINDS, Plugin, catalog, check_plugins
 from bench.rerun import PLACE, Command, portable
 from bench.settings import PROFILES, Setting, check_eps
 
 RUN_FIELDS = ("data", "limit", "net", "surrogate", "precision", "eps", "seed", "reps", "poison_reps")
 RUNS = Path("results", "runs")
-LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -86,7 +83,7 @@ def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, dev
         profile=args.profile,
         device=device,
         cache=cache_of(args),
-        environment=_environment(device),
+        environment=environment(device),
         save_seconds=args.save_seconds,
         deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
         command=_command(args),
@@ -203,27 +200,6 @@ def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
     return device, workers
-
-
-def _environment(device: torch.device) -> dict[str, str | int]:
-    """What is recorded beside the numbers but does not decide them."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    versions: dict[str, str | int] = {library: version(library) for library in LIBRARIES}
-    return {
-        "device": f"{device.type} {name}",
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        **versions,
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(HOME), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _headline(bench: Bench, old: int) -> str:

@@ -137,6 +137,16 @@ def test_the_leaderboard_is_that_of_its_verb(run: Path, text: str, tmp_path: Pat
         )
 
 
+def test_processors_are_said_and_doubted_where_there_are_several() -> None:
+    rows = [row("em", rep=i, environment={"processor": name}) for i, name in enumerate(("One", "Another"))]
+    rows += [row("tap", environment={})]  # from before it was kept
+    (evidence,) = collect(rows)
+    words = Reader(page([evidence], {})).words
+    assert words[words.index("processors") + 1] == "Another; One"
+    assert "mixed: processor (Another, One, absent)." in evidence.accuracy.caption
+    assert any("processor (Another, One, absent)" in flag for flag in flags_of_setting(evidence))
+
+
 def test_settings_do_not_share_a_target() -> None:
     seen = Reader(page(collect([row("em"), row("em", setting="e" * 64)]), {}))
     ids = seen.all("id")

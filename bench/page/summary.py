@@ -96,10 +96,9 @@ def provenance(evidence: Evidence) -> Html:
     """Where the numbers come from."""
     row, rows = evidence.rows[0], evidence.rows
 
-    def several(name: str) -> str:
-        return (
-            ", ".join(sorted({str(r.environment[name]) for r in rows if name in r.environment})) or "unknown"
-        )
+    def several(*names: str) -> str:
+        seen = {" ".join(str(r.environment[name]) for name in names if name in r.environment) for r in rows}
+        return "; ".join(sorted(filter(None, seen))) or "unknown"
 
     ended = sorted(r.finished for r in rows if r.finished)
     shared = {name: value for name, value in row.inputs.items() if name not in OWN}
@@ -112,6 +111,8 @@ def provenance(evidence: Evidence) -> Html:
             ("rows", f"{len(rows)}, schema {SCHEMA}"),
             ("commits", several("commit")),
             ("device", several("device")),
+            ("processors", several("processor")),
+            ("instructions", several("capability", "instructions")),
             ("threads", several("threads")),
             ("python", several("python")),
             ("torch", several("torch")),
