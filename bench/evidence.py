@@ -9,19 +9,13 @@ from functools import cached_property
 from hashlib import sha256
 from statistics import fmean
 
+from bench.captions import circumstances
 from bench.core.errors import BadInput
 from bench.leaderboard import Leaderboard, Standing, guessed, leaderboard, whole
+from bench.pooling import UNDEFENDED, by_setting, grouped, told_apart
 from bench.rank import Correlation, correlation
 from bench.rows import Row
-from bench.tables import (
-    UNDEFENDED,
-    Table,
-    by_setting,
-    circumstances,
-    grouped,
-    tables_of_setting,
-    told_apart,
-)
+from bench.tables import Table, tables_of_setting
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,12 @@ from rich.console import Console
 from rich.text import Text
 
 from bench import report
+from bench.captions import sentences, span
 from bench.latex import latex
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing
+from bench.pooling import REFERENCE
 from bench.rows import write_atomically
-from bench.tables import LONGEST, REFERENCE, Table, sentences, span, text_of
+from bench.tables import LONGEST, Table, text_of
 
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
 COLUMNS = (  # of the CSV: one line for each method under each defense

@@ -17,9 +17,9 @@ import pytest
 from conftest import INPUTS, OTHER, SETTING, row
 from rich.console import Console
 
+from bench.captions import budgets, circumstances
 from bench.report import show, write_tables
 from bench.rows import Row
-from bench.tables import budgets, circumstances
 
 
 def rendered(rows: list[Row], width: int = 80, **orders: Any) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+from bench.captions import look_up
 from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, link, number, table, tag
 from bench.plots.heat_map import shade
 from bench.rows import SCHEMA
 from bench.setting_of import OWN
-from bench.tables import Table, look_up, text_of
+from bench.tables import Table, text_of
 
 
 def heat_map(evidence: Evidence) -> Html:
