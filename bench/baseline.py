@@ -11,9 +11,10 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from bench.captions import mixture
 from bench.core.errors import BadInput
+from bench.pooling import grouped, last_line, told_apart
 from bench.rows import Row, write_atomically
-from bench.tables import grouped, last_line, mixture, told_apart
 
 SCHEMA = 1  # of the file; raised when an entry changes its name or meaning
 OWN = ("method", "defense", "poison_rep", "rep")  # of a row's inputs: the cell's; the rest is the setting's

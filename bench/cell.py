@@ -50,6 +50,7 @@ class Bench:
     save_seconds: float = 30.0  # least time between two checkpoints
     deadline: float | None = None  # time.monotonic() at which work stops, saved
     command: Command | None = None  # that asked for it
+    gallery: Path | None = None  # where samples of the poisons are kept
 
     def build(self, name: str, seed: int) -> Net:
         data = self.data
@@ -114,7 +115,7 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
         profile=bench.profile,
         inputs=inputs,
         control=cell.method.control,
-        rerun=bench.command.of(cell.method.name, cell.defense.name) if bench.command else None,
+        rerun=bench.command.of(cell.method, cell.defense) if bench.command else None,
         environment=bench.environment,
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         **values,

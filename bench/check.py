@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 from bench.baseline import Baseline, Cell, codes, parameters, rep_of, setting_of
 from bench.core.errors import BadInput
+from bench.pooling import grouped, last_line, leaves
 from bench.rows import Row
-from bench.tables import grouped, last_line, leaves
 
 LONGEST = 20  # characters of a value in a message: digests are longer
 Verdict = Literal["failed", "missing", "moved", "within"]

@@ -9,17 +9,13 @@ from functools import cached_property
 from hashlib import sha256
 from statistics import fmean
 
+from bench.captions import circumstances
+from bench.core.errors import BadInput
+from bench.leaderboard import Leaderboard, Standing, guessed, leaderboard, whole
+from bench.pooling import UNDEFENDED, by_setting, grouped, told_apart
 from bench.rank import Correlation, correlation
 from bench.rows import Row
-from bench.tables import (
-    UNDEFENDED,
-    Table,
-    by_setting,
-    circumstances,
-    grouped,
-    tables_of_setting,
-    told_apart,
-)
+from bench.tables import Table, tables_of_setting
 
 
 @dataclass(frozen=True)
@@ -44,9 +40,25 @@ class Cost:
 
     method: str
     seconds: float
+    peak_mb: float | None
     undefended: float | None  # accuracy, share in [0,1]
     worst: float | None  # highest accuracy over the defenses: the defender chooses
     chosen: str | None  # the defense of that
+
+    @staticmethod
+    def of(standing: Standing | None) -> Cost | None:
+        """As the leaderboard has it; None where no crafting was timed."""
+        if standing is None or standing.craft_seconds is None:
+            return None
+        undefended, worst = standing.scores.get(UNDEFENDED), standing.worst
+        return Cost(
+            method=standing.method,
+            seconds=standing.craft_seconds,
+            peak_mb=standing.craft_peak_mb,
+            undefended=None if undefended is None else whole(undefended.cell),
+            worst=None if worst is None else worst.mean,
+            chosen=None if worst is None else worst.defense,
+        )
 
 
 @dataclass(frozen=True)
@@ -57,6 +69,7 @@ class Evidence:
     rows: list[Row]
     accuracy: Table
     mi: Table
+    board: Leaderboard | None  # None: every defense was skipped, so that there is nothing to rank over
 
     @property
     def methods(self) -> list[str]:
@@ -82,7 +95,7 @@ class Evidence:
     @property
     def guessed(self) -> bool:
         """Whether some rows are too old to say if their method is a control."""
-        return any(row.control is None for row in self.rows)
+        return guessed(self.rows)
 
     @property
     def synthetic(self) -> bool:
@@ -106,24 +119,8 @@ class Evidence:
 
     def costs(self) -> list[Cost]:
         """One for each method whose crafting was timed."""
-        return [cost for method in self.methods if (cost := self._cost(method))]
-
-    def _cost(self, method: str) -> Cost | None:
-        own = [row for row in self.rows if row.method == method]
-        seconds = {row.poison_rep: row.craft_seconds for row in own if row.craft_seconds is not None}
-        if not seconds:
-            return None
-        cells = self.accuracy.cells
-        skipped = {row.defense for row in self.rows if row.status == "skipped"}
-        asked = [d for d in self.defenses if d not in skipped]
-        whole = {
-            d: cells[method, d] for d in asked if cells[method, d].status == "ok"
-        }  # as in the leaderboard
-        known = {d: cell.mean for d, cell in whole.items() if cell.mean is not None}
-        chosen = max(known, key=known.__getitem__, default=None) if len(known) == len(asked) else None
-        undefended = known.get(UNDEFENDED)
-        worst = None if chosen is None else known[chosen]
-        return Cost(method, fmean(seconds.values()), undefended, worst, chosen)
+        found = {} if self.board is None else {s.method: s for s in self.board.standings}
+        return [cost for method in self.methods if (cost := Cost.of(found.get(method)))]
 
 
 def mean_curve(rows: Sequence[Row]) -> Curve | None:
@@ -150,9 +147,13 @@ def collect(
 
 def _of_setting(rows: list[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None) -> Evidence:
     accuracy, mi = tables_of_setting(rows, methods, defenses)
+    try:
+        board = leaderboard(rows)
+    except BadInput:
+        board = None
     rows, _ = told_apart(rows, "method")
     rows, _ = told_apart(rows, "defense")
-    return Evidence(rows[0].setting, rows, accuracy, mi)
+    return Evidence(rows[0].setting, rows, accuracy, mi, board)
 
 
 def slug(name: str) -> str:

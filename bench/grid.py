@@ -13,14 +13,18 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from bench import gallery
 from bench import rows as files
 from bench.cell import Bench, Cell, blank_row, craft, craft_checkpoint, run_cell
+from bench.claims import Claims
 from bench.core.checkpoint import OutOfTime
 from bench.core.train import Tick
 from bench.pool import Pool
 from bench.progress import Progress
 from bench.registry import HOME, Plugin
 from bench.rows import Row
+
+PAUSE = 1.0  # seconds between two looks at what another run is at
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,8 @@ def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
     started = time.monotonic()
     try:
         poison = craft(bench, piece.method, piece.poison_rep, tick)
+        if piece.cell is None and piece.poison_rep == gallery.FIRST:
+            gallery.keep(bench, piece.method, poison)
         row = run_cell(bench, piece.cell, poison, tick) if piece.cell else None
         return Result(row, seconds=time.monotonic() - started)
     except OutOfTime:
@@ -96,6 +102,7 @@ def run(
         finished = True
     finally:
         pool.close(now=not finished)
+        scheduler.claims.drop_all()
     return scheduler.outcome
 
 
@@ -107,6 +114,8 @@ class _Run:
         self.ready: list[Piece] = []
         self.waiting: dict[Piece, list[Piece]] = {}  # craft -> cells of its poison
         self.running: dict[Future[Result], Piece] = {}
+        self.claims = Claims(bench.cache / "locks")
+        self.elsewhere: set[Piece] = set()  # what was said to be computed by another run
         self.seconds, self.passes = 0.0, 0.0  # of pieces that are done: the pace
 
     def missing(self, wanted: Sequence[Cell]) -> list[Cell]:
@@ -136,19 +145,52 @@ class _Run:
         with self.progress.grid(len(todo), passes):
             while self.ready or self.running:
                 self._submit(pool)
-                for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+                for future in self._ended(pool):
                     self._settle(self.running.pop(future), future, pool)
 
     def _submit(self, pool: Pool) -> None:
-        """Keep the workers busy: poisons first, since cells wait for them, and long pieces first."""
+        """Keep the workers busy: poisons first, since cells wait for them, and long pieces first.
+
+        What another run is at is passed over, and tried again the next time.
+        """
         self.ready.sort(key=lambda piece: (piece.cell is not None, -piece.passes))
+        passed_over = []
         while self.ready and len(self.running) < pool.workers:
             piece = self.ready.pop(0)
-            if self._fits(piece):
+            if not self._fits(piece):
+                self._leave(piece)
+            elif not self.claims.take(self._state(piece).name):
+                passed_over.append(piece)
+            elif self._found(piece):
+                self.claims.drop(self._state(piece).name)
+            else:
                 self.progress.begin(piece.name, piece.passes)
                 self.running[pool.submit(piece)] = piece
-            else:
-                self._leave(piece)
+        self._pass_over(passed_over)
+
+    def _ended(self, pool: Pool) -> set[Future[Result]]:
+        """Wait for a piece to end, or for a while where a worker is free for what another run is at."""
+        waiting = bool(self.ready) and len(self.running) < pool.workers
+        if waiting and not self.running:
+            time.sleep(PAUSE)
+        return wait(self.running, PAUSE if waiting else None, FIRST_COMPLETED).done
+
+    def _pass_over(self, pieces: list[Piece]) -> None:
+        for piece in (piece for piece in pieces if piece not in self.elsewhere):
+            self.progress.say(f"{piece.name}: being computed by another run, left for later")
+        self.elsewhere |= {*pieces}
+        self.ready += pieces
+
+    def _found(self, piece: Piece) -> bool:
+        """Whether another run has saved its row since this one began."""
+        if piece.cell is None:
+            return False
+        path = files.path_of(blank_row(self.bench, piece.cell).key, self.folder)
+        if not path.exists() or files.load(path).status == "failed":
+            return False
+        self.progress.skip(piece.passes)
+        self.progress.say(f"{piece.name}: computed by another run")
+        return True
 
     def _settle(self, piece: Piece, future: Future[Result], pool: Pool) -> None:
         try:
@@ -166,6 +208,7 @@ class _Run:
         else:
             self._learn(result.seconds, piece.passes)
             self._done(piece, result)
+        self.claims.drop(self._state(piece).name)
 
     def _revive(self, pool: Pool) -> None:
         """New workers; pieces that went down with another's worker start again, from their checkpoints."""
@@ -173,6 +216,7 @@ class _Run:
         for future in [*self.running]:
             innocent = self.running.pop(future)
             self.progress.end(innocent.name)
+            self.claims.drop(self._state(innocent).name)
             self.ready.append(innocent)
 
     def _done(self, piece: Piece, result: Result) -> None:
@@ -231,8 +275,14 @@ class _Run:
 
     def _begun(self, piece: Piece) -> bool:
         """Whether an earlier run left a checkpoint, so that this one may need less."""
+        path = self._state(piece)
+        return any(path.parent.glob(f"{path.name}*"))
+
+    def _state(self, piece: Piece) -> Path:
+        """Where its checkpoint lies."""
         if piece.cell is None:
             path = craft_checkpoint(self.bench, piece.method, piece.poison_rep).path
         else:
             path = self.bench.checkpoint("victim", blank_row(self.bench, piece.cell).key).path
-        return path is not None and any(path.parent.glob(f"{path.name}*"))
+        assert path is not None
+        return path

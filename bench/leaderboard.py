@@ -9,16 +9,15 @@ from hashlib import sha256
 from itertools import product
 from math import hypot
 
+from bench.captions import circumstances, mixture, repetitions, sentences
 from bench.core.errors import BadInput
 from bench.override import unknown
-from bench.rows import Row
-from bench.tables import (
+from bench.pooling import (
     REFERENCE,
     UNDEFENDED,
     Cell,
     Groups,
     accuracy_cells,
-    circumstances,
     gap_of,
     grouped,
     identity,
@@ -26,11 +25,9 @@ from bench.tables import (
     last_line,
     mean_of,
     measured,
-    mixture,
-    repetitions,
-    sentences,
     told_apart,
 )
+from bench.rows import Row
 
 LEARNS = 0.2  # clean accuracy above chance below which a defense leaves nothing to protect
 BITES = 0.05  # undefended loss of accuracy below which there is no protection to retain

@@ -78,6 +78,12 @@ class Progress:
             self.bars.remove_task(self.tasks.pop(name))
             self._update()
 
+    def skip(self, passes: float) -> None:
+        """A piece turned out to be done already."""
+        with self.lock:
+            self.before += passes
+            self._update()
+
     def _done(self) -> float:
         at_work = sum(share * self.passes[name] for name, share in self.shares.items())
         return min((self.before + at_work) / self.total, 1.0)

@@ -42,6 +42,12 @@ class Plugin:
     code: str  # digest of its module's code, comments and docstrings aside
     about: str = ""
     control: bool = False  # no contestant: clean, random, none
+    place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy
+
+    @property
+    def asked(self) -> str:
+        """What the command line calls it."""
+        return self.place or self.name
 
     @property
     def inputs(self) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bench.latex import latex
+from bench.pooling import Cell, identity, last_line
 from bench.rows import Row, write_atomically
-from bench.tables import Cell, Table, identity, last_line, tables
+from bench.tables import Table, tables
 
 SPACE = 2  # between columns of the terminal
 DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|tex|png)")

@@ -5,8 +5,19 @@ from __future__ import annotations
 import shlex
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Protocol
 
 PLACE = "DIR"  # stands for a folder that everybody keeps somewhere else
+
+
+class Asked(Protocol):
+    """A plugin, as far as a command names it."""
+
+    @property
+    def name(self) -> str: ...  # in rows, and before a field
+
+    @property
+    def asked(self) -> str: ...  # on the command line
 
 
 @dataclass(frozen=True)
@@ -16,10 +27,10 @@ class Command:
     options: tuple[str, ...]  # such as --profile quick --eps 4/255
     sets: tuple[tuple[str, str], ...]  # whose field (empty: the setting's), FIELD=VALUE
 
-    def of(self, method: str, defense: str) -> str:
+    def of(self, method: Asked, defense: Asked) -> str:
         """For one cell: fields of other plugins would be refused where these are not asked for."""
-        chosen = ["--methods", portable(method), "--defenses", defense]
-        ours = [item for owner, item in self.sets if owner in ("", method, defense)]
+        chosen = ["--methods", portable(method.asked), "--defenses", defense.asked]
+        ours = [item for owner, item in self.sets if owner in ("", method.name, defense.name)]
         sets = [part for item in ours for part in ("--set", item)]
         return shlex.join(["python", "-m", "bench", "run", *chosen, *self.options, *sets])
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import subprocess
 import time
 from dataclasses import fields, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -16,22 +13,22 @@ import platformdirs
 import torch
 from rich.console import Console
 
-from bench import data, grid, samples, store
-from bench.cell import Bench, blank_row, poison_folder
+from bench import data, gallery, grid
+from bench.cell import Bench, blank_row
 from bench.core.errors import BadInput
 from bench.core.types import Dataset, Recipe
 from bench.derive import derive
+from bench.environment import environment
 from bench.folders import check_writable, open_run
 from bench.nets import NETS
 from bench.override import change, unknown
 from bench.progress import Progress
-from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins
+from bench.registry import KINDS, Plugin, catalog, check_plugins
 from bench.rerun import PLACE, Command, portable
 from bench.settings import PROFILES, Setting, check_eps
 
 RUN_FIELDS = ("data", "limit", "net", "surrogate", "precision", "eps", "seed", "reps", "poison_reps")
 RUNS = Path("results", "runs")
-LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,11 +49,11 @@ def run(args: argparse.Namespace) -> int:
     methods = resolved(methods, dataset, console)
     check_writable(out / "rows")
     (out / "rows").mkdir(parents=True, exist_ok=True)
-    bench = open_bench(args, setting, dataset, device)
+    bench = replace(open_bench(args, setting, dataset, device), gallery=out / "gallery")
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
+    gallery.keep_cached(bench, methods)
     outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
-    _keep_samples(bench, methods, out / "gallery")
     keys = {blank_row(bench, cell).key for cell in wanted}
     derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
@@ -86,22 +83,11 @@ def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, dev
         profile=args.profile,
         device=device,
         cache=cache_of(args),
-        environment=_environment(device),
+        environment=environment(device),
         save_seconds=args.save_seconds,
         deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
         command=_command(args),
     )
-
-
-def _keep_samples(bench: Bench, methods: tuple[Plugin, ...], folder: Path) -> None:
-    """A few images of each method's first poison, as far as it is crafted."""
-    chosen = samples.choose(bench.data.train.labels.cpu().numpy())
-    clean = bench.data.train.images[chosen].cpu().numpy()
-    for method in methods:
-        poison = store.load(poison_folder(bench, method, 0))
-        path = samples.path_of(folder, method.name, poison.manifest["published"]) if poison else None
-        if poison and path and samples.load(path) is None:
-            samples.save(samples.take(clean, poison.images[chosen].numpy(), chosen), path)
 
 
 def resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tuple[Plugin, ...]]:
@@ -214,27 +200,6 @@ def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
     return device, workers
-
-
-def _environment(device: torch.device) -> dict[str, str | int]:
-    """What is recorded beside the numbers but does not decide them."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    versions: dict[str, str | int] = {library: version(library) for library in LIBRARIES}
-    return {
-        "device": f"{device.type} {name}",
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        **versions,
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(HOME), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _headline(bench: Bench, old: int) -> str:

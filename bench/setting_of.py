@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from bench.core.errors import BadInput
 from bench.override import unknown
+from bench.pooling import differing, leaves
 from bench.rows import Row
-from bench.tables import differing, leaves
 
 OWN = ("method", "defense", "poison_rep", "rep")  # inputs that rows of one setting may differ in
 SHOWN = 3  # differences named for each setting

@@ -6,16 +6,19 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
 from bench import report
+from bench.captions import sentences, span
 from bench.latex import latex
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing
+from bench.pooling import REFERENCE
 from bench.rows import write_atomically
-from bench.tables import LONGEST, REFERENCE, Table, sentences, span, text_of
+from bench.tables import LONGEST, Table, text_of
 
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
 COLUMNS = (  # of the CSV: one line for each method under each defense
@@ -25,21 +28,23 @@ COLUMNS = (  # of the CSV: one line for each method under each defense
     *("defense", "status", "reason", "accuracy", "std", "reps"),
     *("val_selected", "peak", "mi_gap", "retained"),
 )
-LEGEND = f"""\
-- **worst case**: the highest mean accuracy over the set of defenses, and under which: a defender chooses one.
-  ± is the standard deviation over the repetitions of that cell. **mean**: over the set.
-- **rank**: by the worst case, lowest first. A method shares the rank of the first method of that rank unless
-  its worst case is higher by more than the spread of both, the root of their summed squares. A method with a
-  failed or missing cell has no rank; controls have none.
-- **reps**: repetitions behind a cell, the fewest to the most.
-- **val-selected**, **peak**: the highest over the set of the accuracy at the best validation epoch, and of
-  that at the best epoch on test images, which nobody can choose; both on the learning curve's test subset.
-- **MI gap**: {REFERENCE}'s MI minus the method's, undefended, in nats.
-- **seconds**, **MB** of crafting: the mean over poisons, and the largest peak of memory.
-- **retained protection**: how much of the accuracy that the method costs undefended it still costs under a
-  defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than
-  {100 * LEARNS:g} points above chance, or where the method costs less than {100 * BITES:g} points undefended.
-"""
+LEGEND = {  # column -> what it is
+    "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses "
+    "one. ± is the standard deviation over the repetitions of that cell",
+    "mean": "over the set",
+    "rank": "by the worst case, lowest first. A method shares the rank of the first method of that rank "
+    "unless its worst case is higher by more than the spread of both, the root of their summed squares. A "
+    "method with a failed or missing cell has no rank; controls have none",
+    "reps": "repetitions behind a cell, the fewest to the most",
+    "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
+    "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
+    "MI gap": f"{REFERENCE}'s MI minus the method's, undefended, in nats",
+    "seconds, MB of crafting": "the mean over poisons, and the largest peak of memory",
+    "retained protection": "how much of the accuracy that the method costs undefended it still costs under "
+    "a defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than "
+    f"{100 * LEARNS:g} points above chance, or where the method costs less than {100 * BITES:g} points "
+    "undefended",
+}
 
 
 @dataclass(frozen=True)
@@ -183,7 +188,9 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
 
 
 def markdown(board: Leaderboard) -> str:
-    return "\n".join([f"# Leaderboard: {board.data}\n", *map(report.markdown, sheets(board)), LEGEND])
+    legend = [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
+    tables = map(report.markdown, sheets(board))
+    return "\n".join([f"# Leaderboard: {board.data}\n", *tables, *legend, ""])
 
 
 def tex(board: Leaderboard) -> str:

@@ -32,16 +32,25 @@ class Poison:
     manifest: dict[str, Any]  # see craft() in cell.py
 
 
+def manifest(folder: Path) -> dict[str, Any] | None:
+    """What is said of the poison in a folder; None if nothing is."""
+    try:
+        said = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return said if isinstance(said, dict) else None
+
+
 def load(folder: Path) -> Poison | None:
     """The poison in a folder; None if it is not there or not what its manifest says."""
+    said = manifest(folder)
+    if said is None:
+        return None
     try:
-        manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
         images = torch.from_numpy(np.load(folder / "published.npy", allow_pickle=False))
     except (OSError, ValueError, EOFError):
         return None
-    if not isinstance(manifest, dict) or manifest.get("published") != digest(images):
-        return None
-    return Poison(images, manifest)
+    return Poison(images, said) if said.get("published") == digest(images) else None
 
 
 def save(folder: Path, poison: Poison) -> None:

@@ -135,10 +135,23 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
         assert getattr(row, name) > 0, name
     assert {"rounds", "stop", "surrogate_val_acc", "eps", "norm", "form"} <= {*row.craft}
     assert {"base", "craft", "victim", "defense"} <= {*row.seeds}
-    assert {"device", "threads", "torch", "kornia", "commit"} <= {*row.environment}
+    assert {"device", "processor", "capability", "threads", "torch", "kornia", "commit"} <= {*row.environment}
+    assert all(row.environment.values()) and row.craft_environment == row.environment
     assert row.rerun is not None and row.control is False and rows_of(finished)["clean", "none"].control
     assert row.linf is not None and row.linf <= 8 / 255 + 1e-6
     assert row.published is not None and len(row.published) == 64 and row.finished
+
+
+def test_a_processor_is_named_wherever_it_can_be(tmp_path: Path) -> None:
+    from bench.environment import processor_name
+
+    info = tmp_path / "cpuinfo"
+    info.write_text(
+        "processor\t: 0\nmodel\t\t: 85\nmodel name\t: Some CPU @ 2 GHz\n\nmodel name\t: Some CPU @ 2 GHz\n"
+    )
+    assert processor_name(info) == "Some CPU @ 2 GHz"
+    info.write_text("processor\t: 0\nBogoMIPS\t: 50.00\n")  # as on other architectures
+    assert processor_name(info) == processor_name(tmp_path / "absent") != ""
 
 
 def test_rows_of_one_poison_share_it_and_clean_moves_nothing(finished: Path) -> None:
@@ -212,6 +225,17 @@ def test_samples_that_are_gone_come_back(done: Path) -> None:
         path.unlink()
     assert main(command(done, "clean,em", "none")) == 0
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_where_all_is_there_no_poison_is_read(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hashing large ones again would take longer than all the rest."""
+    from bench import store
+
+    def never(folder: Path) -> None:
+        raise AssertionError(folder)
+
+    monkeypatch.setattr(store, "load", never)
+    assert main(command(done, "clean,em", "none,cutout")) == 0
 
 
 def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:

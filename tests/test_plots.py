@@ -182,8 +182,9 @@ def test_delta_fills_the_range_and_its_factor_is_written() -> None:
     shown = sample()
     delta = shown.published.astype(np.int16) - shown.clean
     assert amplification(row("em"), delta) == 16 == round(0.5 / EPS)
-    assert amplification(row("em", inputs={}), delta) == 16  # the largest of the sample is 8
-    assert amplification(row("em", inputs={}), 0 * delta) == 1
+    assert amplification(row("em", linf=None), delta) == 16  # the largest of the sample is 8
+    assert amplification(row("em", linf=None), 0 * delta) == 1
+    assert amplification(row("em", linf=EPS / 8), delta // 8) == 128
     figure = gallery(row("em"), shown)
     drawn = [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
     assert {"clean images", "delta x 16", "published"} <= {*texts(figure)}
@@ -191,6 +192,15 @@ def test_delta_fills_the_range_and_its_factor_is_written() -> None:
     np.testing.assert_array_equal(drawn[2], strip(shown.published))
     first = drawn[1][:, :8].astype(int) - 127.5
     assert np.abs(first - np.clip(16 * delta[0], -127.5, 127.5)).max() <= 0.5
+
+
+def test_an_l2_poison_is_amplified_by_what_was_measured() -> None:
+    """Its L-inf budget is the whole range, which says nothing of its pixels."""
+    shown = sample()
+    of_l2 = row("ar", inputs={"method": {"eps": 1.0, "l2": 1.0}}, linf=EPS, l2=0.987)
+    figure = gallery(of_l2, shown)
+    assert "delta x 16" in texts(figure)
+    assert any("L2 0.99 on average" in text for text in texts(figure))
 
 
 def test_slugs_are_safe_and_differ() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shlex
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -403,6 +404,23 @@ def test_own_export_gives_the_same_cell(place: Path) -> None:
     assert len(load_all(place / "out" / "rows")) == 2  # one file is one poison, and it was there
 
 
+def test_a_rows_command_names_the_file_as_it_is_called(place: Path) -> None:
+    """Whatever the name holds; DIR stands for the folder, and what is set is set again."""
+    path = saved(torch.zeros(68, 3, 16, 16) + 0.9 / 255, place / "quad" / "my delta.v2.pt")
+    stated = ["--set", "file:my-delta-v2.kind=delta", "--set", "file:my-delta-v2.units=1"]
+    asked = command(place, f"file:{path}", "none", *stated, "--eps", "1/255")
+    assert main(asked) == 0
+    row = rows_of(place)["file:my-delta-v2", "none"]
+    assert row.rerun is not None and str(place) not in row.rerun
+    parts = shlex.split(row.rerun)
+    assert parts[parts.index("--methods") + 1] == "file:DIR/my delta.v2.pt"
+    again = [part.replace("file:DIR", f"file:{path.parent}") for part in parts[3:]]
+    again = [part.replace("folder:DIR", f"folder:{place}") for part in again]
+    where = ["--cache", str(place / "cache"), "--workers", "1", "--out", str(place / "again")]
+    assert main([*again, *where]) == 0
+    assert rows_of(place, "again")["file:my-delta-v2", "none"].key == row.key
+
+
 def test_export_serves_other_choices_of_its_images(place: Path) -> None:
     """By the row numbers in the manifest; where images are not in it, it is refused."""
     full = loaded(place)
@@ -411,8 +429,25 @@ def test_export_serves_other_choices_of_its_images(place: Path) -> None:
     other = replace(full, digest="other", train=full.train.take(some), rows=full.rows[some])
     found = published(place / "exported", other)
     assert all(torch.equal(found[i], png(place / "exported" / f"{k}.png")) for i, k in enumerate(some))
-    absent = replace(other, rows=other.rows + 1)
-    assert "are not among them" in why(place / "exported", absent)
+    for strange in (replace(other, pool=99), replace(other, rows=other.rows + 1)):
+        line = why(place / "exported", strange)
+        assert "68 of the 72 training images of quad" in line and "expected the same data" in line
+
+
+def test_an_export_that_lacks_images_of_the_run_says_how_many_and_what_to_do(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another limit holds out other images for validation, and those were never published."""
+    cut = data.load(f"folder:{place / 'quad'}", root=None, limit=40, cache=place / "cache")
+    whole = loaded(place)
+    assert cut.rows is not None and whole.rows is not None
+    lacking = len({*cut.rows.tolist()} - {*whole.rows.tolist()})
+    assert 0 < lacking < len(cut.train)
+    asked = command(place, f"file:{place / 'exported'}", "none", "--out", str(place / "other"))
+    line = refused([*asked, "--limit", "40"], capsys)
+    assert f"{lacking} of the run's {len(cut.train)} training images are not in it" in line
+    assert "run with --limit none, or export again with --limit 40" in line
+    assert not (place / "other").exists()
 
 
 def test_shuffled_and_damaged_exports_are_told_apart(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -503,6 +538,9 @@ def test_export_writes_over_nothing(place: Path, capsys: pytest.CaptureFixture[s
     assert "holds other things" in refused(exporting(place, place / "exported"), capsys)
     assert "names 2 methods" in refused(exporting(place, place / "new", "em,tap"), capsys)
     assert "is a file" in refused(exporting(place, place / "exported" / "0.png"), capsys)
+    for idle in ("clean", f"file:{place / 'exported'}"):  # neither draws anything: there is one poison
+        line = refused([*exporting(place, place / "new", idle), "--poison-rep", "3"], capsys)
+        assert "--poison-rep is 3, expected 0" in line and "draws nothing" in line
     assert not (place / "new").exists()
     assert main(exporting(place, place / "new", "clean")) == 0
     assert torch.equal(png(place / "new" / "0.png"), loaded(place).train.images[0])

@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 import torch
 from conftest import noise
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from bench.cli import main
 from bench.data import folder as folders
-from bench.poisons.photos import opened, spread
+from bench.poisons.photos import Photo, opened, spread
+from bench.poisons.protect import Kept
+from bench.poisons.sheet import GAP, MARGIN, SIDE
 
 SIZES = ((16, 16), (40, 31), (64, 20), (9, 50), (12, 11))
 SET = ("surrogate.epochs=2", "surrogate.batch=8", "steps=5", "step=0.3", "restarts=1")
@@ -99,20 +101,77 @@ def test_manifest_says_what_was_done_and_what_survives(done: Path) -> None:
     assert said["survives"]["cosine"] == pytest.approx(np.mean([one["cosine"] for one in images]))
 
 
+def crafted(done: Path) -> dict[str, np.ndarray]:
+    """File -> delta as it was made, whole grey levels (16,16,3), from the cache's poison."""
+    (poison,) = (done / "cache" / "poisons").iterdir()
+    made = np.load(poison / "published.npy").transpose(0, 2, 3, 1).astype(int)
+    files = [one["file"] for one in manifest(done)["images"]]
+    return {file: published - small(done / "own" / file) for file, published in zip(files, made, strict=True)}
+
+
+def small(path: Path) -> np.ndarray:
+    """As a net of 16 pixels sees an image."""
+    if not path.exists():
+        path = path.with_suffix(".jpg")
+    with Image.open(path) as image:
+        upright = ImageOps.exif_transpose(image).convert("RGB")
+        return np.array(upright.resize((16, 16), Image.Resampling.BILINEAR)).astype(int)
+
+
 def test_survival_is_that_of_the_files_resized_again(done: Path) -> None:
-    """An image of the net's own size keeps all; others are as the saved files say."""
-    images = {one["file"]: one for one in manifest(done)["images"]}
-    assert images["a/0.png"]["cosine"] == pytest.approx(1) and images["a/0.png"]["energy"] == pytest.approx(1)
-    assert all(0.2 < images[f"{k}/1.png"]["cosine"] < 1 for k in "ab")
-    before, after = (opened(done / part / "a" / "1.png").at(16, 3).int() for part in ("own", "out"))
-    seen, energy = (after - before).double(), images["a/1.png"]["energy"]
-    made = float(seen.square().sum()) / energy
-    assert made == pytest.approx(round(made)) and 0 < made <= 64 * seen.numel()
+    """By brute force: every file opened again, beside the delta that was made."""
+    delta, said = crafted(done), {one["file"]: one for one in manifest(done)["images"]}
+    plain = [file for file in delta if not file.endswith("clear.png")]  # resized with its transparency
+    for file in plain:
+        step, back = delta[file], small(done / "out" / file) - small(done / "own" / file)
+        energy = (back**2).sum() / (step**2).sum()
+        cosine = (step * back).sum() / np.sqrt((step**2).sum() * (back**2).sum())
+        assert said[file]["energy"] == pytest.approx(energy), file
+        assert said[file]["cosine"] == pytest.approx(cosine), file
+    assert said["a/0.png"]["energy"] == pytest.approx(1)  # of the net's own size
+    assert len({round(said[file]["energy"], 3) for file in plain}) > 5
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_survival_is_near_the_closed_form(times: int) -> None:
+    """Nearest up and the antialiased triangle down mix each pixel with its neighbours by known weights."""
+    steps = (noise(3, 16, 16) > 0.5).float() * 16 - 8
+    gray = Photo(np.full((16 * times, 16 * times, 3), 128, np.uint8), None, None)
+    found = Kept.of(Path("x.png"), gray, gray.changed(steps), steps)
+    kernel = triangle(16, times)
+    seen = np.einsum("ai,bj,cij->cab", kernel, kernel, steps.numpy())
+    energy = (seen**2).sum() / (steps.numpy() ** 2).sum()
+    cosine = (seen * steps.numpy()).sum() / np.sqrt((seen**2).sum() * (steps.numpy() ** 2).sum())
+    assert found.energy == pytest.approx(energy, abs=0.01) and found.cosine == pytest.approx(
+        cosine, abs=0.005
+    )
+    assert 0.3 < energy < 0.45  # of a pattern of signs
+
+
+def triangle(side: int, times: int) -> np.ndarray:
+    """(side,side): how much of each coarse pixel is seen in each, with pixels repeated in between."""
+    fine = np.arange(side * times) + 0.5
+    middle = (np.arange(side) + 0.5) * times
+    weight = np.clip(1 - np.abs(fine[None] - middle[:, None]) / times, 0, None)
+    weight /= weight.sum(1, keepdims=True)
+    return weight.reshape(side, side, times).sum(2)
 
 
 def test_sheet_shows_before_and_after(done: Path) -> None:
-    with Image.open(done / "out" / "before-after.png") as sheet:
-        assert sheet.width > sheet.height > 100 and len(set(sheet.convert("L").tobytes())) > 20
+    """First of each class, then the second: before, the amplified change, after, pixel for pixel."""
+    files = [f"{name}/{i}.png" for i in range(3) for name in "ab"]
+    pairs = [(pixels(done / "own" / file), pixels(done / "out" / file)) for file in files]
+    factor = 127 // max(int(np.abs(after - before).max()) for before, after in pairs)
+    with Image.open(done / "out" / "before-after.png") as image:
+        shown = np.array(image).astype(int)
+    for column, (before, after) in enumerate(pairs[:2]):  # 16x16: shown in whole squares
+        for row, part in enumerate((before, 128 + factor * (after - before), after)):
+            square = part.clip(0, 255).repeat(SIDE // 16, 0).repeat(SIDE // 16, 1)
+            top, left = (SIDE - len(square)) // 2 + GAP + row * (SIDE + GAP), (SIDE - len(square)) // 2
+            left += MARGIN + column * (SIDE + GAP)
+            found = shown[top : top + len(square), left : left + len(square)]
+            assert (found == square).all(), (column, row)
+    assert shown.shape[1] == MARGIN + 6 * (SIDE + GAP)
 
 
 def test_again_from_the_cache_gives_the_same_bytes(done: Path) -> None:
@@ -148,6 +207,20 @@ def test_colour_profiles_are_kept(tmp_path: Path) -> None:
     opened(tmp_path / "a.jpg").save(tmp_path / "b.png")
     with Image.open(tmp_path / "b.png") as image:
         assert image.info["icc_profile"] == profile
+
+
+@pytest.mark.parametrize(("mode", "space"), [("P", "RGB "), ("CMYK", "CMYK"), ("L", "GRAY"), ("L", "RGB ")])
+def test_a_profile_stays_where_it_is_of_the_published_colours(mode: str, space: str, tmp_path: Path) -> None:
+    """A palette holds RGB; CMYK becomes RGB, which its profile says nothing of."""
+    profile = bytes(16) + space.encode() + bytes(108)
+    picture((20, 20), 0).convert(mode).save(tmp_path / "a.tif", icc_profile=profile)
+    before = opened(tmp_path / "a.tif")
+    before.save(tmp_path / "b.png")
+    with Image.open(tmp_path / "b.png") as image:
+        fits = (image.mode, space) in {("RGB", "RGB "), ("L", "GRAY")}
+        assert (image.info.get("icc_profile") == profile) == fits
+        assert image.mode == ("L" if mode == "L" else "RGB")
+    assert before.with_channels(3).profile == (profile if mode == "P" else None)
 
 
 def deep(path: Path) -> None:

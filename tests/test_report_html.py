@@ -8,6 +8,7 @@ import sys
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from evidence import SETTING, TRACE, grid, keep_sample, row
@@ -18,8 +19,10 @@ from bench.latex import escaped, latex
 from bench.page.document import inline, page
 from bench.page.elements import Html, tag
 from bench.page.flags import flags_of_row, flags_of_setting
+from bench.plots.write import write_figures
 from bench.rows import Row, save
 
+DRAWN = {"svg", "defs", "style", "g", "path", "use", "clipPath", "rect", "image", "pattern"}  # by matplotlib
 EVIL = "<script>alert('x')</script>\"&"
 
 
@@ -112,6 +115,58 @@ def test_hostile_names_are_text() -> None:
     assert "<script>alert" not in text and EVIL in "".join(seen.words)
     assert [name for name, _ in seen.tags].count("script") == 1
     assert not any(name.startswith("on") for _, attributes in seen.tags for name in attributes)
+
+
+def test_hostile_names_are_text_in_the_drawings_too(tmp_path: Path) -> None:
+    """matplotlib keeps what it draws as comments: what ends a comment there would begin markup here."""
+    hostile = [EVIL, "--><script>alert(1)</script>", "]]><g onload='alert(1)'>", "$\\x{&"]
+    rows = [row(m, d, data=hostile[1]) for m in hostile for d in (*hostile[:2], "none")]
+    everything = collect(rows)
+    figures = write_figures(everything, tmp_path, tmp_path)
+    text = page(everything, figures)
+    seen = Reader(text)
+    names = [name for name, _ in seen.tags]
+    assert names.count("svg") == 3 and names.count("script") == 1
+    assert not any(name.startswith("on") for _, attributes in seen.tags for name in attributes)
+    ids = seen.all("id")
+    assert len(ids) == len({*ids}) and {t[1:] for t in (*seen.all("href"), *seen.all("xlink:href"))} <= {*ids}
+    for drawing in re.findall(r"<svg.*?</svg>", text, re.S):
+        assert "alert(1)" in drawing  # the names are in it
+        elements = {element.tag for element in ElementTree.fromstring(drawing.replace("xlink:", "")).iter()}
+        assert elements <= DRAWN
+
+
+def test_the_leaderboard_is_that_of_its_verb(run: Path, text: str, tmp_path: Path) -> None:
+    """The same cells in the same order, in tables that can be sorted."""
+    place = run_folder(tmp_path / "run", grid())
+    assert main(["leaderboard", str(place)]) == 0
+    blocks = (place / "leaderboard.md").read_text(encoding="utf-8").split("\n\n")
+    expected = [
+        [cell.strip() for line in block.splitlines() if ":--" not in line for cell in line[1:-1].split("|")]
+        for block in blocks
+        if block.startswith("| method")
+    ]
+    section = text[text.index(f'id="{anchor("part", SETTING, "Leaderboard")}"') :]
+    tables = re.findall(r'<table class="sortable.*?</table>', section[: section.index("</section>")], re.S)
+    found = [Reader(re.sub(r"<caption>.*?</caption>", "", shown, flags=re.S)).words for shown in tables]
+    assert len(found) == 4 and found == expected
+    for key, said in re.findall(r'<td(?: data-key="([^"]*)")?>([^<]*)</td>', "".join(tables)):
+        number = re.match(r"-?[\d.]+", said)
+        assert (
+            key == {"-": "", "control": ""}.get(said, said)
+            if number is None
+            else float(key) == float(number[0])
+        )
+
+
+def test_processors_are_said_and_doubted_where_there_are_several() -> None:
+    rows = [row("em", rep=i, environment={"processor": name}) for i, name in enumerate(("One", "Another"))]
+    rows += [row("tap", environment={})]  # from before it was kept
+    (evidence,) = collect(rows)
+    words = Reader(page([evidence], {})).words
+    assert words[words.index("processors") + 1] == "Another; One"
+    assert "mixed: processor (Another, One, absent)." in evidence.accuracy.caption
+    assert any("processor (Another, One, absent)" in flag for flag in flags_of_setting(evidence))
 
 
 def test_settings_do_not_share_a_target() -> None:

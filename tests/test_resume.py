@@ -6,6 +6,7 @@ import json
 import multiprocessing as mp
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,7 @@ import pytest
 import torch
 from test_cli import command, draw_images
 
+from bench.claims import Claims
 from bench.cli import main
 from bench.core.checkpoint import Checkpoint
 from bench.rows import INCIDENTAL
@@ -188,6 +190,14 @@ def test_interrupted_at_every_save(place: Path, whole: Rows, interrupt: Interrup
     assert len(rows) == 2 and part_of(whole, rows)
 
 
+def test_samples_are_there_as_soon_as_their_poison(place: Path, interrupt: Interrupt) -> None:
+    """^C in the first victim's training, long before the end of the run."""
+    interrupt.left = 4  # EM's rounds, of which there are 3, and a step of the victim
+    assert main(command(place, "em", "cutout", *SAVING)) == 130
+    assert all(name.startswith("victim") for name in checkpoints(place)) and not rows_in(place / "out")
+    assert len([*(place / "out" / "gallery").glob("em-*.png")]) == 1
+
+
 @pytest.fixture(scope="module")
 def interrupted(images: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[int], Path]]:
     """A run that was stopped after so many saves."""
@@ -286,6 +296,63 @@ def test_leavings_of_a_killed_process_are_no_results(poisoned: Path, tmp_path: P
     assert main(command(place, "em", "none")) == 0
     rows = rows_in(place / "out")
     assert len(rows) == 1 and part_of(whole, rows)
+
+
+# Two runs at once
+
+
+def test_a_claim_is_one_processs_and_goes_with_it(tmp_path: Path) -> None:
+    ours, theirs = Claims(tmp_path / "locks"), Claims(tmp_path / "locks")
+    assert ours.take("a") and not theirs.take("a") and theirs.take("b")
+    ours.drop("a")
+    assert theirs.take("a") and not ours.take("a")
+    theirs.drop_all()
+    assert ours.take("a") and ours.take("b")
+    ours.drop_all()
+    assert not [*(tmp_path / "locks").iterdir()]
+    code = "import sys, time; from bench.claims import Claims; from pathlib import Path\n"
+    code += "assert Claims(Path(sys.argv[1])).take('a'); print('taken', flush=True); time.sleep(60)"
+    asked = [sys.executable, "-c", code, str(tmp_path / "locks")]
+    with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None and other.stdout.readline() == "taken\n"
+        assert not ours.take("a")
+        other.kill()
+        other.wait()
+    assert ours.take("a")
+
+
+def test_what_another_run_is_at_is_left_for_later(
+    interrupted: Callable[[int], Path], tmp_path: Path, whole: Rows
+) -> None:
+    place = Path(shutil.copytree(interrupted(7), tmp_path / "place", symlinks=True))
+    (name,) = checkpoints(place)  # of em x cutout
+    another, log = Claims(place / "cache" / "locks"), tmp_path / "log"
+    assert another.take(name)
+    child = start(command(place, METHODS, DEFENSES, *SAVING), log)
+    try:
+        wait_for(lambda: len(rows_in(place / "out")) == CELLS - 1 or child.exitcode is not None)
+        assert child.exitcode is None, log.read_text()
+        assert log.read_text().count("em x cutout: being computed by another run") == 1
+        assert checkpoints(place) == {name}
+        another.drop_all()
+        child.join(30)
+        assert child.exitcode == 0, log.read_text()
+    finally:
+        child.kill()
+        child.join()
+    assert rows_in(place / "out") == whole
+
+
+def test_two_runs_into_one_folder_share_the_work(place: Path, whole: Rows, tmp_path: Path) -> None:
+    logs = [tmp_path / "one", tmp_path / "two"]
+    start(["list"], logs[0]).join()  # the fork server imports
+    children = [start(command(place, METHODS, DEFENSES, *SAVING), log) for log in logs]
+    for child, log in zip(children, logs, strict=True):
+        child.join(120)
+        assert child.exitcode == 0, log.read_text()
+    assert rows_in(place / "out") == whole and not checkpoints(place)
+    trained = re.findall(r"(\S+ x \S+): [\d.]+ %", "".join(log.read_text() for log in logs))
+    assert len(trained) == len({*trained}) == CELLS
 
 
 def of_session(session: int) -> list[int]:

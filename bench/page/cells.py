@@ -9,8 +9,9 @@ from typing import Any
 from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, join, link, number, table, tag
 from bench.page.flags import flags_of_row
+from bench.pooling import REFERENCE, last_line
 from bench.rows import Row
-from bench.tables import REFERENCE, last_line, text_of
+from bench.tables import text_of
 
 OPTIONAL = "the row is from before this was kept"
 

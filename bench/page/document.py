@@ -10,6 +10,7 @@ from pathlib import Path
 
 from bench.evidence import Evidence, anchor, slug
 from bench.page import summary
+from bench.page.board import leaderboard
 from bench.page.cells import cell_sections
 from bench.page.elements import Html, join, link, tag, void
 from bench.page.flags import flags_of_setting
@@ -57,6 +58,7 @@ def _setting(evidence: Evidence, everything: Sequence[Evidence], figures: Mappin
             "ul", *(tag("li", text) for text in flags_of_setting(evidence)), class_="flags"
         ),
         "Accuracy": tag("div", summary.heat_map(evidence), notes, id=anchor("accuracy", evidence.setting)),
+        "Leaderboard": leaderboard(evidence.board),
         "Mutual information": summary.mi_table(evidence),
         "MI against accuracy": join(
             [figure("mi-accuracy", "MI against accuracy"), summary.correlations(evidence)]

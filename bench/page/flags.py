@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.captions import mixture
 from bench.evidence import Evidence
+from bench.pooling import REFERENCE
 from bench.rows import Row
-from bench.tables import REFERENCE, mixture
 
 LOW = 0.5  # training accuracy below which a victim has not learned what it was shown
 

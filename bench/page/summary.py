@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 
+from bench.captions import look_up
 from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, link, number, table, tag
 from bench.plots.heat_map import shade
 from bench.rows import SCHEMA
 from bench.setting_of import OWN
-from bench.tables import Table, look_up, text_of
+from bench.tables import Table, text_of
 
 
 def heat_map(evidence: Evidence) -> Html:
@@ -52,14 +53,11 @@ def correlations(evidence: Evidence) -> Html:
 def costs(evidence: Evidence) -> Html:
     body = []
     for cost in evidence.costs():
-        peaks = [
-            r.craft_peak_mb for r in evidence.rows if r.method == cost.method and r.craft_peak_mb is not None
-        ]
         body.append(
             [
                 Value(cost.method, cost.method),
                 number(cost.seconds, "{:.1f}"),
-                number(max(peaks, default=None), "{:.0f}"),
+                number(cost.peak_mb, "{:.0f}"),
                 number(cost.undefended, scale=100),
                 number(cost.worst, scale=100),
                 Value(cost.chosen or "-", cost.chosen),
@@ -99,10 +97,9 @@ def provenance(evidence: Evidence) -> Html:
     """Where the numbers come from."""
     row, rows = evidence.rows[0], evidence.rows
 
-    def several(name: str) -> str:
-        return (
-            ", ".join(sorted({str(r.environment[name]) for r in rows if name in r.environment})) or "unknown"
-        )
+    def several(*names: str) -> str:
+        seen = {" ".join(str(r.environment[name]) for name in names if name in r.environment) for r in rows}
+        return "; ".join(sorted(filter(None, seen))) or "unknown"
 
     ended = sorted(r.finished for r in rows if r.finished)
     shared = {name: value for name, value in row.inputs.items() if name not in OWN}
@@ -115,6 +112,8 @@ def provenance(evidence: Evidence) -> Html:
             ("rows", f"{len(rows)}, schema {SCHEMA}"),
             ("commits", several("commit")),
             ("device", several("device")),
+            ("processors", several("processor")),
+            ("instructions", several("capability", "instructions")),
             ("threads", several("threads")),
             ("python", several("python")),
             ("torch", several("torch")),

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from bench.evidence import Cost, Evidence
 from bench.plots.canvas import QUIET, SMALL, Look, looks, sheet, spread
-from bench.tables import REFERENCE, UNDEFENDED
+from bench.pooling import REFERENCE, UNDEFENDED
 
 CAPTION = (
     "Lower protects better. Large: the highest accuracy over the defenses, since a defender chooses; that "

@@ -8,8 +8,8 @@ from matplotlib.lines import Line2D
 
 from bench.evidence import Evidence
 from bench.plots.canvas import PERCENT, SMALL, Look, looks, panels, rows_of, sheet
+from bench.pooling import Cell
 from bench.rank import ENOUGH
-from bench.tables import Cell
 
 CAPTION = (
     "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods; in "

@@ -21,7 +21,7 @@ def gallery(row: Row, sample: Sample) -> Figure:
     strips = {"clean images": sample.clean, f"delta x {factor}": shown, "published": sample.published}
     n, high, wide = sample.clean.shape[:3]
     height = 3 * ((WIDTH - 1.0) / n * high / wide + 0.04)
-    figure = sheet(f"{row.method}: {_budget(row)}", caption(row, sample, factor), 0.05 + height)
+    figure = sheet(f"{row.method}: {_measured(row)}", caption(row, sample, factor), 0.05 + height)
     for axes, (name, images) in zip(figure.subplots(3), strips.items(), strict=True):
         axes.imshow(strip(images), interpolation="nearest", cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
@@ -31,9 +31,11 @@ def gallery(row: Row, sample: Sample) -> Figure:
 
 
 def amplification(row: Row, delta: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> int:
-    """The factor that brings the method's budget to the whole range; without a budget the largest delta's."""
-    eps = row.inputs.get("method", {}).get("eps") or 0.0
-    most = round(255 * eps) or int(np.abs(delta).max())
+    """The factor that brings the largest change to the whole range: of all images, or of these.
+
+    Of what was measured, not of the budget: an L2 budget says little of single pixels.
+    """
+    most = int(np.abs(delta).max()) if row.linf is None else round(255 * row.linf)
     return max(1, round(127.5 / most)) if most else 1
 
 
@@ -47,17 +49,19 @@ def strip(images: Pixels) -> Pixels:
 def caption(row: Row, sample: Sample, factor: int) -> str:
     crop = "" if sample.size <= sample.clean.shape[1] else f" The middle of {sample.size} pixels a side."
     return (
-        f"{row.data}. Delta is drawn as gray + {factor} x delta: gray is no change, and the budget is the "
-        f"whole range. Published images {(row.published or '')[:8]}.{crop}"
+        f"{row.data}. Delta is drawn as gray + {factor} x delta: gray is no change, the largest "
+        f"change is the whole range. Published images {(row.published or '')[:8]}.{crop}"
     )
 
 
-def _budget(row: Row) -> str:
+def _measured(row: Row) -> str:
     if row.linf == 0:
         return "nothing changed"
     facts = {
-        "L-inf {:.1f}/255 measured": row.linf and 255 * row.linf,
+        "L-inf {:.1f}/255": row.linf and 255 * row.linf,
+        "L2 {:.2f} on average": row.l2,
         "PSNR {:.1f} dB": row.psnr,
         "SSIM {:.3f}": row.ssim,
     }
-    return ", ".join(phrase.format(value) for phrase, value in facts.items() if value is not None)
+    said = ", ".join(phrase.format(value) for phrase, value in facts.items() if value is not None)
+    return f"measured {said}" if said else "not measured"

@@ -25,7 +25,7 @@ class Budget:
     l2: float | None  # of each image; with it eps does not count
 
     def __str__(self) -> str:
-        return f"L-inf {GRID * self.eps:g}/255" if self.l2 is None else f"L2 {self.l2:g}"
+        return f"L-inf {GRID * self.eps:g}/255" if self.l2 is None else f"L2 {self.l2:.4}"
 
 
 @dataclass(frozen=True)

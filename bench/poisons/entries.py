@@ -24,7 +24,7 @@ def entries(
     n, pool = len(data.train), data.pool or len(data.train)
     rows = torch.arange(n) if data.rows is None else data.rows
     if made is not None and made.digest != data.digest:
-        return "sample-wise", _by_row(made, rows, pool, who)
+        return "sample-wise", _by_row(made, data, rows, pool, who)
     fits: list[tuple[Form, int, Tensor, str]] = [
         ("sample-wise", n, torch.arange(n), "the run's training images, in their order"),
         ("sample-wise", pool, rows, f"all training images of {data.name}"),
@@ -45,13 +45,24 @@ def entries(
     return chosen, index
 
 
-def _by_row(made: Manifest, rows: Tensor, pool: int, who: str) -> Tensor:
-    """Entries of an export that was made for another choice of the same training images."""
+def _by_row(made: Manifest, data: Dataset, rows: Tensor, pool: int, who: str) -> Tensor:
+    """Entries of an export that was made for another choice of the same training images.
+
+    Each limit holds out its own validation images, which are never published: even an export of a larger
+    choice may lack some of a smaller one, and a victim must not learn from images that nobody perturbed.
+    """
     place = {row: entry for entry, row in enumerate(made.rows)}
     absent = [row for row in rows.tolist() if row not in place]
-    if made.pool != pool or absent:
+    if made.pool != pool or (absent and made.limit == data.limit):
         raise BadInput(
-            f"{who}: it was made for {len(made.rows)} of {made.pool} training images, and {len(absent)} of "
-            f"the run's {len(rows)} of {pool} are not among them; expected the same data and --limit"
+            f"{who}: it was made for {len(made.rows)} of the {made.pool} training images of {made.data}, "
+            f"which are not the {pool} of {data.name}; expected the same data"
+        )
+    if absent:
+        theirs, ours = ("none" if limit is None else limit for limit in (made.limit, data.limit))
+        raise BadInput(
+            f"{who}: {len(absent)} of the run's {len(rows)} training images are not in it: it has the "
+            f"{len(made.rows)} of --limit {theirs}, which holds out other images for validation; "
+            f"run with --limit {theirs}, or export again with --limit {ours}"
         )
     return torch.tensor([place[row] for row in rows.tolist()])

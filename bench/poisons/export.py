@@ -22,6 +22,11 @@ def run(args: argparse.Namespace) -> int:
     if args.poison_rep < 0:
         raise BadInput(f"--poison-rep is {args.poison_rep}, expected 0 or more")
     asked, out = Asked.of(args), args.dir
+    if args.poison_rep and not asked.method.value.seeded:
+        raise BadInput(
+            f"{asked.method.name} draws nothing, so that all its poisons are one: "
+            f"--poison-rep is {args.poison_rep}, expected 0"
+        )
     check_free(out)
     setting = asked.setting
     cache = running.cache_of(args)

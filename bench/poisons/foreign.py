@@ -198,4 +198,5 @@ def plugin(place: str) -> Plugin:
     made = manifest.load(path, name_of(path))
     value = Foreign(path=path) if made is None else Foreign(path=path, eps=made.eps, l2=made.l2)
     code = code_digest(Path(__file__).read_text(encoding="utf-8"))
-    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere")
+    asked = f"file:{path if path.name else path.resolve()}"
+    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=asked)

@@ -34,6 +34,7 @@ class Manifest:
     l2: float | None
     data: str  # name of the data set
     digest: str  # of the data set
+    limit: int | None  # of the run that it is from
     rows: list[int]  # where the images stand among all training images
     pool: int  # how many training images there are in all
     images: list[str]  # sha256 of each image's pixels, see pixels()
@@ -68,6 +69,7 @@ def load(path: Path, who: str) -> Manifest | None:
             l2=None if said["l2"] is None else float(said["l2"]),
             data=str(data["name"]),
             digest=str(data["digest"]),
+            limit=None if data["limit"] is None else int(data["limit"]),
             rows=[int(row) for row in said["rows"]],
             pool=int(said["pool"]),
             images=[str(digest) for digest in said["images"]],

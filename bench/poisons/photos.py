@@ -24,7 +24,11 @@ RULES = {
         "(nearest), or, where a side is below {0}, by the antialiased bilinear mean of these, rounded to "
         "nearest; the sum is clipped to 0..255"
     ),
-    "orientation": "EXIF orientation is applied, and other EXIF data dropped; colour profiles are kept",
+    "orientation": "EXIF orientation is applied, and other EXIF data dropped",
+    "profile": (
+        "a colour profile is kept where it is one of the published colours: of RGB, or of gray where gray is "
+        "published; others are dropped, as those of CMYK images, which become RGB by Pillow's formula"
+    ),
     "alpha": "transparency is kept as it is; delta is made for, and applied to, the colours beneath it",
     "gray": "gray images stay gray where all are gray; beside colour images they are published in colour",
     "survival": (
@@ -33,7 +37,7 @@ RULES = {
     ),
     "validation": "nothing is held out: the images a method may validate on are among those published",
 }
-PROFILED = ("L", "LA", "RGB", "RGBA")  # modes whose colour profile outlives what is done here
+SPACES = {1: b"GRAY", 3: b"RGB "}  # channels -> the colour space that an ICC profile of them names
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,8 @@ def opened(path: Path) -> Photo:
     array = np.array(image).reshape(image.height, image.width, -1)
     colours = 1 if array.shape[2] < 3 else 3
     alpha = np.ascontiguousarray(array[:, :, -1]) if array.shape[2] > colours else None
-    return Photo(np.ascontiguousarray(array[:, :, :colours]), alpha, profile if mode in PROFILED else None)
+    ours = profile if profile and profile[16:20] == SPACES[colours] else None
+    return Photo(np.ascontiguousarray(array[:, :, :colours]), alpha, ours)
 
 
 @dataclass(frozen=True)
