@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from bench import store
 from bench.core.checkpoint import Checkpoint
-from bench.core.defense import check_prepared, does_nothing
+from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
 from bench.core.pgd import frozen
 from bench.core.pixels import check_delta, release, to_float
@@ -180,8 +180,7 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
     own = seed_for(shared, defense.name)
     row = blank_row(bench, cell)
     published = Split(poison.images.to(bench.device), data.train.labels)
-    shown = Split(defense.value.prepare(published.images.clone()), published.labels)
-    check_prepared(shown.images, published.images, defense.name)
+    shown = Split(_shown(bench, cell, published.images), published.labels)
     net = bench.build(setting.net, seed_for(shared, "init"))
     _check_active(cell, net, published, own)
     tests = _TestSets(bench, cell)
@@ -219,6 +218,21 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
         train_peak_mb=used.peak_mb,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
+
+
+def _shown(bench: Bench, cell: Cell, published: Tensor) -> Tensor:
+    """What the defense prepares, once for all victims of the poison."""
+    defense = cell.defense
+
+    def make() -> Tensor:
+        images: Tensor = defense.value.prepare(published.clone())  # a defense may be careless
+        check_prepared(images, published, defense.name)
+        return images
+
+    if type(defense.value).prepare is Undefended.prepare:
+        return published
+    folder = poison_folder(bench, cell.method, cell.poison_rep)
+    return store.prepared(folder / f"prepared-{store.key_of(defense.inputs)[:16]}", make).to(bench.device)
 
 
 def _poison_columns(cell: Cell, poison: store.Poison) -> dict[str, Any]:

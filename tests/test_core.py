@@ -432,6 +432,34 @@ def test_torn_poison_is_refused(tmp_path: Path, name: str, content: bytes | None
     assert store.load(folder) is None
 
 
+def test_prepared_images_are_made_once(tmp_path: Path) -> None:
+    made = []
+
+    def make() -> torch.Tensor:
+        made.append(1)
+        return DATA.images ^ 3
+
+    path = tmp_path / "gray"
+    for _ in range(3):
+        assert torch.equal(store.prepared(path, make), DATA.images ^ 3)
+    assert len(made) == 1
+    (kept,) = tmp_path.iterdir()
+    whole = kept.read_bytes()
+    for damaged in (whole[:-1] + bytes([whole[-1] ^ 1]), whole[:-1], b""):
+        kept.write_bytes(damaged)
+        assert torch.equal(store.prepared(path, make), DATA.images ^ 3)
+    assert len(made) == 4
+    assert kept.read_bytes() == whole
+
+
+def test_what_a_reader_writes_into_a_poison_stays_its_own(tmp_path: Path) -> None:
+    poison = stored(tmp_path / "key")
+    for _ in range(2):
+        found = store.load(tmp_path / "key")
+        assert found is not None and torch.equal(found.images, poison.images)
+        found.images.zero_()
+
+
 def test_key_does_not_depend_on_order() -> None:
     one, other = {"a": 1, "b": {"c": 2, "d": [3, 4]}}, {"b": {"d": [3, 4], "c": 2}, "a": 1}
     assert store.key_of(one) == store.key_of(other) == store.key_of(json.loads(json.dumps(one)))
