@@ -22,6 +22,7 @@ from bench.environment import environment
 from bench.folders import check_writable, open_run
 from bench.nets import NETS
 from bench.override import change, unknown
+from bench.precision import decided
 from bench.progress import Progress
 from bench.registry import KINDS, Plugin, catalog, check_plugins
 from bench.rerun import PLACE, Command, portable
@@ -77,6 +78,7 @@ def resolved(methods: tuple[Plugin, ...], dataset: Dataset, console: Console) ->
 def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, device: torch.device) -> Bench:
     """What all cells of a run share, with the images on the device."""
     splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
+    setting = replace(setting, precision=decided(setting.precision, device))
     return Bench(
         data=replace(dataset, **splits),
         setting=setting,
@@ -86,7 +88,7 @@ def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, dev
         environment=environment(device),
         save_seconds=args.save_seconds,
         deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
-        command=_command(args),
+        command=_command(args, setting.precision),
     )
 
 
@@ -141,11 +143,15 @@ def _set(setting: Setting, plugins: dict[str, Plugin], item: str) -> tuple[Setti
     return change(setting, path, value, "the setting"), plugins
 
 
-def _command(args: argparse.Namespace) -> Command:
-    """The options that move a number; folders are named by what they hold."""
+def _command(args: argparse.Namespace, precision: str) -> Command:
+    """The options that move a number; folders are named by what they hold.
+
+    precision: the one that is computed with; auto might be another one elsewhere.
+    """
     options = ["--profile", args.profile]
     for name in RUN_FIELDS:
-        if (value := getattr(args, name)) is not None:
+        value = precision if name == "precision" else getattr(args, name)
+        if value is not None:
             options += [f"--{name.replace('_', '-')}", portable(value) if name == "data" else value]
     options += ["--prepare-test"] if args.prepare_test else []
     options += ["--threads", str(args.threads)] if args.threads != 1 else []  # moves the last bits
@@ -153,6 +159,8 @@ def _command(args: argparse.Namespace) -> Command:
     own, sets = {f.name for f in fields(Setting)}, []
     for item in args.set:
         path, _, value = item.partition("=")
+        if path == "precision":
+            continue
         owner = path.partition(".")[0]
         said = f"data={portable(value)}" if path == "data" else item
         sets.append(("" if owner in own else owner, said))

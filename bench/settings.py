@@ -9,6 +9,8 @@ from bench.core.errors import BadInput
 from bench.core.types import Recipe
 from bench.mi import MISettings
 
+Precision = Literal["fp32", "bf16", "auto"]
+
 
 def check_eps(eps: float, who: str) -> None:
     """BadInput unless eps is a budget that survives rounding to uint8."""
@@ -28,7 +30,7 @@ class Setting:
     net: str = "small"  # of the victim
     surrogate: str = "small"  # net of the methods
     victim: Recipe = field(default=Recipe(epochs=10, batch=64, lr=0.05))
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Precision = "fp32"  # auto: see precision.py; a row has the one it was
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
     points: int = 5  # of the learning curve, at most 10
@@ -76,7 +78,7 @@ PROFILES = {
             net="resnet18-slim-s2",
             surrogate="resnet18-slim-s2",
             victim=Recipe(epochs=30, batch=64, lr=0.05),
-            precision="bf16",
+            precision="auto",
             points=10,
             mi=MISettings(images=2000, slices=256),
         ),

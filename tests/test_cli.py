@@ -328,6 +328,15 @@ def test_key_takes_nothing_else(key_of, place: Path) -> None:  # type: ignore[no
         assert key_of(*more)[0] == base[0], more
 
 
+def test_auto_precision_is_the_one_it_comes_to(key_of, rerun_of) -> None:  # type: ignore[no-untyped-def]
+    for asked in (("--precision", "auto"), ("--set", "precision=auto")):
+        key = key_of(*asked)[0]
+        said = shlex.split(rerun_of())
+        named = said[said.index("--precision") + 1]
+        assert named in ("fp32", "bf16") and not any("auto" in part for part in said)
+        assert key_of("--precision", named)[0] == key
+
+
 def test_rerun_asks_for_the_same_cell_and_names_no_path(  # type: ignore[no-untyped-def]
     key_of, rerun_of, place: Path
 ) -> None:

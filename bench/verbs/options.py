@@ -25,7 +25,7 @@ def crafting(to: Options, profile: str = "quick") -> None:
         "--profile", default=profile, help=f"preset of everything that can be set (default: {profile})"
     )
     to.add_argument("--surrogate", metavar="NET", help="the methods' net")
-    to.add_argument("--precision", help="fp32 or bf16")
+    to.add_argument("--precision", help="fp32, bf16, or auto: bf16 where the processor has it")
     to.add_argument("--eps", help="L-inf budget for all methods, such as 8/255 (default: each method's own)")
     to.add_argument("--seed", help="base of all random streams")
     to.add_argument(
