@@ -65,8 +65,18 @@ def _reset_peak(device: torch.device) -> None:
 def _peak_mb(device: torch.device) -> float:
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
+    return _status_mb("VmHWM")
+
+
+def resident_mb() -> float:
+    """Memory of this process now."""
+    return _status_mb("VmRSS")
+
+
+def _status_mb(name: str) -> float:
+    """A line of Linux's; elsewhere the peak since the process began."""
     with suppress(OSError, StopIteration):
         lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 2**10
+        return int(next(line for line in lines if line.startswith(name)).split()[1]) / 2**10
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit

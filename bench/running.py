@@ -20,6 +20,7 @@ from bench.core.types import Dataset, Recipe
 from bench.derive import derive
 from bench.environment import environment
 from bench.folders import check_writable, open_run
+from bench.memory import affordable
 from bench.nets import NETS
 from bench.override import change, unknown
 from bench.precision import decided
@@ -54,12 +55,24 @@ def run(args: argparse.Namespace) -> int:
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
     gallery.keep_cached(bench, methods)
+    workers = _as_memory_allows(bench, methods, workers, args.workers is not None, console)
     outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
     keys = {blank_row(bench, cell).key for cell in wanted}
     derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0
+
+
+def _as_memory_allows(
+    bench: Bench, methods: tuple[Plugin, ...], workers: int, asked: bool, console: Console
+) -> int:
+    """Fewer workers than cores where there is no memory for more; a number that was asked for stays."""
+    fit, there = affordable(bench, methods, workers)
+    if there:
+        what = f"{workers} workers were asked for" if asked else f"{fit} of {workers} workers are started"
+        console.print(f"{there}: {what}", markup=False, highlight=False, soft_wrap=True)
+    return workers if asked else fit
 
 
 def cache_of(args: argparse.Namespace) -> Path:

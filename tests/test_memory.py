@@ -1,0 +1,73 @@
+"""Workers are started as there is memory for them, and what one needs is known before."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import METHODS, toy_dataset
+
+from bench import memory
+from bench.cell import Bench
+from bench.core.types import Recipe
+from bench.settings import Setting
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(toy_dataset(), Setting(), "quick", torch.device("cpu"), tmp_path, {})
+
+
+def test_kept_bytes_are_those_of_one_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    for net in ("small", "resnet18-slim"):
+        one = memory.kept_bytes(bench, net)
+        monkeypatch.setattr(memory, "KEPT", 8)
+        eight = memory.kept_bytes(bench, net)
+        assert one == pytest.approx(eight, rel=0.05)  # what does not grow with the batch is small
+        size = 3 * bench.data.size**2 * 4
+        assert 2 * size < one < 500 * size
+
+
+def test_largest_batch_is_anybodys(bench: Bench) -> None:
+    em = METHODS["em"].value
+    victim, own = Recipe(batch=1), replace(em, batch=3)
+    for setting, value, expected in (
+        (Setting(victim=Recipe(batch=10**6)), em, 10**6),
+        (Setting(victim=victim), replace(em, batch=5000), 5000),
+        (Setting(victim=victim), replace(own, surrogate=replace(em.surrogate, batch=700)), 700),
+    ):
+        method = replace(METHODS["em"], value=value)
+        assert memory.largest_batch(replace(bench, setting=setting), [METHODS["clean"], method]) == expected
+
+
+@pytest.mark.parametrize(("free", "expected"), [(None, 4), (8000.0, 4), (3999.0, 3), (999.0, 1), (1.0, 1)])
+def test_workers_fit_into_memory(
+    bench: Bench, free: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "available_mb", lambda: free)
+    monkeypatch.setattr(memory, "needed_mb", lambda bench, methods: 1000.0)
+    workers, said = memory.affordable(bench, [], 4)
+    assert workers == expected
+    assert (said is None) == (expected == 4)
+
+
+def test_more_images_and_larger_batches_need_more(bench: Bench) -> None:
+    em = METHODS["em"]
+    plain = memory.needed_mb(bench, [em])
+    heavy = replace(em, value=replace(em.value, batch=100 * em.value.batch))
+    assert memory.needed_mb(bench, [heavy]) > plain + 1
+    assert torch.is_grad_enabled()
+
+
+def test_what_the_system_says_is_read(tmp_path: Path) -> None:
+    info = tmp_path / "meminfo"
+    info.write_text("MemTotal: 9 kB\nMemAvailable:   2048 kB\n")
+    assert memory._free_mb(info) == 2
+    assert memory._free_mb(tmp_path / "absent") is None
+    for limit, expected in (("max", None), (str(5 * 2**20), 3)):
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        (tmp_path / "memory.current").write_text(f"{2 * 2**20}\n")
+        assert memory._granted_mb(tmp_path) == expected
+    assert memory._granted_mb(tmp_path / "absent") is None
