@@ -1,0 +1,108 @@
+"""What is timed: our loop, the bare step, and the usual loop; rates are in images per second."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import cache
+
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip, ToTensor
+
+from bench.core.pixels import to_float
+from bench.core.rng import generator
+from bench.core.train import Streams, Trainer, fit
+from bench.core.types import Augmentation, Recipe, Split
+from bench.nets import Net, build, resnet18
+
+CPU = torch.device("cpu")
+WIDTHS = {"resnet18": 64, "resnet18-slim": 16}
+
+
+def images(n: int) -> Split:
+    rng = generator(0)
+    pixels = torch.randint(0, 256, (n, 3, 32, 32), dtype=torch.uint8, generator=rng)
+    return Split(pixels, torch.randint(0, 10, (n,), generator=rng))
+
+
+@cache
+def net_of(name: str, precision: str) -> Net:
+    return build(name, channels=3, classes=10, size=32, precision=precision, seed=0, device=CPU)
+
+
+def bare(name: str, precision: str, batch: int) -> Callable[[int], None]:
+    """Forward, backward and optimiser on one batch that lies in memory."""
+    data, net = images(batch), net_of(name, precision)
+    trainer, x = Trainer(net, Recipe(lr=0.01)), to_float(data.images)
+
+    def steps(n: int) -> None:
+        net.train()
+        for _ in range(n):
+            trainer.step(F.cross_entropy(net(x), data.labels), 0.0)
+
+    return steps
+
+
+def ours(name: str, precision: str, batch: int, steps: int) -> Callable[[], None]:
+    """An epoch of the suite's loop, without defense."""
+    data, net, recipe = images(batch * steps), net_of(name, precision), Recipe(epochs=1, batch=batch, lr=0.01)
+    return lambda: void(fit(net, data, recipe, Streams.of(0, 0, CPU), Augmentation()))
+
+
+def void(thing: object) -> None:
+    """Make a statement of an expression."""
+
+
+def rate(work: Callable[[], None], images: int) -> float:
+    started = time.perf_counter()
+    work()
+    return images / (time.perf_counter() - started)
+
+
+def our_rate(name: str, precision: str, batch: int, steps: int) -> float:
+    return rate(ours(name, precision, batch, steps), batch * steps)
+
+
+def bare_rate(name: str, precision: str, batch: int, steps: int) -> float:
+    work = bare(name, precision, batch)
+    work(1)
+    return rate(lambda: work(steps), batch * steps)
+
+
+class Pictures(Dataset[tuple[Tensor, int]]):
+    """PIL images through torchvision's transforms, one at a time."""
+
+    def __init__(self, split: Split) -> None:
+        arrays = split.images.permute(0, 2, 3, 1).numpy()
+        self.images, self.labels = [Image.fromarray(array) for array in arrays], split.labels.tolist()
+        self.transform = Compose([RandomCrop(32, padding=4), RandomHorizontalFlip(), ToTensor()])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, at: int) -> tuple[Tensor, int]:
+        return self.transform(self.images[at]), self.labels[at]
+
+
+@cache
+def plain(name: str) -> tuple[nn.Module, torch.optim.SGD]:
+    net = nn.Sequential(resnet18(3, 32, width=WIDTHS[name]).module, nn.Linear(8 * WIDTHS[name], 10))
+    return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
+
+
+def reference_rate(name: str, batch: int, steps: int) -> float:
+    """The usual loop: DataLoader, float32, NCHW."""
+    (net, sgd), loader = plain(name), DataLoader(Pictures(images(batch * steps)), batch, shuffle=True)
+
+    def epoch() -> None:
+        net.train()
+        for x, y in loader:
+            sgd.zero_grad()
+            F.cross_entropy(net((x - 0.5) / 0.25), y).backward()
+            sgd.step()
+
+    return rate(epoch, batch * steps)

@@ -1,0 +1,53 @@
+"""python -m benchmarks.table FILE DIR: what pytest-benchmark wrote, as a table that people read."""
+
+from __future__ import annotations
+
+import json
+import operator
+import sys
+from pathlib import Path
+from typing import Any
+
+HOLDS = {">=": operator.ge, "<=": operator.le}
+
+
+def holds(figure: float, bar: str) -> str:
+    if not bar:
+        return ""
+    sense, _, least = bar.partition(" ")
+    return "yes" if HOLDS[sense](figure, float(least)) else "**no**"
+
+
+def lines(found: dict[str, Any]) -> list[str]:
+    machine = found["machine_info"]
+    processor = machine["cpu"].get("brand_raw", machine["processor"])
+    commit = found["commit_info"]["id"][:12]
+    said = f"{machine['cpu'].get('count')} cores of {processor}, torch {machine['torch']}, Python"
+    table = [
+        "# Performance",
+        "",
+        "Each ratio is of two things that were timed in turn, in one run of `tox -e bench`:",
+        f"{found['datetime'][:10]}, {said} {machine['python_version']}, commit {commit}.",
+        "",
+        "| what | figure | asked for | holds |",
+        "|:--|--:|--:|:--|",
+    ]
+    for benchmark in found["benchmarks"]:
+        for one in benchmark["extra_info"].get("figures", []):
+            figure = f"{one['figure']:.3g} {one['unit']}".strip()
+            table.append(f"| {one['what']} | {figure} | {one['bar']} | {holds(one['figure'], one['bar'])} |")
+    return table
+
+
+def main(source: Path, folder: Path) -> None:
+    found = json.loads(source.read_text(encoding="utf-8"))
+    for benchmark in found["benchmarks"]:
+        benchmark["stats"].pop("data", None)  # a number for each round
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "benchmarks.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text("\n".join(lines(found)) + "\n", encoding="utf-8")
+    print("\n".join(lines(found)))
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))

@@ -1,0 +1,63 @@
+"""What defenses add to a training step."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from bench.core.pixels import to_float
+from bench.core.rng import generator
+from bench.core.train import Streams, fit
+from bench.core.types import Augmentation, Recipe
+from bench.registry import catalog
+from benchmarks import loops
+from benchmarks.figures import Figures
+from defenses.adversarial_training import AdversarialTraining
+from defenses.ueraser import UEraser
+
+NETS = {"small": ("fp32", 64, 20), "resnet18-slim": ("bf16", 128, 4)}
+ATTACK = 4  # steps
+
+
+def epoch(net: str, defense: object, full: bool) -> object:
+    """() -> an epoch with the defense."""
+    precision, batch, steps = NETS[net] if full else (NETS[net][0], 2, 1)
+    data, model = loops.images(batch * steps), loops.net_of(net, precision)
+    recipe = Recipe(epochs=1, batch=batch, lr=0.01)
+    streams = Streams.of(0, 0, loops.CPU)
+    return lambda: fit(model, data, recipe, streams, Augmentation(), defense=defense)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_adversarial_training(net: str, figures: Figures) -> None:
+    torch.set_num_threads(1)
+    attacked = epoch(net, AdversarialTraining(steps=ATTACK), figures.full)
+    ratio = figures.ratio(epoch(net, None, figures.full), attacked)  # type: ignore[arg-type]
+    what = f"seconds, adversarial training with {ATTACK} steps / {ATTACK + 1} plain steps, {net}"
+    figures.add(what, ratio / (ATTACK + 1), "x", "<= 1.1")
+
+
+@pytest.mark.parametrize("net", NETS)
+def test_cutout(net: str, figures: Figures) -> None:
+    torch.set_num_threads(1)
+    cutout = catalog("defenses").get("cutout").value
+    ratio = figures.ratio(epoch(net, None, figures.full), epoch(net, cutout, figures.full), rounds=9)  # type: ignore[arg-type]
+    figures.add(f"seconds, cutout / plain, {net}", ratio, "x", "<= 1.03")
+
+
+@pytest.mark.parametrize("net", [*NETS, "resnet18"])
+def test_ueraser_view(net: str, figures: Figures) -> None:
+    """One draw of UEraser's augmentations against one training step on the same batch."""
+    torch.set_num_threads(1)
+    precision, batch, steps = ("bf16", 128, 2) if net == "resnet18" else NETS[net]
+    batch = batch if figures.full else 2
+    uer, x, rng = UEraser(), to_float(loops.images(batch).images), generator(0)
+    bare = loops.bare(net, precision, batch)
+
+    def views() -> None:
+        for _ in range(10 * steps):
+            uer.view(x, rng)
+
+    ratio = figures.ratio(lambda: bare(steps), views)
+    bar = "<= 0.1" if net == "resnet18" else ""
+    figures.add(f"seconds, a view of UEraser / a training step, {net} {precision}", ratio / 10, "x", bar)

@@ -1,0 +1,64 @@
+"""Two workers against one, beside what two processes that only compute gain on this machine."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from bench import grid
+from bench.cell import Bench
+from bench.core.types import Augmentation, Dataset, Recipe
+from bench.mi import MISettings
+from bench.progress import Progress
+from bench.registry import catalog
+from bench.rows import load_all
+from bench.settings import Setting
+from benchmarks import loops
+from benchmarks.figures import Figures
+from benchmarks.remote import Remote
+
+NET, PRECISION, BATCH = "small", "fp32", 64
+
+
+def trained_per_second(folder: Path, workers: int, steps: int) -> float:
+    """Images per second of each of two victims, added up for those that train at once."""
+    data = loops.images(BATCH * steps)
+    few = data.take(torch.arange(128))
+    names = tuple("abcdefghij")
+    dataset = Dataset("timed", "timed", data, few, few, names, Augmentation())
+    victim, mi = Recipe(epochs=2, batch=BATCH, lr=0.01), MISettings(images=100, slices=4)
+    setting = Setting(victim=victim, points=1, mi=mi, precision=PRECISION, net=NET, reps=2)  # type: ignore[arg-type]
+    bench = Bench(dataset, setting, "quick", loops.CPU, folder / "cache", {})
+    methods, defenses = catalog("methods"), catalog("defenses")
+    wanted = grid.cells(bench, [methods.get("clean")], [defenses.get("none")])
+    (folder / "rows").mkdir(parents=True)
+    progress = Progress(Console(quiet=True))
+    outcome = grid.run(bench, wanted, folder / "rows", progress, workers, None)
+    assert outcome.computed == len(wanted) == 2
+    seconds = [row.train_seconds or 0 for row in load_all(folder / "rows")]
+    return sum(victim.epochs * len(data) / s for s in seconds) / (1 if workers == 2 else 2)
+
+
+def test_two_workers(figures: Figures, remotes: tuple[Remote, Remote], tmp_path: Path) -> None:
+    torch.set_num_threads(1)
+    steps = 400 if figures.full else 2
+    ceilings, gains = [], []
+
+    def once() -> None:
+        round_ = tmp_path / str(len(gains))
+        asked = (1, loops.bare_rate, NET, PRECISION, BATCH, steps)
+        alone = remotes[0].call(*asked)
+        for remote in remotes:
+            remote.send(*asked)
+        ceilings.append(sum(remote.get() for remote in remotes) / alone)
+        one, two = (trained_per_second(round_ / str(k), k, steps) for k in (1, 2))
+        gains.append(two / one)
+
+    figures.seconds(once, rounds=3)
+    ceiling, gain = statistics.median(ceilings), statistics.median(gains)
+    figures.add("images per second, two bare processes / one: the machine's ceiling", ceiling, "x")
+    figures.add("images per second, two workers / one", gain, "x")
+    figures.add("two workers' gain / the ceiling", gain / ceiling, "x", ">= 0.95")
