@@ -40,6 +40,7 @@ class UEraser(Undefended):
     p: float = 0.5  # probability of each plasma transform
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("draws",)
+    PROFILES: ClassVar[dict[str, dict[str, object]]] = {"quick": {"draws": 3}}
 
     @property
     def cost(self) -> float:
