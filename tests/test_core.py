@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -158,6 +158,34 @@ def test_attack_stays_in_the_ball_and_among_the_pixels(sign: int) -> None:
     expected = (x - sign * 0.1).clamp(0, 1) - x  # it lowers: the corner is reached
     assert torch.allclose(delta, expected, atol=1e-6)
     assert not start.any()  # lent, not given
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_attack_evaluates_once_a_step_and_no_weights(steps: int) -> None:
+    net, seen = frozen(small_net()), []
+    x, y = to_float(DATA.images[:8]), DATA.labels[:8]
+
+    def objective(z: Tensor) -> Tensor:
+        seen.append(z)
+        loss = F.cross_entropy(net(z), y, reduction="sum")
+        assert [*leaves(loss)] == [seen[-1].grad_fn.next_functions[1][0]]  # type: ignore[union-attr]
+        return loss
+
+    pgd(objective, x, torch.zeros_like(x), eps=0.1, step=0.1, steps=steps)
+    assert len(seen) == steps
+
+
+def leaves(loss: Tensor) -> Iterator[object]:
+    """What backward would accumulate into."""
+    todo, done = [loss.grad_fn], set()
+    while todo:
+        node = todo.pop()
+        if node is None or node in done:
+            continue
+        done.add(node)
+        if hasattr(node, "variable"):
+            yield node
+        todo += [after for after, _ in node.next_functions]
 
 
 def test_attack_leaves_no_gradients() -> None:

@@ -25,6 +25,7 @@ from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, accuracy, fit
 from bench.core.types import Recipe
 from bench.registry import Plugin, catalog
+from bench.rows import Row
 from bench.settings import PROFILES, Setting
 from defenses.adversarial_training import AdversarialTraining
 from defenses.cutout import Cutout
@@ -156,12 +157,24 @@ class Halved(Undefended):
         return images[:, :, ::2, ::2]
 
 
-def run_toy(value: Undefended, cache: Path, *, name: str = "mine") -> None:
+def run_toy(value: Undefended, cache: Path, rep: int = 0, *, name: str = "mine") -> Row:
     setting = Setting(data="toy", limit=None, victim=Recipe(epochs=1, batch=32), points=1)
     bench = Bench(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
     method = catalog("methods").get("clean")
-    cell = Cell(method, Plugin("defenses", name, value, "code"), 0, 0)
-    run_cell(bench, cell, craft(bench, method, 0))
+    cell = Cell(method, Plugin("defenses", name, value, "code"), 0, rep)
+    return run_cell(bench, cell, craft(bench, method, 0))
+
+
+def test_what_does_not_change_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All victims of a poison share it; the look whether the defense does anything is on a batch."""
+    monkeypatch.setattr("bench.cell.does_nothing", lambda *a: False)
+    calls, prepare = [], Gray.prepare
+    monkeypatch.setattr(Gray, "prepare", lambda self, images: calls.append(1) or prepare(self, images))
+    rows = [run_toy(Gray(), tmp_path, rep) for rep in (0, 1, 0)]
+    assert len(calls) == 1
+    assert rows[0].test_acc == rows[2].test_acc and rows[0].curve == rows[2].curve
+    run_toy(replace(Jpeg(), quality=50), tmp_path)
+    assert len(calls) == 1
 
 
 def test_inert_defense_is_refused(tmp_path: Path) -> None:
