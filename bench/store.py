@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from bench.core.process import own
 
 
 def key_of(inputs: dict[str, Any]) -> str:
@@ -49,7 +50,7 @@ def save(folder: Path, poison: Poison) -> None:
 
     Where another process was faster with the same poison, that one stays.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary = folder.with_name(f".{folder.name}.{own()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     np.save(temporary / "published.npy", poison.images.numpy())
