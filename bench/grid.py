@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -16,11 +16,14 @@ from pathlib import Path
 from bench import rows as files
 from bench.cell import Bench, Cell, blank_row, craft, craft_checkpoint, run_cell
 from bench.core.checkpoint import OutOfTime
+from bench.core.errors import BadInput
 from bench.core.train import Tick
-from bench.pool import Pool
+from bench.pool import Workers
 from bench.progress import Progress
 from bench.registry import HOME, Plugin
 from bench.rows import Row
+
+BEAT_SECONDS = 5.0  # the longest wait before it is seen how many workers there are
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,13 @@ def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
         return Result(error=traceback.format_exc())
 
 
+def without_places(error: str, plugins: Path | None) -> str:
+    """A traceback without this machine's folders: a row holds no path."""
+    for place in (HOME, plugins, sys.prefix, sys.base_prefix, Path.home()):
+        error = error.replace(f"{place}{os.sep}", "") if place else error
+    return error
+
+
 def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
     """All cells, those of one poison together. Where crafting draws nothing, one seed is all."""
     grid = []
@@ -82,14 +92,22 @@ def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -
 
 
 def run(
-    bench: Bench, wanted: Sequence[Cell], folder: Path, progress: Progress, workers: int, plugins: Path | None
+    bench: Bench,
+    wanted: Sequence[Cell],
+    folder: Path,
+    progress: Progress,
+    start: Callable[..., Workers],
+    plugins: Path | None,
 ) -> Outcome:
-    """Compute every wanted cell that has no finished row in the folder."""
+    """Compute every wanted cell that has no finished row in the folder.
+
+    start: makes workers, given work, bench and report, once there is something to do.
+    """
     scheduler = _Run(bench, folder, progress, plugins)
     todo = scheduler.missing(wanted)
     if not todo:
         return scheduler.outcome
-    pool = Pool(work, bench, workers, plugins, progress.tick)
+    pool = start(work, bench, report=progress.tick)
     finished = False
     try:
         scheduler.all(todo, pool)
@@ -126,7 +144,7 @@ class _Run:
                 rest.append(cell)
         return rest
 
-    def all(self, todo: Sequence[Cell], pool: Pool) -> None:
+    def all(self, todo: Sequence[Cell], pool: Workers) -> None:
         for cell in todo:
             first = Piece(cell.method, cell.poison_rep, None, cell.method.value.passes)
             piece = Piece(cell.method, cell.poison_rep, cell, self._cost(cell))
@@ -136,13 +154,14 @@ class _Run:
         with self.progress.grid(len(todo), passes):
             while self.ready or self.running:
                 self._submit(pool)
-                for future in wait(self.running, return_when=FIRST_COMPLETED).done:
+                for future in wait(self.running, BEAT_SECONDS, FIRST_COMPLETED).done:
                     self._settle(self.running.pop(future), future, pool)
 
-    def _submit(self, pool: Pool) -> None:
+    def _submit(self, pool: Workers) -> None:
         """Keep the workers busy: poisons first, since cells wait for them, and long pieces first."""
         self.ready.sort(key=lambda piece: (piece.cell is not None, -piece.passes))
-        while self.ready and len(self.running) < pool.workers:
+        workers = pool.workers
+        while self.ready and len(self.running) < workers:
             piece = self.ready.pop(0)
             if self._fits(piece):
                 self.progress.begin(piece.name, piece.passes)
@@ -150,12 +169,14 @@ class _Run:
             else:
                 self._leave(piece)
 
-    def _settle(self, piece: Piece, future: Future[Result], pool: Pool) -> None:
+    def _settle(self, piece: Piece, future: Future[Result], pool: Workers) -> None:
         try:
             result = future.result()
         except BrokenProcessPool:
             self._revive(pool)
             result = Result(error="BrokenProcessPool: a worker process died (killed, or out of memory)")
+        except BadInput:  # the workers' fault: nothing that they compute could be trusted
+            raise
         except Exception:  # a plugin that cannot be sent to a worker, for one
             result = Result(error=traceback.format_exc())
         self.progress.end(piece.name)
@@ -167,7 +188,7 @@ class _Run:
             self._learn(result.seconds, piece.passes)
             self._done(piece, result)
 
-    def _revive(self, pool: Pool) -> None:
+    def _revive(self, pool: Workers) -> None:
         """New workers; pieces that went down with another's worker start again, from their checkpoints."""
         pool.revive()
         for future in [*self.running]:
@@ -188,8 +209,7 @@ class _Run:
 
     def _fail(self, piece: Piece, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
-        for place in (HOME, self.plugins, sys.prefix, sys.base_prefix, Path.home()):  # a row holds no path
-            error = error.replace(f"{place}{os.sep}", "") if place else error
+        error = without_places(error, self.plugins)
         last = error.strip().splitlines()[-1]
         self.progress.say(f"{piece.name}: failed, {last}")
         for victim in self.waiting.pop(piece, [piece]):

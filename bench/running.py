@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
-import subprocess
 import time
-from dataclasses import fields, replace
-from importlib.metadata import version
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,30 +20,32 @@ from bench.cell import Bench, blank_row, poison_folder
 from bench.core.errors import BadInput
 from bench.core.types import Dataset, Recipe
 from bench.derive import derive
+from bench.facts import Environment
 from bench.folders import check_writable, open_run
+from bench.machine import device_of, environment
 from bench.nets import NETS
 from bench.override import change, unknown
+from bench.pool import Pool, Workers
 from bench.progress import Progress
-from bench.registry import HOME, KINDS, Plugin, catalog, check_plugins
+from bench.registry import KINDS, Plugin, catalog, check_plugins
 from bench.rerun import PLACE, Command, portable
 from bench.settings import PROFILES, Setting, check_eps
 
 RUN_FIELDS = ("data", "limit", "net", "surrogate", "precision", "eps", "seed", "reps", "poison_reps")
 RUNS = Path("results", "runs")
-LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
     setting, methods, defenses = resolve(args)
-    device, workers = device_and_workers(args)
     cache = cache_of(args)
     check_batches(setting.victim, methods, setting.limit)
     for folder in (cache, args.out or RUNS):
         check_writable(folder)
     if args.out:
         open_run(args.out)
+    where = place_of_work(args, cache)
     dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
     check_batches(setting.victim, methods, len(dataset.train))
     out: Path = args.out or RUNS / f"{args.profile}-{dataset.name}"
@@ -52,16 +53,45 @@ def run(args: argparse.Namespace) -> int:
     methods = resolved(methods, dataset, console)
     check_writable(out / "rows")
     (out / "rows").mkdir(parents=True, exist_ok=True)
-    bench = open_bench(args, setting, dataset, device)
+    bench = open_bench(args, setting, dataset, where.device)
+    bench = replace(bench, environment=where.environment or bench.environment)
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
-    outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
+    outcome = grid.run(bench, wanted, out / "rows", Progress(console), where.start, args.plugins)
     _keep_samples(bench, methods, out / "gallery")
     keys = {blank_row(bench, cell).key for cell in wanted}
     derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0
+
+
+@dataclass(frozen=True)
+class PlaceOfWork:
+    """Where pieces run, and how their workers are started (see grid.run)."""
+
+    start: Callable[..., Workers]
+    device: torch.device  # of this process
+    environment: Environment | None = None  # of workers elsewhere
+
+
+def place_of_work(args: argparse.Namespace, cache: Path) -> PlaceOfWork:
+    """The workers that were asked for: of a scheduler, or of this machine."""
+    if args.scheduler is None:
+        device, workers = device_and_workers(args)
+        return PlaceOfWork(partial(Pool, workers=workers, plugins=args.plugins), device)
+    if args.workers is not None:
+        raise BadInput(f"--workers {args.workers} are processes here, expected none beside --scheduler")
+    try:
+        from bench.distributed import Cluster
+        from bench.muster import muster
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"--scheduler needs {error.name}, expected after: pip install 'ue-bench[dask]'"
+        ) from None
+    device, _ = device_and_workers(argparse.Namespace(**vars(args) | {"device": "cpu"}))
+    found = muster(args.scheduler, cache, args.plugins, args.device, args.threads)
+    return PlaceOfWork(partial(Cluster, found), device, found.environment)
 
 
 def cache_of(args: argparse.Namespace) -> Path:
@@ -79,14 +109,13 @@ def resolved(methods: tuple[Plugin, ...], dataset: Dataset, console: Console) ->
 
 def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, device: torch.device) -> Bench:
     """What all cells of a run share, with the images on the device."""
-    splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
     return Bench(
-        data=replace(dataset, **splits),
+        data=dataset.to(device),
         setting=setting,
         profile=args.profile,
         device=device,
         cache=cache_of(args),
-        environment=_environment(device),
+        environment=environment(device),
         save_seconds=args.save_seconds,
         deadline=time.monotonic() + 60 * args.minutes if args.minutes is not None else None,
         command=_command(args),
@@ -194,14 +223,7 @@ def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     On a CPU the default is one worker of one thread for each core: small nets gain little from
     threads, and a number that was computed with one thread does not depend on the cores.
     """
-    name = args.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise BadInput(f"--device {name}: {str(error).splitlines()[0]}") from None
+    device = device_of(args.device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     default = cores if device.type == "cpu" else 1
     workers = default if args.workers is None else args.workers
@@ -214,27 +236,6 @@ def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     torch.set_num_threads(args.threads)
     torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
     return device, workers
-
-
-def _environment(device: torch.device) -> dict[str, str | int]:
-    """What is recorded beside the numbers but does not decide them."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    versions: dict[str, str | int] = {library: version(library) for library in LIBRARIES}
-    return {
-        "device": f"{device.type} {name}",
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        **versions,
-        "commit": _commit(),
-    }
-
-
-def _commit() -> str:
-    command = ["git", "-C", str(HOME), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
 
 
 def _headline(bench: Bench, old: int) -> str:
