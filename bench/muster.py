@@ -19,7 +19,7 @@ from bench.facts import Environment, facts
 from bench.worker import Seen, Terms, check, crew
 
 ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d+")
-CONNECT_SECONDS = 10.0  # for the scheduler to answer
+CONNECT_SECONDS = 20.0  # for the scheduler to answer
 PATIENCE_SECONDS = 60.0  # without any worker: one that died takes some to be started again
 AGAIN = "the same command goes on where it stopped"
 
