@@ -61,7 +61,8 @@ class Roll:
     """Asks a scheduler for its workers."""
 
     def __init__(self, client: Client, address: str) -> None:
-        self.client, self.address, self.lively = client, address, time.monotonic()
+        self.client, self.address = client, address
+        self.deserted: float | None = None  # since when there is nobody
 
     def call(self) -> dict[str, Seen]:
         """The workers that take work or are at work, by address; BadInput if none was for too long."""
@@ -72,9 +73,9 @@ class Roll:
         except Exception as error:  # it cannot import what it is asked to run
             raise refusal(f"the scheduler at {self.address}", error) from None
         lively = {address: worker for address, worker in seen.items() if worker["lively"]}
-        if lively:
-            self.lively = time.monotonic()
-        elif time.monotonic() - self.lively > PATIENCE_SECONDS:
+        now = time.monotonic()
+        self.deserted = None if lively else self.deserted or now
+        if self.deserted and now - self.deserted > PATIENCE_SECONDS:
             raise BadInput(
                 f"{self.address} has had no worker that takes work for {PATIENCE_SECONDS:.0f} s, expected "
                 f"some, as by `dask worker {self.address} --nthreads 1`; {AGAIN}"

@@ -181,10 +181,20 @@ def test_what_kills_its_workers_is_a_failed_row(town: Town, place: Path, tmp_pat
     assert "2 worker processes died" in failed.reason and str(HOME) not in failed.reason
 
 
+ENDLESS = ("--set", "victim.epochs=100000")
+
+
+def test_time_that_is_up(town: Town, place: Path, tmp_path: Path) -> None:
+    """The client's deadline ends work elsewhere too."""
+    child = start(on(town, place, "clean", "none", *ENDLESS, "--minutes", "0.1"), tmp_path / "log")
+    child.join()
+    assert child.exitcode == 0 and not rows_in(place / "out"), (tmp_path / "log").read_text()
+    assert "1 cells are left for lack of time" in (tmp_path / "log").read_text()
+
+
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_work_ends_with_its_client(town: Town, place: Path, tmp_path: Path, how: signal.Signals) -> None:
-    endless = ("--set", "victim.epochs=100000")
-    child = start(on(town, place, "clean", "none", *SAVING, *endless), tmp_path / "log")
+    child = start(on(town, place, "clean", "none", *SAVING, *ENDLESS), tmp_path / "log")
     wait_for(lambda: bool(checkpoints(place)) or child.exitcode is not None, seconds=120)
     assert child.pid is not None and child.exitcode is None, (tmp_path / "log").read_text()
     assert not town.idle()
