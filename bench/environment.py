@@ -9,13 +9,12 @@ from pathlib import Path
 
 import torch
 
-from bench.registry import HOME
+from bench.facts import HOME, LIBRARIES, Environment
 
-LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 TELLING = ("amx", "bf16")  # parts of names of instructions that decide how bf16 is computed
 
 
-def environment(device: torch.device) -> dict[str, str | int]:
+def environment(device: torch.device) -> Environment:
     """Of this process on this machine; never a path or a host name."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
     return {

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
@@ -18,13 +18,14 @@ from bench import rows as files
 from bench.cell import Bench, Cell, blank_row, craft, craft_checkpoint, run_cell
 from bench.claims import Claims
 from bench.core.checkpoint import OutOfTime
+from bench.core.errors import BadInput
 from bench.core.train import Tick
-from bench.pool import Pool
+from bench.pool import Workers
 from bench.progress import Progress
 from bench.registry import HOME, Plugin
 from bench.rows import Row
 
-PAUSE = 1.0  # seconds between two looks at what another run is at
+PAUSE = 2.0  # seconds between two looks at how many workers there are, and what another run is at
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,13 @@ def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
         return Result(error=traceback.format_exc())
 
 
+def without_places(error: str, plugins: Path | None) -> str:
+    """A traceback without this machine's folders: a row holds no path."""
+    for place in (HOME, plugins, sys.prefix, sys.base_prefix, Path.home()):
+        error = error.replace(f"{place}{os.sep}", "") if place else error
+    return error
+
+
 def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
     """All cells, those of one poison together. Where crafting draws nothing, one seed is all."""
     grid = []
@@ -88,14 +96,22 @@ def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -
 
 
 def run(
-    bench: Bench, wanted: Sequence[Cell], folder: Path, progress: Progress, workers: int, plugins: Path | None
+    bench: Bench,
+    wanted: Sequence[Cell],
+    folder: Path,
+    progress: Progress,
+    start: Callable[..., Workers],
+    plugins: Path | None,
 ) -> Outcome:
-    """Compute every wanted cell that has no finished row in the folder."""
+    """Compute every wanted cell that has no finished row in the folder.
+
+    start: makes workers, given work, bench and report, once there is something to do.
+    """
     scheduler = _Run(bench, folder, progress, plugins)
     todo = scheduler.missing(wanted)
     if not todo:
         return scheduler.outcome
-    pool = Pool(work, bench, workers, plugins, progress.tick)
+    pool = start(work, bench, report=progress.tick)
     finished = False
     try:
         scheduler.all(todo, pool)
@@ -135,7 +151,7 @@ class _Run:
                 rest.append(cell)
         return rest
 
-    def all(self, todo: Sequence[Cell], pool: Pool) -> None:
+    def all(self, todo: Sequence[Cell], pool: Workers) -> None:
         for cell in todo:
             first = Piece(cell.method, cell.poison_rep, None, cell.method.value.passes)
             piece = Piece(cell.method, cell.poison_rep, cell, self._cost(cell))
@@ -145,17 +161,18 @@ class _Run:
         with self.progress.grid(len(todo), passes):
             while self.ready or self.running:
                 self._submit(pool)
-                for future in self._ended(pool):
-                    self._settle(self.running.pop(future), future, pool)
+                for future in self._ended():
+                    if future in self.running:  # else a revived pool took its piece back
+                        self._settle(self.running.pop(future), future, pool)
 
-    def _submit(self, pool: Pool) -> None:
+    def _submit(self, pool: Workers) -> None:
         """Keep the workers busy: poisons first, since cells wait for them, and long pieces first.
 
         What another run is at is passed over, and tried again the next time.
         """
         self.ready.sort(key=lambda piece: (piece.cell is not None, -piece.passes))
-        passed_over = []
-        while self.ready and len(self.running) < pool.workers:
+        passed_over, workers = [], pool.workers
+        while self.ready and len(self.running) < workers:
             piece = self.ready.pop(0)
             if not self._fits(piece):
                 self._leave(piece)
@@ -168,12 +185,11 @@ class _Run:
                 self.running[pool.submit(piece)] = piece
         self._pass_over(passed_over)
 
-    def _ended(self, pool: Pool) -> set[Future[Result]]:
-        """Wait for a piece to end, or for a while where a worker is free for what another run is at."""
-        waiting = bool(self.ready) and len(self.running) < pool.workers
-        if waiting and not self.running:
+    def _ended(self) -> set[Future[Result]]:
+        """Wait for a piece to end, or for a while."""
+        if not self.running and self.ready:
             time.sleep(PAUSE)
-        return wait(self.running, PAUSE if waiting else None, FIRST_COMPLETED).done
+        return wait(self.running, PAUSE, FIRST_COMPLETED).done
 
     def _pass_over(self, pieces: list[Piece]) -> None:
         for piece in (piece for piece in pieces if piece not in self.elsewhere):
@@ -192,12 +208,14 @@ class _Run:
         self.progress.say(f"{piece.name}: computed by another run")
         return True
 
-    def _settle(self, piece: Piece, future: Future[Result], pool: Pool) -> None:
+    def _settle(self, piece: Piece, future: Future[Result], pool: Workers) -> None:
         try:
             result = future.result()
         except BrokenProcessPool:
             self._revive(pool)
             result = Result(error="BrokenProcessPool: a worker process died (killed, or out of memory)")
+        except BadInput:  # the workers' fault: nothing that they compute could be trusted
+            raise
         except Exception:  # a plugin that cannot be sent to a worker, for one
             result = Result(error=traceback.format_exc())
         self.progress.end(piece.name)
@@ -210,7 +228,7 @@ class _Run:
             self._done(piece, result)
         self.claims.drop(self._state(piece).name)
 
-    def _revive(self, pool: Pool) -> None:
+    def _revive(self, pool: Workers) -> None:
         """New workers; pieces that went down with another's worker start again, from their checkpoints."""
         pool.revive()
         for future in [*self.running]:
@@ -232,8 +250,7 @@ class _Run:
 
     def _fail(self, piece: Piece, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
-        for place in (HOME, self.plugins, sys.prefix, sys.base_prefix, Path.home()):  # a row holds no path
-            error = error.replace(f"{place}{os.sep}", "") if place else error
+        error = without_places(error, self.plugins)
         last = error.strip().splitlines()[-1]
         self.progress.say(f"{piece.name}: failed, {last}")
         for victim in self.waiting.pop(piece, [piece]):

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
@@ -19,6 +19,22 @@ from bench.core.train import Tick
 Report = Callable[[str, float, str], None]  # name of a piece, share done, what is going on
 
 _worker: dict[str, Any] = {}  # what this worker process was started with
+
+
+class Workers(Protocol):
+    """Where a grid's pieces run."""
+
+    @property
+    def workers(self) -> int:
+        """How many pieces can be at work now."""
+
+    def submit(self, piece: Any) -> Future[Any]: ...
+
+    def revive(self) -> None:
+        """Begin anew after BrokenProcessPool, with which all pieces at work were lost."""
+
+    def close(self, *, now: bool) -> None:
+        """End the work; now: in the middle."""
 
 
 class Inline(Executor):

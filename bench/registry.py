@@ -24,12 +24,12 @@ from typing import Any
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.core.method import Method
+from bench.facts import HOME as HOME  # noqa: PLC0414 (others take it from here)
 from bench.override import change, unknown
 
 KINDS = ("methods", "defenses")
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
 SCHEMES = {"methods": {"file": "bench.poisons.foreign"}}  # "file:PATH" -> module whose plugin(PATH) it is
-HOME = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+from bench.core.process import own
+
 SCHEMA = 1  # of a row; raised when a column changes its name or meaning
 
 # Columns that two runs of one cell may differ in: everything else is decided by the key.
@@ -88,7 +90,7 @@ class Row:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """All of the content or nothing: a killed process leaves the old file, or none."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{path.name}.{own()}.tmp")
     try:
         with temporary.open("wb") as file:
             file.write(content.encode() if isinstance(content, str) else content)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from dataclasses import fields, replace
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,13 @@ from bench.core.errors import BadInput
 from bench.core.types import Dataset, Recipe
 from bench.derive import derive
 from bench.environment import environment
+from bench.facts import Environment
 from bench.folders import check_writable, open_run
+from bench.machine import device_of
 from bench.memory import affordable
 from bench.nets import NETS
 from bench.override import change, unknown
+from bench.pool import Pool, Report, Workers
 from bench.precision import decided
 from bench.progress import Progress
 from bench.registry import KINDS, Plugin, catalog, check_plugins
@@ -37,13 +42,13 @@ def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
     setting, methods, defenses = resolve(args)
-    device, workers = device_and_workers(args)
     cache = cache_of(args)
     check_batches(setting.victim, methods, setting.limit)
     for folder in (cache, args.out or RUNS):
         check_writable(folder)
     if args.out:
         open_run(args.out)
+    where = place_of_work(args, cache, setting, methods, console)
     dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
     check_batches(setting.victim, methods, len(dataset.train))
     out: Path = args.out or RUNS / f"{args.profile}-{dataset.name}"
@@ -51,12 +56,13 @@ def run(args: argparse.Namespace) -> int:
     methods = resolved(methods, dataset, console)
     check_writable(out / "rows")
     (out / "rows").mkdir(parents=True, exist_ok=True)
-    bench = replace(open_bench(args, setting, dataset, device), gallery=out / "gallery")
+    bench = open_bench(args, setting, dataset, where.device)
+    bench = replace(bench, environment=where.environment or bench.environment, gallery=out / "gallery")
     console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
     wanted = grid.cells(bench, methods, defenses)
     gallery.keep_cached(bench, methods)
-    workers = _as_memory_allows(bench, methods, workers, args.workers is not None, console)
-    outcome = grid.run(bench, wanted, out / "rows", Progress(console), workers, args.plugins)
+    outcome = grid.run(bench, wanted, out / "rows", Progress(console), where.start, args.plugins)
+    gallery.keep_cached(bench, methods)  # of poisons that were crafted on other machines
     keys = {blank_row(bench, cell).key for cell in wanted}
     derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
@@ -64,15 +70,58 @@ def run(args: argparse.Namespace) -> int:
     return 1 if outcome.failed else 0
 
 
-def _as_memory_allows(
-    bench: Bench, methods: tuple[Plugin, ...], workers: int, asked: bool, console: Console
-) -> int:
+@dataclass(frozen=True)
+class PlaceOfWork:
+    """Where pieces run, and how their workers are started (see grid.run)."""
+
+    start: Callable[..., Workers]
+    device: torch.device  # of this process
+    environment: Environment | None = None  # of workers elsewhere
+
+
+def place_of_work(
+    args: argparse.Namespace,
+    cache: Path,
+    setting: Setting,
+    methods: tuple[Plugin, ...],
+    console: Console,
+) -> PlaceOfWork:
+    """The workers that were asked for: of a scheduler, or of this machine."""
+    if args.scheduler is None:
+        device, workers = device_and_workers(args)
+        return PlaceOfWork(partial(_local, args, methods, workers, console), device)
+    if args.workers is not None:
+        raise BadInput(f"--workers {args.workers} are processes here, expected none beside --scheduler")
+    if setting.precision == "auto":
+        raise BadInput("the precision is auto, which machines may decide differently; give --precision")
+    try:
+        from bench.distributed import Cluster
+        from bench.muster import muster
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"--scheduler needs {error.name}, expected after: pip install 'ue-bench[dask]'"
+        ) from None
+    device, _ = device_and_workers(argparse.Namespace(**vars(args) | {"device": "cpu"}))
+    found = muster(args.scheduler, cache, args.plugins, args.device, args.threads)
+    return PlaceOfWork(partial(Cluster, found), device, found.environment)
+
+
+def _local(
+    args: argparse.Namespace,
+    methods: tuple[Plugin, ...],
+    workers: int,
+    console: Console,
+    work: Callable[..., Any],
+    bench: Bench,
+    report: Report,
+) -> Workers:
     """Fewer workers than cores where there is no memory for more; a number that was asked for stays."""
     fit, there = affordable(bench, methods, workers)
+    asked = args.workers is not None
     if there:
         what = f"{workers} workers were asked for" if asked else f"{fit} of {workers} workers are started"
         console.print(f"{there}: {what}", markup=False, highlight=False, soft_wrap=True)
-    return workers if asked else fit
+    return Pool(work, bench, workers if asked else fit, args.plugins, report)
 
 
 def cache_of(args: argparse.Namespace) -> Path:
@@ -90,10 +139,9 @@ def resolved(methods: tuple[Plugin, ...], dataset: Dataset, console: Console) ->
 
 def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, device: torch.device) -> Bench:
     """What all cells of a run share, with the images on the device."""
-    splits = {name: getattr(dataset, name).to(device) for name in ("train", "val", "test")}
     setting = replace(setting, precision=decided(setting.precision, device))
     return Bench(
-        data=replace(dataset, **splits),
+        data=dataset.to(device),
         setting=setting,
         profile=args.profile,
         device=device,
@@ -201,14 +249,7 @@ def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     On a CPU the default is one worker of one thread for each core: small nets gain little from
     threads, and a number that was computed with one thread does not depend on the cores.
     """
-    name = args.device
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise BadInput(f"--device {name}: {str(error).splitlines()[0]}") from None
+    device = device_of(args.device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     default = cores if device.type == "cpu" else 1
     workers = default if args.workers is None else args.workers

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+
+from bench.core.process import own
 
 
 def key_of(inputs: dict[str, Any]) -> str:
@@ -64,7 +65,7 @@ def save(folder: Path, poison: Poison) -> None:
 
     Where another process was faster with the same poison, that one stays.
     """
-    temporary = folder.with_name(f".{folder.name}.{os.getpid()}")
+    temporary = folder.with_name(f".{folder.name}.{own()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     np.save(temporary / "published.npy", poison.images.numpy())
@@ -89,7 +90,7 @@ def prepared(path: Path, make: Callable[[], Tensor]) -> Tensor:
         if kept.stem == f"{path.name}-{digest(images)[:16]}":
             return images
     images = make().cpu()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.npy")
+    temporary = path.with_name(f".{path.name}.{own()}.npy")
     np.save(temporary, images.numpy())
     temporary.replace(path.with_name(f"{path.name}-{digest(images)[:16]}.npy"))
     return images

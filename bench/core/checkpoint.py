@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 import time
 import zipfile
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+
+from bench.core.process import own
 
 DAMAGED = (
     OSError,
@@ -87,7 +88,7 @@ class Checkpoint:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f"{self.path.name}.{os.getpid()}.tmp")
+        temporary = self.path.with_name(f"{self.path.name}.{own()}.tmp")
         torch.save({"state": state, "spent": self.clock.spent}, temporary)
         temporary.replace(self.path)
         self.saved = time.monotonic()
@@ -98,5 +99,5 @@ class Checkpoint:
         """Forget this state and those of its parts."""
         if self.path is not None:
             for path in self.path.parent.glob(f"{self.path.name}*"):
-                if path.suffix != ".tmp" or f".{os.getpid()}." in path.name:  # else another process's
+                if path.suffix != ".tmp" or f".{own()}." in path.name:  # else another process's
                     path.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -61,6 +61,10 @@ class Dataset:
     limit: int | None = None  # training images kept, validation included
     rows: Tensor | None = None  # int64, where train's images stand among all training images; None: as here
     pool: int | None = None  # how many training images there are in all; None: those of train
+
+    def to(self, device: torch.device) -> Dataset:
+        splits = {name: getattr(self, name).to(device) for name in ("train", "val", "test")}
+        return replace(self, **splits)
 
     @property
     def channels(self) -> int:

@@ -192,7 +192,7 @@ def name_of(path: Path) -> str:
 
 def plugin(place: str) -> Plugin:
     """The method file:PLACE, with the budget that its manifest declares, or the usual one."""
-    path = Path(place).expanduser()
+    path = Path(place).expanduser().absolute()  # worker processes may stand elsewhere
     if not path.exists():
         raise BadInput(f"file:{place}: there is no such file or folder")
     made = manifest.load(path, name_of(path))

@@ -30,6 +30,9 @@ def configure(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--workers", type=int, metavar="N", help="processes; default: CPU cores, or 1 on a GPU"
     )
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of Dask distributed, whose workers compute: tcp://HOST:PORT"
+    )
     where.add_argument("--minutes", type=float, metavar="M", help="start no piece that will not fit")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from bench import grid
 from bench.cell import Bench
 from bench.core.types import Augmentation, Dataset, Recipe
 from bench.mi import MISettings
+from bench.pool import Pool
 from bench.progress import Progress
 from bench.registry import catalog
 from bench.rows import load_all
@@ -47,7 +49,14 @@ def peak_mb(n: int, folder: Path) -> float:
     for _ in range(2):  # rows of processes that did not craft
         for path in rows.glob("*.json"):
             path.unlink()
-        grid.run(bench, grid.cells(bench, methods, defenses), rows, progress, 2, None)
+        grid.run(
+            bench,
+            grid.cells(bench, methods, defenses),
+            rows,
+            progress,
+            partial(Pool, workers=2, plugins=None),
+            None,
+        )
     (row,) = load_all(rows)
     return row.train_peak_mb or 0.0
 

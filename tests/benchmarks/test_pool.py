@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -12,6 +13,7 @@ from bench import grid
 from bench.cell import Bench
 from bench.core.types import Augmentation, Dataset, Recipe
 from bench.mi import MISettings
+from bench.pool import Pool
 from bench.progress import Progress
 from bench.registry import catalog
 from bench.rows import load_all
@@ -36,7 +38,9 @@ def trained_per_second(folder: Path, workers: int, steps: int) -> float:
     wanted = grid.cells(bench, [methods.get("clean")], [defenses.get("none")])
     (folder / "rows").mkdir(parents=True)
     progress = Progress(Console(quiet=True))
-    outcome = grid.run(bench, wanted, folder / "rows", progress, workers, None)
+    outcome = grid.run(
+        bench, wanted, folder / "rows", progress, partial(Pool, workers=workers, plugins=None), None
+    )
     assert outcome.computed == len(wanted) == 2
     seconds = [row.train_seconds or 0 for row in load_all(folder / "rows")]
     return sum(victim.epochs * len(data) / s for s in seconds) / (1 if workers == 2 else 2)

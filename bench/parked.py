@@ -1,0 +1,53 @@
+"""The images of a data set in the cache folder, where worker processes map them into memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.core.errors import BadInput
+from bench.core.process import own
+from bench.core.types import Dataset, Split
+from bench.data.prepare import digest
+
+SPLITS = ("train", "val", "test")
+
+
+def park(data: Dataset, cache: Path) -> Dataset:
+    """Write the images under their digest, unless they are there; gives the data set without them."""
+    path = _path(data, cache)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f".{path.name}.{own()}.tmp")
+        torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
+        temporary.replace(path)
+    empty: dict[str, Any] = {name: _emptied(getattr(data, name)) for name in SPLITS}
+    return replace(data, **empty)
+
+
+def fetch(data: Dataset, cache: Path) -> Dataset:
+    """The parked data set with its images; processes of one machine share their memory.
+
+    Raises BadInput where the file is not what was parked.
+    """
+    path = _path(data, cache)
+    try:
+        stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+        splits: dict[str, Any] = {name: Split(**stored[name]) for name in SPLITS}
+    except Exception as error:  # absent, torn, or no such file at all
+        raise BadInput(f"{path} cannot be read ({type(error).__name__}); remove it and run again") from error
+    if digest(splits.values(), data.classes, data.augmentation) != data.digest:
+        raise BadInput(f"{path} has other images than its name says; remove it and run again")
+    return replace(data, **splits)
+
+
+def _emptied(split: Split) -> Split:
+    none = slice(0)
+    return Split(split.images[none].clone(), split.labels[none].clone())  # a view would take all along
+
+
+def _path(data: Dataset, cache: Path) -> Path:
+    return cache / "images" / f"{data.digest[:32]}.pt"
