@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -68,7 +69,11 @@ class Pool:
         lifeline, self.grip = self.context.Pipe(duplex=False)
         ticks = self.context.SimpleQueue()
         threading.Thread(target=self._listen, args=(ticks,), daemon=True).start()
-        arguments = (self.work, self.bench, self.plugins, torch.get_num_threads(), ticks, lifeline)
+        seats = self.context.SimpleQueue()
+        for seat in range(self.workers):
+            seats.put(seat)
+        sent = replace(self.bench, data=self.bench.data.to(torch.device("cpu")))
+        arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
         return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
 
     def submit(self, piece: Any) -> Future[Any]:
@@ -101,6 +106,7 @@ def _begin(
     bench: Any,
     plugins: Path | None,
     threads: int,
+    seats: Any,
     ticks: Any,
     lifeline: Any,
 ) -> None:
@@ -114,7 +120,15 @@ def _begin(
 
         for kind in KINDS:  # their modules must be there before a piece of theirs is unpickled
             catalog(kind, plugins)
-    _worker.update(work=work, bench=bench, ticks=ticks)
+    device = seated(bench.device, seats.get(), torch.cuda.device_count())
+    _worker.update(work=work, bench=replace(bench, device=device, data=bench.data.to(device)), ticks=ticks)
+
+
+def seated(device: torch.device, seat: int, count: int) -> torch.device:
+    """Where the worker in a seat computes: on a GPU of its own, as long as there is one; count: of GPUs."""
+    if device.type != "cuda" or device.index is not None:
+        return device
+    return torch.device("cuda", seat % count)
 
 
 def _watch(lifeline: Any) -> None:

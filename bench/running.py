@@ -247,11 +247,13 @@ def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     """The device and the number of worker processes, and torch set up for them.
 
     On a CPU the default is one worker of one thread for each core: small nets gain little from
-    threads, and a number that was computed with one thread does not depend on the cores.
+    threads, and a number that was computed with one thread does not depend on the cores. On GPUs it
+    is one worker for each.
     """
     device = device_of(args.device)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    default = cores if device.type == "cpu" else 1
+    gpus = torch.cuda.device_count() if device == torch.device("cuda") else 1
+    default = cores if device.type == "cpu" else gpus
     workers = default if args.workers is None else args.workers
     for what, value in (("--workers", workers), ("--threads", args.threads)):
         if value < 1:

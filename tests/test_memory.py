@@ -12,6 +12,7 @@ from conftest import METHODS, toy_dataset
 from bench import memory
 from bench.cell import Bench
 from bench.core.types import Recipe
+from bench.pool import seated
 from bench.settings import Setting
 
 
@@ -71,3 +72,11 @@ def test_what_the_system_says_is_read(tmp_path: Path) -> None:
         (tmp_path / "memory.current").write_text(f"{2 * 2**20}\n")
         assert memory._granted_mb(tmp_path) == expected
     assert memory._granted_mb(tmp_path / "absent") is None
+
+
+@pytest.mark.parametrize(
+    ("device", "expected"),
+    [("cpu", ["cpu"] * 3), ("cuda", ["cuda:0", "cuda:1", "cuda:0"]), ("cuda:1", ["cuda:1"] * 3)],
+)
+def test_each_worker_has_a_gpu_of_its_own(device: str, expected: list[str]) -> None:
+    assert [str(seated(torch.device(device), seat, 2)) for seat in range(3)] == expected

@@ -27,9 +27,7 @@ def configure(run: argparse.ArgumentParser) -> None:
     options.plugins(where)
     where.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/PROFILE-DATA")
     options.machine(where)
-    where.add_argument(
-        "--workers", type=int, metavar="N", help="processes; default: CPU cores, or 1 on a GPU"
-    )
+    where.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="of Dask distributed, whose workers compute: tcp://HOST:PORT"
     )
