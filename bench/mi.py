@@ -21,23 +21,15 @@ and its measuring code was never published, so its table can be compared by orde
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.linalg import eigh
-from scipy.spatial import cKDTree
-from scipy.special import digamma
 
 from bench.core.errors import BadInput
-
-Floats = NDArray[np.floating[Any]]
-Doubles = NDArray[np.float64]
+from bench.ksg import Doubles, Floats, check, ksg_of_rows, standardise
 
 ESTIMATOR = "smi-ksg"
 VARIANCE = 0.99  # share of the clean variance at which the code ends, if it has not ended before
-NOISE = 1e-10  # standard deviations added to break ties; scikit-learn's choice
-PER_NEIGHBOUR = 10  # images needed for each neighbour of the KSG estimator
 
 
 @dataclass(frozen=True)
@@ -69,17 +61,18 @@ class MI:
 
 def sliced_mi(clean: Floats, published: Floats, settings: MISettings, seed: int) -> MI:
     """Dependence between (n,d) features of the same n images, row by row."""
-    _check("sliced_mi", ("clean", "published"), (clean, published), 2, settings.neighbours)
+    check("sliced_mi", ("clean", "published"), (clean, published), 2, settings.neighbours)
     mean, code = _fit_code(clean.astype(np.float64), settings.rank)
     theta, phi = directions(settings, code.shape[1], seed)
-    x = theta @ ((clean - mean) @ code).T  # (slices,n)
-    y = phi @ ((published - mean) @ code).T
+    x = standardise(theta @ ((clean - mean) @ code).T, "sliced_mi: clean in its code")  # (slices,n)
+    y = standardise(phi @ ((published - mean) @ code).T, "sliced_mi: published in clean's code")
     rng = np.random.default_rng([seed, 1])  # another stream than that of directions
     k = settings.neighbours
-    paired = float(np.mean([ksg(a, b, k) for a, b in zip(x, y, strict=True)]))
-    null = float(np.mean([ksg(a, rng.permutation(b), k) for a, b in zip(x, y, strict=True)]))
+    paired = ksg_of_rows(x, y, k)
+    null = ksg_of_rows(x, np.stack([rng.permutation(row) for row in y]), k)
+    nats = float(paired.mean() - null.mean())
     n, d = clean.shape
-    return MI(paired - null, null, n, code.shape[1], settings.slices, ESTIMATOR, d)
+    return MI(nats, float(null.mean()), n, code.shape[1], settings.slices, ESTIMATOR, d)
 
 
 def directions(settings: MISettings, r: int, seed: int) -> tuple[Doubles, Doubles]:
@@ -87,35 +80,6 @@ def directions(settings: MISettings, r: int, seed: int) -> tuple[Doubles, Double
     draws = np.random.default_rng(seed).standard_normal((2, settings.slices, settings.rank))[..., :r]
     theta, phi = draws / np.linalg.norm(draws, axis=-1, keepdims=True)
     return theta, phi
-
-
-def ksg(x: Floats, y: Floats, k: int) -> float:
-    """KSG-1 in nats between n scalar pairs, each side standardised."""
-    _check("ksg", ("x", "y"), (x, y), 1, k)
-    pairs = np.stack([_standardise(x), _standardise(y)], axis=1)
-    pairs += NOISE * np.random.default_rng(0).standard_normal(pairs.shape)
-    pairs = pairs[np.argsort(pairs[:, 0])]  # queries that are near in memory are faster
-    tree = cKDTree(pairs, balanced_tree=False)  # the median split costs more than it saves here
-    radius = np.ravel(tree.query(pairs, k=[k + 1], p=np.inf)[0])  # + 1: a pair is its own nearest
-    marginals = sum(digamma(_within(side, radius)).mean() for side in pairs.T)
-    return float(digamma(k) + digamma(len(pairs)) - marginals)
-
-
-def _within(values: Doubles, radius: Doubles) -> NDArray[np.intp]:
-    """How many values, itself included, lie nearer to a value than its radius; in ascending order."""
-    order = np.argsort(values)
-    values, radius = values[order], radius[order]
-    # Rounding must not let the k-th neighbour in, whose distance may be the radius itself.
-    radius = np.maximum(radius - 2 * np.spacing(np.abs(values) + radius), 0)
-    above: NDArray[np.intp] = np.searchsorted(values, values + radius, "right")
-    return above - np.searchsorted(values, values - radius)
-
-
-def _standardise(x: Floats) -> Doubles:
-    z: Doubles = x.astype(np.float64)
-    z -= z.mean()
-    z /= z.std()
-    return z
 
 
 def _fit_code(clean: Doubles, most: int) -> tuple[Doubles, Doubles]:
@@ -130,18 +94,3 @@ def _fit_code(clean: Doubles, most: int) -> tuple[Doubles, Doubles]:
     # LAPACKs return axes of either sign; the shared directions need one.
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(r)])
     return mean, axes * signs / np.sqrt(variance[:r])
-
-
-def _check(who: str, names: tuple[str, str], arrays: tuple[Floats, Floats], ndim: int, k: int) -> None:
-    """Both arrays have one shape, enough rows, and finite values that vary."""
-    shapes = [a.shape for a in arrays]
-    if shapes[0] != shapes[1] or len(shapes[0]) != ndim:
-        raise ValueError(f"{who}: {names[0]} and {names[1]} need one {ndim}-D shape, got {shapes}")
-    if len(arrays[0]) < PER_NEIGHBOUR * k:
-        raise ValueError(f"{who}: {len(arrays[0])} rows; {k} neighbours need {PER_NEIGHBOUR * k} or more")
-    for name, a in zip(names, arrays, strict=True):
-        if not np.isfinite(a).all():
-            raise ValueError(f"{who}: {name} has {np.sum(~np.isfinite(a))} values that are not finite")
-        floor = 16 * np.finfo(a.dtype).eps * np.abs(a).max(initial=0)  # a few roundings do not count
-        if np.ptp(a, axis=0).max(initial=0) <= floor:
-            raise ValueError(f"{who}: {name} is constant over {len(a)} rows; expected values that vary")
