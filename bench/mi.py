@@ -9,6 +9,24 @@ Grassberger, Phys. Rev. E 69, 066138, 2004). `nats` is the mean over slices minu
 over the same slices with the published images permuted. Directions and permutations follow from
 the seed alone, so methods compared under one seed share them; ties are broken by fixed noise.
 
+`low` to `high` is a 95 % interval for `nats`, were other images drawn from the same source and shown to
+the same net, through the same code and slices. Its variance is the sum of two:
+- of the mean over slices, by subsampling without replacement (Politis & Romano, Ann. Statist. 22, 2031,
+  1994): ten disjoint subsamples, each a tenth of the images; a tenth of the variance of their means is
+  that of the whole. They give the spread alone and the interval is centred on `nats`, for KSG's bias
+  grows as n shrinks. They see at most 128 slices; the variance of a mean over fewer slices than the
+  estimate's is too large by the interaction of subsamples and slices (two-way analysis of variance),
+  which is subtracted.
+- of the null, which the permutations make independent from slice to slice: from its spread over slices.
+The width is that of Student's t with one degree of freedom less than subsamples. Of 400 intervals on
+Gaussians (n 500 and 1,000, rank 2 to 16), whose value on the same slices is known, 95 % covered it, 93
+to 98 % by case. The terms of KSG-1 of each image, averaged over slices, cost nothing and would be the
+other way to a variance; but neighbours share their neighbours, and that interval covered in 89 %.
+Not in the interval: the choice of directions, which all methods share (its standard error is 0.001 for
+500 slices of rank 32, as much as the interval reaches), and the victim's seed, for which there are
+repetitions. Nor is it one for a gap between methods: their images are the same, and so is much of the
+error.
+
 Why "estimated dependence" and never "the mutual information": both features are functions of the
 same image, for which the true value is infinite; what can be compared is how strongly one linear
 view tells of another. The number depends on r and shrinks with it: whitened Gaussian features
@@ -24,12 +42,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.stats import t as student
 
 from bench.core.errors import BadInput
 from bench.ksg import Doubles, Floats, check, ksg_of_rows, standardise
 
 ESTIMATOR = "smi-ksg"
 VARIANCE = 0.99  # share of the clean variance at which the code ends, if it has not ended before
+LEVEL = 0.95  # of the interval
+SUBSAMPLES = 10  # of the images, disjoint; fewer where one would have less than LEAST for each neighbour
+LEAST = 20  # with fewer images for each neighbour their spread is too small
+SPREAD_SLICES = 128  # seen by the subsamples
 
 
 @dataclass(frozen=True)
@@ -42,8 +65,8 @@ class MISettings:
     neighbours: int = 5
 
     def __post_init__(self) -> None:
-        if min(self.images, self.slices, self.rank, self.neighbours) < 1:
-            raise BadInput(f"MI settings must all be at least 1, got {self}")
+        if min(self.images, self.slices - 1, self.rank, self.neighbours) < 1:
+            raise BadInput(f"MI settings must all be at least 1, and slices 2, got {self}")
 
 
 @dataclass(frozen=True)
@@ -52,6 +75,8 @@ class MI:
 
     nats: float  # mean over slices minus the null; may fall slightly below 0
     null: float  # the same on permuted pairs
+    low: float  # interval of nats at LEVEL
+    high: float
     n: int
     rank: int  # dimensions of the code that was used
     slices: int
@@ -71,8 +96,25 @@ def sliced_mi(clean: Floats, published: Floats, settings: MISettings, seed: int)
     paired = ksg_of_rows(x, y, k)
     null = ksg_of_rows(x, np.stack([rng.permutation(row) for row in y]), k)
     nats = float(paired.mean() - null.mean())
+    reach = _half_width(x, y, null, k, np.random.default_rng([seed, 2]))
     n, d = clean.shape
-    return MI(nats, float(null.mean()), n, code.shape[1], settings.slices, ESTIMATOR, d)
+    interval = nats - reach, nats + reach
+    return MI(nats, float(null.mean()), *interval, n, code.shape[1], settings.slices, ESTIMATOR, d)
+
+
+def _half_width(x: Doubles, y: Doubles, null: Doubles, k: int, rng: np.random.Generator) -> float:
+    """Of the interval, given the scores (slices,n) and the null of each slice."""
+    slices, n = x.shape
+    used, parts = min(slices, SPREAD_SLICES), max(2, min(SUBSAMPLES, n // (LEAST * k)))
+    rows = np.array_split(rng.permutation(n), parts)
+    found = np.stack([ksg_of_rows(x[:used, part], y[:used, part], k) for part in rows])  # (parts,used)
+    images = found.mean(axis=1).var(ddof=1)
+    if used < slices:
+        interaction = found - found.mean(axis=0) - found.mean(axis=1, keepdims=True) + found.mean()
+        each = (interaction**2).sum() / ((parts - 1) * (used - 1))
+        images = max(images - each / used, 0) + each / slices
+    error = np.sqrt(images / parts + null.var(ddof=1) / slices)
+    return float(student.ppf((1 + LEVEL) / 2, parts - 1) * error)
 
 
 def directions(settings: MISettings, r: int, seed: int) -> tuple[Doubles, Doubles]:
