@@ -296,6 +296,8 @@ def _mutual_information(bench: Bench, net: Net, published: Split) -> dict[str, A
     return {
         "mi": mi.nats,
         "mi_null": mi.null,
+        "mi_low": mi.low,
+        "mi_high": mi.high,
         "mi_estimator": mi.estimator,
         "mi_images": mi.n,
         "mi_rank": mi.rank,

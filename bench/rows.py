@@ -54,6 +54,8 @@ class Row:
     curve: list[dict[str, float]] = field(default_factory=list)  # epoch, val_acc, test_acc
     mi: float | None = None  # nats, the null subtracted
     mi_null: float | None = None
+    mi_low: float | None = None  # interval of mi over images, see bench/mi.py; None: from before it
+    mi_high: float | None = None
     mi_estimator: str | None = None
     mi_images: int | None = None
     mi_rank: int | None = None

@@ -67,7 +67,8 @@ def tables_of_setting(
     over = repetitions(with_mi)
     unit = f"MI in nats (gap to {REFERENCE})" + (f", ± standard deviation {over}" if over else "")
     cells = mi_cells(setting, pairs, groups)
-    caption = sentences(unit, estimate(with_mi, cells.values()), *end)
+    intervals = "Intervals over images are in rows.csv" if measured(rows, "mi_low") else ""
+    caption = sentences(unit, estimate(with_mi, cells.values()), intervals, *end)
     return [accuracy, Table("mi", setting, caption, down, across, cells, notes + more)]
 
 

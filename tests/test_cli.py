@@ -129,7 +129,18 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
     for name in ("test_acc", "train_acc", "val_selected_acc", "peak_acc", "linf", "l0", "ssim"):
         value = getattr(row, name)
         assert value is not None and 0 <= value <= 1, name
-    for name in ("mi", "mi_null", "mi_estimator", "mi_images", "mi_rank", "mi_slices", "l2", "psnr"):
+    for name in (
+        "mi",
+        "mi_null",
+        "mi_low",
+        "mi_high",
+        "mi_estimator",
+        "mi_images",
+        "mi_rank",
+        "mi_slices",
+        "l2",
+        "psnr",
+    ):
         assert getattr(row, name) is not None, name
     for name in ("craft_seconds", "craft_peak_mb", "train_seconds", "train_peak_mb", "mi_seconds"):
         assert getattr(row, name) > 0, name

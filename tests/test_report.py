@@ -115,6 +115,17 @@ def test_gap_is_paired_with_clean_of_the_same_defense(tmp_path: Path) -> None:
     assert "smi-ksg, 500 images, 50 slices, 8 dimensions, mean null 0.010." in text
 
 
+def test_caption_says_where_intervals_are(tmp_path: Path) -> None:
+    assert "Intervals" not in rendered(mi_rows())
+    rows = [row("em", mi=0.1, mi_low=0.08, mi_high=0.12), row("tap", mi=0.2)]
+    assert "Intervals over images are in rows.csv." in " ".join(rendered(rows).split())
+    write_tables(rows, tmp_path)
+    assert (
+        read(tmp_path, "rows.csv")["em", "none"]["mi_low"],
+        read(tmp_path, "rows.csv")["tap", "none"]["mi_low"],
+    ) == ("0.08", "")
+
+
 def test_clean_of_the_same_crafting_comes_first(tmp_path: Path) -> None:
     rows = [row("clean", poison_rep=p, mi=mi) for p, mi in enumerate((0.5, 0.9))]
     write_tables([*rows, row("em", poison_rep=1, mi=0.4)], tmp_path)

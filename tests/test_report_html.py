@@ -193,6 +193,11 @@ def test_it_says_what_happened(text: str, seen: Reader) -> None:
         assert fact in words
 
 
+def test_a_cell_shows_the_interval_of_its_mi() -> None:
+    text = page(collect([row("em", mi_low=0.01234, mi_high=0.0567), row("tap")]), {})
+    assert "0.0123 to 0.0567" in text and text.count(" to 0.0") == 1
+
+
 def test_tables_can_be_sorted_by_numbers(seen: Reader) -> None:
     keys = seen.all("data-key", of="td")
     numbers = [key for key in keys if re.fullmatch(r"-?\d+(\.\d+)?(e-?\d+)?", key)]

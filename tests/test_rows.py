@@ -73,6 +73,15 @@ def test_an_unknown_column_is_refused(tmp_path: Path) -> None:
         load(path)
 
 
+def test_rows_from_before_a_column_load(tmp_path: Path) -> None:
+    values = asdict(ROW)
+    del values["mi_low"], values["mi_high"], values["classes"]
+    (tmp_path / "a.json").write_text(json.dumps(values))
+    assert load_all(tmp_path) == [ROW]
+    stored = load_all(Path(__file__).parent.parent / "results" / "cifar10-jpeg75" / "rows")
+    assert stored and all(row.mi is not None for row in stored)
+
+
 def test_half_a_row_is_refused(tmp_path: Path) -> None:
     path = save(ROW, tmp_path)
     path.write_text(path.read_text()[:100])

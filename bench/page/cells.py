@@ -48,6 +48,7 @@ def _numbers(rows: Sequence[Row]) -> Html:
         "at best validation %",
         "peak (oracle) %",
         "MI nats",
+        "interval",
         "null",
     ]
     body = [
@@ -57,11 +58,20 @@ def _numbers(rows: Sequence[Row]) -> Html:
                 number(value, scale=100)
                 for value in (row.test_acc, row.train_acc, row.val_selected_acc, row.peak_acc)
             ),
-            *(number(value, "{:z.4f}") for value in (row.mi, row.mi_null)),
+            number(row.mi, "{:z.4f}"),
+            interval_of(row),
+            number(row.mi_null, "{:z.4f}"),
         ]
         for row in rows
     ]
     return table("Each repetition", head, body)
+
+
+def interval_of(row: Row) -> Value:
+    """Of MI over images, sorted by its width; none in a row from before it was kept."""
+    if row.mi_low is None or row.mi_high is None:
+        return Value("-")
+    return Value(f"{row.mi_low:z.4f} to {row.mi_high:z.4f}", row.mi_high - row.mi_low)
 
 
 def _row(row: Row, clean: Sequence[Row]) -> Html:
