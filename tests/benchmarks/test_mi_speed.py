@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
-
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
-from pytest_benchmark.fixture import BenchmarkFixture
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 
 from bench.ksg import ksg
 from bench.mi import MISettings, sliced_mi
+from benchmarks.figures import Figures
 
 Doubles = NDArray[np.float64]
-ROUNDS = 3
 
 
 def by_tree(x: Doubles, y: Doubles, k: int) -> float:
@@ -31,30 +28,19 @@ def by_tree(x: Doubles, y: Doubles, k: int) -> float:
     return float(total)
 
 
-def yardstick() -> float:
-    """CPU seconds of a fixed piece of work: other jobs on the machine slow it down as they do us."""
-    values = np.random.default_rng(0).random(200_000)
-    started = time.process_time()
-    for _ in range(20):
-        np.sort(values)
-    return time.process_time() - started
-
-
-@pytest.mark.parametrize(("images", "slices", "limit"), [(1000, 96, 1.0), (5000, 500, 5.0)])
-def test_sliced_mi(benchmark: BenchmarkFixture, images: int, slices: int, limit: float) -> None:
-    settings = MISettings(images, slices) if benchmark.enabled else MISettings(100, 4)
+@pytest.mark.parametrize(("images", "slices", "most"), [(1000, 96, 1), (5000, 500, 5)])
+def test_sliced_mi(images: int, slices: int, most: int, figures: Figures) -> None:
+    torch.set_num_threads(1)
+    settings = MISettings(images, slices) if figures.full else MISettings(100, 4)
     clean, noise = np.random.default_rng(0).standard_normal((2, settings.images, 128))
-    before, started = yardstick(), time.process_time()
-    found = benchmark.pedantic(sliced_mi, (clean, clean + noise, settings, 0), rounds=ROUNDS)
-    benchmark.extra_info["cpu seconds"] = (time.process_time() - started) / ROUNDS
-    benchmark.extra_info["limit, seconds"] = limit
-    benchmark.extra_info["yardstick, cpu seconds"] = (before + yardstick()) / 2
-    benchmark.extra_info["images, slices, rank"] = [found.n, found.slices, found.rank]
-    assert found.low < found.nats < found.high
+    seconds = figures.seconds(lambda: sliced_mi(clean, clean + noise, settings, 0))
+    what = f"MI with null and interval, {images:,} images, {slices} slices, 32 dimensions"
+    figures.add(what, seconds, "s", f"<= {most}")
 
 
-@pytest.mark.parametrize("estimator", [ksg, by_tree])
-def test_ksg(benchmark: BenchmarkFixture, estimator: Callable[[Doubles, Doubles, int], float]) -> None:
-    x, noise = np.random.default_rng(0).standard_normal((2, 5000 if benchmark.enabled else 100))
-    found = benchmark(estimator, x, 0.3 * x + noise, 5)
-    assert found == pytest.approx(by_tree(x, 0.3 * x + noise, 5), abs=1e-6)
+def test_ksg(figures: Figures) -> None:
+    x, noise = np.random.default_rng(0).standard_normal((2, 5000 if figures.full else 100))
+    y = 0.3 * x + noise
+    assert ksg(x, y, 5) == pytest.approx(by_tree(x, y, 5), abs=1e-6)
+    ratio = figures.ratio(lambda: ksg(x, y, 5), lambda: by_tree(x, y, 5))
+    figures.add("seconds of KSG-1 at 5,000 pairs, a k-d tree's / ours", ratio, "x")
