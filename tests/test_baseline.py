@@ -414,7 +414,7 @@ def test_ci_computes_the_grid_that_the_baseline_states() -> None:
     ci = (ROOT / "tox.ini").read_text().replace("\\\n", " ").replace("{env_tmp_dir}", "DIR")
     readme = (ROOT / "results" / "baseline" / "README.md").read_text().replace("\\\n", " ")
     stated = [line.split() for line in readme.splitlines() if line.startswith("python -m bench")]
-    computed = [line.split() for line in ci.splitlines() if line.strip().startswith("python -m bench")]
+    computed = [line.split() for line in ci.splitlines() if line.strip().startswith("python -m bench ")]
     assert [words[3] for words in stated] == ["run", "check"] and len(computed) == 2
     for mine, theirs in zip(stated, computed, strict=True):
         assert [w for w in mine if "/runs/" not in w] == [w for w in theirs if not w.startswith("DIR")]

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from bench import running
+from bench import environment, running
 from bench.baseline import load
 from bench.check import compare
 from bench.cli import main
@@ -78,7 +78,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("healthy")
     draw_tints(place / "tints")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(running, "_commit", lambda: "a commit")  # a baseline refuses a dirty tree
+        patch.setattr(environment, "_commit", lambda: "a commit")  # a baseline refuses a dirty tree
         patch.setattr(running, "derive", lambda *args: None)  # tables and plots are not what is tried here
         for grid in GRIDS:
             assert compute(place, grid) == 0

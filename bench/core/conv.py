@@ -45,7 +45,7 @@ def swap(module: nn.Module) -> None:
     for name, child in module.named_children():
         if suits(child):
             shape = child.in_channels, child.out_channels, child.kernel_size, child.stride, child.padding
-            new = Conv2d(*shape, bias=False)  # type: ignore[arg-type]  # pairs
+            new = Conv2d(*shape, bias=False, device="meta")  # type: ignore[arg-type]  # pairs; draws nothing
             new.weight = child.weight
             setattr(module, name, new)
         swap(child)
