@@ -67,7 +67,7 @@ class Profile:
 PROFILES = {
     "quick": Profile(
         Setting(),
-        takes="at most 6 minutes for the whole matrix on 2 CPU cores",
+        takes="at most 10 minutes for the whole matrix on 2 CPU cores",
         shows="that the whole pipeline works: under none every method costs the victim accuracy",
         hides="any ranking: one small net, rendered digits, ten epochs",
     ),
