@@ -26,7 +26,7 @@ class Conv2d(nn.Conv2d):
         across = (x.shape[2] + 2 * padding - self.kernel_size[0]) // stride + 1
         down = (x.shape[3] + 2 * padding - self.kernel_size[1]) // stride + 1
         worth = self.out_channels >= across * down * WORTH.get(x.dtype, torch.inf)
-        if not worth or x.device.type != "cpu" or not self.weight.requires_grad:
+        if not worth or x.device.type != "cpu" or not self.weight.requires_grad or self.bias is not None:
             return super().forward(x)
         y: Tensor = _Product.apply(x, self.weight.to(x.dtype), stride, padding)  # type: ignore[no-untyped-call]
         return y
