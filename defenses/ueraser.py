@@ -44,7 +44,7 @@ class UEraser(Undefended):
 
     @property
     def cost(self) -> float:
-        return 1.2 * (1 + self.until * (self.draws - 1))  # a view costs a fifth of a small net's step
+        return 1.5 * (1 + self.until * (self.draws - 1))  # a view costs about half a small net's step
 
     def unsuited(self, data: Dataset) -> str | None:
         if data.channels == 3:
