@@ -26,7 +26,7 @@ from bench.core.rng import generator, seed_for
 from bench.core.train import Point, Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
 from bench.measure import distances, meter
-from bench.mi import ESTIMATOR, sliced_mi
+from bench.mi.sliced import ESTIMATOR, sliced_mi
 from bench.nets import Net, build
 from bench.registry import Plugin
 from bench.rerun import Command

@@ -54,7 +54,7 @@ class Row:
     curve: list[dict[str, float]] = field(default_factory=list)  # epoch, val_acc, test_acc
     mi: float | None = None  # nats, the null subtracted
     mi_null: float | None = None
-    mi_low: float | None = None  # interval of mi over images, see bench/mi.py; None: from before it
+    mi_low: float | None = None  # interval of mi over images, see bench/mi/sliced.py; None: from before it
     mi_high: float | None = None
     mi_estimator: str | None = None
     mi_images: int | None = None

@@ -7,7 +7,7 @@ from typing import Literal
 
 from bench.core.errors import BadInput
 from bench.core.types import Recipe
-from bench.mi import MISettings
+from bench.mi.sliced import MISettings
 
 Precision = Literal["fp32", "bf16", "auto"]
 

@@ -45,7 +45,7 @@ from scipy.linalg import eigh
 from scipy.stats import t as student
 
 from bench.core.errors import BadInput
-from bench.ksg import Doubles, Floats, check, ksg_of_rows, standardise
+from bench.mi.ksg import Doubles, Floats, check, ksg_of_rows, standardise
 
 ESTIMATOR = "smi-ksg"
 VARIANCE = 0.99  # share of the clean variance at which the code ends, if it has not ended before
