@@ -92,7 +92,9 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 @cache
 def plain(name: str) -> tuple[nn.Module, torch.optim.SGD]:
-    net = nn.Sequential(resnet18(Shape(3, 32, 10), width=WIDTHS[name]).module, nn.Linear(8 * WIDTHS[name], 10))
+    net = nn.Sequential(
+        resnet18(Shape(3, 32, 10), width=WIDTHS[name]).module, nn.Linear(8 * WIDTHS[name], 10)
+    )
     return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
 
