@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 from bench import rows as files
+from bench import victims
 from bench.cell import Bench, Cell, blank_row, craft_checkpoint
 from bench.claims import Claims
 from bench.core.errors import BadInput
@@ -51,7 +52,7 @@ def run(
     start: Callable[..., Workers],
     plugins: Path | None,
 ) -> Outcome:
-    """Compute every wanted cell that has no finished row in the folder.
+    """Compute every wanted cell that has no finished row in the folder, or no victim where it should be kept.
 
     start: makes workers, given work, bench and report, once there is something to do.
     """
@@ -87,7 +88,7 @@ class _Run:
         rest = []
         for cell in wanted:
             old = self.old.get(blank_row(self.bench, cell).key)
-            if old is not None and old.status != "failed":
+            if old is not None and self._finished(old):
                 if old.status == "ok" and old.train_seconds:
                     self._learn(old.train_seconds, self._cost(cell))
                 continue
@@ -98,6 +99,12 @@ class _Run:
             else:
                 rest.append(cell)
         return rest
+
+    def _finished(self, row: Row) -> bool:
+        """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
+        if row.status == "ok" and self.bench.keep_victims:
+            return victims.load(self.bench.cache, row) is not None
+        return row.status != "failed"
 
     def all(self, todo: Sequence[Cell], pool: Workers) -> None:
         for cell in todo:
@@ -150,7 +157,7 @@ class _Run:
         if piece.cell is None:
             return False
         path = files.path_of(blank_row(self.bench, piece.cell).key, self.folder)
-        if not path.exists() or files.load(path).status == "failed":
+        if not path.exists() or not self._finished(files.load(path)):
             return False
         self.progress.skip(piece.passes)
         self.progress.say(f"{piece.name}: computed by another run")
@@ -190,11 +197,27 @@ class _Run:
             self.ready += self.waiting.pop(piece)
             self.progress.say(f"{piece.name}: {result.seconds:.0f} s")
             return
-        self._save(result.row)
+        unlike = self._unlike(result.row)
+        if unlike is None:
+            self._save(result.row)
         self.bench.checkpoint("victim", result.row.key).clear()
+        if unlike is not None:
+            self._fail(piece, unlike)
+            return
         self.outcome.computed += 1
         accuracy = 100 * (result.row.test_acc or 0)
         self.progress.say(f"{piece.name}: {accuracy:.1f} %, {result.seconds:.0f} s")
+
+    def _unlike(self, row: Row) -> str | None:
+        """What is wrong with a victim that was trained again: it must be its row's."""
+        path = files.path_of(row.key, self.folder)
+        old = files.load(path) if path.exists() else None
+        if old is None or old.status != "ok" or old.test_acc == row.test_acc:
+            return None
+        return (
+            f"trained again, the victim's test accuracy is {row.test_acc}, expected {old.test_acc} as in "
+            f"{path.name}: another machine, other libraries or threads; without that row all is computed anew"
+        )
 
     def _fail(self, piece: Piece, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
@@ -212,8 +235,8 @@ class _Run:
 
     def _save(self, row: Row) -> None:
         old, path = self.old.get(row.key), files.path_of(row.key, self.folder)
-        if row.status == "failed" and path.exists() and files.load(path).status == "ok":
-            return  # another process has computed it meanwhile
+        if path.exists() and files.load(path).status == "ok":
+            return  # another process has computed it meanwhile, or its victim alone was trained again
         files.save(replace(row, attempt=old.attempt + 1 if old else 1), self.folder)
 
     def _cost(self, cell: Cell) -> float:

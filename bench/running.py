@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -16,7 +16,7 @@ import torch
 from rich.console import Console
 
 from bench import data, gallery, grid
-from bench.cell import Bench, blank_row
+from bench.cell import Bench, Cell, blank_row
 from bench.core.errors import BadInput
 from bench.core.types import Dataset, Recipe
 from bench.derive import derive
@@ -41,6 +41,51 @@ RUNS = Path("results", "runs")
 def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
+    asked = open_grid(args, console, lambda dataset: RUNS / f"{args.profile}-{dataset.name}")
+    console.print(_headline(asked.bench, asked.old), markup=False, highlight=False, soft_wrap=True)
+    outcome = asked.compute(asked.cells)
+    methods, defenses = asked.plugins
+    derive(asked.out, console, {*asked.keys}, [m.name for m in methods], [d.name for d in defenses])
+    if outcome.left:
+        console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
+    return 1 if outcome.failed else 0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What was asked for, checked and opened; nothing is computed before compute()."""
+
+    args: argparse.Namespace
+    console: Console
+    bench: Bench
+    plugins: tuple[tuple[Plugin, ...], tuple[Plugin, ...]]  # methods, defenses
+    cells: list[Cell]
+    out: Path
+    old: int  # rows that were there already
+    start: Callable[..., Workers]  # see grid.run
+
+    @property
+    def keys(self) -> dict[str, Cell]:
+        """The cells by the keys of their rows."""
+        return {blank_row(self.bench, cell).key: cell for cell in self.cells}
+
+    def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
+        """Those of the cells that have no finished row; samples of all their poisons."""
+        (self.out / "rows").mkdir(parents=True, exist_ok=True)
+        gallery.keep_cached(self.bench, self.plugins[0])
+        progress = Progress(self.console)
+        outcome = grid.run(self.bench, wanted, self.out / "rows", progress, self.start, self.args.plugins)
+        gallery.keep_cached(self.bench, self.plugins[0])  # of poisons that were crafted on other machines
+        return outcome
+
+
+def open_grid(
+    args: argparse.Namespace,
+    console: Console,
+    place: Callable[[Dataset], Path],
+    load: Callable[..., Dataset] = data.load,
+) -> Grid:
+    """Check everything and read the data. place: the folder where none was asked for."""
     setting, methods, defenses = resolve(args)
     cache = cache_of(args)
     check_batches(setting.victim, methods, setting.limit)
@@ -49,25 +94,21 @@ def run(args: argparse.Namespace) -> int:
     if args.out:
         open_run(args.out)
     where = place_of_work(args, cache, setting, methods, console)
-    dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
+    dataset = load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
     check_batches(setting.victim, methods, len(dataset.train))
-    out: Path = args.out or RUNS / f"{args.profile}-{dataset.name}"
+    out: Path = args.out or place(dataset)
     old = open_run(out)
     methods = resolved(methods, dataset, console)
     check_writable(out / "rows")
-    (out / "rows").mkdir(parents=True, exist_ok=True)
     bench = open_bench(args, setting, dataset, where.device)
-    bench = replace(bench, environment=where.environment or bench.environment, gallery=out / "gallery")
-    console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
-    wanted = grid.cells(bench, methods, defenses)
-    gallery.keep_cached(bench, methods)
-    outcome = grid.run(bench, wanted, out / "rows", Progress(console), where.start, args.plugins)
-    gallery.keep_cached(bench, methods)  # of poisons that were crafted on other machines
-    keys = {blank_row(bench, cell).key for cell in wanted}
-    derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
-    if outcome.left:
-        console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
-    return 1 if outcome.failed else 0
+    bench = replace(
+        bench,
+        environment=where.environment or bench.environment,
+        gallery=out / "gallery",
+        keep_victims=args.keep_victims,
+    )
+    cells = grid.cells(bench, methods, defenses)
+    return Grid(args, console, bench, (methods, defenses), cells, out, len(old), where.start)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,9 @@ class Record:
 class Findings:
     """What a study gives: written as CSV, as PNG and SVG, and as Markdown."""
 
-    tables: Mapping[str, pd.DataFrame]  # file name without ending -> table
+    tables: Mapping[
+        str, pd.DataFrame
+    ]  # file name without ending -> table; the first is shown on the terminal
     figures: Mapping[str, Figure]
     text: str  # Markdown: the tables' main lines and what they do and do not say
 

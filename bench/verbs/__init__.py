@@ -13,4 +13,5 @@ NAMES = (
     "export",
     "verify",
     "protect",
+    "study",
 )  # in the order of --help
