@@ -178,7 +178,7 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
     shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
     own = seed_for(shared, defense.name)
     row = blank_row(bench, cell)
-    published = Split(poison.images.to(bench.device), data.train.labels)
+    published = published_split(bench, poison)
     shown = Split(_shown(bench, cell, published.images), published.labels)
     net = bench.build(setting.net, seed_for(shared, "init"))
     _check_active(cell, net, published, own)
@@ -220,6 +220,11 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
         train_peak_mb=used.peak_mb,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
+
+
+def published_split(bench: Bench, poison: store.Poison) -> Split:
+    """What victims may download, on the device."""
+    return Split(poison.images.to(bench.device), bench.data.train.labels)
 
 
 def _shown(bench: Bench, cell: Cell, published: Tensor) -> Tensor:

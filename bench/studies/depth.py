@@ -55,7 +55,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
 
 
 def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
-    """A row for each net, method and defense: means over repetitions, with intervals where there are several."""
+    """A row for each net, method and defense: means over repetitions, with intervals where there are any."""
     done = [row for row in rows if row.status == "ok" and row.inputs["net"] in LAYERS]
     clean = {_pair(row): row for row in done if row.method == REFERENCE}
     seen = {(record.net_row, record.poison_row): record for record in records if record.measure == MEASURE}

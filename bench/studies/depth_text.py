@@ -22,7 +22,7 @@ BEFORE = (
     "Gaps are clean minus the method, of the same net, defense and repetition: above 0 the poison costs "
     "accuracy, or lowers MI. Own net: every victim looks at its own poison, so that a gap between methods is "
     "one between poisons and between nets. Clean-trained: one net of each kind looks at all poisons. "
-    "MI of different nets is not on one scale: compare methods within a net, and the order of nets with care. "
+    "MI of different nets is not on one scale: compare methods within a net, not nets. "
     "Nets differ in more than depth: width, convolutions, batch norm and shortcuts come along with it. All "
     "share one recipe, tuned to none of them; a net that learns nothing has no accuracy to lose."
 )
@@ -47,12 +47,12 @@ def text_of(
 
 
 def _correlated(found: Mapping[str, Mapping[str, Correlation]]) -> str:
-    """What the numbers below are; n may differ, where a net has no value."""
+    """What the numbers below it are."""
     if not found:
         return f"There is no method beside {REFERENCE}."
     return (
         "Spearman's rank correlation, one point a net; in brackets its 95 % interval, from drawing nets with "
-        f"replacement. Below {ENOUGH} nets it is descriptive: it has no interval and says nothing of other nets."
+        f"replacement. Below {ENOUGH} nets it is descriptive: no interval, nothing said of other nets."
     )
 
 

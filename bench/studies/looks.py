@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bench import victims
-from bench.cell import Bench, Cell, craft
+from bench.cell import Bench, Cell, craft, published_split
 from bench.core.errors import BadInput
 from bench.core.train import Tick
-from bench.core.types import Split
 from bench.features import subject
 from bench.measures import Subject, measure
 from bench.pooling import REFERENCE
@@ -99,8 +98,7 @@ def see(bench: Bench, look: Look) -> Subject:
         raise BadInput(f"{look.name}: the poison, crafted again, is not the one that its row was computed on")
     net = bench.build(bench.setting.net, seed=0)
     net.load_state_dict(weights)
-    published = Split(poison.images.to(bench.device), bench.data.train.labels)
-    return subject(bench.data, bench.setting, net, published)
+    return subject(bench.data, bench.setting, net, published_split(bench, poison))
 
 
 def measured(name: str, seen: Subject, look: Look) -> Record:
