@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 NAMES = ("depth",)
 
 
-def study(name: str) -> Study:
+def named(name: str) -> Study:
     """The study behind one of the names; what it needs is imported now."""
     found: Study = importlib.import_module(f"bench.studies.{name}").STUDY
     return found

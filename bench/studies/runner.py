@@ -16,7 +16,7 @@ from bench.override import unknown
 from bench.plots.canvas import style
 from bench.rows import Row
 from bench.running import Grid
-from bench.studies import NAMES, findings, study
+from bench.studies import NAMES, findings, named
 from bench.studies.asked import grids_of
 from bench.studies.crew import measure_all
 from bench.studies.looks import Look, known, looks, pending
@@ -30,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
     """Compute what is not there; OUT has rows/, records/, and what follows from them."""
     if args.name not in NAMES:
         raise unknown("study", args.name, NAMES)
-    return conduct(study(args.name), args, Console())
+    return conduct(named(args.name), args, Console())
 
 
 def conduct(asked: Study, args: argparse.Namespace, console: Console) -> int:
