@@ -17,11 +17,12 @@ from torch import nn
 
 from bench import cell, pieces
 from bench import rows as files
-from bench.cli import main
+from bench.cli import main, parser
 from bench.measures import MEASURES
 from bench.nets import build
 from bench.rows import Row
-from bench.studies import depth, runner
+from bench.studies import NAMES, depth, named, runner
+from bench.studies.asked import grids_of
 from bench.studies.records import code_of
 from bench.studies.study import Findings, Record, Study
 
@@ -68,7 +69,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.syspath_prepend(place)
         patch.setitem(MEASURES, "shift", "toy_measures:shift")
         patch.setattr(runner, "NAMES", ("toy",))
-        patch.setattr(runner, "study", lambda name: TOY_STUDY)
+        patch.setattr(runner, "named", lambda name: TOY_STUDY)
         yield place / "toy_measures.py"
     sys.modules.pop("toy_measures", None)
 
@@ -130,6 +131,15 @@ def one_of(place: Path, net: str, method: str) -> Row:
 
 def victim_of(place: Path, row: Row) -> Path:
     return place / "cache/victims" / f"{row.key[:32]}.safetensors"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_is_a_study_that_the_command_line_knows(name: str) -> None:
+    found = named(name)
+    assert isinstance(found, Study) and found.about
+    args = parser().parse_args(["study", name, "--seed", "3", "--set", "victim.epochs=1"])
+    for grid in grids_of(found.grids(), args):
+        assert grid.keep_victims and grid.seed == "3" and grid.set[-1] == "victim.epochs=1"
 
 
 # What a study leaves
@@ -307,7 +317,7 @@ def test_what_a_grid_chooses_is_not_the_users(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict = Study("", lambda: [("--methods", "clean", "--eps", "2/255")], (), (), toy_analysis)
-    monkeypatch.setattr(runner, "study", lambda name: strict)
+    monkeypatch.setattr(runner, "named", lambda name: strict)
     assert main(["study", "toy", "--eps", "4/255", "--out", str(tmp_path / "out")]) == 2
     assert "--eps 4/255: study toy chooses it itself, here 2/255" in capsys.readouterr().err
 

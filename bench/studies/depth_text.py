@@ -65,6 +65,8 @@ def _said(found: Mapping[str, Mapping[str, Correlation]]) -> list[str]:
 
 def _wide(cells: pd.DataFrame, column: str, unit: int, digits: int) -> pd.DataFrame:
     """Methods down, nets across, with intervals where there are repetitions."""
+    if "gap" in column:
+        cells = cells[cells["method"] != REFERENCE]
     several = cells["defense"].nunique() > 1
     down: dict[str, dict[str, str]] = {}
     for cell in cells.to_dict("records"):
