@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -57,5 +58,5 @@ def _draw(axes: Axes, cells: pd.DataFrame, column: str, aside: float, look: Look
     axes.vlines(places, low, high, color=look.color, lw=0.9)
 
 
-def _line(look: Look) -> dict[str, object]:
+def _line(look: Look) -> dict[str, Any]:
     return look.dots | {"ls": "-"}

@@ -35,10 +35,10 @@ class Look:
 
     @property
     def name(self) -> str:
-        row = self.poison
-        reps = f" {row.poison_rep, row.rep}" if row.poison_rep or row.rep else ""
-        through = f" through {self.net.method}" if self.net.key != row.key else ""
-        return f"{self.setting.net}: {row.method} x {row.defense}{reps}{through}"
+        """No two looks of a study share it: grids may differ in anything."""
+        row, net = self.poison, self.net
+        through = f" through {net.method} {net.key[:8]}" if net.key != row.key else ""
+        return f"{self.setting.net}: {row.method} x {row.defense} {row.key[:8]}{through}"
 
 
 def looks(study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[Bench, Cell]]) -> list[Look]:

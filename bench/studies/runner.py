@@ -38,9 +38,9 @@ def conduct(asked: Study, args: argparse.Namespace, console: Console) -> int:
     load, place = _once(data.load), lambda dataset: STUDIES / f"{args.name}-{dataset.name}"
     grids = [running.open_grid(own, console, place, load) for own in grids_of(asked.grids(), args)]
     out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
+    records = Records(out / "records", {*asked.measures, *asked.through_clean})
     _say(console, f"{args.name}: {asked.about}; {wanted} cells in {len(grids)} grids")
     failed, left = _train(grids, {key for key, row in _rows(grids).items() if row.status != "failed"})
-    records = Records(out / "records", {*asked.measures, *asked.through_clean})
     rows = _rows(grids)
     everything = looks(asked, rows.values(), {k: (g.bench, c) for g in grids for k, c in g.keys.items()})
     todo = pending(records, everything)
