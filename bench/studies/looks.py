@@ -53,9 +53,9 @@ def looks(study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[Bench, Ce
             wanted.setdefault((net.key, row.key), []).extend(measures)
     by_key = {row.key: row for row in done}
     found = []
-    for (net_key, poison_key), measures in wanted.items():
+    for (net_key, poison_key), names in wanted.items():
         bench, cell = cells[poison_key]
-        distinct = tuple(dict.fromkeys(measures))
+        distinct = tuple(dict.fromkeys(names))
         found.append(Look(by_key[net_key], by_key[poison_key], cell.method, bench.setting, distinct))
     return found
 
