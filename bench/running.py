@@ -42,7 +42,6 @@ def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
     asked = open_grid(args, console, lambda dataset: RUNS / f"{args.profile}-{dataset.name}")
-    console.print(_headline(asked.bench, asked.old), markup=False, highlight=False, soft_wrap=True)
     outcome = asked.compute(asked.cells)
     methods, defenses = asked.plugins
     derive(asked.out, console, {*asked.keys}, [m.name for m in methods], [d.name for d in defenses])
@@ -72,6 +71,8 @@ class Grid:
     def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
         """Those of the cells that have no finished row; samples of all their poisons."""
         (self.out / "rows").mkdir(parents=True, exist_ok=True)
+        headline = _headline(self.bench, self.old)
+        self.console.print(headline, markup=False, highlight=False, soft_wrap=True)
         gallery.keep_cached(self.bench, self.plugins[0])
         progress = Progress(self.console)
         outcome = grid.run(self.bench, wanted, self.out / "rows", progress, self.start, self.args.plugins)
