@@ -21,6 +21,10 @@ def configure(run: argparse.ArgumentParser) -> None:
     what.add_argument("--net", help="the victims' net")
     what.add_argument("--reps", metavar="V", help="victims for each poison")
     what.add_argument("--poison-reps", metavar="P", help="poisons for each method")
+    what.add_argument("--share", metavar="F", help="of the training images published poisoned (default: 1)")
+    what.add_argument(
+        "--drop-poisoned", action="store_true", help="victims train without these: the baseline of a share"
+    )
     what.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
     where = run.add_argument_group("where and how")
     options.data_root(where)
