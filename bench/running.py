@@ -167,10 +167,9 @@ def resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tupl
     if args.profile not in PROFILES:
         raise unknown("profile", args.profile, PROFILES)
     setting = PROFILES[args.profile].setting
-    for name in RUN_FIELDS:
-        if getattr(args, name) is not None:
+    for name in (*RUN_FIELDS, *FLAGS):
+        if getattr(args, name) not in (None, False):
             setting = change(setting, name, getattr(args, name), "the setting")
-    setting = replace(setting, **{name: True for name in FLAGS if getattr(args, name)})
     catalogs = {kind: catalog(kind, args.plugins) for kind in KINDS}
     asked = {kind: getattr(args, kind) for kind in KINDS}
     chosen = {kind: [] if asked[kind] is None else catalogs[kind].choose(asked[kind]) for kind in KINDS}

@@ -25,7 +25,7 @@ LINES: dict[str, dict[str, Any]] = {
 }
 MI = (
     "MI gap: clean's MI in its own victim minus the method's in its own, with the row's estimator, over the "
-    "images as they were published. Whiskers: a standard deviation over repetitions; one has none."
+    "images as they were published. Whiskers, where there are repetitions: a standard deviation."
 )
 BUDGETS = "All training images poisoned, no defense. Hollow: controls. " + MI
 SHARES = (
@@ -108,9 +108,9 @@ def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: 
     for own, look in _lines(points, shown, "accuracy"):
         _line(axes, own, x, 100, "accuracy", look)
     for clean in (p.accuracy for p in points if p.method == REFERENCE and p.accuracy is not None):
-        axes.axhline(100 * clean, zorder=1.5, **LINES[REFERENCE])
+        axes.axhline(100 * clean, zorder=1.9, **LINES[REFERENCE])
     for number in classes:
-        axes.axhline(100 / number, zorder=1.5, **LINES[CHANCE])
+        axes.axhline(100 / number, zorder=1.9, **LINES[CHANCE])
     highest = max(p.accuracy or 0.0 for p in points)
     axes.set_ylim(0, min(PERCENT[1], 115 * highest + 1))
 
@@ -118,7 +118,7 @@ def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: 
 def _gaps(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X) -> None:
     for own, look in _lines(points, shown, "mi_gap"):
         _line(axes, own, x, 1, "mi_gap", look)
-    axes.axhline(0, zorder=1.5, **LINES[REFERENCE])
+    axes.axhline(0, zorder=1.9, **LINES[REFERENCE])
 
 
 def _lines(
