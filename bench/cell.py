@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import store, victims
+from bench import masks, shares, store, victims
 from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
@@ -93,6 +93,7 @@ def row_inputs(bench: Bench, cell: Cell) -> tuple[dict[str, Any], str]:
     chosen = {name: getattr(bench.setting, name) for name in ("net", "eps", "prepare_test", "points")}
     shared = {**bench.shared_inputs(), **chosen}
     shared |= {"victim": asdict(bench.setting.victim), "mi": asdict(bench.setting.mi)}
+    shared |= shares.inputs(bench.setting)
     own = {"method": cell.method.inputs, "defense": cell.defense.inputs}
     reps = {"poison_rep": cell.poison_rep, "rep": cell.rep}
     return {**shared, **own, **reps}, store.key_of(shared)
@@ -178,10 +179,12 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
     shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
     own = seed_for(shared, defense.name)
     row = blank_row(bench, cell)
+    mask = masks.mask(data, setting.share, setting.seed)
     published = published_split(bench, poison)
-    shown = Split(_shown(bench, cell, published.images), published.labels)
+    offered = published.take(~mask.to(bench.device)) if setting.drop_poisoned else published
+    shown = Split(_shown(bench, cell, offered.images), offered.labels)
     net = bench.build(setting.net, seed_for(shared, "init"))
-    _check_active(cell, net, published, own)
+    _check_active(cell, net, offered, own)
     tests = HeldOut(data, setting, defense.value)
     checkpoint = bench.checkpoint("victim", row.key)
     with meter(bench.device) as used:
@@ -215,6 +218,7 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
         curve=trained.curve,
         **mi,
         mi_seconds=mi_seconds,
+        mask=masks.digest(mask),
         **_poison_columns(cell, poison),
         train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,
@@ -223,23 +227,26 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
 
 
 def published_split(bench: Bench, poison: store.Poison) -> Split:
-    """What victims may download, on the device."""
-    return Split(poison.images.to(bench.device), bench.data.train.labels)
+    """What victims may download, on the device: the poison's images in the mask, the others clean."""
+    data, setting = bench.data, bench.setting
+    mask = masks.mask(data, setting.share, setting.seed)
+    return Split(masks.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
 
 
-def _shown(bench: Bench, cell: Cell, published: Tensor) -> Tensor:
-    """What the defense prepares, once for all victims of the poison."""
+def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
+    """What the defense prepares, once for all victims of the poison in this share."""
     defense = cell.defense
 
     def make() -> Tensor:
-        images: Tensor = defense.value.prepare(published.clone())  # a defense may be careless
-        check_prepared(images, published, defense.name)
+        images: Tensor = defense.value.prepare(offered.clone())  # a defense may be careless
+        check_prepared(images, offered, defense.name)
         return images
 
     if type(defense.value).prepare is Undefended.prepare:
-        return published
-    folder = poison_folder(bench, cell.method, cell.poison_rep)
-    return store.prepared(folder / f"prepared-{store.key_of(defense.inputs)[:16]}", make).to(bench.device)
+        return offered
+    folder, part = poison_folder(bench, cell.method, cell.poison_rep), shares.inputs(bench.setting)
+    key = store.key_of({"defense": defense.inputs, **part} if part else defense.inputs)
+    return store.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
 
 
 def _poison_columns(cell: Cell, poison: store.Poison) -> dict[str, Any]:

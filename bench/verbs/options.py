@@ -65,6 +65,5 @@ def pool(to: Options) -> None:
 
 def no_victims(parser: argparse.ArgumentParser) -> None:
     """What `run` asks beyond crafting, as asked for by a verb that trains no victims."""
-    parser.set_defaults(
-        defenses=None, net=None, reps=None, poison_reps=None, prepare_test=False, workers=1, minutes=None
-    )
+    parser.set_defaults(defenses=None, net=None, reps=None, poison_reps=None, share=None, minutes=None)
+    parser.set_defaults(drop_poisoned=False, prepare_test=False, workers=1)

@@ -20,6 +20,10 @@ def configure(run: argparse.ArgumentParser) -> None:
     options.crafting(what)
     what.add_argument("--net", help="the victims' net")
     options.victims(what)
+    what.add_argument("--share", metavar="F", help="of the training images published poisoned (default: 1)")
+    what.add_argument(
+        "--drop-poisoned", action="store_true", help="victims train without these: the baseline of a share"
+    )
     where = run.add_argument_group("where and how")
     options.data_root(where)
     options.plugins(where)
