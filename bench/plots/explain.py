@@ -13,15 +13,15 @@ from bench.plots.canvas import GREYS, MARKERS, PALETTE, QUIET, SMALL, Look, shee
 from bench.plots.labels import Label, place
 from bench.rank import ENOUGH
 from bench.studies.association import Association
-from bench.studies.compare import Comparison, Direction
+from bench.studies.compare import Comparison
 from bench.studies.points import Explanation, Point
 
 COLUMNS = 2
 HIGH = 2.6  # inches, of a panel
 LABEL = 6.5  # font size of names of points
-KINDS = {"MI": PALETTE[0], "rival": PALETTE[1], "strength": QUIET}
+KINDS = {"MI": PALETTE[0], "proxy": PALETTE[2], "rival": PALETTE[1], "strength": QUIET}
 POINTS = (
-    "Numbers: the budget in 255ths; a line joins the budgets of a method. Hollow: controls, in no correlation. "
+    "Numbers: the budget in 255ths; a line joins those of a method. Hollow: controls, in no correlation. "
     "ρ: Spearman's rank correlation over the points that are not controls; in brackets: 95 % interval, from "
     f"drawing methods with replacement; n: methods. Below {ENOUGH} methods ρ only describes these."
 )
@@ -38,7 +38,7 @@ def scatters(found: Comparison, explanations: Sequence[Explanation]) -> Figure |
     shown = [e for e in explanations if any(e.name in point.figures for point in points)]
     if not shown:
         return None
-    titles = [f"{e.label}\n{_said(found.judged[e.name].association)}" for e in shown]
+    titles = [f"{e.label}\n{found.judged[e.name].association}" for e in shown]
     pairs = [[_xy(p, p.figures.get(e.name), p.gap, y_scale=100) for p in points] for e in shown]
     return _panels("Accuracy gap against what may explain it", titles, points, pairs, "accuracy gap, points")
 
@@ -50,7 +50,7 @@ def directions(found: Comparison) -> Figure | None:
     ]
     if not shown:
         return None
-    titles = [f"{_label(found, d.cause)}\n{_said(d.over_all)}" for d in shown]
+    titles = [f"{_label(found, d.cause)}\n{d.over_all}" for d in shown]
     pairs = [
         [_xy(p, p.figures.get(d.cause), p.figures.get(d.effect), y_scale=1) for p in found.points]
         for d in shown
@@ -119,6 +119,8 @@ def _panels(
         axes.set_title(heading, fontsize=8)
         axes.grid(visible=True)
         axes.margins(0.16)
+        axes.tick_params(labelsize=SMALL)
+        axes.locator_params(axis="x", nbins=5)
         panels.append((axes, _draw(axes, points, known, looks)))
     figure.supylabel(y_label, fontsize=9)
     place(figure, panels, LABEL)
@@ -159,10 +161,6 @@ def _looks(points: Sequence[Point]) -> dict[str, Look]:
     colors, greys, markers = cycle(PALETTE), cycle(GREYS), cycle(MARKERS)
     kinds = sorted({(point.control, point.method) for point in points})
     return {name: Look(next(greys if control else colors), next(markers), control) for control, name in kinds}
-
-
-def _said(found: Association) -> str:
-    return str(found)
 
 
 def _label(found: Comparison, name: str) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import cos, pi, sin
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation
-from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 
-REACHES = (7, 11, 16, 22, 30, 40)  # points from the mark to the middle of its name's nearer side
+Doubles = NDArray[np.float64]
+REACHES = (9, 13, 18, 24, 32, 42)  # points from a mark to a name, tried one after the other
 TURNS = 16  # directions tried at each
-MARK = 3.5  # points: half of a mark's width
-FAR = 12  # points from which a name needs a line to its mark
+MARK = 4.0  # points: half of a mark's width
+NEAR = 13  # points; a name further off has a line to its mark
 
 
 @dataclass(frozen=True)
@@ -34,63 +33,58 @@ def place(figure: Figure, panels: Sequence[tuple[Axes, Sequence[Label]]], size: 
 
 
 def _place(axes: Axes, labels: Sequence[Label], size: float, dots: float) -> list[Annotation]:
-    """dots: pixels of a point."""
-    marks = [axes.transData.transform((label.x, label.y)) for label in labels]
-    taken = [Bbox.from_extents(*(mark - MARK * dots), *(mark + MARK * dots)) for mark in marks]
-    room, notes = axes.get_window_extent(), []
+    """One after the other where least is hidden, then nearest. dots: pixels of a point."""
+    marks = [np.asarray(axes.transData.transform((label.x, label.y))) for label in labels]
+    taken = [np.array([*(mark - MARK * dots), *(mark + MARK * dots)]) for mark in marks]
+    room, notes = np.array(axes.get_window_extent().extents), []
     for label, mark in zip(labels, marks, strict=True):
-        note = axes.annotate(
-            label.text,
-            xy=(label.x, label.y),
-            xytext=(0, 0),
-            textcoords="offset points",
-            ha="center",
-            va="center",
-            fontsize=size,
-            color=label.color,
-            annotation_clip=False,
-        )
-        note.set_in_layout(False)
+        note = _write(axes, label, size)
         shape = note.get_window_extent()
         half = np.array([shape.width, shape.height]) / 2
-        box, offset = min(
-            _places(mark, half, dots), key=lambda found: _cost(found[0], found[1], taken, room, dots)
-        )
-        note.set_position((offset[0] / dots, offset[1] / dots))
-        taken.append(box)
+        offsets = _offsets(half, dots)
+        boxes = np.hstack([mark + offsets - half, mark + offsets + half])
+        hidden = sum(_common(boxes, other) for other in taken) + 4 * half.prod() - _common(boxes, room)
+        best = int(np.argmin(np.round(hidden, 3)))  # the first of equals is the nearest
+        note.set_position(offsets[best] / dots)
+        taken.append(boxes[best])
         notes.append(note)
-        if np.hypot(*offset) > FAR * dots + half[0]:
-            axes.annotate(
-                "",
-                xy=(label.x, label.y),
-                xytext=(offset[0] / dots, offset[1] / dots),
-                textcoords="offset points",
-                arrowprops={"arrowstyle": "-", "color": label.color, "lw": 0.5, "alpha": 0.6, "shrinkA": 4},
-            ).set_in_layout(False)
+        if REACHES[best // TURNS] > NEAR:
+            _join(axes, label, offsets[best] / dots)
     return notes
 
 
-def _places(
-    mark: NDArray[np.float64], half: NDArray[np.float64], dots: float
-) -> Iterator[tuple[Bbox, NDArray[np.float64]]]:
-    """Boxes around the mark, the near ones first, with where their middle is from it (pixels)."""
-    for reach in REACHES:
-        for turn in range(TURNS):
-            way = np.array([cos(2 * pi * turn / TURNS), sin(2 * pi * turn / TURNS)])
-            offset = way * (reach * dots + half * np.abs(way) - half[1])
-            middle = mark + offset
-            yield Bbox.from_extents(*(middle - half), *(middle + half)), offset
+def _write(axes: Axes, label: Label, size: float) -> Annotation:
+    note = axes.annotate(
+        label.text,
+        xy=(label.x, label.y),
+        xytext=(0, 0),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=size,
+        color=label.color,
+        annotation_clip=False,
+    )
+    note.set_in_layout(False)
+    return note
 
 
-def _cost(
-    box: Bbox, offset: NDArray[np.float64], taken: Sequence[Bbox], room: Bbox, dots: float
-) -> tuple[float, float]:
-    """Pixels that would be hidden or outside; then how far away it is."""
-    hidden = sum(_common(box, other) for other in taken)
-    outside = box.width * box.height - _common(box, room)
-    return round(hidden + outside, 3), float(np.hypot(*offset)) / dots
+def _join(axes: Axes, label: Label, offset: Doubles) -> None:
+    line = {"arrowstyle": "-", "color": label.color, "lw": 0.5, "alpha": 0.6, "shrinkA": 4}
+    there = (float(offset[0]), float(offset[1]))
+    note = axes.annotate("", xy=(label.x, label.y), xytext=there, textcoords="offset points", arrowprops=line)
+    note.set_in_layout(False)
 
 
-def _common(one: Bbox, other: Bbox) -> float:
-    both = Bbox.intersection(one, other)
-    return 0.0 if both is None else both.width * both.height
+def _offsets(half: Doubles, dots: float) -> Doubles:
+    """Where a name's middle may be from its mark (places,2), pixels, the near ones first."""
+    turns = 2 * np.pi * np.arange(TURNS) / TURNS
+    ways = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    return np.concatenate([ways * (reach * dots + half * np.abs(ways) - half[1]) for reach in REACHES])
+
+
+def _common(boxes: Doubles, other: Doubles) -> Doubles:
+    """Area that boxes (places,4), left bottom right top, share with another."""
+    sides = np.minimum(boxes[:, 2:], other[2:]) - np.maximum(boxes[:, :2], other[:2])
+    area: Doubles = np.maximum(sides, 0).prod(axis=1)
+    return area

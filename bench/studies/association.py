@@ -8,7 +8,7 @@ linear fit of their ranks on its ranks.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -68,6 +68,14 @@ def verdict(found: Association, expected: int) -> Verdict:
     if all(high < WEAK for *_, high in sides):
         return Verdict.FAILED
     return Verdict.OPEN
+
+
+def all_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of an expectation that has several parts."""
+    seen = {*verdicts}
+    if Verdict.FAILED in seen:
+        return Verdict.FAILED
+    return Verdict.HELD if seen == {Verdict.HELD} else Verdict.OPEN
 
 
 def association(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.studies.association import Association, Verdict, association, verdict
+from bench.studies.association import Association, Verdict, all_of, association, verdict
 from bench.studies.points import Explanation, Point
 
 FAMILIES = {"mi-ue-cos": "mi-ue"}  # method -> whose variant it is; every other method is its own family
@@ -42,7 +42,8 @@ class Direction:
 
     @property
     def verdict(self) -> Verdict:
-        return verdict(self.over_all, 1)
+        """A larger budget moves every figure, so it must be so given the budget as well."""
+        return all_of((verdict(self.over_all, 1), verdict(self.beside_strength, 1)))
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ EXPLANATIONS = (
     Explanation("smi-hist-gap", "MI gap, smi-hist, nats", "MI", "smi-hist", gap_to=REFERENCE),
     Explanation("gauss-cca-gap", "MI gap, gauss-cca, nats", "MI", "gauss-cca", gap_to=REFERENCE),
     Explanation("infonce-gap", "MI gap, infonce, nats", "MI", "infonce", gap_to=REFERENCE),
-    Explanation("cka-gap", "CKA gap (not MI)", "MI", "cka", gap_to=REFERENCE),
+    Explanation("cka-gap", "CKA gap (not MI)", "proxy", "cka", gap_to=REFERENCE),
     Explanation(
         "smi-ksg-gap-clean-net",
         "MI gap in clean's net, smi-ksg, nats",
@@ -84,7 +84,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     found = compare(points_of(rows, records, EXPLANATIONS), EXPLANATIONS, THEORY)
     with style():
         figures = {
-            "explanations-mi": scatters(found, [e for e in EXPLANATIONS if e.kind == "MI"]),
+            "explanations-mi": scatters(found, [e for e in EXPLANATIONS if e.kind in ("MI", "proxy")]),
             "explanations-rivals": scatters(found, [e for e in EXPLANATIONS if e.kind == "rival"]),
             "correlations": correlations(found),
             "theory": directions(found),

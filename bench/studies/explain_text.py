@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from bench.captions import circumstances
 from bench.rank import ENOUGH, LEAST
 from bench.rows import Row
-from bench.studies.association import WEAK, Association, Verdict, verdict
+from bench.studies.association import WEAK, Association, Verdict, all_of, verdict
 from bench.studies.compare import FAMILIES, Comparison, Direction, Judged
 
-HEADER = ("explanation", "ρ [interval]", "without one method", "n", "points", "left out", "verdict")
+HEADER = (
+    "explanation",
+    "ρ [interval]",
+    "without one method",
+    "given the budget",
+    "n",
+    "points",
+    "left out",
+    "verdict",
+)
 
 
 def text(rows: Sequence[Row], found: Comparison) -> str:
@@ -21,7 +30,7 @@ def text(rows: Sequence[Row], found: Comparison) -> str:
         "# Rival explanations",
         _what(rows, found),
         "## What goes with the accuracy gap",
-        _table(found.judged.values()),
+        _table(found),
         _reading(found),
         "## What becomes of MI-UE's claims here",
         *_lists(found),
@@ -46,23 +55,30 @@ def _what(rows: Sequence[Row], found: Comparison) -> str:
     counted = "; ".join(f"{own} counts as {whose}" for own, whose in FAMILIES.items())
     said = [
         f"{len(ours)} points: {found.n} methods ({counted}) at budgets of "
-        f"{', '.join(text for _, text in budgets)} 255ths. {circumstances(rows)}.",
+        f"{', '.join(text for _, text in budgets)} 255ths. {_circumstances(rows)}.",
         f"Controls ({', '.join(controls)}) are in the figures and in no correlation." if controls else "",
         f"No accuracy gap, so no point: {', '.join(absent)}." if absent else "",
     ]
     return " ".join(part for part in said if part)
 
 
-def _table(judged: Iterable[Judged]) -> str:
-    lines = [HEADER, tuple("---" for _ in HEADER), *(_line(own) for own in judged)]
+def _circumstances(rows: Sequence[Row]) -> str:
+    """Without the setting's id: each budget is a setting of its own."""
+    return circumstances(rows).rpartition(", setting")[0]
+
+
+def _table(found: Comparison) -> str:
+    strength = next(e.name for e in found.explanations if e.kind == "strength")
+    lines = [HEADER, tuple("---" for _ in HEADER), *(_line(own, strength) for own in found.judged.values())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _line(judged: Judged) -> tuple[str, ...]:
+def _line(judged: Judged, strength: str) -> tuple[str, ...]:
     found, label = judged.association, judged.explanation.label
+    beside = judged.given.get(strength, Association(found.n, found.points))
     without = "-" if found.least is None else f"{found.least:.2f} to {found.most:.2f}"
     counts = (str(found.n), str(found.points), str(judged.left_out))
-    return label, _rho(found), without, *counts, judged.verdict.value
+    return label, _rho(found), without, _rho(beside), *counts, judged.verdict.value
 
 
 def _rho(found: Association) -> str:
@@ -73,16 +89,16 @@ def _reading(found: Comparison) -> str:
     return (
         "ρ: Spearman's rank correlation with the accuracy gap over methods and budgets. Interval: 95 %, from "
         "drawing whole methods with replacement. Held: the interval and ρ without any one method are on the "
-        f"expected side of 0 (on one side, where none is expected). Did not hold: the interval ends below {WEAK} "
-        "on that side. Left out: points without a value, or with a bound only. The more is allowed, the more "
-        "every poison does, so ρ mixes methods with budgets: see what is left given the budget."
+        "expected side of 0 (on one side, where none is expected). Did not hold: the interval ends below "
+        f"{WEAK} on that side. Left out: points without a value, or with a bound only. A larger budget moves "
+        "every figure, so ρ mixes methods with budgets: given the budget is what is left beside it."
     )
 
 
 def _lists(found: Comparison) -> list[str]:
     by_mi = [own for own in found.judged.values() if own.explanation.kind == "MI"]
     return [
-        f"**Effective poisons lower MI.** {_by_verdict(by_mi)}",
+        f"**Effective poisons lower MI.** {_among(found)}: {_by_verdict(by_mi)}",
         *(_against_rivals(own, found) for own in by_mi[:1]),
         *(_direction(direction, found) for direction in found.directions),
     ]
@@ -92,8 +108,12 @@ def _by_verdict(judged: Sequence[Judged]) -> str:
     said = []
     for outcome in Verdict:
         names = [own.explanation.name for own in judged if own.verdict is outcome]
-        said += [f"{outcome.value.capitalize()} with {', '.join(names)}."] if names else []
-    return " ".join(said)
+        said += [f"{outcome.value} with {', '.join(names)}"] if names else []
+    return f"{'; '.join(said)}."
+
+
+def _among(found: Comparison) -> str:
+    return f"Among these {found.n} methods"
 
 
 def _against_rivals(own: Judged, found: Comparison) -> str:
@@ -101,32 +121,28 @@ def _against_rivals(own: Judged, found: Comparison) -> str:
     name, rho = own.explanation.name, own.association.rho
     if rho is None:
         return f"**MI explains more than simpler stories.** Undecided: {own.association} of {name}."
-    outcomes = {rival: verdict(beside, own.explanation.expected) for rival, beside in own.given.items()}
+    outcomes = {
+        rival: verdict(beside, own.explanation.expected)
+        for rival, beside in own.given.items()
+        if found.judged[rival].association.rho is not None  # the others tell no poisons apart
+    }
     as_strong = [
         f"{rival} ({size:.2f})"
         for rival in own.given
         if (size := found.judged[rival].association.rho) is not None and abs(size) >= abs(rho)
     ]
-    whole = _whole(outcomes.values())
+    whole = all_of(outcomes.values())
     kept, gone, open_ = (
         _names(outcomes, outcome) for outcome in (Verdict.HELD, Verdict.FAILED, Verdict.OPEN)
     )
     said = [
-        f"**MI ({name}) explains more than simpler stories.** {whole.value.capitalize()}.",
+        f"**MI ({name}) explains more than simpler stories.** {_among(found)}: {whole.value}.",
         f"ρ of {name} is {rho:.2f}; at least as large in size: {', '.join(as_strong) or 'none'}.",
         f"Given one of these, {name} still goes with the gap: {kept}." if kept else "",
         f"Given one of these, next to nothing is left of it: {gone}." if gone else "",
         f"Given one of these, it is undecided: {open_}." if open_ else "",
     ]
     return " ".join(part for part in said if part)
-
-
-def _whole(outcomes: Iterable[Verdict]) -> Verdict:
-    """Of a claim that needs all of them."""
-    seen = {*outcomes}
-    if Verdict.FAILED in seen:
-        return Verdict.FAILED
-    return Verdict.HELD if seen == {Verdict.HELD} else Verdict.OPEN
 
 
 def _names(outcomes: dict[str, Verdict], wanted: Verdict) -> str:
@@ -138,7 +154,7 @@ def _direction(direction: Direction, found: Comparison) -> str:
     within = ", ".join(f"{m} {own.rho:.2f}" for m, own in direction.within.items() if own.rho is not None)
     said = [
         f"**Lowering the covariance within classes lowers MI** ({labels[direction.cause]}; "
-        f"{labels[direction.effect]}). {direction.verdict.value.capitalize()}: {direction.over_all}; "
+        f"{labels[direction.effect]}). {_among(found)}: {direction.verdict.value}. {direction.over_all}; "
         f"given the budget: {_rho(direction.beside_strength)}.",
         f"Within methods, over budgets, it rises in {direction.rising} of {len(direction.within)} ({within})."
         if direction.within
@@ -149,16 +165,16 @@ def _direction(direction: Direction, found: Comparison) -> str:
 
 def _how_sure(found: Comparison) -> str:
     few = (
-        f"{found.n} methods are fewer than {ENOUGH}: all correlations are descriptive. They are of these methods, "
-        "and say nothing of others; an interval from so few is too narrow."
+        f"{found.n} methods are fewer than {ENOUGH}: all correlations are descriptive. They are of these "
+        "methods and say nothing of others; an interval from so few is too narrow."
         if found.n < ENOUGH
         else f"{found.n} methods were drawn again for the intervals; their budgets are no further evidence."
     )
     reps = [point.reps for point in found.contestants]
     once = "One poison and one victim each, so their own spread is unknown." if max(reps) == 1 else ""
     shared = (
-        "Both sides of a correlation come from the same victim, except where clean's net is named: a victim that "
-        "learned nothing else has such features. A correlation is not a cause, and with as many explanations as "
-        "here some go with the gap by chance."
+        "Figures and accuracy gap come from the same victim, except where clean's net is named: what a "
+        "victim did not learn shows in its own features, so a part of such a correlation is circular. A "
+        f"correlation is not a cause, and of {len(found.judged)} explanations some go with the gap by chance."
     )
     return " ".join(part for part in (few, once, shared) if part)

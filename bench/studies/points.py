@@ -11,7 +11,7 @@ from bench.pooling import REFERENCE, UNDEFENDED, by_setting, last_line, mean_of,
 from bench.rows import Row
 from bench.studies.study import Record
 
-Kind = Literal["MI", "rival", "strength"]
+Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
 
 
 @dataclass(frozen=True)
