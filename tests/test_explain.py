@@ -20,6 +20,7 @@ from bench.registry import catalog
 from bench.studies.association import Association, Verdict, all_of, association, verdict
 from bench.studies.compare import FAMILIES, Comparison, compare
 from bench.studies.explain import EXPLANATIONS, METHODS, STUDY, THEORY
+from bench.studies.explain_text import text
 from bench.studies.points import Explanation, figure_of, points_of
 from bench.studies.study import Findings, Record
 
@@ -58,7 +59,8 @@ def test_what_only_follows_a_third_quantity_has_nothing_left_given_it() -> None:
     families = [f"{i % 40}" for i in range(200)]
     alone, beside = association(families, x, y), association(families, x, y, z)
     assert alone.rho is not None and beside.rho is not None and beside.low is not None
-    assert alone.rho > 0.7 > 0.2 > abs(beside.rho)
+    assert alone.rho > 0.7
+    assert abs(beside.rho) < 0.2
     assert beside.low < 0 < (beside.high or 0)
     assert association(families, x, y, np.exp(x)).rho is None  # it is all of x
 
@@ -181,11 +183,10 @@ def found() -> Findings:
     return STUDY.analyse(rows, made_records(rows))
 
 
-def small(**changes: float) -> Comparison:
-    """MI, distance and budget over all made-up points; without records of methods in changes."""
-    rows = made_rows()
-    records = [r for r in made_records(rows) if r.measure in ("smi-ksg", "feature-distance")]
-    return compare(points_of(rows, records, (MI, DISTANCE, BUDGET)), (MI, DISTANCE, BUDGET), [])
+def small(records: list[Record]) -> Comparison:
+    """MI, distance and budget over all made-up points."""
+    shown = (MI, DISTANCE, BUDGET)
+    return compare(points_of(made_rows(), records, shown), shown, [])
 
 
 def test_study_names_what_there_is() -> None:
@@ -224,28 +225,23 @@ def test_words_follow_from_the_numbers(found: Findings) -> None:
         r"Effective poisons lower MI\.\*\* Among these 5 methods: held with smi-ksg-gap", found.text
     )
     assert "all correlations are descriptive" in found.text
-    rows = made_rows()
-    turned = [
-        replace(own, values={**own.values, "value": -float(own.values["value"] or 0)})
-        if own.measure == "smi-ksg" and own.reason is None
-        else own
-        for own in made_records(rows)
-    ]
-    text = STUDY.analyse(rows, turned).text
-    claim = next(line for line in text.splitlines() if line.startswith("**Effective"))
-    assert "did not hold with smi-ksg-gap" in claim and not re.search(r"[^-]\bheld with smi-ksg-gap,", claim)
+    for turn, outcome in ((1, "held"), (-1, "did not hold")):
+        records = [
+            replace(own, values={"value": turn * float(own.values["value"] or 0)})
+            for own in made_records(made_rows())
+            if own.measure == "smi-ksg"
+        ]
+        said = text(made_rows(), small(records))
+        assert f"**Effective poisons lower MI.** Among these 5 methods: {outcome} with mi." in said
 
 
 def test_points_left_out_are_counted() -> None:
-    rows = made_rows()
-    records = [
-        replace(own, values={"value": None, "bound": 2.0})
-        if own.measure == "smi-ksg" and "746170" in own.net_row
-        else own
-        for own in made_records(rows)
-        if own.measure == "smi-ksg"
-    ]  # 746170: tap
-    judged = compare(points_of(rows, records, (MI, BUDGET)), (MI, BUDGET), []).judged
+    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    taps = {own.key for own in made_rows() if own.method == "tap"}
+    bounds = [
+        replace(own, values={"value": None, "bound": 2.0}) if own.net_row in taps else own for own in records
+    ]
+    judged = small(bounds).judged
     assert (judged["mi"].left_out, judged["mi"].association.n) == (len(BUDGETS), 4)
     assert judged["strength"].left_out == 0
 
@@ -261,7 +257,7 @@ def test_too_few_methods_decide_nothing() -> None:
 
 
 def test_labels_hide_neither_each_other_nor_marks_and_name_every_point() -> None:
-    found = small()
+    found = small(made_records(made_rows()))
     with style():
         figure = scatters(found, [MI, DISTANCE])
         assert figure is not None
@@ -279,4 +275,4 @@ def test_labels_hide_neither_each_other_nor_marks_and_name_every_point() -> None
 
 def test_every_figure_is_drawn_where_there_is_something(found: Findings) -> None:
     assert {*found.figures} == {"explanations-mi", "explanations-rivals", "correlations", "theory"}
-    assert len([a for a in found.figures["correlations"].axes[0].get_yticklabels()]) == len(EXPLANATIONS) - 1
+    assert len(found.figures["correlations"].axes[0].get_yticklabels()) == len(EXPLANATIONS) - 1

@@ -69,7 +69,8 @@ def shrunk(centred: Doubles) -> Doubles:
     distance = ((sample - target) ** 2).sum()
     error = ((centred**2).sum(axis=1) ** 2).sum() / m**2 - (sample**2).sum() / m
     weight = 1.0 if distance == 0 else min(error / distance, 1.0)
-    return weight * target + (1 - weight) * sample
+    mixed: Doubles = weight * target + (1 - weight) * sample
+    return mixed
 
 
 def _cosines(x: Doubles, labels: NDArray[np.int64], k: int) -> tuple[float, float]:
