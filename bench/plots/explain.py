@@ -91,9 +91,9 @@ def _range(axes: Axes, y: int, found: Association, color: str) -> None:
         axes.plot([found.low, found.high], [y, y], color=color, lw=1)
     if found.least is not None and found.most is not None:
         axes.plot([found.least, found.most], [y, y], color=color, lw=4, alpha=0.45, solid_capstyle="butt")
-    axes.plot(
-        found.rho, y, marker="o", ms=6, mec=color, mfc="white" if found.descriptive else color, zorder=3
-    )
+    assert found.rho is not None
+    face = "white" if found.descriptive else color
+    axes.plot(found.rho, y, marker="o", ms=6, mec=color, mfc=face, zorder=3)
 
 
 def _panels(
