@@ -31,7 +31,12 @@ class Subject:
 
 # name -> module:function; the function returns what it measured with its main figure as "value",
 # and raises ValueError, which says what was seen and what was expected, where there is none.
-MEASURES: dict[str, str] = {}
+MEASURES: dict[str, str] = {
+    "class-spread": "bench.measures.class_spread:class_spread",
+    "separability": "bench.measures.separability:separability",
+    "frequency": "bench.measures.frequency:frequency",
+    "feature-distance": "bench.measures.feature_distance:feature_distance",
+}
 
 
 def measure(name: str) -> Measure:

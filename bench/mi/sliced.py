@@ -87,7 +87,7 @@ class MI:
 def sliced_mi(clean: Floats, published: Floats, settings: MISettings, seed: int) -> MI:
     """Dependence between (n,d) features of the same n images, row by row."""
     check("sliced_mi", ("clean", "published"), (clean, published), 2, settings.neighbours)
-    mean, code = _fit_code(clean.astype(np.float64), settings.rank)
+    mean, code = fit_code(clean.astype(np.float64), settings.rank)
     theta, phi = directions(settings, code.shape[1], seed)
     x = standardise(theta @ ((clean - mean) @ code).T, "sliced_mi: clean in its code")  # (slices,n)
     y = standardise(phi @ ((published - mean) @ code).T, "sliced_mi: published in clean's code")
@@ -124,7 +124,7 @@ def directions(settings: MISettings, r: int, seed: int) -> tuple[Doubles, Double
     return theta, phi
 
 
-def _fit_code(clean: Doubles, most: int) -> tuple[Doubles, Doubles]:
+def fit_code(clean: Doubles, most: int) -> tuple[Doubles, Doubles]:
     """Mean (d,) and map (d,r) that whiten the leading principal components of clean."""
     mean, d = clean.mean(axis=0), clean.shape[1]
     covariance = (clean - mean).T @ (clean - mean) / len(clean)
