@@ -28,7 +28,7 @@ from bench.mi.noise import SIGMA
 
 NAME = "gauss-cca"
 FOLDS = 5
-PERMUTATIONS = 20
+PERMUTATIONS = 12
 
 
 def gauss_cca(clean: Floats, published: Floats, seed: int, sigma: float = SIGMA) -> Estimate:
@@ -63,13 +63,13 @@ def held_out(x: Doubles, y: Doubles, sigma: float, rng: np.random.Generator) -> 
 def _projections(
     x: Doubles, y: Doubles, sigma: float, rng: np.random.Generator
 ) -> Iterator[tuple[Doubles, Doubles, Doubles]]:
-    """For each fold its images (rows,r) along canonical directions of the others, and the noise's variance."""
+    """For each fold its images (rows,r) along canonical directions of the others, and the noise along y's."""
     everyone = rng.permutation(len(x))
     for fold in np.array_split(everyone, FOLDS):
         rest = np.setdiff1d(everyone, fold)
         a, _, b = canonical(x[rest], y[rest], sigma)
-        noise = np.broadcast_to((sigma * b) ** 2, (len(fold), *b.shape)).sum(axis=1)
-        yield x[fold] @ a, y[fold] @ b, noise
+        noise = np.tile(((sigma * b) ** 2).sum(axis=0), (len(fold), 1))
+        yield (x[fold] - x[rest].mean(axis=0)) @ a, (y[fold] - y[rest].mean(axis=0)) @ b, noise
 
 
 def canonical(x: Doubles, y: Doubles, sigma: float) -> tuple[Doubles, Doubles, Doubles]:

@@ -54,6 +54,7 @@ def held_out(x: Tensor, y: Tensor, sigma: float, seed: int) -> Tensor:
     order, sizes = torch.randperm(len(x), generator=rng), [int(share * len(x)) for share in SHARES]
     learn, stop, rest = order.split([*sizes, len(x) - sum(sizes)])
     noisy = y + sigma * torch.randn(y.shape, generator=rng)
+    x, noisy, y = x - x[learn].mean(dim=0), noisy - y[learn].mean(dim=0), y - y[learn].mean(dim=0)
     critic = _begin(x[learn], y[learn], sigma, rng)
     gained = _learn(critic, (x[learn], y[learn]), (x[stop], noisy[stop]), sigma, rng)
     with torch.no_grad():

@@ -13,4 +13,5 @@ NAMES = (
     "export",
     "verify",
     "protect",
+    "mi-check",
 )  # in the order of --help
