@@ -21,7 +21,7 @@ class Estimate:
 
     estimator: str
     value: float | None  # None: outside the certified range, see at_least
-    null: float  # the same of permuted pairs; README of each file says whether value is without it
+    null: float  # the same of permuted pairs; each file says whether it is subtracted
     low: float | None  # interval of value at LEVEL; None where there is no value
     high: float | None
     n: int  # images
