@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from bench.measures import MEASURES, Subject, measure
-from bench.measures.class_spread import shrunk
 from bench.measures.frequency import HIGH, LOW
 
 CLASSES, EACH = 4, 60
@@ -116,7 +115,7 @@ def test_shrinkage_is_scikit_learns() -> None:
     for m in (5, 40, 400):
         x = np.random.default_rng(m).standard_normal((m, 8)) * np.arange(1, 9)
         x -= x.mean(axis=0)
-        np.testing.assert_allclose(shrunk(x), ledoit_wolf(x, assume_centered=True)[0], rtol=1e-9)
+        np.testing.assert_allclose(ledoit_wolf(x), theirs(x, assume_centered=True)[0], rtol=1e-9)
 
 
 def test_what_has_no_spread_is_refused() -> None:

@@ -32,6 +32,12 @@ class Subject:
 # name -> module:function; the function returns what it measured with its main figure as "value",
 # and raises ValueError, which says what was seen and what was expected, where there is none.
 MEASURES: dict[str, str] = {
+    "smi-ksg": "bench.measures.mi:smi_ksg",
+    "smi-ksg-matched": "bench.measures.mi:smi_ksg_matched",
+    "smi-hist": "bench.measures.mi:smi_hist",
+    "gauss-cca": "bench.measures.mi:gauss_cca",
+    "infonce": "bench.measures.mi:infonce",
+    "cka": "bench.measures.mi:cka",
     "class-spread": "bench.measures.class_spread:class_spread",
     "separability": "bench.measures.separability:separability",
     "frequency": "bench.measures.frequency:frequency",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from bench.measures import Subject, Value
 from bench.measures.feature_pairs import Doubles, both, labels_of
-from bench.mi.sliced import MISettings, fit_code
+from bench.mi.code import MOST, fit_code, ledoit_wolf
 
 
 def class_spread(subject: Subject) -> dict[str, Value]:
@@ -26,7 +26,7 @@ def class_spread(subject: Subject) -> dict[str, Value]:
     """
     clean, published = both(subject, "class-spread")
     labels = labels_of(subject, "class-spread")
-    mean, code = fit_code(clean, MISettings().rank)
+    mean, code = fit_code(clean, MOST)
     spread = {
         name: np.mean([_log_det((x[labels == k] - mean) @ code, k, name) for k in range(subject.classes)])
         for name, x in (("clean", clean), ("published", published))
@@ -51,7 +51,7 @@ def class_spread(subject: Subject) -> dict[str, Value]:
 
 def _log_det(x: Doubles, k: int, name: str) -> float:
     """Of the shrunk covariance of one class's code (m,r)."""
-    covariance = shrunk(x - x.mean(axis=0))
+    covariance = ledoit_wolf(x - x.mean(axis=0))
     sign, found = np.linalg.slogdet(covariance)
     if sign <= 0 or not np.isfinite(found):
         raise ValueError(
@@ -59,18 +59,6 @@ def _log_det(x: Doubles, k: int, name: str) -> float:
             f"expected some that vary"
         )
     return float(found)
-
-
-def shrunk(centred: Doubles) -> Doubles:
-    """The Ledoit-Wolf covariance (r,r) of rows (m,r) with mean 0."""
-    m, r = centred.shape
-    sample: Doubles = centred.T @ centred / m
-    target = np.trace(sample) / r * np.eye(r)
-    distance = ((sample - target) ** 2).sum()
-    error = ((centred**2).sum(axis=1) ** 2).sum() / m**2 - (sample**2).sum() / m
-    weight = 1.0 if distance == 0 else min(error / distance, 1.0)
-    mixed: Doubles = weight * target + (1 - weight) * sample
-    return mixed
 
 
 def _cosines(x: Doubles, labels: NDArray[np.int64], k: int) -> tuple[float, float]:

@@ -14,4 +14,5 @@ NAMES = (
     "verify",
     "protect",
     "study",
+    "mi-check",
 )  # in the order of --help
