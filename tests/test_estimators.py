@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.measures import MEASURES, Subject, measure
-from bench.mi import cka, gauss_cca, infonce, smi_hist, smi_ksg
+from bench.mi import cka, code, gauss_cca, infonce, smi_hist, smi_ksg
 from bench.mi.certified import CERTIFIED
 from bench.mi.estimate import Estimate
 from bench.mi.sliced import MISettings
@@ -223,7 +223,7 @@ def test_ledoit_wolf_is_scikit_learn_s() -> None:
 
     x = np.random.default_rng(0).standard_normal((60, 12)) * np.arange(1, 13)
     x -= x.mean(axis=0)
-    assert np.allclose(gauss_cca.ledoit_wolf(x), ledoit_wolf(x, assume_centered=True)[0])
+    assert np.allclose(code.ledoit_wolf(x), ledoit_wolf(x, assume_centered=True)[0])
 
 
 def test_cka_of_infinitely_many_images_is_not_that_of_few() -> None:

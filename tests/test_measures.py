@@ -110,14 +110,6 @@ def test_spread_is_that_of_the_clean_code_whatever_the_features_units() -> None:
         assert other[name] == pytest.approx(one[name], abs=1e-4)
 
 
-def test_shrinkage_is_scikit_learns() -> None:
-    ledoit_wolf = pytest.importorskip("sklearn.covariance").ledoit_wolf
-    for m in (5, 40, 400):
-        x = np.random.default_rng(m).standard_normal((m, 8)) * np.arange(1, 9)
-        x -= x.mean(axis=0)
-        np.testing.assert_allclose(ledoit_wolf(x), theirs(x, assume_centered=True)[0], rtol=1e-9)
-
-
 def test_what_has_no_spread_is_refused() -> None:
     plain = subject()
     flat = plain.clean_features.clone()
