@@ -91,11 +91,14 @@ def judge(case: Case, code: str, tick: Callable[[float], None] = lambda share: N
     except Skip as skip:
         why = str(skip)
     reasons = list(_faults(case, trials)) if why is None else [why]
+    mean, bias, spread = _figures(trials)
     verdict = "skipped" if why else "FAILED" if reasons else "ok"
     return Line(
         *(case.estimator, case.against, case.d, case.n, case.draws),
         truth=float(np.mean([t.truth for t in trials])) if trials else None,
-        **_figures(trials),
+        mean=mean,
+        bias=bias,
+        spread=spread,
         coverage=_coverage(trials),
         bounds=sum(t.value is None for t in trials),
         tolerance=case.tolerance,
@@ -108,13 +111,14 @@ def judge(case: Case, code: str, tick: Callable[[float], None] = lambda share: N
     )
 
 
-def _figures(trials: list[Trial]) -> dict[str, float | None]:
+def _figures(trials: list[Trial]) -> tuple[float | None, float | None, float | None]:
+    """Mean of the numbers; mean and standard deviation of their errors."""
     errors = [t.value - t.truth for t in trials if t.value is not None and np.isfinite(t.truth)]
     if not errors:
-        return {"mean": None, "bias": None, "spread": None}
+        return None, None, None
     mean = float(np.mean([t.value for t in trials if t.value is not None]))
     spread = float(np.std(errors, ddof=1)) if len(errors) > 1 else None
-    return {"mean": mean, "bias": float(np.mean(errors)), "spread": spread}
+    return mean, float(np.mean(errors)), spread
 
 
 def _coverage(trials: list[Trial]) -> float | None:
@@ -140,7 +144,7 @@ def _faults(case: Case, trials: list[Trial]) -> Iterator[str]:
         return
     if numbers < len(trials):
         yield f"{len(trials) - numbers} of {len(trials)} draws gave a bound, expected numbers"
-    bias = _figures(trials)["bias"]
+    _, bias, _ = _figures(trials)
     if bias is not None and not abs(bias) <= case.tolerance:
         yield f"bias {bias:+.4f}, accepted within {case.tolerance:.3g}"
     if case.covers and (found := _coverage(trials) or 0.0) < case.least:

@@ -20,6 +20,7 @@ from bench.mi.sliced import MISettings, directions
 NEIGHBOURS = 5
 MOST_PER_DIMENSION = 2.5  # nats; with more the correlations are close to 1
 Estimators = dict[str, Estimator]
+Truth = Callable[[Doubles, int], float]  # of clean features (n,d), and of a seed
 
 
 @dataclass(frozen=True)
@@ -127,21 +128,25 @@ def _sliced(plan: Plan, estimators: Estimators) -> Iterator[Case]:
                 for name, most in loose.items():
                     matched = name == "smi-ksg-matched"
                     truth = _sliced_truth(family, plan.slices, matched)
-                    about = truth(family.draw(5000, _rng(0, 1))[0], 0)
+                    seen = _directions(plan.slices, rank, 0, matched)
+                    about = family.sliced(family.whitening, *seen)
                     what = f"Gaussians of rank {rank}, the same slices, {family.nats:.3g} nats in all"
                     one = _against(estimators[name], family, n, truth)
                     tolerance = 0.005 + most * about + 3 / n
                     yield Case(name, what, d, n, draws, one, tolerance, covers=name != "smi-hist")
 
 
-def _sliced_truth(family: Gaussians, slices: int, matched: bool) -> Callable[[Doubles, int], float]:
+def _sliced_truth(family: Gaussians, slices: int, matched: bool) -> Truth:
     def truth(clean: Doubles, seed: int) -> float:
-        settings = MISettings(slices=slices)
-        _, code = fit_code(clean, settings.rank)
-        theta, phi = directions(settings, code.shape[1], seed)
-        return family.sliced(code, theta, theta if matched else phi)
+        _, code = fit_code(clean, MISettings().rank)
+        return family.sliced(code, *_directions(slices, code.shape[1], seed, matched))
 
     return truth
+
+
+def _directions(slices: int, rank: int, seed: int, matched: bool) -> tuple[Doubles, Doubles]:
+    theta, phi = directions(MISettings(slices=slices), rank, seed)
+    return theta, theta if matched else phi
 
 
 def _vectors(plan: Plan, estimators: Estimators) -> Iterator[Case]:
@@ -161,13 +166,11 @@ def _vectors(plan: Plan, estimators: Estimators) -> Iterator[Case]:
                     yield Case("infonce", what, d, n, draws, one, 0.1 + 0.1 * nats)
 
 
-def _exact(family: Gaussians) -> Callable[[Doubles, int], float]:
+def _exact(family: Gaussians) -> Truth:
     return lambda clean, _: family.exact(fit_code(clean, MISettings().rank)[1])
 
 
-def _against(
-    estimator: Estimator, family: Gaussians, n: int, truth: Callable[[Doubles, int], float]
-) -> Callable[[int], Trial]:
+def _against(estimator: Estimator, family: Gaussians, n: int, truth: Truth) -> Callable[[int], Trial]:
     def one(draw: int) -> Trial:
         clean, published = family.draw(n, _rng(draw, n))
         return trial(truth(clean, draw), estimator(clean, published, draw))

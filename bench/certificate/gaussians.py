@@ -28,6 +28,12 @@ class Gaussians:
         found: Doubles = np.linspace(2, 1, self.rank)[:, None] * axes.T
         return found
 
+    @property
+    def whitening(self) -> Doubles:
+        """The code (d,rank) that endlessly many images would give, up to a rotation."""
+        found: Doubles = np.linalg.pinv(self.mixing)
+        return found
+
     @cached_property
     def weights(self) -> tuple[float, float]:
         """gain, rest: together of variance 1 or, where the nats ask for more, of more."""

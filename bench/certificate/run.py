@@ -70,7 +70,8 @@ def load(out: Path) -> list[Line]:
     try:
         table = pd.read_csv(path, dtype={"code": str, "reason": str}).astype(object)
         table = table.where(table.notna(), None)
-        return [Line(**values) for values in table[[f.name for f in fields(Line)]].to_dict("records")]
+        rows = table[[f.name for f in fields(Line)]].to_dict("records")
+        return [Line(**{str(name): value for name, value in row.items()}) for row in rows]
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"{path} is no certificate: {error}; expected what mi-check wrote, or nothing"

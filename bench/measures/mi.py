@@ -27,7 +27,7 @@ def figures(estimate: Estimate) -> dict[str, Value]:
     """What a record keeps of an estimate."""
     names = "value", "low", "high", "null", "at_least", "estimator", "n", "d", "rank"
     found: dict[str, Value] = {name: getattr(estimate, name) for name in names}
-    return found | {"bound": estimate.reason, "seconds": round(estimate.seconds, 3)} | estimate.settings
+    return found | {"bound": estimate.reason, "seconds": round(estimate.seconds, 3), **estimate.settings}
 
 
 def _measure(estimator: Estimator) -> Measure:

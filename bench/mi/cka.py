@@ -11,7 +11,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import t as student
 
-from bench.mi.estimate import LEVEL, Estimate, begin
+from bench.mi.estimate import LEVEL, Estimate, Setting, begin
 from bench.mi.ksg import Doubles, Floats
 
 NAME = "cka"
@@ -28,7 +28,7 @@ def cka(clean: Floats, published: Floats, seed: int) -> Estimate:
     # At independence subsamples, whose error falls as 1/n, spread more than a tenth's root tells.
     error = np.std(parts, ddof=1) / np.sqrt(SUBSAMPLES)
     reach = float(student.ppf((1 + LEVEL) / 2, SUBSAMPLES - 1) * error)
-    said = {"not": "MI, a proxy in [0,1]", "permutations": PERMUTATIONS}
+    said: dict[str, Setting] = {"not": "MI, a proxy in [0,1]", "permutations": PERMUTATIONS}
     return begun.end(debiased_cka(x, y), reach, float(np.mean(nulls)), x.shape[1], said)
 
 

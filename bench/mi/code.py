@@ -48,4 +48,5 @@ def ledoit_wolf(x: Doubles) -> Doubles:
     apart = ((sample - mean * np.eye(r)) ** 2).sum()
     error = (((x**2).sum(axis=1) ** 2).sum() / n - (sample**2).sum()) / n
     share = 0.0 if apart == 0 else min(max(error / apart, 0.0), 1.0)
-    return (1 - share) * sample + share * mean * np.eye(r)
+    shrunk: Doubles = (1 - share) * sample + share * mean * np.eye(r)
+    return shrunk

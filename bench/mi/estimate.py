@@ -12,6 +12,8 @@ from bench.mi.certified import CERTIFIED
 from bench.mi.ksg import Floats, check
 
 LEVEL = 0.95  # of every interval
+Setting = float | int | str
+
 DISTINCT = 0.5  # share of the images whose features must differ from all before
 
 
@@ -27,7 +29,7 @@ class Estimate:
     n: int  # images
     d: int  # length of a feature vector
     rank: int  # dimensions that were used
-    settings: Mapping[str, float | int | str]  # what else: slices, bins, neighbours, sigma, cap
+    settings: Mapping[str, Setting]  # what else: slices, bins, neighbours, sigma, cap
     at_least: float | None = None  # stands for the value, where there is none
     reason: str | None = None  # why there is none
     seconds: float = field(default=0.0, compare=False)
@@ -53,16 +55,26 @@ class Begun:
         reach: float,
         null: float,
         rank: int,
-        settings: Mapping[str, float | int | str],
+        settings: Mapping[str, Setting],
         doubt: str | None = None,
     ) -> Estimate:
         """reach: half of the interval; doubt: why the estimator itself would give but a bound."""
-        low, high, seconds = value - reach, value + reach, time.monotonic() - self.since
         reason = doubt or self._outside(value, rank)
-        figures = (None, null, None, None) if reason else (value, null, low, high)
-        bound = max(low, 0.0) if reason else None
-        shape = self.n, self.d, rank
-        return Estimate(self.estimator, *figures, *shape, settings, bound, reason, seconds)
+        low, high = value - reach, value + reach
+        return Estimate(
+            self.estimator,
+            value=None if reason else value,
+            null=null,
+            low=None if reason else low,
+            high=None if reason else high,
+            n=self.n,
+            d=self.d,
+            rank=rank,
+            settings=settings,
+            at_least=max(low, 0.0) if reason else None,
+            reason=reason,
+            seconds=time.monotonic() - self.since,
+        )
 
     def _outside(self, value: float, rank: int) -> str | None:
         certified = CERTIFIED[self.estimator]

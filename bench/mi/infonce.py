@@ -45,7 +45,8 @@ def infonce(clean: Floats, published: Floats, seed: int, sigma: float = SIGMA) -
     null = float(held_out(x, y[order], sigma, seed_for(seed, NAME, "null")).mean())
     reach = float(ndtri((1 + LEVEL) / 2) * terms.std() / math.sqrt(len(terms)))
     said = {"sigma": sigma, "cap": round(math.log(len(terms)), 3), "held_out": len(terms)}
-    return begun.end(float(terms.mean()), reach, null, x.shape[1], said)
+    value = max(float(terms.mean()), 0.0)  # a bound below 0 says less than that there is none
+    return begun.end(value, reach, null, x.shape[1], said)
 
 
 def held_out(x: Tensor, y: Tensor, sigma: float, seed: int) -> Tensor:
@@ -67,18 +68,18 @@ class _Critic(nn.Module):
 
     def __init__(self, a: Tensor, b: Tensor, rho: Tensor) -> None:
         super().__init__()
-        self.register_buffer("a", a)  # canonical directions (r,r)
-        self.register_buffer("b", b)
+        self.a, self.b = a, b  # canonical directions (r,r), which stay
         # What tells pairs of correlation rho from mismatched ones; what depends on x alone tells nothing.
         self.product = nn.Parameter(rho / (1 - rho**2))
         self.square = nn.Parameter(-(rho**2) / (1 - rho**2) / 2)
         self.f, self.g = _net(len(rho)), _net(len(rho))
-        nn.init.zeros_(self.g[-1].weight)
-        nn.init.zeros_(self.g[-1].bias)
+        for last in self.g[-1].parameters():
+            nn.init.zeros_(last)
 
     def forward(self, x: Tensor, y: Tensor) -> Tensor:
         u, v = x @ self.a, y @ self.b
-        return (self.product * u) @ v.T + v**2 @ self.square + self.f(u) @ self.g(v).T
+        scores: Tensor = (self.product * u) @ v.T + v**2 @ self.square + self.f(u) @ self.g(v).T
+        return scores
 
 
 def _net(r: int) -> nn.Sequential:

@@ -16,7 +16,7 @@ import numpy as np
 from bench.mi import sliced as slices
 from bench.mi.certified import GROWTH
 from bench.mi.estimate import Estimate, begin
-from bench.mi.ksg import Floats
+from bench.mi.ksg import Floats, ksg_of_rows
 from bench.mi.sliced import MISettings
 
 MATCHED = "smi-ksg-matched"
@@ -41,7 +41,7 @@ def smi_ksg_matched(
 
 def _estimate(name: str, clean: Floats, published: Floats, seed: int, settings: MISettings) -> Estimate:
     begun, k = begin(name, clean, published), settings.neighbours
-    score = partial(slices.ksg_of_rows, k=k)
+    score = partial(ksg_of_rows, k=k)
     found = slices.sliced(clean, published, settings, seed, score, matched=name == MATCHED)
     doubt = None
     if found.growth > GROWTH:
