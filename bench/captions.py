@@ -23,6 +23,8 @@ def circumstances(rows: Sequence[Row]) -> str:
     known = {
         "profile {}": " and ".join(sorted({row.profile for row in rows})),
         "{} training images": look_up(row.inputs, "data", "train_images"),
+        "{} of them poisoned": percent(row.inputs.get("share")),
+        "poisoned images left out of training{}": "" if row.inputs.get("drop_poisoned") else None,
         "victim {}": look_up(row.inputs, "net"),
         "surrogate {}": look_up(row.inputs, "surrogate"),
         "{} epochs": look_up(row.inputs, "victim", "epochs"),
@@ -34,6 +36,10 @@ def circumstances(rows: Sequence[Row]) -> str:
     }
     data = f"{row.data} (synthetic)" if row.synthetic else row.data
     return ", ".join([data, *(phrase.format(value) for phrase, value in known.items() if value is not None)])
+
+
+def percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:g} %"
 
 
 def budgets(rows: Iterable[Row]) -> str | None:

@@ -6,7 +6,6 @@ images -> method -> published images (craft) -> defense -> victim -> accuracy, M
 from __future__ import annotations
 
 import copy
-import math
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -16,17 +15,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import store
+from bench import masks, shares, store, victims
 from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
-from bench.core.pgd import frozen
 from bench.core.pixels import check_delta, release, to_float
 from bench.core.rng import generator, seed_for
-from bench.core.train import Point, Streams, Tick, accuracy, fit, quiet
+from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
+from bench.curve import HeldOut
+from bench.features import mi_columns
 from bench.measure import distances, meter
-from bench.mi import ESTIMATOR, sliced_mi
 from bench.nets import Net, build
 from bench.registry import Plugin
 from bench.rerun import Command
@@ -34,7 +33,6 @@ from bench.rows import Row
 from bench.settings import Setting
 
 PROTOCOL = 1  # raised when a change outside the plugins moves numbers
-CURVE_IMAGES = 1000  # of the test set, for the learning curve
 
 
 @dataclass(frozen=True)
@@ -51,6 +49,7 @@ class Bench:
     deadline: float | None = None  # time.monotonic() at which work stops, saved
     command: Command | None = None  # that asked for it
     gallery: Path | None = None  # where samples of the poisons are kept
+    keep_victims: bool = False  # whether trained victims stay in the cache, see victims.py
 
     def build(self, name: str, seed: int) -> Net:
         data = self.data
@@ -94,6 +93,7 @@ def row_inputs(bench: Bench, cell: Cell) -> tuple[dict[str, Any], str]:
     chosen = {name: getattr(bench.setting, name) for name in ("net", "eps", "prepare_test", "points")}
     shared = {**bench.shared_inputs(), **chosen}
     shared |= {"victim": asdict(bench.setting.victim), "mi": asdict(bench.setting.mi)}
+    shared |= shares.inputs(bench.setting)
     own = {"method": cell.method.inputs, "defense": cell.defense.inputs}
     reps = {"poison_rep": cell.poison_rep, "rep": cell.rep}
     return {**shared, **own, **reps}, store.key_of(shared)
@@ -179,11 +179,13 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
     shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
     own = seed_for(shared, defense.name)
     row = blank_row(bench, cell)
-    published = Split(poison.images.to(bench.device), data.train.labels)
-    shown = Split(_shown(bench, cell, published.images), published.labels)
+    mask = masks.mask(data, setting.share, setting.seed)
+    published = published_split(bench, poison)
+    offered = published.take(~mask.to(bench.device)) if setting.drop_poisoned else published
+    shown = Split(_shown(bench, cell, offered.images), offered.labels)
     net = bench.build(setting.net, seed_for(shared, "init"))
-    _check_active(cell, net, published, own)
-    tests = _TestSets(bench, cell)
+    _check_active(cell, net, offered, own)
+    tests = HeldOut(data, setting, defense.value)
     checkpoint = bench.checkpoint("victim", row.key)
     with meter(bench.device) as used:
         trained = fit(
@@ -201,18 +203,22 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
     selected = max(trained.curve, key=lambda point: point["val_acc"])
     started = time.monotonic()
-    mi = _mutual_information(bench, net, published)
+    mi = mi_columns(data, setting, net, published)
+    mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
+    if bench.keep_victims:
+        victims.keep(net, bench.cache, row.key, test_acc)
     return blank_row(
         bench,
         cell,
         stem=net.stem,
-        test_acc=accuracy(net, tests.test),
+        test_acc=test_acc,
         train_acc=accuracy(net, shown),
         val_selected_acc=selected["test_acc"],
         peak_acc=max(point["test_acc"] for point in trained.curve),
         curve=trained.curve,
         **mi,
-        mi_seconds=time.monotonic() - started,
+        mi_seconds=mi_seconds,
+        mask=masks.digest(mask),
         **_poison_columns(cell, poison),
         train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,
@@ -220,19 +226,27 @@ def run_cell(bench: Bench, cell: Cell, poison: store.Poison, tick: Tick = quiet)
     )
 
 
-def _shown(bench: Bench, cell: Cell, published: Tensor) -> Tensor:
-    """What the defense prepares, once for all victims of the poison."""
+def published_split(bench: Bench, poison: store.Poison) -> Split:
+    """What victims may download, on the device: the poison's images in the mask, the others clean."""
+    data, setting = bench.data, bench.setting
+    mask = masks.mask(data, setting.share, setting.seed)
+    return Split(masks.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
+
+
+def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
+    """What the defense prepares, once for all victims of the poison in this share."""
     defense = cell.defense
 
     def make() -> Tensor:
-        images: Tensor = defense.value.prepare(published.clone())  # a defense may be careless
-        check_prepared(images, published, defense.name)
+        images: Tensor = defense.value.prepare(offered.clone())  # a defense may be careless
+        check_prepared(images, offered, defense.name)
         return images
 
     if type(defense.value).prepare is Undefended.prepare:
-        return published
-    folder = poison_folder(bench, cell.method, cell.poison_rep)
-    return store.prepared(folder / f"prepared-{store.key_of(defense.inputs)[:16]}", make).to(bench.device)
+        return offered
+    folder, part = poison_folder(bench, cell.method, cell.poison_rep), shares.inputs(bench.setting)
+    key = store.key_of({"defense": defense.inputs, **part} if part else defense.inputs)
+    return store.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
 
 
 def _poison_columns(cell: Cell, poison: store.Poison) -> dict[str, Any]:
@@ -261,51 +275,3 @@ def _check_active(cell: Cell, net: nn.Module, published: Split, seed: int) -> No
             f"defense {cell.defense.name!r} left images, batches and loss as they were on {len(batch)} "
             f"published images, expected it to change at least one of them"
         )
-
-
-class _TestSets:
-    """Validation and test images as the victim meets them, and points of its learning curve."""
-
-    def __init__(self, bench: Bench, cell: Cell) -> None:
-        data, prepare = bench.data, cell.defense.value.prepare
-        self.val, self.test = (
-            Split(prepare(s.images.clone()), s.labels) if bench.setting.prepare_test else s
-            for s in (data.val, data.test)
-        )
-        order = torch.randperm(len(self.test), generator=generator(seed_for(0, "curve", data.digest)))
-        self.subset = self.test.take(order[:CURVE_IMAGES].to(bench.device))
-        epochs, points = bench.setting.victim.epochs, bench.setting.points
-        self.epochs = {math.ceil(epochs * (i + 1) / points) for i in range(points)}
-
-    def measure(self, net: nn.Module, epoch: int) -> Point | None:
-        if epoch not in self.epochs:
-            return None
-        return {"epoch": epoch, "val_acc": accuracy(net, self.val), "test_acc": accuracy(net, self.subset)}
-
-
-def _mutual_information(bench: Bench, net: Net, published: Split) -> dict[str, Any]:
-    """The row's MI columns: features of clean and published training images, victim in eval mode."""
-    data, settings = bench.data, bench.setting.mi
-    order = torch.randperm(len(data.train), generator=generator(seed_for(0, "mi", data.digest)))
-    rows = order[: settings.images].to(bench.device)
-    clean, changed = (_features(net, s.images[rows]) for s in (data.train, published))
-    try:
-        mi = sliced_mi(clean.numpy(), changed.numpy(), settings, seed_for(bench.setting.seed, "mi"))
-    except ValueError as error:
-        return {"mi_estimator": ESTIMATOR, "mi_reason": str(error)}
-    return {
-        "mi": mi.nats,
-        "mi_null": mi.null,
-        "mi_low": mi.low,
-        "mi_high": mi.high,
-        "mi_estimator": mi.estimator,
-        "mi_images": mi.n,
-        "mi_rank": mi.rank,
-        "mi_slices": mi.slices,
-    }
-
-
-@torch.inference_mode()
-def _features(net: Net, images: Tensor) -> Tensor:
-    judge = frozen(net)
-    return torch.cat([judge.features(to_float(part)).cpu() for part in images.split(500)])

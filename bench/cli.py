@@ -25,7 +25,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _module(verb: str) -> ModuleType:
-    return importlib.import_module(f"bench.verbs.{verb}")
+    return importlib.import_module(f"bench.verbs.{verb.replace('-', '_')}")
 
 
 def main(argv: Sequence[str] | None = None) -> int:

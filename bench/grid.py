@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -13,45 +11,18 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from bench import gallery
 from bench import rows as files
-from bench.cell import Bench, Cell, blank_row, craft, craft_checkpoint, run_cell
+from bench import victims
+from bench.cell import Bench, Cell, blank_row, craft_checkpoint
 from bench.claims import Claims
-from bench.core.checkpoint import OutOfTime
 from bench.core.errors import BadInput
-from bench.core.train import Tick
+from bench.pieces import Piece, Result, without_places, work
 from bench.pool import Workers
 from bench.progress import Progress
-from bench.registry import HOME, Plugin
+from bench.registry import Plugin
 from bench.rows import Row
 
 PAUSE = 2.0  # seconds between two looks at how many workers there are, and what another run is at
-
-
-@dataclass(frozen=True)
-class Piece:
-    """What one worker does at a time: craft a poison, or run a cell whose poison is there."""
-
-    method: Plugin
-    poison_rep: int
-    cell: Cell | None
-    passes: float  # its cost, in training passes over the images
-
-    @property
-    def name(self) -> str:
-        reps = [self.poison_rep] if self.cell is None else [self.poison_rep, self.cell.rep]
-        what = "craft" if self.cell is None else self.cell.defense.name
-        return f"{self.method.name} x {what}" + (f" {tuple(reps)}" if any(reps) else "")
-
-
-@dataclass(frozen=True)
-class Result:
-    """How a piece ended: with a row (a craft has none), late, or with an error."""
-
-    row: Row | None = None
-    late: bool = False
-    error: str | None = None
-    seconds: float = 0.0
 
 
 @dataclass
@@ -61,28 +32,6 @@ class Outcome:
     computed: int = 0
     failed: int = 0
     left: int = 0  # cells not started or not finished for lack of time
-
-
-def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
-    """Do a piece; any fault of a plugin becomes part of the result, and the grid goes on."""
-    started = time.monotonic()
-    try:
-        poison = craft(bench, piece.method, piece.poison_rep, tick)
-        if piece.cell is None and piece.poison_rep == gallery.FIRST:
-            gallery.keep(bench, piece.method, poison)
-        row = run_cell(bench, piece.cell, poison, tick) if piece.cell else None
-        return Result(row, seconds=time.monotonic() - started)
-    except OutOfTime:
-        return Result(late=True)
-    except Exception:  # whatever it is, the row says it
-        return Result(error=traceback.format_exc())
-
-
-def without_places(error: str, plugins: Path | None) -> str:
-    """A traceback without this machine's folders: a row holds no path."""
-    for place in (HOME, plugins, sys.prefix, sys.base_prefix, Path.home()):
-        error = error.replace(f"{place}{os.sep}", "") if place else error
-    return error
 
 
 def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
@@ -103,7 +52,7 @@ def run(
     start: Callable[..., Workers],
     plugins: Path | None,
 ) -> Outcome:
-    """Compute every wanted cell that has no finished row in the folder.
+    """Compute every wanted cell that has no finished row in the folder, or no victim where it should be kept.
 
     start: makes workers, given work, bench and report, once there is something to do.
     """
@@ -139,7 +88,7 @@ class _Run:
         rest = []
         for cell in wanted:
             old = self.old.get(blank_row(self.bench, cell).key)
-            if old is not None and old.status != "failed":
+            if old is not None and self._finished(old):
                 if old.status == "ok" and old.train_seconds:
                     self._learn(old.train_seconds, self._cost(cell))
                 continue
@@ -150,6 +99,12 @@ class _Run:
             else:
                 rest.append(cell)
         return rest
+
+    def _finished(self, row: Row) -> bool:
+        """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
+        if row.status == "ok" and self.bench.keep_victims:
+            return victims.load(self.bench.cache, row) is not None
+        return row.status != "failed"
 
     def all(self, todo: Sequence[Cell], pool: Workers) -> None:
         for cell in todo:
@@ -202,7 +157,7 @@ class _Run:
         if piece.cell is None:
             return False
         path = files.path_of(blank_row(self.bench, piece.cell).key, self.folder)
-        if not path.exists() or files.load(path).status == "failed":
+        if not path.exists() or not self._finished(files.load(path)):
             return False
         self.progress.skip(piece.passes)
         self.progress.say(f"{piece.name}: computed by another run")
@@ -242,11 +197,27 @@ class _Run:
             self.ready += self.waiting.pop(piece)
             self.progress.say(f"{piece.name}: {result.seconds:.0f} s")
             return
-        self._save(result.row)
+        unlike = self._unlike(result.row)
+        if unlike is None:
+            self._save(result.row)
         self.bench.checkpoint("victim", result.row.key).clear()
+        if unlike is not None:
+            self._fail(piece, unlike)
+            return
         self.outcome.computed += 1
         accuracy = 100 * (result.row.test_acc or 0)
         self.progress.say(f"{piece.name}: {accuracy:.1f} %, {result.seconds:.0f} s")
+
+    def _unlike(self, row: Row) -> str | None:
+        """What is wrong with a victim that was trained again: it must be its row's."""
+        path = files.path_of(row.key, self.folder)
+        old = files.load(path) if path.exists() else None
+        if old is None or old.status != "ok" or old.test_acc == row.test_acc:
+            return None
+        return (
+            f"trained again, the victim's test accuracy is {row.test_acc}, expected {old.test_acc} as in "
+            f"{path.name}: another machine, other libraries or threads; without that row all is computed anew"
+        )
 
     def _fail(self, piece: Piece, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
@@ -264,8 +235,8 @@ class _Run:
 
     def _save(self, row: Row) -> None:
         old, path = self.old.get(row.key), files.path_of(row.key, self.folder)
-        if row.status == "failed" and path.exists() and files.load(path).status == "ok":
-            return  # another process has computed it meanwhile
+        if path.exists() and files.load(path).status == "ok":
+            return  # another process has computed it meanwhile, or its victim alone was trained again
         files.save(replace(row, attempt=old.attempt + 1 if old else 1), self.folder)
 
     def _cost(self, cell: Cell) -> float:

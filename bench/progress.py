@@ -35,11 +35,11 @@ class Progress:
         self.whole = self.bars.add_task("grid", total=1.0, visible=False, eta="")
 
     @contextmanager
-    def grid(self, cells: int, passes: float) -> Iterator[None]:
-        """Around the whole grid; passes: what all of it costs, in training passes over the images."""
+    def grid(self, count: int, passes: float, what: str = "cells") -> Iterator[None]:
+        """Around the whole work; passes: what all of it costs, in training passes over the images."""
         self.total, self.started = max(passes, 1e-9), time.monotonic()
-        self.bars.update(self.whole, visible=True, description=f"grid of {cells} cells")
-        self.say(f"{cells} cells to compute")
+        self.bars.update(self.whole, visible=True, description=f"all {count} {what}")
+        self.say(f"{count} {what} to compute")
         with self.bars:
             yield
 

@@ -54,20 +54,21 @@ class Row:
     curve: list[dict[str, float]] = field(default_factory=list)  # epoch, val_acc, test_acc
     mi: float | None = None  # nats, the null subtracted
     mi_null: float | None = None
-    mi_low: float | None = None  # interval of mi over images, see bench/mi.py; None: from before it
+    mi_low: float | None = None  # interval of mi over images, see bench/mi/sliced.py; None: from before it
     mi_high: float | None = None
     mi_estimator: str | None = None
     mi_images: int | None = None
     mi_rank: int | None = None
     mi_slices: int | None = None
     mi_reason: str | None = None  # why there is none
-    # what was measured of the published images, against the clean ones
+    # what was measured of the poison as crafted, whatever share of it was published, against the clean images
     linf: float | None = None  # pixels in [0,1]
     l2: float | None = None  # mean over images
     l0: float | None = None  # mean share of pixels changed in any channel
     psnr: float | None = None  # dB, from the mean squared error of all; None where nothing changed
     ssim: float | None = None  # mean over images
-    published: str | None = None  # sha256 of the published images
+    published: str | None = None  # sha256 of all poisoned images
+    mask: str | None = None  # sha256 over which images were published poisoned, see OUT/masks; None: all
     craft: dict[str, float | int | str | None] = field(default_factory=dict)  # what the method reports
     # what it took, and under what
     craft_seconds: float | None = None

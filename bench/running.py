@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +15,8 @@ import platformdirs
 import torch
 from rich.console import Console
 
-from bench import data, gallery, grid
-from bench.cell import Bench, blank_row
+from bench import data, gallery, grid, masks, shares
+from bench.cell import Bench, Cell, blank_row
 from bench.core.errors import BadInput
 from bench.core.types import Dataset, Recipe
 from bench.derive import derive
@@ -34,40 +34,86 @@ from bench.registry import KINDS, Plugin, catalog, check_plugins
 from bench.rerun import PLACE, Command, portable
 from bench.settings import PROFILES, Setting, check_eps
 
-RUN_FIELDS = ("data", "limit", "net", "surrogate", "precision", "eps", "seed", "reps", "poison_reps")
+RUN_FIELDS = ("data", "limit", "net", "surrogate", "precision", "eps", "seed", "reps", "poison_reps", "share")
+FLAGS = ("prepare_test", "drop_poisoned")
 RUNS = Path("results", "runs")
 
 
 def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
+    asked = open_grid(args, console, lambda dataset: RUNS / f"{args.profile}-{dataset.name}")
+    outcome = asked.compute(asked.cells)
+    methods, defenses = asked.plugins
+    derive(asked.out, console, {*asked.keys}, [m.name for m in methods], [d.name for d in defenses])
+    if outcome.left:
+        console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
+    return 1 if outcome.failed else 0
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What was asked for, checked and opened; nothing is computed before compute()."""
+
+    args: argparse.Namespace
+    console: Console
+    bench: Bench
+    plugins: tuple[tuple[Plugin, ...], tuple[Plugin, ...]]  # methods, defenses
+    cells: list[Cell]
+    out: Path
+    old: int  # rows that were there already
+    start: Callable[..., Workers]  # see grid.run
+
+    @property
+    def keys(self) -> dict[str, Cell]:
+        """The cells by the keys of their rows."""
+        return {blank_row(self.bench, cell).key: cell for cell in self.cells}
+
+    def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
+        """Those of the cells that have no finished row; samples of all their poisons."""
+        (self.out / "rows").mkdir(parents=True, exist_ok=True)
+        masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
+        headline = _headline(self.bench, self.old)
+        self.console.print(headline, markup=False, highlight=False, soft_wrap=True)
+        gallery.keep_cached(self.bench, self.plugins[0])
+        progress = Progress(self.console)
+        outcome = grid.run(self.bench, wanted, self.out / "rows", progress, self.start, self.args.plugins)
+        gallery.keep_cached(self.bench, self.plugins[0])  # of poisons that were crafted on other machines
+        return outcome
+
+
+def open_grid(
+    args: argparse.Namespace,
+    console: Console,
+    place: Callable[[Dataset], Path],
+    load: Callable[..., Dataset] = data.load,
+) -> Grid:
+    """Check everything and read the data. place: the folder where none was asked for."""
     setting, methods, defenses = resolve(args)
     cache = cache_of(args)
     check_batches(setting.victim, methods, setting.limit)
+    check_offered(setting, setting.limit)
     for folder in (cache, args.out or RUNS):
         check_writable(folder)
     if args.out:
         open_run(args.out)
     where = place_of_work(args, cache, setting, methods, console)
-    dataset = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
+    dataset = load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
     check_batches(setting.victim, methods, len(dataset.train))
-    out: Path = args.out or RUNS / f"{args.profile}-{dataset.name}"
+    check_offered(setting, len(dataset.train))
+    out: Path = args.out or place(dataset)
     old = open_run(out)
     methods = resolved(methods, dataset, console)
     check_writable(out / "rows")
-    (out / "rows").mkdir(parents=True, exist_ok=True)
     bench = open_bench(args, setting, dataset, where.device)
-    bench = replace(bench, environment=where.environment or bench.environment, gallery=out / "gallery")
-    console.print(_headline(bench, len(old)), markup=False, highlight=False, soft_wrap=True)
-    wanted = grid.cells(bench, methods, defenses)
-    gallery.keep_cached(bench, methods)
-    outcome = grid.run(bench, wanted, out / "rows", Progress(console), where.start, args.plugins)
-    gallery.keep_cached(bench, methods)  # of poisons that were crafted on other machines
-    keys = {blank_row(bench, cell).key for cell in wanted}
-    derive(out, console, keys, [m.name for m in methods], [d.name for d in defenses])
-    if outcome.left:
-        console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
-    return 1 if outcome.failed else 0
+    bench = replace(
+        bench,
+        environment=where.environment or bench.environment,
+        gallery=out / "gallery",
+        keep_victims=args.keep_victims,
+    )
+    cells = grid.cells(bench, methods, defenses)
+    return Grid(args, console, bench, (methods, defenses), cells, out, len(old), where.start)
 
 
 @dataclass(frozen=True)
@@ -163,11 +209,9 @@ def resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tupl
     if args.profile not in PROFILES:
         raise unknown("profile", args.profile, PROFILES)
     setting = PROFILES[args.profile].setting
-    for name in RUN_FIELDS:
-        if getattr(args, name) is not None:
+    for name in (*RUN_FIELDS, *FLAGS):
+        if getattr(args, name) not in (None, False):
             setting = change(setting, name, getattr(args, name), "the setting")
-    if args.prepare_test:
-        setting = replace(setting, prepare_test=True)
     catalogs = {kind: catalog(kind, args.plugins) for kind in KINDS}
     asked = {kind: getattr(args, kind) for kind in KINDS}
     chosen = {kind: [] if asked[kind] is None else catalogs[kind].choose(asked[kind]) for kind in KINDS}
@@ -180,6 +224,7 @@ def resolve(args: argparse.Namespace) -> tuple[Setting, tuple[Plugin, ...], tupl
             plugins[name] = replace(plugins[name], value=replace(plugins[name].value, eps=setting.eps))
     for item in args.set:
         setting, plugins = _set(setting, plugins, item)
+    shares.check(setting)
     for name in budgeted:
         check_eps(plugins[name].value.eps, name)
     for name in (setting.net, setting.surrogate):
@@ -214,7 +259,7 @@ def _command(args: argparse.Namespace, precision: str) -> Command:
         value = precision if name == "precision" else getattr(args, name)
         if value is not None:
             options += [f"--{name.replace('_', '-')}", portable(value) if name == "data" else value]
-    options += ["--prepare-test"] if args.prepare_test else []
+    options += [f"--{name.replace('_', '-')}" for name in FLAGS if getattr(args, name)]
     options += ["--threads", str(args.threads)] if args.threads != 1 else []  # moves the last bits
     options += ["--plugins", PLACE] if args.plugins else []
     own, sets = {f.name for f in fields(Setting)}, []
@@ -241,6 +286,15 @@ def check_batches(victim: Recipe | None, methods: tuple[Plugin, ...], images: in
                 f"{images} training images are fewer than one batch of {name} ({recipe.batch}); "
                 f"give more images or --set {name}.batch"
             )
+
+
+def check_offered(setting: Setting, images: int | None) -> None:
+    """Refuse a victim whose batch is more than the images that it learns from, if their number is known."""
+    if images is not None and (left := shares.offered(setting, images)) < setting.victim.batch:
+        raise BadInput(
+            f"share {setting.share:g} leaves {left} of {images} training images clean, fewer than one batch "
+            f"of victim ({setting.victim.batch}); give more images, a smaller --share or --set victim.batch"
+        )
 
 
 def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:

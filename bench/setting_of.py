@@ -8,6 +8,7 @@ from bench.core.errors import BadInput
 from bench.override import unknown
 from bench.pooling import differing, leaves
 from bench.rows import Row
+from bench.shares import completed
 
 OWN = ("method", "defense", "poison_rep", "rep")  # inputs that rows of one setting may differ in
 SHOWN = 3  # differences named for each setting
@@ -36,7 +37,8 @@ def rows_of_setting(rows: Sequence[Row], prefix: str | None) -> list[Row]:
 def described(settings: Mapping[str, Row]) -> list[str]:
     """Each setting with the values in which it differs: 4c8657cf (victim.epochs 30)."""
     shared = {
-        name: {"data": row.data} | leaves({key: value for key, value in row.inputs.items() if key not in OWN})
+        name: {"data": row.data}
+        | leaves({key: value for key, value in completed(row.inputs).items() if key not in OWN})
         for name, row in settings.items()
     }
     names = sorted(differing(shared), key=lambda name: (name.count("."), name))[:SHOWN]

@@ -7,7 +7,8 @@ from typing import Literal
 
 from bench.core.errors import BadInput
 from bench.core.types import Recipe
-from bench.mi import MISettings
+from bench.mi.sliced import MISettings
+from bench.shares import check_share
 
 Precision = Literal["fp32", "bf16", "auto"]
 
@@ -38,10 +39,13 @@ class Setting:
     seed: int = 0
     reps: int = 1  # victims for each poison
     poison_reps: int = 1  # poisons for each method
+    share: float = 1.0  # of the training images that are published poisoned; the rest is published clean
+    drop_poisoned: bool = False  # victims train on that rest alone: the baseline of a share
 
     def __post_init__(self) -> None:
         if self.eps is not None:
             check_eps(self.eps, "eps")
+        check_share(self.share)
         for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
             if not least <= getattr(self, name) <= most:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")

@@ -112,7 +112,7 @@ def do(terms: Terms, piece: bytes) -> Any:
     """A piece of work, in a task of Dask's. What it raises is no fault of the piece."""
     from distributed import get_worker
 
-    from bench.grid import without_places
+    from bench.pieces import without_places
 
     worker = get_worker()
     if terms.folder not in _runs:  # a process that joined late, or took the place of one that died

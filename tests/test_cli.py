@@ -262,7 +262,7 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in said
 
 
-@pytest.mark.parametrize("verb", [(), ("run",), ("list",), ("table",), ("report",)])
+@pytest.mark.parametrize("verb", [(), ("run",), ("list",), ("table",), ("report",), ("study",)])
 def test_help_does_not_import_torch(verb: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom bench.cli import main\n"

@@ -27,7 +27,7 @@ from bench.core.errors import BadInput
 from bench.data.prepare import digest
 from bench.distributed import Cluster
 from bench.facts import facts
-from bench.grid import Piece, work
+from bench.pieces import Piece, work
 from bench.registry import HOME
 from bench.settings import PROFILES
 

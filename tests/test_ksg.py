@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import digamma
 from sklearn.feature_selection import mutual_info_regression
 
-from bench.ksg import ksg, ksg_of_rows, standardise
+from bench.mi.ksg import ksg, ksg_of_rows, standardise
 
 Doubles = NDArray[np.float64]
 

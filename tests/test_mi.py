@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.mi import ESTIMATOR, MISettings, directions, sliced_mi
+from bench.mi.sliced import ESTIMATOR, MISettings, directions, sliced_mi
 
 Doubles = NDArray[np.float64]
 SMALL = MISettings(slices=64)
@@ -157,7 +157,7 @@ def test_wrong_sizes_are_refused(clean: Doubles) -> None:
 def test_interval_covers_what_is_so_and_half_of_it_does_not(
     monkeypatch: pytest.MonkeyPatch, spread: int, sigma: float
 ) -> None:
-    monkeypatch.setattr("bench.mi.SPREAD_SLICES", spread)
+    monkeypatch.setattr("bench.mi.sliced.SPREAD_SLICES", spread)
     settings = replace(SMALL, slices=32, neighbours=2)
     truth, errors = exact(settings, 0, sigma), []
     for seed in range(40):

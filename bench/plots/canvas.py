@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -49,11 +49,15 @@ class Look:
 
 def looks(evidence: Evidence) -> dict[str, Look]:
     """Colours and markers by the order of the table; controls are grey."""
+    return looks_of(evidence.methods, evidence.controls)
+
+
+def looks_of(methods: Iterable[str], controls: Collection[str]) -> dict[str, Look]:
     colors, greys, markers = cycle(PALETTE), cycle(GREYS), cycle(MARKERS)
     return {
         name: Look(next(greys if control else colors), next(markers), control)
-        for name in evidence.methods
-        for control in [name in evidence.controls]
+        for name in methods
+        for control in [name in controls]
     }
 
 

@@ -13,4 +13,6 @@ NAMES = (
     "export",
     "verify",
     "protect",
+    "study",
+    "mi-check",
 )  # in the order of --help

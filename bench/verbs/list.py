@@ -21,6 +21,7 @@ def main(args: argparse.Namespace) -> int:
     from bench.nets import NETS
     from bench.registry import KINDS, catalog, check_plugins
     from bench.settings import PROFILES
+    from bench.studies import NAMES, named
 
     if args.plugins:
         check_plugins(args.plugins)
@@ -38,4 +39,6 @@ def main(args: argparse.Namespace) -> int:
     console.print(f"data sets: {', '.join(data.names())}\nnets: {', '.join(NETS)}", highlight=False)
     for name, profile in PROFILES.items():
         console.print(f"profile {name}: {profile}", highlight=False)
+    for name in NAMES:
+        console.print(f"study {name}: {named(name).about}", highlight=False)
     return 0

@@ -37,6 +37,12 @@ def crafting(to: Options, profile: str = "quick") -> None:
     )
 
 
+def victims(to: Options) -> None:
+    to.add_argument("--reps", metavar="V", help="victims for each poison")
+    to.add_argument("--poison-reps", metavar="P", help="poisons for each method")
+    to.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
+
+
 def data_root(to: Options) -> None:
     to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 
@@ -52,8 +58,12 @@ def machine(to: Options) -> None:
     to.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
 
 
+def pool(to: Options) -> None:
+    to.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
+    to.add_argument("--minutes", type=float, metavar="M", help="start no piece that will not fit")
+
+
 def no_victims(parser: argparse.ArgumentParser) -> None:
     """What `run` asks beyond crafting, as asked for by a verb that trains no victims."""
-    parser.set_defaults(
-        defenses=None, net=None, reps=None, poison_reps=None, prepare_test=False, workers=1, minutes=None
-    )
+    parser.set_defaults(defenses=None, net=None, reps=None, poison_reps=None, share=None, minutes=None)
+    parser.set_defaults(drop_poisoned=False, prepare_test=False, workers=1)

@@ -19,19 +19,23 @@ def configure(run: argparse.ArgumentParser) -> None:
     options.images(what)
     options.crafting(what)
     what.add_argument("--net", help="the victims' net")
-    what.add_argument("--reps", metavar="V", help="victims for each poison")
-    what.add_argument("--poison-reps", metavar="P", help="poisons for each method")
-    what.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
+    options.victims(what)
+    what.add_argument("--share", metavar="F", help="of the training images published poisoned (default: 1)")
+    what.add_argument(
+        "--drop-poisoned", action="store_true", help="victims train without these: the baseline of a share"
+    )
     where = run.add_argument_group("where and how")
     options.data_root(where)
     options.plugins(where)
     where.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/PROFILE-DATA")
     options.machine(where)
-    where.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
+    options.pool(where)
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="of Dask distributed, whose workers compute: tcp://HOST:PORT"
     )
-    where.add_argument("--minutes", type=float, metavar="M", help="start no piece that will not fit")
+    where.add_argument(
+        "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
+    )
 
 
 def main(args: argparse.Namespace) -> int:

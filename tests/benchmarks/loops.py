@@ -17,7 +17,9 @@ from bench.core.pixels import to_float
 from bench.core.rng import generator
 from bench.core.train import Streams, Trainer, fit
 from bench.core.types import Augmentation, Recipe, Split
-from bench.nets import Net, build, resnet18
+from bench.nets import Net, build
+from bench.nets.body import Shape
+from bench.nets.resnet import resnet18
 
 CPU = torch.device("cpu")
 WIDTHS = {"resnet18": 64, "resnet18-slim": 16}
@@ -90,7 +92,9 @@ class Pictures(Dataset[tuple[Tensor, int]]):
 
 @cache
 def plain(name: str) -> tuple[nn.Module, torch.optim.SGD]:
-    net = nn.Sequential(resnet18(3, 32, width=WIDTHS[name]).module, nn.Linear(8 * WIDTHS[name], 10))
+    net = nn.Sequential(
+        resnet18(Shape(3, 32, 10), width=WIDTHS[name]).module, nn.Linear(8 * WIDTHS[name], 10)
+    )
     return net, torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9, weight_decay=5e-4)
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import grid
 from bench.cell import Bench
 from bench.core.types import Augmentation, Dataset, Recipe
-from bench.mi import MISettings
+from bench.mi.sliced import MISettings
 from bench.pool import Pool
 from bench.progress import Progress
 from bench.registry import catalog

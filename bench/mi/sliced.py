@@ -38,21 +38,24 @@ and its measuring code was never published, so its table can be compared by orde
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
-from scipy.linalg import eigh
 from scipy.stats import t as student
 
 from bench.core.errors import BadInput
-from bench.ksg import Doubles, Floats, check, ksg_of_rows, standardise
+from bench.mi.code import MOST, fit_code
+from bench.mi.estimate import LEVEL
+from bench.mi.ksg import Doubles, Floats, check, ksg_of_rows, standardise
 
 ESTIMATOR = "smi-ksg"
-VARIANCE = 0.99  # share of the clean variance at which the code ends, if it has not ended before
-LEVEL = 0.95  # of the interval
 SUBSAMPLES = 10  # of the images, disjoint; fewer where one would have less than LEAST for each neighbour
 LEAST = 20  # with fewer images for each neighbour their spread is too small
 SPREAD_SLICES = 128  # seen by the subsamples
+
+Score = Callable[[Doubles, Doubles], Doubles]  # scalar pairs (rows,n), standardised -> nats of each row
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class MISettings:
 
     images: int = 5000  # training images used; the caller picks them
     slices: int = 500
-    rank: int = 32  # most dimensions of the PCA code
+    rank: int = MOST  # most dimensions of the PCA code
     neighbours: int = 5
 
     def __post_init__(self) -> None:
@@ -84,30 +87,57 @@ class MI:
     d: int  # length of a feature vector
 
 
+@dataclass(frozen=True)
+class Sliced:
+    """Mean over slices of a score, and what is known of its error."""
+
+    nats: float  # the null subtracted
+    null: float
+    reach: float  # half of the interval at LEVEL
+    rank: int
+    growth: float  # nats that paired images gain for each e-fold of their number, from subsamples to all
+
+
 def sliced_mi(clean: Floats, published: Floats, settings: MISettings, seed: int) -> MI:
     """Dependence between (n,d) features of the same n images, row by row."""
     check("sliced_mi", ("clean", "published"), (clean, published), 2, settings.neighbours)
-    mean, code = _fit_code(clean.astype(np.float64), settings.rank)
+    found = sliced(clean, published, settings, seed, partial(ksg_of_rows, k=settings.neighbours))
+    n, d = clean.shape
+    interval = found.nats - found.reach, found.nats + found.reach
+    return MI(found.nats, found.null, *interval, n, found.rank, settings.slices, ESTIMATOR, d)
+
+
+def sliced(
+    clean: Floats, published: Floats, settings: MISettings, seed: int, score: Score, *, matched: bool = False
+) -> Sliced:
+    """A score over slices of the common code. matched: theta is phi, so both are seen from one direction."""
+    mean, code = fit_code(clean, settings.rank)
     theta, phi = directions(settings, code.shape[1], seed)
+    if matched:
+        phi = theta
     x = standardise(theta @ ((clean - mean) @ code).T, "sliced_mi: clean in its code")  # (slices,n)
     y = standardise(phi @ ((published - mean) @ code).T, "sliced_mi: published in clean's code")
     rng = np.random.default_rng([seed, 1])  # another stream than that of directions
-    k = settings.neighbours
-    paired = ksg_of_rows(x, y, k)
-    null = ksg_of_rows(x, np.stack([rng.permutation(row) for row in y]), k)
+    paired = score(x, y)
+    null = score(x, np.stack([rng.permutation(row) for row in y]))
+    parts = _of_subsamples(x, y, score, settings.neighbours, np.random.default_rng([seed, 2]))
+    used = parts.shape[1]
+    growth = float((paired[:used].mean() - parts.mean()) / np.log(len(parts)))
     nats = float(paired.mean() - null.mean())
-    reach = _half_width(x, y, null, k, np.random.default_rng([seed, 2]))
-    n, d = clean.shape
-    interval = nats - reach, nats + reach
-    return MI(nats, float(null.mean()), *interval, n, code.shape[1], settings.slices, ESTIMATOR, d)
+    return Sliced(nats, float(null.mean()), _half_width(parts, null), code.shape[1], growth)
 
 
-def _half_width(x: Doubles, y: Doubles, null: Doubles, k: int, rng: np.random.Generator) -> float:
-    """Of the interval, given the scores (slices,n) and the null of each slice."""
+def _of_subsamples(x: Doubles, y: Doubles, score: Score, k: int, rng: np.random.Generator) -> Doubles:
+    """Scores (subsamples, slices) of disjoint subsamples of the images in the first slices."""
     slices, n = x.shape
     used, parts = min(slices, SPREAD_SLICES), max(2, min(SUBSAMPLES, n // (LEAST * k)))
     rows = np.array_split(rng.permutation(n), parts)
-    found = np.stack([ksg_of_rows(x[:used, part], y[:used, part], k) for part in rows])  # (parts,used)
+    return np.stack([score(x[:used, part], y[:used, part]) for part in rows])
+
+
+def _half_width(found: Doubles, null: Doubles) -> float:
+    """Of the interval, given the scores of subsamples (parts,used) and the null of each slice."""
+    (parts, used), slices = found.shape, len(null)
     images = found.mean(axis=1).var(ddof=1)
     if used < slices:
         interaction = found - found.mean(axis=0) - found.mean(axis=1, keepdims=True) + found.mean()
@@ -122,17 +152,3 @@ def directions(settings: MISettings, r: int, seed: int) -> tuple[Doubles, Double
     draws = np.random.default_rng(seed).standard_normal((2, settings.slices, settings.rank))[..., :r]
     theta, phi = draws / np.linalg.norm(draws, axis=-1, keepdims=True)
     return theta, phi
-
-
-def _fit_code(clean: Doubles, most: int) -> tuple[Doubles, Doubles]:
-    """Mean (d,) and map (d,r) that whiten the leading principal components of clean."""
-    mean, d = clean.mean(axis=0), clean.shape[1]
-    covariance = (clean - mean).T @ (clean - mean) / len(clean)
-    variance, axes = eigh(covariance, subset_by_index=(max(d - most, 0), d - 1))
-    variance, axes = variance[::-1], axes[:, ::-1]
-    share = np.cumsum(variance) / np.trace(covariance)
-    r = min(len(variance), int(np.searchsorted(share, VARIANCE)) + 1)
-    axes = axes[:, :r]
-    # LAPACKs return axes of either sign; the shared directions need one.
-    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(r)])
-    return mean, axes * signs / np.sqrt(variance[:r])

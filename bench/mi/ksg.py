@@ -28,7 +28,8 @@ Integers = NDArray[np.intp]
 NOISE = 1e-10  # standard deviations added to break ties; scikit-learn's choice
 PER_NEIGHBOUR = 10  # pairs needed for each neighbour
 ROUNDINGS = 16  # a few do not count as variation
-PAIRS = 10_000  # worked on at a time, in as many rows as that makes
+ULPS = 2 * np.finfo(np.float64).eps  # relative: two units in the last place, or up to four
+PAIRS = 20_000  # worked on at a time, in as many rows as that makes
 BLOCK = 16_000  # distances computed at a time: they stay in the processor's cache
 
 
@@ -85,7 +86,7 @@ class _Sorted:
 
     def __init__(self, values: Doubles, others: Doubles) -> None:
         rows, n = values.shape
-        self.values, self.others, self.cells = values, others, 2 * n
+        self.values, self.others, self.cells = values, others, n
         self.rows = np.arange(rows)[:, None]
         self.least, self.scale = values[:, 0], self.cells / (values[:, -1] - values[:, 0])
         inside = np.bincount(self._cell(values, self.rows).ravel(), minlength=rows * self.cells)
@@ -102,22 +103,26 @@ class _Sorted:
         cell += self.cells * row
         return cell
 
-    def below(self, keys: Doubles, row: Integers) -> Integers:
-        """Where in padded the first value stands that is not below the key, given the key's row."""
-        found: Integers = self.first[self._cell(keys, row)]
+    def find(self, keys: Doubles, row: Integers, before: np.ufunc) -> Integers:
+        """Where in padded the first value stands that is not before the key, given the key's row."""
+        found: Integers = self.first[self._cell(keys, row)].ravel()
+        keys = keys.ravel()
+        rest = np.flatnonzero(before(self.padded.take(found, mode="clip"), keys))  # most are there already
+        at, sought = found.take(rest), keys.take(rest)
         for bit in reversed(range(self.bits)):
-            found += (self.padded.take(found + (2**bit - 1), mode="clip") < keys) * 2**bit
+            at += before(self.padded.take(at + (2**bit - 1), mode="clip"), sought) * 2**bit
+        found[rest] = at
         return found
 
     def between(self, low: Doubles, high: Doubles, row: Integers) -> tuple[Integers, Integers]:
-        """Where in values the ones from low to high begin, and how many they are."""
-        start = self.below(low, row)
-        return start - self.end * row, self.below(np.nextafter(high, np.inf), row) - start
+        """Where in values the ones from low to high begin, and how many they are, as keys are shaped."""
+        start, end = self.find(low, row, np.less), self.find(high, row, np.less_equal)
+        return start.reshape(low.shape) - self.end * row, (end - start).reshape(low.shape)
 
     def within(self, radius: Doubles) -> Integers:
         """How many values, itself included, lie nearer to each value than its radius (rows,n)."""
         # Rounding must not let the k-th neighbour in, whose distance may be the radius itself.
-        reach = np.maximum(radius - 2 * np.spacing(np.abs(self.values) + radius), 0)
+        reach = np.maximum(radius - ULPS * (np.abs(self.values) + radius), 0)
         return self.between(self.values - reach, self.values + reach, self.rows)[1]
 
 

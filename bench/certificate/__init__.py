@@ -1,0 +1,1 @@
+"""The certificate: every estimator against what is known to be true."""

@@ -1,0 +1,65 @@
+"""What a net makes of the clean and the published images, and the dependence between both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bench.core.pgd import frozen
+from bench.core.pixels import to_float
+from bench.core.rng import generator, seed_for
+from bench.core.types import Dataset, Split
+from bench.measures import Subject
+from bench.mi.sliced import ESTIMATOR, sliced_mi
+from bench.nets import Net
+from bench.settings import Setting
+
+BATCH = 500
+
+
+def subject(data: Dataset, setting: Setting, net: Net, published: Split) -> Subject:
+    """The training images that MI is measured on, the same for all nets and poisons of a data set.
+
+    published: the poison of data.train, on the same device.
+    """
+    order = torch.randperm(len(data.train), generator=generator(seed_for(0, "mi", data.digest)))
+    rows = order[: setting.mi.images].to(data.train.labels.device)
+    clean, changed = data.train.images[rows], published.images[rows]
+    return Subject(
+        clean=clean.cpu(),
+        published=changed.cpu(),
+        labels=published.labels[rows].cpu(),
+        classes=len(data.classes),
+        clean_features=features(net, clean),
+        published_features=features(net, changed),
+        seed=seed_for(setting.seed, "mi"),
+    )
+
+
+@torch.inference_mode()
+def features(net: Net, images: Tensor) -> Tensor:
+    """uint8 (N,C,H,W) -> float32 (N,D) on the CPU; the net in eval mode, left as it was."""
+    judge = frozen(net)
+    return torch.cat([judge.features(to_float(part)).cpu() for part in images.split(BATCH)])
+
+
+def mi_columns(data: Dataset, setting: Setting, net: Net, published: Split) -> dict[str, Any]:
+    """The row's MI columns: the victim's own features, by the default estimator."""
+    seen = subject(data, setting, net, published)
+    clean, changed = seen.clean_features.numpy(), seen.published_features.numpy()
+    try:
+        mi = sliced_mi(clean, changed, setting.mi, seen.seed)
+    except ValueError as error:
+        return {"mi_estimator": ESTIMATOR, "mi_reason": str(error)}
+    return {
+        "mi": mi.nats,
+        "mi_null": mi.null,
+        "mi_low": mi.low,
+        "mi_high": mi.high,
+        "mi_estimator": mi.estimator,
+        "mi_images": mi.n,
+        "mi_rank": mi.rank,
+        "mi_slices": mi.slices,
+    }

@@ -1,0 +1,29 @@
+"""Where each estimator is right: what `mi-check` tests, and outside of which no number is given.
+
+An estimator that is no longer right is one that gives too little: each of them then says "at least".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Range:
+    """What the certificate covers."""
+
+    images: int  # with fewer there is nothing to say
+    most: float  # above it, a bound; nats, and 1 of CKA
+    per_dimension: int = 0  # images for each dimension of the code; with fewer, a bound
+
+
+CERTIFIED = {
+    "smi-ksg": Range(images=200, most=1.5),
+    "smi-ksg-matched": Range(images=200, most=1.5),
+    "smi-hist": Range(images=500, most=0.5),
+    "gauss-cca": Range(images=200, most=12.0, per_dimension=100),
+    "infonce": Range(images=2000, most=2.5, per_dimension=100),
+    "cka": Range(images=200, most=1.0),
+}
+GROWTH = 0.5  # nats for each e-fold of images; a deterministic map grows by 1, an estimate at rest by 0
+NEARLY_ONE = 0.999  # a canonical correlation from which on its MI is not told from infinite

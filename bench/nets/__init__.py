@@ -1,0 +1,68 @@
+"""Networks: normalise, then features, then head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.conv import swap
+from bench.core.rng import generator, global_rng
+from bench.nets.body import Body, Shape
+from bench.nets.dense import linear, mlp
+from bench.nets.plain import lenet5, small, vgg11
+from bench.nets.resnet import resnet10, resnet18, resnet34
+
+MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
+
+
+class Net(nn.Module):
+    """logits = head(features(x)) for x in [0,1]; computes in bfloat16 if asked, returns float32."""
+
+    def __init__(self, body: Body, classes: int, precision: str) -> None:
+        super().__init__()
+        self.body, self.stem = body.module, body.stem
+        self.head = nn.Identity() if body.logits else nn.Linear(body.width, classes)
+        self.precision = precision
+
+    def features(self, x: Tensor) -> Tensor:
+        """(B,C,H,W) in [0,1] -> float32 (B,D), what the head reads."""
+        x = x.sub(MEAN).div_(STD).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            z: Tensor = self.body(x)
+        return z.float()
+
+    def forward(self, x: Tensor) -> Tensor:
+        logits: Tensor = self.head(self.features(x))
+        return logits
+
+
+NETS: dict[str, Callable[[Shape], Body]] = {
+    "linear": linear,
+    "mlp2": partial(mlp, hidden=(3072,)),
+    "mlp3": partial(mlp, hidden=(3072, 1536)),
+    "lenet5": lenet5,
+    "small": small,
+    "vgg11": vgg11,
+    "vgg11-slim": partial(vgg11, width=16),
+    "resnet10-slim-s2": partial(resnet10, width=16, stride=2),
+    "resnet18": resnet18,
+    "resnet18-slim": partial(resnet18, width=16),
+    "resnet18-slim-s2": partial(resnet18, width=16, stride=2),
+    "resnet34-slim-s2": partial(resnet34, width=16, stride=2),
+}
+
+
+def build(
+    name: str, *, channels: int, classes: int, size: int, precision: str, seed: int, device: torch.device
+) -> Net:
+    """A freshly initialised net; the seed alone decides its weights.
+
+    Raises BadInput where its images are too small for it.
+    """
+    with global_rng(generator(seed)):
+        net = Net(NETS[name](Shape(channels, size, classes)), classes, precision)
+    swap(net)
+    return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -1,0 +1,37 @@
+"""What all nets are made of below their heads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import nn
+
+LARGE = 64  # pixels from which the standard 7x7 stem is used
+
+
+class Shape(NamedTuple):
+    """What a net is built for."""
+
+    channels: int
+    size: int  # pixels, of square images
+    classes: int
+
+
+class Body(NamedTuple):
+    """What a net is made of below its head."""
+
+    module: nn.Module
+    width: int  # length of its features
+    stem: str  # as the row records it
+    logits: bool = False  # its features are the logits already, and the head is the identity
+
+
+def conv(into: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:
+    pad = kernel // 2 if kernel % 2 else 0
+    layers = nn.Conv2d(into, out, kernel, stride, pad, bias=False), nn.BatchNorm2d(out), nn.ReLU(inplace=True)
+    return nn.Sequential(*layers)
+
+
+def pooled(*layers: nn.Module) -> nn.Sequential:
+    """Convolutions, whose features are their mean over the image."""
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())

@@ -1,0 +1,29 @@
+"""Nets of linear layers: the linear classifier, and two and three layers with ReLU."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from bench.nets.body import Body, Shape
+
+STEM = "none: all pixels at once"
+
+
+def linear(shape: Shape) -> Body:
+    """Logits are linear in the pixels; there is nothing else that could be called features."""
+    layers = nn.Flatten(), nn.Linear(_pixels(shape), shape.classes)
+    return Body(nn.Sequential(*layers), shape.classes, "none: features are logits", logits=True)
+
+
+def mlp(shape: Shape, *, hidden: tuple[int, ...]) -> Body:
+    """hidden: widths of the layers below the head, which are the same for images of any size."""
+    layers: list[nn.Module] = [nn.Flatten()]
+    into = _pixels(shape)
+    for out in hidden:
+        layers += [nn.Linear(into, out), nn.ReLU(inplace=True)]
+        into = out
+    return Body(nn.Sequential(*layers), into, STEM)
+
+
+def _pixels(shape: Shape) -> int:
+    return shape.channels * shape.size**2

@@ -1,0 +1,39 @@
+"""ResNets of basic blocks: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+
+Below 64 pixels the stem is the 3x3 convolution without max-pool that CIFAR work uses. ResNet-10 has one
+block in each stage; it is not in the paper.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import nn
+from torchvision.models.resnet import BasicBlock
+
+from bench.nets.body import LARGE, Body, Shape, conv, pooled
+
+
+def resnet(shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: int = 1) -> Body:
+    """blocks: of each stage; every stage is twice as wide. stride: of the 3x3 stem."""
+    if shape.size >= LARGE:
+        layers = [conv(shape.channels, width, 7, 2), nn.MaxPool2d(3, 2, 1)]
+        stem = "7x7 stride 2, max-pool"
+    else:
+        layers, stem = [conv(shape.channels, width, 3, stride)], f"3x3 stride {stride}"
+    into = width
+    for stage, count in enumerate(blocks):
+        out = width * 2**stage
+        for block in range(count):
+            step = 2 if stage and not block else 1
+            shortcut = None
+            if step != 1 or into != out:
+                shortcut = nn.Sequential(nn.Conv2d(into, out, 1, step, bias=False), nn.BatchNorm2d(out))
+            layers.append(BasicBlock(into, out, step, shortcut))
+            into = out
+    return Body(pooled(*layers), into, stem)
+
+
+resnet10 = partial(resnet, blocks=(1, 1, 1, 1))
+resnet18 = partial(resnet, blocks=(2, 2, 2, 2))
+resnet34 = partial(resnet, blocks=(3, 4, 6, 3))

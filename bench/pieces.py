@@ -1,0 +1,65 @@
+"""What one worker does at a time, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import gallery
+from bench.cell import Bench, Cell, craft, run_cell
+from bench.core.checkpoint import OutOfTime
+from bench.core.train import Tick
+from bench.registry import HOME, Plugin
+from bench.rows import Row
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What one worker does at a time: craft a poison, or run a cell whose poison is there."""
+
+    method: Plugin
+    poison_rep: int
+    cell: Cell | None
+    passes: float  # its cost, in training passes over the images
+
+    @property
+    def name(self) -> str:
+        reps = [self.poison_rep] if self.cell is None else [self.poison_rep, self.cell.rep]
+        what = "craft" if self.cell is None else self.cell.defense.name
+        return f"{self.method.name} x {what}" + (f" {tuple(reps)}" if any(reps) else "")
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a piece ended: with a row (a craft has none), late, or with an error."""
+
+    row: Row | None = None
+    late: bool = False
+    error: str | None = None
+    seconds: float = 0.0
+
+
+def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
+    """Do a piece; any fault of a plugin becomes part of the result, and the grid goes on."""
+    started = time.monotonic()
+    try:
+        poison = craft(bench, piece.method, piece.poison_rep, tick)
+        if piece.cell is None and piece.poison_rep == gallery.FIRST:
+            gallery.keep(bench, piece.method, poison)
+        row = run_cell(bench, piece.cell, poison, tick) if piece.cell else None
+        return Result(row, seconds=time.monotonic() - started)
+    except OutOfTime:
+        return Result(late=True)
+    except Exception:  # whatever it is, the row says it
+        return Result(error=traceback.format_exc())
+
+
+def without_places(error: str, plugins: Path | None) -> str:
+    """A traceback without this machine's folders: a row holds no path."""
+    for place in (HOME, plugins, sys.prefix, sys.base_prefix, Path.home()):
+        error = error.replace(f"{place}{os.sep}", "") if place else error
+    return error

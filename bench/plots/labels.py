@@ -1,0 +1,90 @@
+"""Names beside their marks, where they hide neither each other nor a mark."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Annotation
+from numpy.typing import NDArray
+
+Doubles = NDArray[np.float64]
+REACHES = (9, 13, 18, 24, 32, 42)  # points from a mark to a name, tried one after the other
+TURNS = 16  # directions tried at each
+MARK = 4.0  # points: half of a mark's width
+NEAR = 13  # points; a name further off has a line to its mark
+
+
+@dataclass(frozen=True)
+class Label:
+    x: float  # of the mark, in the axes' data
+    y: float
+    text: str
+    color: str
+
+
+def place(figure: Figure, panels: Sequence[tuple[Axes, Sequence[Label]]], size: float) -> list[Annotation]:
+    """Write the labels; the figure is laid out first, and nothing that moves its axes may follow."""
+    figure.draw_without_rendering()
+    return [note for axes, labels in panels for note in _place(axes, labels, size, figure.dpi / 72)]
+
+
+def _place(axes: Axes, labels: Sequence[Label], size: float, dots: float) -> list[Annotation]:
+    """One after the other where least is hidden, then nearest. dots: pixels of a point."""
+    marks = [np.asarray(axes.transData.transform((label.x, label.y))) for label in labels]
+    taken = [np.array([*(mark - MARK * dots), *(mark + MARK * dots)]) for mark in marks]
+    room, notes = np.array(axes.get_window_extent().extents), []
+    for label, mark in zip(labels, marks, strict=True):
+        note = _write(axes, label, size)
+        shape = note.get_window_extent()
+        half = np.array([shape.width, shape.height]) / 2
+        offsets = _offsets(half, dots)
+        boxes = np.hstack([mark + offsets - half, mark + offsets + half])
+        hidden = sum(_common(boxes, other) for other in taken) + 4 * half.prod() - _common(boxes, room)
+        best = int(np.argmin(np.round(hidden, 3)))  # the first of equals is the nearest
+        note.set_position(offsets[best] / dots)
+        taken.append(boxes[best])
+        notes.append(note)
+        if REACHES[best // TURNS] > NEAR:
+            _join(axes, label, offsets[best] / dots)
+    return notes
+
+
+def _write(axes: Axes, label: Label, size: float) -> Annotation:
+    note = axes.annotate(
+        label.text,
+        xy=(label.x, label.y),
+        xytext=(0, 0),
+        textcoords="offset points",
+        ha="center",
+        va="center",
+        fontsize=size,
+        color=label.color,
+        annotation_clip=False,
+    )
+    note.set_in_layout(False)
+    return note
+
+
+def _join(axes: Axes, label: Label, offset: Doubles) -> None:
+    line = {"arrowstyle": "-", "color": label.color, "lw": 0.5, "alpha": 0.6, "shrinkA": 4}
+    there = (float(offset[0]), float(offset[1]))
+    note = axes.annotate("", xy=(label.x, label.y), xytext=there, textcoords="offset points", arrowprops=line)
+    note.set_in_layout(False)
+
+
+def _offsets(half: Doubles, dots: float) -> Doubles:
+    """Where a name's middle may be from its mark (places,2), pixels, the near ones first."""
+    turns = 2 * np.pi * np.arange(TURNS) / TURNS
+    ways = np.stack([np.cos(turns), np.sin(turns)], axis=1)
+    return np.concatenate([ways * (reach * dots + half * np.abs(ways) - half[1]) for reach in REACHES])
+
+
+def _common(boxes: Doubles, other: Doubles) -> Doubles:
+    """Area that boxes (places,4), left bottom right top, share with another."""
+    sides = np.minimum(boxes[:, 2:], other[2:]) - np.maximum(boxes[:, :2], other[:2])
+    area: Doubles = np.maximum(sides, 0).prod(axis=1)
+    return area

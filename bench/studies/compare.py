@@ -1,0 +1,122 @@
+"""Points -> how each explanation goes with the accuracy gap, alone, beside each rival, and within methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bench.studies.association import Association, Verdict, all_of, association, verdict
+from bench.studies.points import Explanation, Point
+
+FAMILIES = {"mi-ue-cos": "mi-ue"}  # method -> whose variant it is; every other method is its own family
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An explanation against the accuracy gap."""
+
+    explanation: Explanation
+    association: Association
+    left_out: int  # points without a figure, or with a bound only
+    given: Mapping[str, Association]  # the same beside each explanation of another kind, by its name
+
+    @property
+    def verdict(self) -> Verdict:
+        return verdict(self.association, self.explanation.expected)
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Whether one explanation's figure rises with another's."""
+
+    cause: str
+    effect: str
+    over_all: Association  # over methods and strengths
+    beside_strength: Association  # the same, given the budget
+    within: Mapping[str, Association]  # over the strengths of each method
+
+    @property
+    def rising(self) -> int:
+        """Methods within which it rises."""
+        return sum((own.rho or 0) > 0 for own in self.within.values())
+
+    @property
+    def verdict(self) -> Verdict:
+        """A larger budget moves every figure, so it must be so given the budget as well."""
+        return all_of((verdict(self.over_all, 1), verdict(self.beside_strength, 1)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that was found."""
+
+    points: list[Point]  # controls as well
+    explanations: tuple[Explanation, ...]
+    judged: dict[str, Judged]  # by explanation, in their order
+    directions: list[Direction]
+
+    @property
+    def contestants(self) -> list[Point]:
+        return contestants(self.points)
+
+    @property
+    def n(self) -> int:
+        return len({family(point) for point in self.contestants})
+
+
+def compare(
+    points: Sequence[Point], explanations: Sequence[Explanation], theory: Sequence[tuple[str, str]]
+) -> Comparison:
+    """theory: pairs of explanations of which the second is said to rise with the first."""
+    ours = contestants(points)
+    judged = {e.name: _judge(ours, e, explanations) for e in explanations}
+    strength = next(e.name for e in explanations if e.kind == "strength")
+    directions = [_direction(ours, cause, effect, strength) for cause, effect in theory]
+    return Comparison([*points], tuple(explanations), judged, directions)
+
+
+def contestants(points: Sequence[Point]) -> list[Point]:
+    """Those that correlations are over: no controls, and with an accuracy gap."""
+    return [point for point in points if not point.control and point.gap is not None]
+
+
+def family(point: Point) -> str:
+    plain = point.method.split("@", maxsplit=1)[0]
+    return FAMILIES.get(plain, plain)
+
+
+def _judge(ours: Sequence[Point], explanation: Explanation, others: Sequence[Explanation]) -> Judged:
+    there = [point for point in ours if explanation.name in point.figures]
+    rivals = [other for other in others if other.kind != explanation.kind]
+    return Judged(
+        explanation=explanation,
+        association=_with_gap(there, explanation.name, None),
+        left_out=len(ours) - len(there),
+        given={rival.name: _with_gap(there, explanation.name, rival.name) for rival in rivals},
+    )
+
+
+def _with_gap(points: Sequence[Point], name: str, given: str | None) -> Association:
+    there = [p for p in points if p.gap is not None and (given is None or given in p.figures)]
+    return association(
+        [family(point) for point in there],
+        [point.figures[name] for point in there],
+        [point.gap for point in there if point.gap is not None],
+        None if given is None else [point.figures[given] for point in there],
+    )
+
+
+def _direction(ours: Sequence[Point], cause: str, effect: str, strength: str) -> Direction:
+    there = [p for p in ours if {cause, effect, strength} <= p.figures.keys()]
+    families = [family(point) for point in there]
+    x, y, z = ([point.figures[name] for point in there] for name in (cause, effect, strength))
+    methods = dict.fromkeys(point.method for point in there)
+    within = {method: _within([p for p in there if p.method == method], cause, effect) for method in methods}
+    whole, beside = association(families, x, y), association(families, x, y, z)
+    return Direction(cause, effect, whole, beside, {m: a for m, a in within.items() if a.rho is not None})
+
+
+def _within(points: Sequence[Point], cause: str, effect: str) -> Association:
+    """Over the strengths of one method, each a family of its own."""
+    x, y = ([point.figures[name] for point in points] for name in (cause, effect))
+    return association([f"{i}" for i in range(len(points))], x, y)

@@ -1,0 +1,79 @@
+"""The text of the study of depth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bench.pooling import REFERENCE
+from bench.rank import ENOUGH, Correlation
+from bench.studies.findings import markdown
+
+TABLES = {
+    "accuracy": ("Test accuracy, %", 100, 1),
+    "accuracy_gap": ("Accuracy gap, points", 100, 1),
+    "mi": ("MI of each victim on its own poison, nats", 1, 3),
+    "mi_gap": ("MI gap, nats: own net", 1, 3),
+    "mi_clean_net": ("MI through the clean-trained net, nats", 1, 3),
+    "mi_gap_clean_net": ("MI gap, nats: one clean-trained net for all poisons", 1, 3),
+}
+BEFORE = (
+    "Gaps are clean minus the method, of the same net, defense and repetition: above 0 the poison costs "
+    "accuracy, or lowers MI. Own net: every victim looks at its own poison, so that a gap between methods is "
+    "one between poisons and between nets. Clean-trained: one net of each kind looks at all poisons. "
+    "MI of different nets is not on one scale: compare methods within a net, not nets. "
+    "Nets differ in more than depth: width, convolutions, batch norm and shortcuts come along with it. All "
+    "share one recipe, tuned to none of them; a net that learns nothing has no accuracy to lose."
+)
+LINEAR = "The features of {nets} are its logits, as many as classes: there is nothing else below its head."
+
+
+def text_of(
+    cells: pd.DataFrame,
+    found: Mapping[str, Mapping[str, Correlation]],
+    about: str,
+    lacking: Sequence[str],
+) -> str:
+    """Markdown: what was asked, what came out by method, all numbers, what is lacking."""
+    linear = cells[cells["features"] == "logits"]["net"].unique()
+    parts = ["# Are deeper nets hurt more, and does their MI fall with it?", f"{about}.", BEFORE]
+    parts += [LINEAR.format(nets=", ".join(linear))] if len(linear) else []
+    parts += ["## Over the nets, method by method", _correlated(found), "\n".join(_said(found))]
+    for column, (title, unit, digits) in TABLES.items():
+        parts += [f"## {title}", markdown(_wide(cells, column, unit, digits))]
+    parts += ["## Lacking", "\n".join(f"- {line}" for line in lacking)] if lacking else []
+    return "\n\n".join(part for part in parts if part)
+
+
+def _correlated(found: Mapping[str, Mapping[str, Correlation]]) -> str:
+    """What the numbers below it are."""
+    if not found:
+        return f"There is no method beside {REFERENCE}."
+    return (
+        "Spearman's rank correlation, one point a net; in brackets its 95 % interval, from drawing nets with "
+        f"replacement. Below {ENOUGH} nets it is descriptive: no interval, nothing said of other nets."
+    )
+
+
+def _said(found: Mapping[str, Mapping[str, Correlation]]) -> list[str]:
+    return [
+        f"- `{method}`: " + "; ".join(f"{name}: {value}" for name, value in of_method.items())
+        for method, of_method in found.items()
+    ]
+
+
+def _wide(cells: pd.DataFrame, column: str, unit: int, digits: int) -> pd.DataFrame:
+    """Methods down, nets across, with intervals where there are repetitions."""
+    if "gap" in column:
+        cells = cells[cells["method"] != REFERENCE]
+    several = cells["defense"].nunique() > 1
+    down: dict[str, dict[str, str]] = {}
+    for cell in cells.to_dict("records"):
+        name = f"{cell['method']} x {cell['defense']}" if several else str(cell["method"])
+        values = [cell[f"{column}{end}"] for end in ("", "_low", "_high")]
+        texts = ["-" if pd.isna(value) else f"{unit * value:z.{digits}f}" for value in values]
+        interval = "" if texts[1] == "-" else f" [{texts[1]}, {texts[2]}]"
+        down.setdefault(name, {})[str(cell["net"])] = texts[0] + interval
+    table = pd.DataFrame.from_dict(down, orient="index").fillna("-")
+    return table.rename_axis("method").reset_index()

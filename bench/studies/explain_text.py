@@ -1,0 +1,180 @@
+"""What was found, in words that follow from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.captions import circumstances
+from bench.rank import ENOUGH, LEAST
+from bench.rows import Row
+from bench.studies.association import WEAK, Association, Verdict, all_of, verdict
+from bench.studies.compare import FAMILIES, Comparison, Direction, Judged
+
+HEADER = (
+    "explanation",
+    "ρ [interval]",
+    "without one method",
+    "given the budget",
+    "n",
+    "points",
+    "left out",
+    "verdict",
+)
+
+
+def text(rows: Sequence[Row], found: Comparison) -> str:
+    """Markdown."""
+    if found.n < LEAST:
+        return f"# Rival explanations\n\n{_too_few(found)}\n"
+    parts = [
+        "# Rival explanations",
+        _what(rows, found),
+        "## What goes with the accuracy gap",
+        _table(found),
+        _reading(found),
+        "## What becomes of MI-UE's claims here",
+        *_lists(found),
+        "## How sure",
+        _how_sure(found),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _too_few(found: Comparison) -> str:
+    return (
+        f"Undecided: {found.n} methods besides controls have an accuracy gap, expected {LEAST} or more "
+        f"for any correlation."
+    )
+
+
+def _what(rows: Sequence[Row], found: Comparison) -> str:
+    ours = found.contestants
+    controls = sorted({point.method for point in found.points if point.control})
+    absent = sorted({f"{p.method} {p.strength}/255" for p in found.points if p.gap is None})
+    budgets = sorted({(point.eps or 0, point.strength) for point in ours})
+    counted = "; ".join(f"{own} counts as {whose}" for own, whose in FAMILIES.items())
+    said = [
+        f"{len(ours)} points: {found.n} methods ({counted}) at budgets of "
+        f"{', '.join(text for _, text in budgets)} 255ths. {_circumstances(rows)}.",
+        f"Controls ({', '.join(controls)}) are in the figures and in no correlation." if controls else "",
+        f"No accuracy gap, so no point: {', '.join(absent)}." if absent else "",
+    ]
+    return " ".join(part for part in said if part)
+
+
+def _circumstances(rows: Sequence[Row]) -> str:
+    """Without the setting's id: each budget is a setting of its own."""
+    return circumstances(rows).rpartition(", setting")[0]
+
+
+def _table(found: Comparison) -> str:
+    strength = next(e.name for e in found.explanations if e.kind == "strength")
+    lines = [HEADER, tuple("---" for _ in HEADER), *(_line(own, strength) for own in found.judged.values())]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _line(judged: Judged, strength: str) -> tuple[str, ...]:
+    found, label = judged.association, judged.explanation.label
+    beside = judged.given.get(strength, Association(found.n, found.points))
+    without = "-" if found.least is None else f"{found.least:.2f} to {found.most:.2f}"
+    counts = (str(found.n), str(found.points), str(judged.left_out))
+    return label, _rho(found), without, _rho(beside), *counts, judged.verdict.value
+
+
+def _rho(found: Association) -> str:
+    return "-" if found.rho is None else f"{found.rho:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+
+def _reading(found: Comparison) -> str:
+    return (
+        "ρ: Spearman's rank correlation with the accuracy gap over methods and budgets. Interval: 95 %, from "
+        "drawing whole methods with replacement. Held: the interval and ρ without any one method are on the "
+        "expected side of 0 (on one side, where none is expected). Did not hold: the interval ends below "
+        f"{WEAK} on that side. Left out: points without a value, or with a bound only. A larger budget moves "
+        "every figure, so ρ mixes methods with budgets: given the budget is what is left beside it."
+    )
+
+
+def _lists(found: Comparison) -> list[str]:
+    by_mi = [own for own in found.judged.values() if own.explanation.kind == "MI"]
+    return [
+        f"**Effective poisons lower MI.** {_among(found)}: {_by_verdict(by_mi)}",
+        *(_against_rivals(own, found) for own in by_mi[:1]),
+        *(_direction(direction, found) for direction in found.directions),
+    ]
+
+
+def _by_verdict(judged: Sequence[Judged]) -> str:
+    said = []
+    for outcome in Verdict:
+        names = [own.explanation.name for own in judged if own.verdict is outcome]
+        said += [f"{outcome.value} with {', '.join(names)}"] if names else []
+    return f"{'; '.join(said)}."
+
+
+def _among(found: Comparison) -> str:
+    return f"Among these {found.n} methods"
+
+
+def _against_rivals(own: Judged, found: Comparison) -> str:
+    """Whether the explanation says more than each other kind does."""
+    name, rho = own.explanation.name, own.association.rho
+    if rho is None:
+        return f"**MI explains more than simpler stories.** Undecided: {own.association} of {name}."
+    outcomes = {
+        rival: verdict(beside, own.explanation.expected)
+        for rival, beside in own.given.items()
+        if found.judged[rival].association.rho is not None  # the others tell no poisons apart
+    }
+    as_strong = [
+        f"{rival} ({size:.2f})"
+        for rival in own.given
+        if (size := found.judged[rival].association.rho) is not None and abs(size) >= abs(rho)
+    ]
+    whole = all_of(outcomes.values())
+    kept, gone, open_ = (
+        _names(outcomes, outcome) for outcome in (Verdict.HELD, Verdict.FAILED, Verdict.OPEN)
+    )
+    said = [
+        f"**MI ({name}) explains more than simpler stories.** {_among(found)}: {whole.value}.",
+        f"ρ of {name} is {rho:.2f}; at least as large in size: {', '.join(as_strong) or 'none'}.",
+        f"Given one of these, {name} still goes with the gap: {kept}." if kept else "",
+        f"Given one of these, next to nothing is left of it: {gone}." if gone else "",
+        f"Given one of these, it is undecided: {open_}." if open_ else "",
+    ]
+    return " ".join(part for part in said if part)
+
+
+def _names(outcomes: dict[str, Verdict], wanted: Verdict) -> str:
+    return ", ".join(name for name, outcome in outcomes.items() if outcome is wanted)
+
+
+def _direction(direction: Direction, found: Comparison) -> str:
+    labels = {e.name: e.label for e in found.explanations}
+    within = ", ".join(f"{m} {own.rho:.2f}" for m, own in direction.within.items() if own.rho is not None)
+    said = [
+        f"**Lowering the covariance within classes lowers MI** ({labels[direction.cause]}; "
+        f"{labels[direction.effect]}). {_among(found)}: {direction.verdict.value}. {direction.over_all}; "
+        f"given the budget: {_rho(direction.beside_strength)}.",
+        f"Within methods, over budgets, it rises in {direction.rising} of {len(direction.within)} ({within})."
+        if direction.within
+        else "Within methods it cannot be said: fewer than three budgets each.",
+    ]
+    return " ".join(said)
+
+
+def _how_sure(found: Comparison) -> str:
+    few = (
+        f"{found.n} methods are fewer than {ENOUGH}: all correlations are descriptive. They are of these "
+        "methods and say nothing of others; an interval from so few is too narrow."
+        if found.n < ENOUGH
+        else f"{found.n} methods were drawn again for the intervals; their budgets are no further evidence."
+    )
+    reps = [point.reps for point in found.contestants]
+    once = "One poison and one victim each, so their own spread is unknown." if max(reps) == 1 else ""
+    shared = (
+        "Figures and accuracy gap come from the same victim, except where clean's net is named: what a "
+        "victim did not learn shows in its own features, so a part of such a correlation is circular. A "
+        f"correlation is not a cause, and of {len(found.judged)} explanations some go with the gap by chance."
+    )
+    return " ".join(part for part in (few, once, shared) if part)

@@ -1,0 +1,160 @@
+"""Rows and records -> points: what each method at each strength costs a victim, and what may explain it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import isfinite
+from typing import Literal
+
+from bench.pooling import REFERENCE, UNDEFENDED, by_setting, last_line, mean_of, told_apart
+from bench.rows import Row
+from bench.studies.study import Record
+
+Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A figure of a poison that may go with the accuracy it costs."""
+
+    name: str  # of its column
+    label: str  # for people, with the unit
+    kind: Kind
+    measure: str = ""  # none: the budget itself
+    key: str = "value"
+    gap_to: str | None = None  # the method from whose figure this one's is subtracted
+    expected: int = 1  # whether the story says it rises with the gap (1), falls (-1), or says neither (0)
+    through_clean: bool = False  # seen by the net trained on clean, not by the poison's own victim
+
+
+@dataclass(frozen=True)
+class Point:
+    """One method at one strength in one setting, undefended; means over repetitions."""
+
+    setting: str
+    method: str
+    eps: float | None  # pixels in [0,1]
+    control: bool
+    reps: int  # rows that were computed
+    accuracy: float | None
+    gap: float | None  # accuracy of clean minus this one's, rep for rep
+    figures: Mapping[str, float]  # by explanation
+    reasons: Mapping[str, str]  # why there is none
+
+    @property
+    def strength(self) -> str:
+        return "?" if self.eps is None else f"{255 * self.eps:g}"
+
+
+class Measured:
+    """All records of a study, found by what they are of."""
+
+    def __init__(self, rows: Sequence[Row], records: Iterable[Record]) -> None:
+        self.rows = {row.key: row for row in rows}
+        self.records = {
+            (record.measure, record.net_row, _poison(self.rows[record.poison_row])): record
+            for record in records
+            if record.poison_row in self.rows and record.net_row in self.rows
+        }
+
+    def figure(self, row: Row, explanation: Explanation) -> float | str:
+        """Of the row's poison, or why there is none."""
+        if not explanation.measure:
+            eps = row.inputs.get("eps")
+            return "no budget was stated" if eps is None else 255 * float(eps)
+        own = self._seen(row, explanation)
+        if explanation.gap_to is None or isinstance(own, str):
+            return own
+        reference = repetition(row, self._undefended(row.setting, explanation.gap_to))
+        if reference is None:
+            return f"no {explanation.gap_to} to compare with"
+        other = self._seen(reference, explanation)
+        return f"{explanation.gap_to}: {other}" if isinstance(other, str) else other - own
+
+    def gap(self, row: Row) -> float | None:
+        """Accuracy of clean minus the row's."""
+        clean = repetition(row, self._undefended(row.setting, REFERENCE))
+        if clean is None or clean.test_acc is None or row.test_acc is None:
+            return None
+        return clean.test_acc - row.test_acc
+
+    def _seen(self, row: Row, explanation: Explanation) -> float | str:
+        nets = self._clean_nets(row) if explanation.through_clean else [row]
+        keys = [(explanation.measure, net.key, _poison(row)) for net in nets]
+        found = next((self.records[key] for key in keys if key in self.records), None)
+        return "not measured" if found is None else figure_of(found, explanation.key)
+
+    def _clean_nets(self, row: Row) -> list[Row]:
+        """Victims of clean with the row's net and rep, those of its own setting first."""
+        nets = [
+            other
+            for other in self.rows.values()
+            if (other.method, other.defense, other.rep) == (REFERENCE, row.defense, row.rep)
+            and other.inputs.get("net") == row.inputs.get("net")
+        ]
+        return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
+
+    def _undefended(self, setting: str, method: str) -> list[Row]:
+        cell = setting, method, UNDEFENDED
+        return [row for row in self.rows.values() if (row.setting, row.method, row.defense) == cell]
+
+
+def figure_of(record: Record, key: str) -> float | str:
+    """A record's figure; where it has none, or only a bound, the reason."""
+    value, censored = record.values.get(key), record.values.get("censored", False)
+    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and not censored:
+        return float(value)
+    if record.reason is not None:
+        return last_line(record.reason)
+    bound = record.values.get("bound")
+    return "no value" if bound is None else f"a bound only: {bound}"
+
+
+def repetition(row: Row, others: Iterable[Row]) -> Row | None:
+    """The row among others that shares the row's seeds; clean is crafted only once."""
+    there = {(other.poison_rep, other.rep): other for other in others if other.status == "ok"}
+    return there.get((row.poison_rep, row.rep), there.get((0, row.rep)))
+
+
+def points_of(
+    rows: Sequence[Row], records: Iterable[Record], explanations: Sequence[Explanation]
+) -> list[Point]:
+    """By setting, then by method; clean is what the others are read against and no point."""
+    measured, found = Measured(rows, records), []
+    for ours in by_setting(row for row in rows if row.defense == UNDEFENDED):
+        renamed, _ = told_apart(ours, "method")
+        for method in dict.fromkeys(row.method for row in renamed if row.method != REFERENCE):
+            found.append(_point([row for row in renamed if row.method == method], measured, explanations))
+    return sorted(found, key=lambda point: (point.eps or 0, point.method, point.setting))
+
+
+def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Explanation]) -> Point:
+    """Rows of one method in one setting; their methods' names may be told apart from those measured."""
+    ours = [measured.rows[row.key] for row in rows if row.status == "ok"]
+    failed = [last_line(row.reason) for row in rows if row.status != "ok"]
+    figures, reasons = {}, {}
+    for explanation in explanations:
+        seen = [measured.figure(row, explanation) for row in ours]
+        mean = mean_of([figure for figure in seen if not isinstance(figure, str)])
+        if mean is None:
+            said = [figure for figure in seen if isinstance(figure, str)] or failed
+            reasons[explanation.name] = "; ".join(dict.fromkeys(said))
+        else:
+            figures[explanation.name] = mean
+    return Point(
+        setting=rows[0].setting,
+        method=rows[0].method,
+        eps=rows[0].inputs.get("eps"),
+        control=any(row.is_control for row in rows),
+        reps=len(ours),
+        accuracy=mean_of([row.test_acc for row in ours if row.test_acc is not None]),
+        gap=mean_of([gap for row in ours if (gap := measured.gap(row)) is not None]),
+        figures=figures,
+        reasons=reasons,
+    )
+
+
+def _poison(row: Row) -> str:
+    """What tells poisons apart: their images."""
+    return row.published or row.key

@@ -1,0 +1,118 @@
+"""Rows -> points: one method at one budget and one share, against clean and against the share's baseline."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+from bench.pooling import REFERENCE, UNDEFENDED, in_order, measured
+from bench.rows import Row
+from bench.shares import completed
+
+Values = Mapping[tuple[int, int], float]  # poison_rep, rep -> what was measured
+Place = tuple[str, float, float]  # method, eps in 255ths, share
+
+
+@dataclass(frozen=True)
+class Point:
+    """Means over repetitions, with the standard deviation of a repetition. Shares in [0,1], nats.
+
+    Differences are taken within a repetition, and only over those that both sides have.
+    """
+
+    method: str
+    control: bool
+    eps_255: float
+    share: float
+    reps: int  # behind the accuracy
+    accuracy: float | None
+    accuracy_std: float | None
+    accuracy_gap: float | None  # clean's minus this
+    mi: float | None
+    mi_std: float | None
+    mi_gap: float | None
+    mi_gap_std: float | None
+    baseline: float | None  # accuracy of the victim that learned from the clean rest alone
+    gain: float | None  # accuracy minus the baseline's: of having the poisoned images
+    gain_std: float | None
+
+
+def points_of(rows: Iterable[Row]) -> list[Point]:
+    """By method, budget and share; a share of 0 is clean's, whoever's the poison that is left out."""
+    ours = [row for row in rows if row.defense == UNDEFENDED]
+    offered = [row for row in ours if not completed(row.inputs)["drop_poisoned"]]
+    clean = [row for row in offered if row.method == REFERENCE]
+    places: dict[Place, list[Row]] = {}
+    for row in offered:
+        places.setdefault(place_of(row), []).append(row)
+    for method, eps, share in list(places):
+        if share not in (0, 1):
+            places.setdefault((method, eps, 0.0), clean)
+    controls = {row.method for row in ours if row.is_control}
+    order = in_order((method for method, _, _ in places), None, REFERENCE)
+    return [
+        _point(place, place[0] in controls, places[place], clean, _baseline(ours, clean, place[2]))
+        for place in sorted(places, key=lambda place: (order.index(place[0]), *place[1:]))
+    ]
+
+
+def place_of(row: Row) -> Place:
+    """The reference has no budget and is the same at every share."""
+    if row.method == REFERENCE:
+        return row.method, 0.0, 1.0
+    eps = row.inputs.get("method", {}).get("eps", 0.0)
+    return row.method, round(255 * eps, 3), float(completed(row.inputs)["share"])
+
+
+def _baseline(rows: Sequence[Row], clean: Sequence[Row], share: float) -> list[Row]:
+    """The victims that left a share of the images out; without any left out they are clean's."""
+    if share == 0:
+        return list(clean)
+    wanted = {"share": share, "drop_poisoned": True}
+    return [row for row in rows if {**completed(row.inputs), **wanted} == completed(row.inputs)]
+
+
+def _point(
+    place: Place, control: bool, rows: Sequence[Row], clean: Sequence[Row], baseline: Sequence[Row]
+) -> Point:
+    method, eps, share = place
+    accuracy, mi = (_values(rows, column) for column in ("test_acc", "mi"))
+    least = _values(baseline, "test_acc")
+    gain = [-gap for gap in _gaps(accuracy, least)]
+    mi_gaps = _gaps(mi, _values(clean, "mi"))
+    return Point(
+        method=method,
+        control=control,
+        eps_255=eps,
+        share=share,
+        reps=len(accuracy),
+        accuracy=_mean([*accuracy.values()]),
+        accuracy_std=_std([*accuracy.values()]),
+        accuracy_gap=_mean(_gaps(accuracy, _values(clean, "test_acc"))),
+        mi=_mean([*mi.values()]),
+        mi_std=_std([*mi.values()]),
+        mi_gap=_mean(mi_gaps),
+        mi_gap_std=_std(mi_gaps),
+        baseline=_mean([*least.values()]),
+        gain=_mean(gain),
+        gain_std=_std(gain),
+    )
+
+
+def _values(rows: Iterable[Row], column: str) -> Values:
+    return {(row.poison_rep, row.rep): float(getattr(row, column)) for row in measured(rows, column)}
+
+
+def _gaps(values: Values, reference: Values) -> list[float]:
+    """The reference minus the values; what is not poisoned is crafted only once, for all poison_reps."""
+    other = {(poison, rep): reference.get((poison, rep), reference.get((0, rep))) for poison, rep in values}
+    return [there - values[pair] for pair, there in other.items() if there is not None]
+
+
+def _mean(values: Sequence[float]) -> float | None:
+    return fmean(values) if values else None
+
+
+def _std(values: Sequence[float]) -> float | None:
+    return stdev(values) if len(values) > 1 else None

@@ -1,0 +1,173 @@
+"""Points -> what follows from them, in words and two small tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from math import hypot
+from typing import Literal
+
+from bench.captions import circumstances, sentences, span
+from bench.pooling import REFERENCE, last_line
+from bench.rows import Row
+from bench.shares import completed
+from bench.studies.strength_points import Point, place_of
+
+Column = Literal["accuracy", "mi"]
+UNITS = {"accuracy": (100.0, "points", ".1f"), "mi": (1.0, "nats", ".3f")}
+NAMES = {"accuracy": "accuracy", "mi": "MI"}
+LEAST = 0.0005  # of an accuracy; less is printed as no difference
+SPREAD = "Means over {} repetitions, ± a standard deviation"
+PROTOCOL = (
+    "Each poison was crafted on all images; at a share the others are published clean. The clean subset's "
+    "victim learned from these others alone, for as many epochs. 0 % is clean's victim: it is shown the same."
+)
+UNKNOWN = "One repetition: the spread is unknown, and differences of a few points may be noise"
+
+
+def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
+    """Markdown; only what the points say."""
+    reps = {p.reps for p in points if p.reps}
+    if not reps:
+        return "\n\n".join(filter(None, ["Nothing was measured.", _lost(rows)])) + "\n"
+    parted = {p.eps_255 for p in points if 0 < p.share < 1}
+    parts = [
+        sentences(_common(rows), UNKNOWN if max(reps) == 1 else SPREAD.format(span(reps))),
+        _clean(points),
+        *_budgets([p for p in points if p.share == 1 and p.eps_255]),
+        *_shares([p for p in points if p.eps_255 in parted and not p.control]),
+        _lost(rows),
+    ]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _common(rows: Sequence[Row]) -> str:
+    """What all settings share: data, nets, recipe, seed."""
+    whole = [row for row in rows if completed(row.inputs)["share"] == 1] or rows
+    plain = next((row for row in whole if row.method == REFERENCE), whole[0])
+    return circumstances([plain]).rpartition(", setting ")[0]
+
+
+def _clean(points: Sequence[Point]) -> str:
+    for p in points:
+        if p.method == REFERENCE and p.accuracy is not None:
+            mi = "" if p.mi is None else f", MI {p.mi:.3f} nats"
+            return f"Victims of clean images: accuracy {100 * p.accuracy:.1f} %{mi}."
+    return "There is no clean victim to read the others against."
+
+
+# Budgets
+
+
+def _budgets(points: Sequence[Point]) -> list[str]:
+    if not points:
+        return []
+    levels = sorted({p.eps_255 for p in points})
+    found = {(p.method, p.eps_255): p for p in points}
+    methods = list(dict.fromkeys(p.method for p in points))
+    head = ["accuracy, % (MI gap, nats)", *(f"{level:g}/255" for level in levels)]
+    lines = [[m, *(_both(found.get((m, level))) for level in levels)] for m in methods]
+    own = {m: [p for p in points if p.method == m] for m in methods}
+    names = {m: f"{m} (control)" if some[0].control else m for m, some in own.items()}
+    said = [f"- {names[m]}: {course(own[m], 'accuracy')}; {course(own[m], 'mi')}." for m in methods]
+    return ["## Budget, all images poisoned", _table(head, lines), "\n".join(said)]
+
+
+def _both(point: Point | None) -> str:
+    gap = "" if point is None or point.mi_gap is None else f" ({point.mi_gap:z.3f})"
+    return _percent(point) + gap
+
+
+def _percent(point: Point | None) -> str:
+    if point is None or point.accuracy is None:
+        return "-"
+    spread = "" if point.accuracy_std is None else f" ±{100 * point.accuracy_std:.1f}"
+    return f"{100 * point.accuracy:.1f}{spread}"
+
+
+def course(points: Iterable[Point], column: Column) -> str:
+    """Whether it falls with the budget, and where it does not."""
+    known = [p for p in points if getattr(p, column) is not None]
+    ends = [f"{p.eps_255:g}/255" for p in known]
+    if len(known) < 2:
+        return f"{NAMES[column]} was measured at {ends[0] if ends else 'no budget'} alone"
+    rises = [said for a, b in pairwise(known) if (said := _rise(a, b, column)) is not None]
+    if not rises:
+        return f"{NAMES[column]} falls at every step from {ends[0]} to {ends[-1]}"
+    return f"{NAMES[column]} does not fall at every step: not {', nor '.join(rises)}"
+
+
+def _rise(a: Point, b: Point, column: Column) -> str | None:
+    """A step up; None where it is one down."""
+    factor, unit, form = UNITS[column]
+    change = getattr(b, column) - getattr(a, column)
+    if change < 0:
+        return None
+    stds = [getattr(p, f"{column}_std") for p in (a, b)]
+    within = None not in stds and change <= hypot(*stds)
+    step = f"from {a.eps_255:g} to {b.eps_255:g}/255 ({factor * change:+{form}} {unit}"
+    return step + (", within their spread)" if within else ")")
+
+
+# Shares
+
+
+def _shares(points: Sequence[Point]) -> list[str]:
+    if not points:
+        return []
+    shares = sorted({p.share for p in points})
+    own = {(p.method, p.eps_255): [q for q in points if q.method == p.method] for p in points}
+    baseline = {p.share: p.baseline for p in points if p.baseline is not None}
+    head = ["accuracy, %", *(f"{100 * share:g} % poisoned" for share in shares)]
+    lines = []
+    for (method, eps), some in own.items():
+        found = {p.share: p for p in some if p.eps_255 == eps}
+        lines.append([f"{method} at {eps:g}/255", *(_percent(found.get(share)) for share in shares)])
+    least = (f"{100 * baseline[s]:.1f}" if s in baseline else "-" for s in shares)
+    lines.append(["the clean subset only", *least])
+    said = [f"- {m}: {verdict([p for p in some if p.eps_255 == eps])}." for (m, eps), some in own.items()]
+    return ["## Share of poisoned images", PROTOCOL, _table(head, lines), "\n".join(said)]
+
+
+def verdict(points: Iterable[Point]) -> str:
+    """At which shares the poisoned images are worse than leaving them out."""
+    known = [p for p in points if 0 < p.share < 1 and p.gain is not None]
+    if not known:
+        return "no share has both a victim and its baseline"
+    clear = [p for p in known if abs(_gain(p)) > max(p.gain_std or 0.0, LEAST)]
+    kinds = {
+        "worse": [p for p in clear if _gain(p) < 0],
+        "better": [p for p in clear if _gain(p) > 0],
+        "not clearly either": [p for p in known if p not in clear],
+    }
+    said = [f"{what} {', '.join(map(_at, some))}" for what, some in kinds.items() if some]
+    return f"learning from the poisoned images too, rather than leaving them out, is {'; '.join(said)}"
+
+
+def _gain(point: Point) -> float:
+    return point.gain or 0.0
+
+
+def _at(point: Point) -> str:
+    spread = "" if point.gain_std is None else f" ±{100 * point.gain_std:.1f}"
+    return f"at {100 * point.share:g} % ({100 * _gain(point):+.1f}{spread} points)"
+
+
+# Both
+
+
+def _lost(rows: Iterable[Row]) -> str:
+    """Cells without a number."""
+    lines = [f"    {_name(row)}: {row.status}, {last_line(row.reason)}" for row in rows if row.status != "ok"]
+    return "\n".join(["Not measured:", "", *lines]) if lines else ""
+
+
+def _name(row: Row) -> str:
+    method, eps, share = place_of(row)
+    left = ", poisoned ones left out" if completed(row.inputs)["drop_poisoned"] else ""
+    return f"{method} at {eps:g}/255, share {share:g}{left}"
+
+
+def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
+    rows = [head, [":--", *["--:"] * (len(head) - 1)], *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

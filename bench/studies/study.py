@@ -1,0 +1,48 @@
+"""What a study is: grids to compute, measures of their victims, and what follows from both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from bench.measures import Value
+from bench.rows import Row
+
+Options = tuple[str, ...]  # of the verb run, such as ("--net", "lenet5", "--methods", "clean,em")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One measure of one poison through one net, or why there is none."""
+
+    measure: str
+    net_row: str  # key of the row whose victim is the net
+    poison_row: str  # key of a row of the poison; the net's own row, unless another net looks at it
+    values: Mapping[str, Value] = field(default_factory=dict)
+    reason: str | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a study gives: written as CSV, as PNG and SVG, and as Markdown."""
+
+    tables: Mapping[
+        str, pd.DataFrame
+    ]  # file name without ending -> table; the first is shown on the terminal
+    figures: Mapping[str, Figure]
+    text: str  # Markdown: the tables' main lines and what they do and do not say
+
+
+@dataclass(frozen=True)
+class Study:
+    """A question, as the command line knows it. All grids share what the user gave: data, profile, --set."""
+
+    about: str  # one line for --help
+    grids: Callable[[], Sequence[Options]]  # each is one call of the harness, into the same rows
+    measures: tuple[str, ...]  # of every victim on its own poison
+    through_clean: tuple[str, ...]  # of every poison through the victim of clean with the same net and rep
+    analyse: Callable[[Sequence[Row], Sequence[Record]], Findings]  # from rows and records alone

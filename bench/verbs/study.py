@@ -1,0 +1,31 @@
+"""study: grids, measures of their victims, and what follows from both."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.studies import NAMES
+from bench.verbs import options
+
+ABOUT = "answer one question by grids of its own and by measures of their victims"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=f"which: {', '.join(NAMES)}")
+    what = parser.add_argument_group("for all of its grids")
+    options.images(what)
+    options.crafting(what)
+    options.victims(what)
+    where = parser.add_argument_group("where and how")
+    options.data_root(where)
+    options.plugins(where)
+    where.add_argument("--out", type=Path, metavar="DIR", help="default: results/studies/NAME-DATA")
+    options.machine(where)
+    options.pool(where)
+
+
+def main(args: argparse.Namespace) -> int:
+    from bench.studies import runner
+
+    return runner.run(args)

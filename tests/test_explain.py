@@ -1,0 +1,278 @@
+"""Rival explanations: correlations over families, points from rows and records, words that follow."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import pytest
+from explained import BUDGETS, CONTROLS, made_records, made_row, made_rows
+from matplotlib.text import Annotation
+from scipy.stats import rankdata
+
+from bench.measures import MEASURES
+from bench.plots.canvas import style
+from bench.plots.explain import scatters
+from bench.rank import ENOUGH, correlation
+from bench.registry import catalog
+from bench.studies.association import Association, Verdict, all_of, association, verdict
+from bench.studies.compare import FAMILIES, Comparison, compare
+from bench.studies.explain import EXPLANATIONS, METHODS, STUDY, THEORY
+from bench.studies.explain_text import text
+from bench.studies.points import Explanation, figure_of, points_of
+from bench.studies.study import Findings, Record
+
+MI = Explanation("mi", "MI", "MI", "smi-ksg", gap_to="clean")
+DISTANCE = Explanation("distance", "distance", "rival", "feature-distance")
+BUDGET = Explanation("strength", "budget", "strength")
+
+
+def draws(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+# Correlations over families
+
+
+def test_with_one_point_a_family_it_is_the_rank_correlation_of_methods() -> None:
+    x, y = draws(2, 9)
+    found = association([f"{i}" for i in range(9)], x, y)
+    plain = correlation([*zip(x, y, strict=True)])
+    assert (found.n, found.rho) == (9, pytest.approx(plain.rho))
+    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.1)
+
+
+def test_partial_correlation_is_that_of_the_residuals_of_ranks() -> None:
+    x, y, z = draws(3, 20)
+    y = np.round(y + z, 1)  # with ties
+    a, b, c = (rankdata(column) for column in (x, y, z))
+    left = [side - np.polyval(np.polyfit(c, side, 1), c) for side in (a, b)]
+    found = association(["a", "b", "c", "d"] * 5, x, y, z)
+    assert found.rho == pytest.approx(np.corrcoef(*left)[0, 1])
+
+
+def test_what_only_follows_a_third_quantity_has_nothing_left_given_it() -> None:
+    z = draws(200)
+    x, y = z + 0.5 * draws(200, seed=1), z + 0.5 * draws(200, seed=2)
+    families = [f"{i % 40}" for i in range(200)]
+    alone, beside = association(families, x, y), association(families, x, y, z)
+    assert alone.rho is not None and beside.rho is not None and beside.low is not None
+    assert alone.rho > 0.7
+    assert abs(beside.rho) < 0.2
+    assert beside.low < 0 < (beside.high or 0)
+    assert association(families, x, y, np.exp(x)).rho is None  # it is all of x
+
+
+def test_repeating_points_of_a_family_adds_no_evidence() -> None:
+    x, y = draws(2, 10)
+    families = [f"{i}" for i in range(10)]
+    once, thrice = association(families, x, y), association(families * 3, [*x] * 3, [*y] * 3)
+    assert (thrice.n, thrice.points) == (10, 30)
+    for name in ("rho", "low", "high", "least", "most"):
+        assert getattr(thrice, name) == pytest.approx(getattr(once, name))
+
+
+def test_one_family_that_carries_it_all_is_seen_by_leaving_it_out() -> None:
+    families = [f"{i // 2}" for i in range(10)]
+    x, y = [1, 2, 2, 1, 1, 2, 2, 1, 10, 11], [1, 2, 1, 2, 1, 2, 1, 2, 10, 11]
+    found = association(families, x, y)
+    assert found.rho is not None and found.rho > 0.3
+    assert found.least == pytest.approx(0)
+
+
+@pytest.mark.parametrize("families", ["aab", "abc"])
+def test_none_where_there_can_be_none(families: str) -> None:
+    found = association([*families], [1, 1, 1], [1, 2, 3])
+    assert (found.rho, found.low, found.least) == (None, None, None)
+    assert found.n == len(set(families)) and "no rank correlation" in str(found)
+
+
+def test_few_families_are_descriptive_and_three_cannot_lose_one() -> None:
+    found = association([*"abc"], [1, 2, 3], [1, 2, 4])
+    assert found.descriptive and str(found).endswith("descriptive") and found.least is None
+    assert not Association(ENOUGH, 30).descriptive
+    assert verdict(found, 1) is Verdict.OPEN
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "least", "most", "outcomes"),  # expected above 0, below 0, on either side
+    [
+        (0.2, 0.9, 0.1, 0.8, ("held", "did not hold", "held")),
+        (0.2, 0.9, -0.1, 0.8, ("undecided", "did not hold", "undecided")),
+        (-0.9, -0.4, -0.8, -0.5, ("did not hold", "held", "held")),
+        (-0.1, 0.2, -0.1, 0.2, ("did not hold", "did not hold", "did not hold")),
+        (-0.5, 0.6, -0.1, 0.2, ("undecided", "undecided", "undecided")),
+    ],
+)
+def test_verdicts(low: float, high: float, least: float, most: float, outcomes: tuple[str, ...]) -> None:
+    found = Association(9, 27, (low + high) / 2, low, high, least, most)
+    assert tuple(verdict(found, sign) for sign in (1, -1, 0)) == outcomes
+
+
+def test_a_claim_of_several_parts_needs_all_of_them() -> None:
+    held, failed, undecided = Verdict.HELD, Verdict.FAILED, Verdict.OPEN
+    assert all_of([held, held]) is held
+    assert all_of([held, undecided]) is undecided
+    assert all_of([held, undecided, failed]) is failed
+    assert all_of([]) is undecided
+
+
+# Points
+
+
+def record(net: str, poison: str | None = None, measure: str = "smi-ksg", **values: float | None) -> Record:
+    rows = {f"{own.method}-{own.rep}": own.key for own in few_rows()}
+    return Record(measure, rows[net], rows[poison or net], values)
+
+
+def few_rows():  # type: ignore[no-untyped-def]
+    """clean and em, two victims each, at one budget."""
+    return [
+        made_row(m, 8, rep, acc=a + 0.1 * rep) for m, a in (("clean", 0.8), ("em", 0.3)) for rep in (0, 1)
+    ]
+
+
+def test_gaps_are_to_clean_of_the_same_seeds() -> None:
+    rows = [replace(row, test_acc=0.2 if row.method == "em" else row.test_acc) for row in few_rows()]
+    records = [record("clean-0", value=5.0), record("clean-1", value=7.0), record("em-1", value=1.0)]
+    (point,) = points_of(rows, records, [MI, BUDGET])
+    assert point.gap == pytest.approx(((0.8 - 0.2) + (0.9 - 0.2)) / 2)
+    assert point.figures == {"mi": 6.0, "strength": pytest.approx(8)}
+    assert (point.reps, point.strength) == (2, "8")
+
+
+def test_through_cleans_net_is_another_figure_than_through_the_own_victim() -> None:
+    seen = replace(MI, name="there", through_clean=True)
+    records = [record("clean-0", value=5.0), record("em-0", value=1.0), record("clean-0", "em-0", value=4.0)]
+    (point,) = points_of(few_rows(), records, [MI, seen])
+    assert point.figures == {"mi": 4.0, "there": 1.0}
+
+
+def test_a_bound_is_no_figure_and_reasons_are_kept() -> None:
+    bound = Record("m", "a", "b", {"value": None, "bound": 1.5})
+    assert figure_of(bound, "value") == "a bound only: 1.5"
+    assert figure_of(Record("m", "a", "b", {"value": 2.0, "censored": True}), "value") == "no value"
+    assert figure_of(Record("m", "a", "b", {"value": float("nan")}), "value") == "no value"
+    assert figure_of(Record("m", "a", "b", reason="em: constant"), "value") == "em: constant"
+    assert figure_of(Record("m", "a", "b", {"value": 2}), "value") == 2.0
+    records = [record("clean-0", value=5.0), record("em-0", value=None)]
+    (point,) = points_of(few_rows(), records, [MI])
+    assert point.figures == {} and "no value" in point.reasons["mi"]
+
+
+def test_failed_rows_and_missing_records_say_so() -> None:
+    rows = [
+        own if own.method == "clean" else replace(own, status="failed", reason="boom") for own in few_rows()
+    ]
+    (point,) = points_of(rows, [], [MI])
+    assert (point.gap, point.reps, point.reasons) == (None, 0, {"mi": "boom"})
+    (point,) = points_of(few_rows(), [], [MI])
+    assert point.reasons == {"mi": "not measured"}
+    (point,) = points_of(few_rows()[2:], [record("em-0", value=1.0)], [MI])
+    assert point.gap is None and "no clean to compare with" in point.reasons["mi"]
+
+
+# The study
+
+
+@pytest.fixture(scope="module")
+def found() -> Findings:
+    rows = made_rows()
+    return STUDY.analyse(rows, made_records(rows))
+
+
+def small(records: list[Record]) -> Comparison:
+    """MI, distance and budget over all made-up points."""
+    shown = (MI, DISTANCE, BUDGET)
+    return compare(points_of(made_rows(), records, shown), shown, [])
+
+
+def test_study_names_what_there_is() -> None:
+    methods = catalog("methods")
+    assert {methods.get(name).name for name in METHODS} == {*METHODS}
+    assert [own[own.index("--eps") + 1] for own in STUDY.grids()] == [f"{b}/255" for b in BUDGETS]
+    assert {*FAMILIES, *FAMILIES.values()} <= {*METHODS}
+    assert {*STUDY.through_clean} <= {*STUDY.measures}
+    ours = {"class-spread", "separability", "frequency", "feature-distance"}
+    assert ours <= {*STUDY.measures} and ours <= {*MEASURES}
+    names = [e.name for e in EXPLANATIONS]
+    assert len(names) == len({*names}) and {name for pair in THEORY for name in pair} <= {*names}
+
+
+def test_controls_are_points_and_in_no_correlation(found: Findings) -> None:
+    points, judged = found.tables["points"], found.tables["explanations"].set_index("explanation")
+    assert set(points.method) == {*METHODS} - {"clean"}
+    assert set(points[points.control].method) == {*CONTROLS} - {"clean"}
+    assert (judged.points == 6 * len(BUDGETS)).all() and (judged.n == 5).all()  # mi-ue-cos is mi-ue's
+    assert judged.descriptive.all()
+
+
+def test_what_was_put_into_the_records_is_found(found: Findings) -> None:
+    judged = found.tables["explanations"].set_index("explanation")
+    assert judged.loc["smi-ksg-gap", "rho"] > 0.8 and judged.loc["smi-ksg-gap", "verdict"] == "held"
+    assert abs(judged.loc["centroid", "rho"]) < 0.5 and judged.loc["centroid", "verdict"] != "held"
+    assert np.isnan(judged.loc["separability-train", "rho"])  # 1 for all of them
+    partial = found.tables["partial"].set_index(["explanation", "given"])
+    assert partial.loc[("smi-ksg-gap", "strength"), "rho"] > 0.5
+    over = found.tables["theory"].over
+    assert "methods and budgets, given the budget" in set(over) and "budgets of tap" in set(over)
+
+
+def test_words_follow_from_the_numbers(found: Findings) -> None:
+    assert re.search(
+        r"Effective poisons lower MI\.\*\* Among these 5 methods: held with smi-ksg-gap", found.text
+    )
+    assert "all correlations are descriptive" in found.text
+    for turn, outcome in ((1, "held"), (-1, "did not hold")):
+        records = [
+            replace(own, values={"value": turn * float(own.values["value"] or 0)})
+            for own in made_records(made_rows())
+            if own.measure == "smi-ksg"
+        ]
+        said = text(made_rows(), small(records))
+        assert f"**Effective poisons lower MI.** Among these 5 methods: {outcome} with mi." in said
+
+
+def test_points_left_out_are_counted() -> None:
+    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    taps = {own.key for own in made_rows() if own.method == "tap"}
+    bounds = [
+        replace(own, values={"value": None, "bound": 2.0}) if own.net_row in taps else own for own in records
+    ]
+    judged = small(bounds).judged
+    assert (judged["mi"].left_out, judged["mi"].association.n) == (len(BUDGETS), 4)
+    assert judged["strength"].left_out == 0
+
+
+def test_too_few_methods_decide_nothing() -> None:
+    rows = [own for own in made_rows() if own.method in ("clean", "em", "tap")]
+    found = STUDY.analyse(rows, [])
+    assert "Undecided: 2 methods" in found.text
+    assert STUDY.analyse([], []).figures == {}
+
+
+# Figures
+
+
+def test_labels_hide_neither_each_other_nor_marks_and_name_every_point() -> None:
+    found = small(made_records(made_rows()))
+    with style():
+        figure = scatters(found, [MI, DISTANCE])
+        assert figure is not None
+        figure.draw_without_rendering()
+    for axes in figure.axes:
+        notes = [t for t in axes.texts if isinstance(t, Annotation) and t.get_text()]
+        assert len(notes) == len(found.points)
+        assert {t.get_text() for t in notes} >= {f"{m} {max(BUDGETS)}" for m in METHODS if m != "clean"}
+        boxes = [t.get_window_extent() for t in notes]
+        apart = [not one.padded(-0.5).overlaps(other.padded(-0.5)) for one, other in combinations(boxes, 2)]
+        assert all(apart)
+        marks = [axes.transData.transform(xy) for line in axes.lines for xy in line.get_xydata()]
+        assert not any(box.padded(-0.5).contains(*mark) for box in boxes for mark in marks)
+
+
+def test_every_figure_is_drawn_where_there_is_something(found: Findings) -> None:
+    assert {*found.figures} == {"explanations-mi", "explanations-rivals", "correlations", "theory"}
+    assert len(found.figures["correlations"].axes[0].get_yticklabels()) == len(EXPLANATIONS) - 1

@@ -1,0 +1,431 @@
+"""Studies: what a runner computes, keeps and computes again, and what study depth makes of rows."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import torch
+from matplotlib.figure import Figure
+from test_cli import draw_images
+from torch import nn
+
+from bench import cell, pieces
+from bench import rows as files
+from bench.cli import main, parser
+from bench.measures import MEASURES
+from bench.nets import build
+from bench.rows import Row
+from bench.studies import NAMES, depth, named, runner
+from bench.studies.asked import grids_of
+from bench.studies.records import code_of
+from bench.studies.study import Findings, Record, Study
+
+TOY = """
+TROUBLE = {}
+
+def shift(subject):
+    TROUBLE["calls"] = TROUBLE.get("calls", 0) + 1
+    if TROUBLE["calls"] == TROUBLE.get("at"):
+        raise TROUBLE["error"]("3 images, expected more")
+    change = subject.published_features - subject.clean_features
+    return {"value": float(change.abs().mean()), "n": len(subject.labels), "classes": subject.classes}
+"""
+SETS = ("victim.epochs=1", "victim.batch=16", "points=1", "mi.images=50", "mi.slices=4")
+ROWS, LOOKS = 3, 4
+
+
+def toy_analysis(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
+    table = pd.DataFrame([{"net": r.inputs["net"], "acc": r.test_acc} for r in rows])
+    said = "\n".join(f"{r.measure} {r.values.get('value')} {r.reason}" for r in records)
+    figure = Figure()
+    figure.subplots().plot([0, 1])
+    return Findings({"toy": table}, {"toy": figure}, said)
+
+
+TOY_STUDY = Study(
+    about="a toy",
+    grids=lambda: (
+        ("--net", "small", "--methods", "clean,random", "--defenses", "none"),
+        ("--net", "linear", "--methods", "clean", "--defenses", "none"),
+    ),
+    measures=("shift",),
+    through_clean=("shift",),
+    analyse=toy_analysis,
+)
+
+
+@pytest.fixture(scope="module")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The study `toy` in the place of the others, and the file of its measure."""
+    place = tmp_path_factory.mktemp("toy")
+    (place / "toy_measures.py").write_text(TOY)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(place)
+        patch.setitem(MEASURES, "shift", "toy_measures:shift")
+        patch.setattr(runner, "NAMES", ("toy",))
+        patch.setattr(runner, "named", lambda name: TOY_STUDY)
+        yield place / "toy_measures.py"
+    sys.modules.pop("toy_measures", None)
+
+
+def study(place: Path, *more: str) -> int:
+    """Run it on place/quad."""
+    sets = [part for field in SETS for part in ("--set", field)]
+    where = ["--cache", str(place / "cache"), "--out", str(place / "out"), "--workers", "1"]
+    return main(
+        ["study", "toy", "--data", f"folder:{place / 'quad'}", "--limit", "none", *where, *sets, *more]
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished study, to be read only."""
+    place = tmp_path_factory.mktemp("finished")
+    draw_images(place / "quad")
+    assert study(place) == 0
+    return place
+
+
+@pytest.fixture
+def done(tmp_path: Path, finished: Path) -> Path:
+    """A finished study, to be changed."""
+    place = Path(shutil.copytree(finished, tmp_path / "done"))
+    sys.modules["toy_measures"].TROUBLE.clear()
+    return place
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The cells that are computed, while the test goes on."""
+    seen: list[str] = []
+
+    def counted(bench: cell.Bench, one: cell.Cell, *rest: object) -> Row:
+        seen.append(f"{bench.setting.net} {one.method.name}")
+        return cell.run_cell(bench, one, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(pieces, "run_cell", counted)
+    return seen
+
+
+def measured() -> int:
+    calls: int = sys.modules["toy_measures"].TROUBLE.get("calls", 0)
+    return calls
+
+
+def records(place: Path) -> dict[str, dict[str, object]]:
+    """By file, without what may differ between two measurements."""
+    found = {path.name: json.loads(path.read_text()) for path in (place / "out/records").iterdir()}
+    return {name: {**stored, "record": {**stored["record"], "seconds": 0}} for name, stored in found.items()}
+
+
+def one_of(place: Path, net: str, method: str) -> Row:
+    rows = files.load_all(place / "out/rows")
+    return next(row for row in rows if (row.inputs["net"], row.method) == (net, method))
+
+
+def victim_of(place: Path, row: Row) -> Path:
+    return place / "cache/victims" / f"{row.key[:32]}.safetensors"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_name_is_a_study_that_the_command_line_knows(name: str) -> None:
+    found = named(name)
+    assert isinstance(found, Study) and found.about
+    args = parser().parse_args(["study", name, "--seed", "3", "--set", "victim.epochs=1"])
+    for grid in grids_of(found.grids(), args):
+        assert grid.keep_victims and grid.seed == "3" and grid.set[-1] == "victim.epochs=1"
+
+
+# What a study leaves
+
+
+def test_rows_records_and_findings_are_there(finished: Path) -> None:
+    rows, seen = files.load_all(finished / "out/rows"), records(finished)
+    assert len(rows) == ROWS and all(row.status == "ok" for row in rows)
+    names = {path.name for path in (finished / "out").iterdir()}
+    assert names == {"rows", "records", "gallery", "README.md", "toy.csv", "toy.png", "toy.svg"}
+    random, clean = one_of(finished, "small", "random"), one_of(finished, "small", "clean")
+    pairs = {(r.key, r.key) for r in rows} | {(clean.key, random.key)}
+    assert {(s["record"]["net_row"], s["record"]["poison_row"]) for s in seen.values()} == pairs  # type: ignore[index]
+    assert len(seen) == LOOKS
+
+
+def test_features_are_those_of_the_net_on_the_poison(finished: Path) -> None:
+    values = {}
+    for stored in records(finished).values():
+        record = stored["record"]
+        values[record["net_row"], record["poison_row"]] = record["values"]  # type: ignore[index]
+    random, clean = (one_of(finished, "small", name).key for name in ("random", "clean"))
+    assert values[clean, clean]["value"] == 0 and values[clean, clean]["n"] == 50
+    assert values[clean, clean]["classes"] == 4
+    assert 0 < values[clean, random]["value"] != values[random, random]["value"] > 0
+
+
+def test_nothing_says_where_it_was_computed(finished: Path) -> None:
+    for path in (finished / "out").rglob("*.*"):
+        assert str(finished).encode() not in path.read_bytes()
+
+
+# What is computed again
+
+
+def test_a_second_run_computes_nothing(done: Path, trained: list[str]) -> None:
+    shutil.rmtree(done / "cache/victims")  # all is measured: nobody needs them
+    before = {path: path.read_bytes() for path in (done / "out").rglob("*.*")}
+    assert study(done) == 0
+    assert trained == [] and measured() == 0
+    assert {path: path.read_bytes() for path in (done / "out").rglob("*.*")} == before
+
+
+@pytest.mark.parametrize("damage", ["gone", "torn", "of other code"])
+def test_only_the_record_that_is_lacking_is_made(done: Path, trained: list[str], damage: str) -> None:
+    before, path = records(done), min((done / "out/records").iterdir())
+    if damage == "gone":
+        path.unlink()
+    else:
+        text = path.read_text()
+        path.write_text(text[:40] if damage == "torn" else text.replace('"code": "', '"code": "0'))
+    assert study(done) == 0
+    assert trained == [] and measured() == 1 and records(done) == before
+
+
+@pytest.mark.parametrize("damage", ["gone", "damaged", "of another row"])
+def test_a_victim_that_is_lacking_is_trained_again(done: Path, trained: list[str], damage: str) -> None:
+    before, row, other = records(done), one_of(done, "small", "random"), one_of(done, "small", "clean")
+    shutil.rmtree(done / "out/records")
+    path, rows = victim_of(done, row), (done / "out/rows", done / "rows-before")
+    shutil.copytree(*rows)
+    weights = path.read_bytes()
+    if damage == "gone":
+        path.unlink()
+    elif damage == "damaged":
+        path.write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    else:
+        shutil.copy(victim_of(done, other), path)
+    assert study(done) == 0
+    assert trained == ["small random"] and measured() == LOOKS
+    assert records(done) == before and path.stat().st_size == len(weights)
+    assert files.load_all(rows[0]) == files.load_all(rows[1])
+
+
+def test_a_victim_that_is_not_its_rows_is_an_error(
+    done: Path, trained: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = one_of(done, "small", "random")
+    path = files.path_of(row.key, done / "out/rows")
+    path.write_text(
+        path.read_text().replace(f'"test_acc": {row.test_acc},\n "train', '"test_acc": 0.123,\n "train')
+    )
+    (
+        done / "out/records" / next(n for n, s in records(done).items() if s["record"]["net_row"] == row.key)
+    ).unlink()  # type: ignore[index]
+    for attempt in (1, 2):  # the wrong victim is never taken for the row's
+        assert study(done) == 1
+        assert len(trained) == attempt and measured() == 0
+        assert f"accuracy is {row.test_acc}, expected 0.123" in capsys.readouterr().out
+    assert files.load(path).test_acc == 0.123
+
+
+def test_a_changed_estimator_measures_again(toy: Path, done: Path, trained: list[str]) -> None:
+    code = code_of("shift")
+    try:
+        toy.write_text(TOY + "# a remark\n")
+        assert code_of("shift") == code
+        toy.write_text(TOY.replace('"n": len', '"images": len'))
+        assert code_of("shift") != code
+        assert study(done) == 0
+    finally:
+        toy.write_text(TOY)
+    assert trained == [] and measured() == LOOKS and len(records(done)) == LOOKS
+
+
+def test_code_is_followed_into_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "bench_toy"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "a.py").write_text("from bench_toy import b\nfrom bench_toy.b import inner\nimport json\n")
+    monkeypatch.setattr("bench.studies.records.FOLLOWED", ("bench_toy.",))
+    monkeypatch.setitem(MEASURES, "a", "bench_toy.a:found")
+    monkeypatch.syspath_prepend(tmp_path)
+    digests = []
+    for source in ("inner = 1\n", "inner = 1  # the same\n", "inner = 2\n"):
+        (package / "b.py").write_text(source)
+        digests.append(code_of("a"))
+    assert digests[0] == digests[1] != digests[2]
+
+
+def test_measuring_goes_on_where_it_stopped(done: Path, trained: list[str]) -> None:
+    before = records(done)
+    shutil.rmtree(done / "out/records")
+    trouble = sys.modules["toy_measures"].TROUBLE
+    trouble |= {"at": 3, "error": RuntimeError}
+    with pytest.raises(RuntimeError):
+        study(done)
+    assert len(records(done)) == 2
+    assert study(done) == 0
+    assert records(done) == before and trained == [] and measured() == 3 + LOOKS - 2
+
+
+def test_what_cannot_be_measured_says_why(done: Path) -> None:
+    shutil.rmtree(done / "out/records")
+    sys.modules["toy_measures"].TROUBLE.update(at=1, error=ValueError)
+    assert study(done) == 0
+    reasons = [stored["record"]["reason"] for stored in records(done).values()]  # type: ignore[index]
+    assert sorted(reasons, key=str) == ["3 images, expected more", None, None, None]
+    assert "3 images, expected more" in (done / "out/README.md").read_text()
+
+
+def test_without_time_nothing_is_begun(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.rmtree(done / "out/records")
+    assert study(done, "--minutes", "0") == 0
+    assert measured() == 0 and f"{LOOKS} cells or looks are left" in capsys.readouterr().out
+
+
+# What the user may ask
+
+
+def test_a_field_of_a_method_reaches_the_grids_that_have_it(done: Path, trained: list[str]) -> None:
+    assert study(done, "--set", "random.eps=4/255", "--set", "seed=0") == 0
+    assert trained == ["small random"]
+    rows = files.load_all(done / "out/rows")
+    assert {row.linf and round(row.linf * 255) for row in rows if row.method == "random"} == {4, 8}
+
+
+BAD = {
+    "study": (("nonsense",), "unknown study 'nonsense'"),
+    "plugin of no grid": (("toy", "--set", "tap.steps=3"), "unknown field or chosen plugin 'tap'"),
+    "field": (("toy", "--set", "random.steps=3"), "unknown field of random 'steps'"),
+}
+
+
+@pytest.mark.parametrize(("asked", "says"), BAD.values(), ids=BAD.keys())
+def test_bad_input(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: tuple[str, ...], says: str
+) -> None:
+    assert main(["study", *asked, "--out", str(tmp_path / "out")]) == 2
+    assert says in capsys.readouterr().err
+    assert not [*tmp_path.iterdir()]
+
+
+def test_what_a_grid_chooses_is_not_the_users(
+    toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    strict = Study("", lambda: [("--methods", "clean", "--eps", "2/255")], (), (), toy_analysis)
+    monkeypatch.setattr(runner, "named", lambda name: strict)
+    assert main(["study", "toy", "--eps", "4/255", "--out", str(tmp_path / "out")]) == 2
+    assert "--eps 4/255: study toy chooses it itself, here 2/255" in capsys.readouterr().err
+
+
+# Depth
+
+
+def layers_in_line(net: nn.Module) -> int:
+    """Convolutions and linear layers, without those of shortcuts."""
+    kinds = nn.Conv2d | nn.Linear
+    return sum(isinstance(m, kinds) and "downsample" not in name for name, m in net.named_modules())
+
+
+def test_depth_is_the_number_of_layers() -> None:
+    found = {}
+    for name in depth.LAYERS:
+        shape = {"channels": 1, "classes": 2, "size": 16, "precision": "fp32", "seed": 0}
+        found[name] = layers_in_line(build(name, **shape, device=torch.device("cpu")))  # type: ignore[arg-type]
+    assert found == depth.LAYERS and [*found.values()] == sorted(found.values())
+
+
+def made_up(net: str, method: str, acc: float, mi: float, rep: int = 0) -> Row:
+    stem = "none: features are logits" if net == "linear" else "3x3"
+    inputs = {
+        "net": net,
+        "surrogate": "small",
+        "victim": {"epochs": 3},
+        "data": {"train_images": 40},
+        "method": {"name": method},
+        "defense": {"name": "none"},
+    }
+    return Row(
+        key=f"{net}/{method}/{rep}",
+        setting=net,
+        data="toy",
+        synthetic=False,
+        method=method,
+        defense="none",
+        poison_rep=0,
+        rep=rep,
+        profile="quick",
+        inputs=inputs,
+        control=method in ("clean", "random"),
+        stem=stem,
+        test_acc=acc,
+        mi=mi,
+    )
+
+
+def deeper_is_worse(reps: int = 1) -> tuple[list[Row], list[Record]]:
+    """Under em, with depth: the accuracy gap grows, the MI gap falls in own nets, grows in clean-trained."""
+    rows, records = [], []
+    for place, net in enumerate(depth.LAYERS):
+        for rep in range(reps):
+            clean = made_up(net, "clean", 0.9, 0.5, rep)
+            em = made_up(net, "em", 0.8 - 0.1 * place + 0.01 * rep, 0.3 + 0.02 * place, rep)
+            rows += [clean, em]
+            for poison, value in ((clean, 0.6), (em, 0.5 - 0.03 * place)):
+                records.append(Record("smi-ksg", clean.key, poison.key, {"value": value}))
+    return rows, records
+
+
+def test_depth_finds_what_was_put_in() -> None:
+    found = depth.analyse(*deeper_is_worse())
+    cells = found.tables["cells"].set_index(["net", "method"])
+    em = cells.loc["resnet18-slim-s2", "em"]
+    place = [*depth.LAYERS].index("resnet18-slim-s2")
+    assert em["accuracy_gap"] == pytest.approx(0.1 + 0.1 * place)
+    assert em["mi_gap"] == pytest.approx(0.2 - 0.02 * place)
+    assert em["mi_gap_clean_net"] == pytest.approx(0.1 + 0.03 * place)
+    assert pd.isna(em["accuracy_gap_low"])
+    rho = {name: value.rho for name, value in depth.correlations(found.tables["cells"])["em"].items()}
+    assert [*rho.values()] == pytest.approx([1, -1, 1])
+    assert "features of linear are its logits" in found.text and "n = 8" in found.text
+    assert "descriptive" not in " ".join(found.tables["depth"].astype(str).to_numpy().ravel())
+    assert {*cells.loc["linear", "features"]} == {"logits"}
+
+
+def test_depth_of_few_nets_is_descriptive() -> None:
+    rows, records = deeper_is_worse()
+    few = [row for row in rows if row.inputs["net"] in [*depth.LAYERS][:4]]
+    found = depth.analyse(few, records)
+    assert "n = 4, descriptive" in found.text
+    assert all("descriptive" in value for value in found.tables["depth"].iloc[0][1:])
+
+
+def test_repetitions_give_intervals_of_paired_gaps() -> None:
+    cells = depth.analyse(*deeper_is_worse(reps=3)).tables["cells"].set_index(["net", "method"])
+    em = cells.loc["linear", "em"]
+    assert em["n"] == 3 and em["accuracy_gap"] == pytest.approx(0.09)
+    reach = 4.302653 * 0.01 / 3**0.5  # Student's t, two degrees of freedom
+    assert em["accuracy_gap_high"] - em["accuracy_gap"] == pytest.approx(reach, rel=1e-5)
+    assert em["mi_gap_low"] == pytest.approx(em["mi_gap"]) == em["mi_gap_high"]
+
+
+def test_what_is_lacking_is_said_and_is_no_number() -> None:
+    rows, records = deeper_is_worse()
+    failed = Row(
+        **{**vars(rows[1]), "status": "failed", "reason": "Traceback\nValueError: broke", "test_acc": None}
+    )
+    records[3] = Record("smi-ksg", records[3].net_row, records[3].poison_row, reason="constant features")
+    found = depth.analyse([rows[0], failed, *rows[2:]], records)
+    assert "linear, em, none: failed, ValueError: broke" in found.text
+    assert "mlp2, em, none, through the clean-trained net: constant features" in found.text
+    cells = found.tables["cells"].set_index(["net", "method"])
+    assert ("linear", "em") not in cells.index and pd.isna(cells.loc["mlp2", "em"]["mi_gap_clean_net"])
+    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 6]
+
+
+def test_depth_of_nothing_is_no_error() -> None:
+    assert depth.analyse([], []).figures == {}
