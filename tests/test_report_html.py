@@ -258,7 +258,7 @@ def test_doubts_about_a_setting() -> None:
         calm[0], other
     )
     unlearned = [row("em", "at-8", rep, train_acc=0.1) for rep in range(2)]
-    assert "2 rows are doubted, see their cells: 2 under at-8." in said(*calm, *unlearned)
+    assert "Doubted, see their cells: 2 under at-8." in said(*calm, *unlearned)
     assert "1 of 2 cells have no accuracy (failed)" in said(*calm, row("em", acc=None, status="failed"))
 
 

@@ -78,7 +78,7 @@ def test_rows_from_before_a_column_load(tmp_path: Path) -> None:
     del values["mi_low"], values["mi_high"], values["classes"]
     (tmp_path / "a.json").write_text(json.dumps(values))
     assert load_all(tmp_path) == [ROW]
-    stored = load_all(Path(__file__).parent.parent / "results" / "cifar10-jpeg75" / "rows")
+    stored = load_all(Path(__file__).parent.parent / "results" / "cifar-cpu" / "rows")
     assert stored and all(row.mi is not None for row in stored)
 
 

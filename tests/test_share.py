@@ -180,8 +180,8 @@ def inputs_of(row: Row) -> tuple[dict[str, object], str]:
 
 
 def test_stored_rows_keep_their_keys() -> None:
-    rows = load_all(HOME / "results" / "cifar10-jpeg75" / "rows")
-    assert len(rows) == 16
+    rows = load_all(HOME / "results" / "cifar-cpu" / "rows")
+    assert rows
     for row in rows:
         inputs, setting = inputs_of(row)
         assert (store.key_of(inputs), setting) == (row.key, row.setting)

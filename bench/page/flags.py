@@ -27,7 +27,7 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
         "The images are synthetic. This shows that methods, defenses and measurements work together; it "
         "ranks nothing and says nothing of photographs.": evidence.synthetic,
         "Spread unknown: some cells were measured once, so small differences may be noise.": once,
-        f"{sum(doubted.values())} rows are doubted, see their cells: {count_of(doubted)}.": bool(doubted),
+        f"Doubted, see their cells: {count_of(doubted)}.": bool(doubted),
         f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "
         f"({', '.join(sorted(set(holes)))}).": bool(holes),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
