@@ -187,4 +187,5 @@ def test_certificate_goes_to_the_ends_of_what_is_certified(name: str) -> None:
     assert min(case.n for case in numbers) <= max(2.5 * CERTIFIED[name].images, 500)
     assert max(case.n for case in numbers) >= min(5000, MISettings().images)
     assert {case.d for case in numbers} >= {2, 512}
+    assert max(case.about for case in numbers if case.about is not None) >= 0.8 * CERTIFIED[name].most
     assert any(case.tolerance is None for case in cases(FULL) if case.estimator == name) or name == "cka"

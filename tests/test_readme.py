@@ -53,7 +53,8 @@ def test_every_plugin_is_in_a_table(kind: str) -> None:
 
 def test_commands_parse() -> None:
     commands = re.findall(
-        r"python -m bench (run .*|list|(?:table|report|leaderboard|export|verify|protect|check|study|mi-check) .*?)(?:`|$)",
+        r"python -m bench (run .*|list|"
+        r"(?:table|report|leaderboard|export|verify|protect|check|study|mi-check) .*?)(?:`|$)",
         README,
         re.M,
     )

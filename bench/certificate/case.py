@@ -46,6 +46,7 @@ class Case:
     trial: Callable[[int], Trial] = field(repr=False, compare=False)  # of draw number ...
     tolerance: float | None = None  # of the mean over draws; None: no number is accepted, only bounds
     covers: bool = False  # whether its intervals must cover the truth at LEVEL
+    about: float | None = None  # what is true of endlessly many images, where that is known beforehand
 
     @property
     def name(self) -> str:

@@ -31,7 +31,7 @@ class Gaussians:
     @property
     def whitening(self) -> Doubles:
         """The code (d,rank) that endlessly many images would give, up to a rotation."""
-        found: Doubles = np.linalg.pinv(self.mixing).astype(np.float64)
+        found: Doubles = np.asarray(np.linalg.pinv(self.mixing), np.float64)
         return found
 
     @cached_property

@@ -58,7 +58,7 @@ def _tell(tick: Callable[[float, str], None], before: float, own: float, case: C
 
 def cost(case: Case) -> float:
     """About how long a case takes, in seconds of one core."""
-    each = {"ksg": 1e-6, "smi-hist": 6e-5, "gauss-cca": 2e-4, "cka": 4e-5, "infonce": 6e-4}
+    each = {"ksg": 1e-6, "smi-hist": 3e-5, "gauss-cca": 1e-4, "cka": 2e-5, "infonce": 3e-4}
     return case.draws * case.n * each.get(case.estimator, 3e-4)
 
 

@@ -18,8 +18,8 @@ class Range:
 
 
 CERTIFIED = {
-    "smi-ksg": Range(images=200, most=1.5),
-    "smi-ksg-matched": Range(images=200, most=1.5),
+    "smi-ksg": Range(images=200, most=1.3),
+    "smi-ksg-matched": Range(images=200, most=1.3),
     "smi-hist": Range(images=500, most=0.5),
     "gauss-cca": Range(images=200, most=12.0, per_dimension=100),
     "infonce": Range(images=2000, most=2.5, per_dimension=100),
