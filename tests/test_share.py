@@ -274,8 +274,8 @@ def test_a_rest_that_validation_brings_below_a_batch_is_refused(
 
 
 def test_fields_may_come_in_any_order(tmp_path: Path) -> None:
+    from bench.arguments import resolve
     from bench.cli import parser
-    from bench.running import resolve
 
     args = parser().parse_args(command(tmp_path, "--set", "drop_poisoned=true", "--set", "share=1/2"))
     setting, _, _ = resolve(args)

@@ -51,7 +51,7 @@ def at(points: Sequence[Point], method: str, eps: float, share: float = 1.0) -> 
 
 def cells_of(options: Sequence[str]) -> Iterator[tuple[str, float, float, bool]]:
     """Method, eps, share and whether the poisoned are dropped, as the harness understands a grid."""
-    from bench.running import resolve
+    from bench.arguments import resolve
 
     setting, methods, defenses = resolve(parser().parse_args(["run", *options]))
     assert [d.name for d in defenses] == ["none"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from rich.console import Console
 
-from bench import running, store
+from bench import arguments, running, store, workplace
 from bench.cell import Bench, craft
 from bench.core.errors import BadInput
 from bench.core.types import Dataset
@@ -29,10 +29,10 @@ class Asked:
 
     @staticmethod
     def of(args: argparse.Namespace) -> Asked:
-        setting, methods, _ = running.resolve(args)
+        setting, methods, _ = arguments.resolve(args)
         if len(methods) != 1:
             raise BadInput(f"{args.methods} names {len(methods)} methods, expected one")
-        device, _ = running.device_and_workers(args)
+        device, _ = workplace.device_and_workers(args)
         check_writable(running.cache_of(args))
         return Asked(Console(), setting, methods[0], device)
 
@@ -40,8 +40,8 @@ class Asked:
         self, args: argparse.Namespace, data: Dataset, poison_rep: int = 0
     ) -> tuple[Bench, Plugin, store.Poison]:
         """The poison, and with what it was made."""
-        running.check_batches(None, (self.method,), len(data.train))
-        (method,) = running.resolved((self.method,), data, self.console)
+        arguments.check_batches(None, (self.method,), len(data.train))
+        (method,) = arguments.resolved((self.method,), data, self.console)
         bench = running.open_bench(args, self.setting, data, self.device)
         with Progress(self.console).alone(f"crafting {method.name} for {len(data.train)} images") as tick:
             return bench, method, craft(bench, method, poison_rep, tick)

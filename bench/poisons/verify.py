@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as Shown
 from rich.text import Text
 
-from bench import data, running
+from bench import arguments, data, running
 from bench.core.errors import BadInput
 from bench.poisons.audit import Table
 from bench.poisons.foreign import Foreign
@@ -21,7 +21,7 @@ def run(args: argparse.Namespace) -> int:
     args.methods = f"file:{args.path}"
     if args.data and args.limit is None:
         args.limit = "none"  # a poison is audited as far as the data set goes, not as far as a profile
-    setting, (method,), _ = running.resolve(args)
+    setting, (method,), _ = arguments.resolve(args)
     assert isinstance(method.value, Foreign)
     images = None
     if args.data:
