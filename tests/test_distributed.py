@@ -93,7 +93,9 @@ class Town:
         """The resources that unfinished tasks ask for."""
         with Client(self.address, set_as_default=False) as client:
             asked: list[dict[str, float]] = client.run_on_scheduler(
-                lambda dask_scheduler: [dict(t.resource_restrictions) for t in dask_scheduler.tasks.values()]
+                lambda dask_scheduler: [
+                    dict(t.resource_restrictions or {}) for t in dask_scheduler.tasks.values()
+                ]
             )
         return asked
 

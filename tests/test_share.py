@@ -22,7 +22,6 @@ from bench.cli import main
 from bench.core.errors import BadInput
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.mi.sliced import MISettings
-from bench.registry import HOME
 from bench.rows import Row, load_all
 from bench.setting_of import described
 from bench.settings import Setting
@@ -180,7 +179,7 @@ def inputs_of(row: Row) -> tuple[dict[str, object], str]:
 
 
 def test_stored_rows_keep_their_keys() -> None:
-    rows = load_all(HOME / "results" / "cifar-cpu" / "rows")
+    rows = load_all(Path(__file__).parent.parent / "results" / "cifar-cpu" / "rows")
     assert rows
     for row in rows:
         inputs, setting = inputs_of(row)
