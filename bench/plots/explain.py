@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import cycle
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.plots.canvas import GREYS, MARKERS, PALETTE, QUIET, SMALL, Look, sheet
+from bench.plots.canvas import PALETTE, QUIET, SMALL, Look, looks_of, sheet
 from bench.plots.labels import Label, place
 from bench.rank import ENOUGH
 from bench.studies.association import Association
@@ -158,9 +157,8 @@ def _xy(point: Point, x: float | None, y: float | None, *, y_scale: float) -> tu
 
 def _looks(points: Sequence[Point]) -> dict[str, Look]:
     """Contestants by the alphabet, then controls in grey."""
-    colors, greys, markers = cycle(PALETTE), cycle(GREYS), cycle(MARKERS)
     kinds = sorted({(point.control, point.method) for point in points})
-    return {name: Look(next(greys if control else colors), next(markers), control) for control, name in kinds}
+    return looks_of([name for _, name in kinds], {name for control, name in kinds if control})
 
 
 def _label(found: Comparison, name: str) -> str:
