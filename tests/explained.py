@@ -42,7 +42,9 @@ def made_row(method: str, budget: int, rep: int = 0, **values: Any) -> Row:
 
 
 def made_rows(**values: Any) -> list[Row]:
-    return [made_row(method, budget, **values) for method in METHODS for budget in BUDGETS]
+    """Clean is there once: no budget moves it."""
+    asked = [(method, budget) for budget in BUDGETS for method in METHODS]
+    return [made_row(*own, **values) for own in asked if own[0] != "clean" or own[1] == BUDGETS[1]]
 
 
 def values_of(measure: str, effect: float, budget: int, rng: np.random.Generator) -> dict[str, Value]:
@@ -69,14 +71,14 @@ def values_of(measure: str, effect: float, budget: int, rng: np.random.Generator
 def made_records(rows: list[Row]) -> list[Record]:
     """As STUDY asks: each victim on its own poison, and poisons through the victim of clean."""
     rng = np.random.default_rng(0)
-    clean = {(own.setting, own.rep): own for own in rows if own.method == "clean"}
+    clean = {own.rep: own for own in rows if own.method == "clean"}
     records = []
     for own in rows:
         budget = round(255 * own.inputs["eps"])
         does = effect(own.method, budget)
         for measure in STUDY.measures:
             records.append(_record(own, own, measure, values_of(measure, does, budget, rng)))
-        net = clean[own.setting, own.rep]
+        net = clean[own.rep]
         if own is not net:
             for measure in STUDY.through_clean:
                 records.append(_record(net, own, measure, values_of(measure, does / 2, budget, rng)))

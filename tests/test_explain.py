@@ -143,6 +143,12 @@ def test_gaps_are_to_clean_of_the_same_seeds() -> None:
     assert (point.reps, point.strength) == (2, "8")
 
 
+def test_clean_is_the_same_at_every_budget() -> None:
+    rows = [made_row("clean", 8, acc=0.8), made_row("em", 4, acc=0.5), made_row("em", 16, acc=0.2)]
+    weak, strong = points_of(rows, [], [BUDGET])
+    assert (weak.gap, strong.gap) == (pytest.approx(0.3), pytest.approx(0.6))
+
+
 def test_through_cleans_net_is_another_figure_than_through_the_own_victim() -> None:
     seen = replace(MI, name="there", through_clean=True)
     records = [record("clean-0", value=5.0), record("em-0", value=1.0), record("clean-0", "em-0", value=4.0)]
@@ -192,7 +198,9 @@ def small(records: list[Record]) -> Comparison:
 def test_study_names_what_there_is() -> None:
     methods = catalog("methods")
     assert {methods.get(name).name for name in METHODS} == {*METHODS}
-    assert [own[own.index("--eps") + 1] for own in STUDY.grids()] == [f"{b}/255" for b in BUDGETS]
+    asked = [(own[own.index("--methods") + 1], own[own.index("--eps") + 1]) for own in STUDY.grids()]
+    assert [eps for methods, eps in asked if methods != "clean"] == [f"{b}/255" for b in BUDGETS]
+    assert sum("clean" in methods.split(",") for methods, _ in asked) == 1
     assert {*FAMILIES, *FAMILIES.values()} <= {*METHODS}
     assert {*STUDY.through_clean} <= {*STUDY.measures}
     ours = {"class-spread", "separability", "frequency", "feature-distance"}

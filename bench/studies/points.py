@@ -66,7 +66,7 @@ class Measured:
         own = self._seen(row, explanation)
         if explanation.gap_to is None or isinstance(own, str):
             return own
-        reference = repetition(row, self._undefended(row.setting, explanation.gap_to))
+        reference = self._reference(row, explanation.gap_to)
         if reference is None:
             return f"no {explanation.gap_to} to compare with"
         other = self._seen(reference, explanation)
@@ -74,7 +74,7 @@ class Measured:
 
     def gap(self, row: Row) -> float | None:
         """Accuracy of clean minus the row's."""
-        clean = repetition(row, self._undefended(row.setting, REFERENCE))
+        clean = self._reference(row, REFERENCE)
         if clean is None or clean.test_acc is None or row.test_acc is None:
             return None
         return clean.test_acc - row.test_acc
@@ -95,9 +95,13 @@ class Measured:
         ]
         return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
 
-    def _undefended(self, setting: str, method: str) -> list[Row]:
-        cell = setting, method, UNDEFENDED
-        return [row for row in self.rows.values() if (row.setting, row.method, row.defense) == cell]
+    def _reference(self, row: Row, method: str) -> Row | None:
+        """What the row is read against; no budget moves clean, so that of any grid will do."""
+        if method == REFERENCE:
+            return next((net for net in self._clean_nets(row) if net.status == "ok"), None)
+        cell = row.setting, method, UNDEFENDED
+        there = self.rows.values()
+        return repetition(row, [own for own in there if (own.setting, own.method, own.defense) == cell])
 
 
 def figure_of(record: Record, key: str) -> float | str:
