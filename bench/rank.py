@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 LEAST = 3  # methods for any correlation
 ENOUGH = 8  # methods below which it only describes those at hand, and has no interval
@@ -57,6 +56,8 @@ def correlation(points: Sequence[tuple[float, float]]) -> Correlation:
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
     """(B,n), (B,n) -> (B,): Pearson's correlation of the ranks, ties sharing theirs; NaN without spread."""
+    from scipy.stats import rankdata  # a second, which a run without correlations need not wait for
+
     a, b = (ranks - ranks.mean(axis=1, keepdims=True) for ranks in (rankdata(x, axis=1), rankdata(y, axis=1)))
     with np.errstate(invalid="ignore"):
         rho: NDArray[np.float64] = (a * b).sum(axis=1) / np.sqrt((a**2).sum(axis=1) * (b**2).sum(axis=1))

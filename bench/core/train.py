@@ -131,8 +131,9 @@ def fit(
         rows = batches(len(data), recipe.batch, streams.order, epoch, data.labels.device)
         net.train()
         for at in range(at, len(rows)):  # noqa: B020 (a resumed epoch starts in its middle)
-            x, y = to_float(data.images[rows[at]]), data.labels[rows[at]]
-            x = defense.augment(crop_flip(x, augmentation, streams.augment), streams.defense)
+            x, y = data.images[rows[at]], data.labels[rows[at]]
+            x = to_float(crop_flip(x, augmentation, streams.augment))  # bytes move faster than floats
+            x = defense.augment(x, streams.defense)
             progress = (epoch * len(rows) + at) / total
             trainer.step(defense.loss(net, x, y, streams.defense, progress), progress)
             tick(progress, "training")

@@ -9,13 +9,14 @@ from __future__ import annotations
 from functools import partial
 
 from torch import nn
-from torchvision.models.resnet import BasicBlock
 
 from bench.nets.body import LARGE, Body, Shape, conv, pooled
 
 
 def resnet(shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: int = 1) -> Body:
     """blocks: of each stage; every stage is twice as wide. stride: of the 3x3 stem."""
+    from torchvision.models.resnet import BasicBlock  # seconds, which other nets need not wait for
+
     if shape.size >= LARGE:
         layers = [conv(shape.channels, width, 7, 2), nn.MaxPool2d(3, 2, 1)]
         stem = "7x7 stride 2, max-pool"

@@ -42,7 +42,6 @@ def test_miue_step_against_cross_entropy(figures: Figures) -> None:
 
     ratio = figures.ratio(lambda: steps(cross_entropy), lambda: steps(similarity))
     what = f"seconds of a sign step, mi-ue / cross-entropy, resnet18 bf16, batch {batch}"
-    what = f"seconds of a sign step, mi-ue / cross-entropy, resnet18 bf16, batch {batch}"
     figures.add(what, ratio, "x", "<= 1.15")
 
 
