@@ -9,7 +9,7 @@ done so; the interval is by subsampling, as that of smi-ksg.
 from __future__ import annotations
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from bench.mi.estimate import LEVEL, Estimate, Setting, begin
 from bench.mi.ksg import Doubles, Floats
@@ -27,7 +27,7 @@ def cka(clean: Floats, published: Floats, seed: int) -> Estimate:
     parts = [debiased_cka(x[rows], y[rows]) for rows in np.array_split(rng.permutation(len(x)), SUBSAMPLES)]
     # At independence subsamples, whose error falls as 1/n, spread more than a tenth's root tells.
     error = np.std(parts, ddof=1) / np.sqrt(SUBSAMPLES)
-    reach = float(student.ppf((1 + LEVEL) / 2, SUBSAMPLES - 1) * error)
+    reach = float(stdtrit(SUBSAMPLES - 1, (1 + LEVEL) / 2) * error)
     said: dict[str, Setting] = {"not": "MI, a proxy in [0,1]", "permutations": PERMUTATIONS}
     return begun.end(debiased_cka(x, y), reach, float(np.mean(nulls)), x.shape[1], said)
 

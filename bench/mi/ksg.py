@@ -7,7 +7,8 @@ takes three times as long as array operations over all of them:
 
 1. Strips: pairs sorted by x are cut into strips, and in each strip, with its two neighbours, sorted by
    y. Among the few pairs around a pair in that order the k-th distance bounds r from above, and is r
-   unless it reaches beyond the strips or beyond the window; that leaves one pair in ten.
+   unless it reaches beyond the strips or beyond the window. Where it reaches beyond the window, as for
+   one pair in ten, a wider one follows. That leaves one pair in twenty.
 2. Slabs: for these, all pairs whose x, or whose y where they are fewer, lies within the bound.
 """
 
@@ -17,7 +18,6 @@ import math
 from typing import Any
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 from scipy.special import digamma
 
@@ -29,6 +29,7 @@ NOISE = 1e-10  # standard deviations added to break ties; scikit-learn's choice
 PER_NEIGHBOUR = 10  # pairs needed for each neighbour
 ROUNDINGS = 16  # a few do not count as variation
 ULPS = 2 * np.finfo(np.float64).eps  # relative: two units in the last place, or up to four
+NARROW, WIDE = 6, 12  # windows: pairs looked at for each neighbour
 PAIRS = 20_000  # worked on at a time, in as many rows as that makes
 BLOCK = 16_000  # distances computed at a time: they stay in the processor's cache
 
@@ -72,7 +73,7 @@ def _counts(x: Doubles, y: Doubles, k: int) -> tuple[Integers, Integers]:
     x, y = x.take(order), y.take(order)
     order = y.argsort(axis=1) + first
     by_x, by_y = _Sorted(x, y), _Sorted(y.take(order), x.take(order))
-    radius, unsure = _in_strips(x, y, k)
+    radius, unsure = _in_strips(x, y, order, k)
     if len(unsure):
         radius.flat[unsure] = _in_slabs(by_x, by_y, k, unsure, radius.flat[unsure])
     return by_x.within(radius), by_y.within(radius.take(order))
@@ -126,38 +127,50 @@ class _Sorted:
         return self.between(self.values - reach, self.values + reach, self.rows)[1]
 
 
-def _in_strips(x: Doubles, y: Doubles, k: int) -> tuple[Doubles, Integers]:
-    """Upper bounds of the distances (rows,n), and for which pairs, flattened, they may not be exact."""
+def _in_strips(x: Doubles, y: Doubles, by_y: Integers, k: int) -> tuple[Doubles, Integers]:
+    """Upper bounds of the distances (rows,n), and for which pairs, flattened, they may not be exact.
+
+    x ascends in each row, and by_y puts the flattened pairs of each row in the order of y.
+    """
     rows, n = x.shape
-    size = math.ceil(math.sqrt(k * n))  # of a strip; this and the width by trial, for speed alone
-    strips, span = math.ceil(n / size), 3 * size
-    width = min(6 * k + 2, span)
-    # Pairs that are infinitely far away give every strip two neighbours, and pairs beyond these.
-    front = size + 1
-    length = front + (strips + 1) * size + 1
-    u, v = np.full((2, rows, length), np.inf)
-    owner = np.full((rows, length), -1)
-    u[:, :front], real = -np.inf, slice(front, front + n)
-    u[:, real], v[:, real] = x, y
-    owner[:, real] = strips * np.arange(rows)[:, None] + np.arange(n) // size
-    u, v, owner = u.ravel(), v.ravel(), owner.ravel()
-    begin = (length * np.arange(rows)[:, None] + 1 + size * np.arange(strips)).ravel()
-    order = _windows(v, span)[begin].argsort(axis=1) + begin[:, None]  # (rows*strips,span)
-    at = np.flatnonzero(owner[order] == np.arange(len(begin))[:, None])
-    order = order.ravel()
-    pair = order[at]
-    strip = owner[pair]
-    first = np.minimum(np.maximum(at - span * strip - width // 2, 0), span - width)  # of the window
-    start, a, b = span * strip + first, u[pair], v[pair]
-    strip_u, strip_v = u[order], v[order]
-    bound = _kth_distance(strip_u, strip_v, start, width, a, b, k)
-    sure = (a - u[begin - 1][strip] >= bound) & (u[begin + span][strip] - a >= bound)
-    sure &= (first == 0) | (b - strip_v[start] >= bound)
-    sure &= (first == span - width) | (strip_v[start + width - 1] - b >= bound)
-    pair -= front + (length - n) * (strip // strips)
-    radius = np.empty((rows, n))
-    radius.flat[pair] = bound
-    return radius, pair[~sure]
+    size = math.ceil(math.sqrt(k * n))  # of a strip; this and the windows by trial, for speed alone
+    strips = max(1, n // size)  # the last takes what is left
+    narrow, wide = (min(each * k + 2, 2 * size, n) for each in (NARROW, WIDE))
+    row, each = np.arange(rows)[:, None], np.arange(strips)
+    strip = (np.minimum(np.arange(n) // size, strips - 1) + strips * row).take(by_y)
+    # Where a strip with its two neighbours begins and ends, and the values of x that lie next to them.
+    begin = n * row + size * np.maximum(each - 1, 0)
+    end = n * row + np.where(each < strips - 2, size * (each + 2), n)
+    low, high = x.take(begin - 1, mode="clip"), x.take(end, mode="clip")
+    low[:, :2], high[:, -2:] = -np.inf, np.inf
+    radius, unsure = np.empty(x.size), []
+    for shift in range(3):  # each strip is the middle of three once
+        three, place = np.divmod(each + shift, 3)
+        small = three.astype(np.min_scalar_type(strips))  # which numpy sorts in a third of the time
+        order = np.tile(small, rows).take(strip).argsort(axis=1, kind="stable") + n * row
+        own, order = strip.take(order).ravel(), by_y.take(order).ravel()
+        at = np.flatnonzero(np.tile(place == 1, rows).take(own))
+        u, v, own, pair = x.take(order), y.take(order), own.take(at), order.take(at)
+        a, start, stop = u.take(at), begin.take(own), end.take(own)
+        bound, sure = _in_windows(u, v, at, start, stop, narrow, k)
+        rest = np.flatnonzero(~sure)
+        bound[rest], sure[rest] = _in_windows(u, v, at[rest], start[rest], stop[rest], wide, k)
+        sure &= (a - low.take(own) >= bound) & (high.take(own) - a >= bound)
+        radius[pair] = bound
+        unsure.append(pair[~sure])
+    return radius.reshape(x.shape), np.concatenate(unsure)
+
+
+def _in_windows(
+    u: Doubles, v: Doubles, at: Integers, begin: Integers, end: Integers, width: int, k: int
+) -> tuple[Doubles, NDArray[np.bool_]]:
+    """Of each pair to its k-th neighbour among `width` around it, and whether v says that none is nearer."""
+    start = np.minimum(np.maximum(at - width // 2, begin), end - width)
+    b = v.take(at)
+    bound = _kth_distance(u, v, start, width, u.take(at), b, k)
+    sure = (start == begin) | (b - v.take(start) >= bound)
+    sure &= (start + width == end) | (v.take(start + width - 1) - b >= bound)
+    return bound, sure
 
 
 def _in_slabs(by_x: _Sorted, by_y: _Sorted, k: int, pairs: Integers, bound: Doubles) -> Doubles:
@@ -188,7 +201,7 @@ def _kth_distance(
     radius, rows = np.empty(len(a)), max(1, BLOCK // width)
     for i in range(0, len(a), rows):
         part = slice(i, i + rows)
-        distance, other = xs[start[part]], ys[start[part]]
+        distance, other = (side[start[part]].view(np.float64).reshape(-1, width) for side in (xs, ys))
         distance -= a[part, None]
         other -= b[part, None]
         np.maximum(np.abs(distance, out=distance), np.abs(other, out=other), out=distance)
@@ -197,9 +210,10 @@ def _kth_distance(
     return radius
 
 
-def _windows(values: Doubles, width: int) -> Doubles:
-    """All windows (n-width+1,width) as a view: sliding_window_view, without what that costs a call."""
-    return as_strided(values, (len(values) - width + 1, width), values.strides * 2, writeable=False)
+def _windows(values: Doubles, width: int) -> NDArray[np.void]:
+    """All windows (n-width+1,) as a view; each is one item, which numpy copies in half the time of a row."""
+    items = f"V{width * values.itemsize}"
+    return np.ndarray((len(values) - width + 1,), items, values, strides=values.strides)
 
 
 def check(who: str, names: tuple[str, str], arrays: tuple[Floats, Floats], ndim: int, k: int) -> None:

@@ -43,7 +43,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from bench.core.errors import BadInput
 from bench.mi.code import MOST, fit_code
@@ -144,7 +144,7 @@ def _half_width(found: Doubles, null: Doubles) -> float:
         each = (interaction**2).sum() / ((parts - 1) * (used - 1))
         images = max(images - each / used, 0) + each / slices
     error = np.sqrt(images / parts + null.var(ddof=1) / slices)
-    return float(student.ppf((1 + LEVEL) / 2, parts - 1) * error)
+    return float(stdtrit(parts - 1, (1 + LEVEL) / 2) * error)
 
 
 def directions(settings: MISettings, r: int, seed: int) -> tuple[Doubles, Doubles]:
