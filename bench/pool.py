@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import torch
 
 from bench.core.train import Tick
+from bench.machine import set_up
 
 Report = Callable[[str, float, str], None]  # name of a piece, share done, what is going on
 
@@ -113,14 +114,13 @@ def _begin(
     """Make a new process a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to handle
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    torch.set_num_threads(threads)
-    torch.set_flush_denormal(True)
+    device = seated(bench.device, seats.get(), torch.cuda.device_count())
+    set_up(device, threads)
     if plugins is not None:
         from bench.registry import KINDS, catalog
 
         for kind in KINDS:  # their modules must be there before a piece of theirs is unpickled
             catalog(kind, plugins)
-    device = seated(bench.device, seats.get(), torch.cuda.device_count())
     _worker.update(work=work, bench=replace(bench, device=device, data=bench.data.to(device)), ticks=ticks)
 
 

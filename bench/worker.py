@@ -10,10 +10,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.core.errors import BadInput
 from bench.facts import Environment, facts
+
+if TYPE_CHECKING:
+    import torch
 
 TICK_SECONDS = 1.0  # least time between two words on a piece's progress
 
@@ -70,12 +73,11 @@ def examine(terms: Terms, worker: Any) -> tuple[str, Environment]:
     for name, seen in facts(terms.plugins).items():
         if seen != terms.facts[name]:
             raise BadInput(f"{who}: {name} is {seen}, expected {terms.facts[name]} as the client has it")
-    _set_up(terms)
-    from bench.environment import environment
-    from bench.machine import device_of
-
     try:
-        return answer, environment(device_of(terms.device))
+        device = _set_up(terms)
+        from bench.environment import environment
+
+        return answer, environment(device)
     except BadInput as error:
         raise BadInput(f"{who}: {error}") from None
 
@@ -95,14 +97,15 @@ def _exchange(terms: Terms, who: str) -> str:
     return answer
 
 
-def _set_up(terms: Terms) -> None:
+def _set_up(terms: Terms) -> torch.device:
     """As the local pool's workers; some of it holds for a thread alone, so each task says it again."""
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", str(terms.threads))
-    import torch
+    from bench.machine import device_of, set_up
 
-    torch.set_num_threads(terms.threads)
-    torch.set_flush_denormal(True)
+    device = device_of(terms.device)
+    set_up(device, terms.threads)
+    return device
 
 
 _runs: dict[Path, tuple[Callable[..., Any], Any]] = {}  # folder -> work, bench: of the last run alone
@@ -131,7 +134,6 @@ def do(terms: Terms, piece: bytes) -> Any:
 def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     """The run's work and its Bench, with the images on this process's device."""
     from bench.environment import environment
-    from bench.machine import device_of
     from bench.parked import fetch
     from bench.registry import KINDS, catalog
 
@@ -139,7 +141,7 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
         for kind in KINDS:  # their modules must be there before a piece of theirs is unpickled
             catalog(kind, terms.plugins)
     work, bench = pickle.loads((terms.folder / "run.pickle").read_bytes())
-    device = device_of(terms.device)
+    device = _set_up(terms)
     left = None if terms.deadline is None else terms.deadline - time.time()
     return work, replace(
         bench,

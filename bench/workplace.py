@@ -16,7 +16,7 @@ from rich.console import Console
 from bench.cell import Bench
 from bench.core.errors import BadInput
 from bench.facts import Environment
-from bench.machine import device_of
+from bench.machine import device_of, set_up
 from bench.memory import affordable
 from bench.pool import Pool, Report, Workers
 from bench.registry import Plugin
@@ -95,6 +95,5 @@ def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:
     for what, number in (("--minutes", args.minutes), ("--save-seconds", args.save_seconds)):
         if number is not None and not 0 <= number < float("inf"):
             raise BadInput(f"{what} is {number}, expected 0 or more")
-    torch.set_num_threads(args.threads)
-    torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
+    set_up(device, args.threads)
     return device, workers

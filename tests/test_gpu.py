@@ -1,0 +1,113 @@
+"""What holds on a CPU holds on a GPU: equal bits, budgets, resuming; and the host waits for no batch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import CLASSES, RECIPE, SIZE, equal_weights, killed_at_every_save, toy_dataset, toy_split
+from test_cli import command, draw_images
+from test_resume import rows_in
+from torch import Tensor
+
+from bench.cli import main
+from bench.core.checkpoint import Checkpoint
+from bench.core.method import Lab
+from bench.core.pixels import check_delta
+from bench.core.train import Point, Streams, fit
+from bench.machine import set_up
+from bench.nets import Net, build
+from bench.precision import has_bf16
+from bench.registry import Plugin
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU"),
+    pytest.mark.filterwarnings("ignore:.*synchroniz.*"),  # the mode that looks for it says so
+]
+GPU = torch.device("cuda")
+
+
+@pytest.fixture(autouse=True)
+def repeatable() -> Iterator[None]:
+    set_up(GPU, 1)
+    yield
+    torch.cuda.set_sync_debug_mode("default")
+    torch.use_deterministic_algorithms(False)
+
+
+def net_of(seed: int, precision: str = "fp32") -> Net:
+    return build("small", channels=3, classes=CLASSES, size=SIZE, precision=precision, seed=seed, device=GPU)
+
+
+def crafted(method: Plugin, checkpoint: Checkpoint) -> Tensor:
+    data = toy_dataset().to(GPU)
+    lab = Lab(CLASSES, data.augmentation, data.val, net_of, seed=1, checkpoint=checkpoint)
+    delta: Tensor = method.value.craft(data.train, lab)
+    return delta
+
+
+def test_a_method_crafts_the_same_twice_and_after_kills(method: Plugin, tmp_path: Path) -> None:
+    data = toy_dataset()
+    once = crafted(method, Checkpoint())
+    check_delta(once.cpu(), data.train.images, method.value.eps, method.name)
+    again, _ = killed_at_every_save(lambda kept: crafted(method, kept), tmp_path / "craft")
+    assert torch.equal(once, again)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_victim_is_the_same_twice(defense: Plugin, precision: str) -> None:
+    def trained() -> Net:
+        net, data = net_of(0, precision), toy_dataset().to(GPU)
+        shown = replace(data.train, images=defense.value.prepare(data.train.images))
+        fit(net, shown, RECIPE, Streams.of(1, 2, GPU), data.augmentation, defense=defense.value)
+        return net
+
+    assert equal_weights(trained(), trained())
+
+
+@pytest.mark.parametrize("name", ["none", "cutout", "at-8"])
+def test_the_host_waits_for_no_batch(name: str) -> None:
+    """But once an epoch, for its order, and where a point of the curve is measured."""
+    from conftest import DEFENSES
+
+    def strict(share: float, what: str) -> None:
+        torch.cuda.set_sync_debug_mode("error")
+
+    def at_ease(net: object, epoch: int) -> Point | None:
+        torch.cuda.set_sync_debug_mode("default")
+        return None
+
+    data = toy_split(96, 0).to(GPU)
+    fit(
+        net_of(0, "bf16"),
+        data,
+        RECIPE,
+        Streams.of(1, 2, GPU),
+        toy_dataset().augmentation,
+        defense=DEFENSES[name].value,
+        measure=at_ease,
+        tick=strict,
+    )
+    torch.cuda.set_sync_debug_mode("error")
+    with pytest.raises(RuntimeError, match="synchroniz"):
+        data.labels.sum().item()
+
+
+def test_rows_are_those_of_any_number_of_workers(tmp_path: Path) -> None:
+    rows = []
+    for workers in ("1", "2"):
+        place = tmp_path / workers
+        draw_images(place / "quad")
+        argv = command(place, "clean,em,tap,mi-ue", "none,at-8,uer")
+        assert main([*argv, "--device", "cuda", "--workers", workers]) == 0
+        rows.append(rows_in(place / "out"))
+    assert len(rows[0]) == 12 and rows[0] == rows[1]
+    assert all('"status": "ok"' in row for row in rows[0].values())
+
+
+def test_bf16_is_there() -> None:
+    assert has_bf16(GPU)
