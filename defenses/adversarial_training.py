@@ -29,6 +29,7 @@ class AdversarialTraining(Undefended):
     steps: int = 10
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("radius", "step", "steps")
+    STEADY: ClassVar[bool] = True
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"steps": 3, "step": 4 / 255},  # still reach the radius of 8/255
         "cifar-cpu": {"steps": 4},  # so do these

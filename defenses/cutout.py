@@ -24,6 +24,7 @@ class Cutout(Undefended):
     side: float = 0.5  # of the image's side: 16 of 32 pixels
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("side",)
+    STEADY: ClassVar[bool] = True
 
     def augment(self, x: Tensor, rng: Generator) -> Tensor:
         b, _, h, w = x.shape

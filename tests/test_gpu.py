@@ -8,12 +8,22 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import CLASSES, RECIPE, SIZE, equal_weights, killed_at_every_save, toy_dataset, toy_split
+from conftest import (
+    CLASSES,
+    DEFENSES,
+    RECIPE,
+    SIZE,
+    equal_weights,
+    killed_at_every_save,
+    toy_dataset,
+    toy_split,
+)
 from test_cli import command, draw_images
 from test_resume import rows_in
 from torch import Tensor
 
 from bench.cli import main
+from bench.core import replay
 from bench.core.checkpoint import Checkpoint
 from bench.core.method import Lab
 from bench.core.pixels import check_delta
@@ -58,21 +68,47 @@ def test_a_method_crafts_the_same_twice_and_after_kills(method: Plugin, tmp_path
     assert torch.equal(once, again)
 
 
+def victim(defense: Plugin, precision: str = "fp32", checkpoint: Checkpoint | None = None) -> Net:
+    net, data = net_of(0, precision), toy_dataset().to(GPU)
+    shown = replace(data.train, images=defense.value.prepare(data.train.images))
+    streams, recipe = Streams.of(1, 2, GPU), replace(RECIPE, epochs=4, clip=0.5)
+    fit(net, shown, recipe, streams, data.augmentation, defense=defense.value, checkpoint=checkpoint)
+    return net
+
+
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_victim_is_the_same_twice(defense: Plugin, precision: str) -> None:
-    def trained() -> Net:
-        net, data = net_of(0, precision), toy_dataset().to(GPU)
-        shown = replace(data.train, images=defense.value.prepare(data.train.images))
-        fit(net, shown, RECIPE, Streams.of(1, 2, GPU), data.augmentation, defense=defense.value)
-        return net
+    assert equal_weights(victim(defense, precision), victim(defense, precision))
 
-    assert equal_weights(trained(), trained())
+
+def test_a_victim_is_the_same_after_kills(defense: Plugin, tmp_path: Path) -> None:
+    again, kills = killed_at_every_save(lambda kept: victim(defense, checkpoint=kept), tmp_path / "victim")
+    assert kills > 5 and equal_weights(again, victim(defense))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_replayed_step_is_the_step(
+    defense: Plugin, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replayed = victim(defense, precision)
+    monkeypatch.setattr(replay, "EAGER", 10**6)
+    assert equal_weights(replayed, victim(defense, precision))
+
+
+@pytest.mark.parametrize("name", ["none", "cutout", "at-8", "iss-gray"])
+def test_what_can_be_is_replayed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorded = []
+    record = replay.Replay._record
+    monkeypatch.setattr(
+        replay.Replay, "_record", lambda self, given: recorded.append(given) or record(self, given)
+    )
+    victim(DEFENSES[name])
+    assert len(recorded) == 2  # a full batch and the last one
 
 
 @pytest.mark.parametrize("name", ["none", "cutout", "at-8"])
 def test_the_host_waits_for_no_batch(name: str) -> None:
     """But once an epoch, for its order, and where a point of the curve is measured."""
-    from conftest import DEFENSES
 
     def strict(share: float, what: str) -> None:
         torch.cuda.set_sync_debug_mode("error")
@@ -81,7 +117,7 @@ def test_the_host_waits_for_no_batch(name: str) -> None:
         torch.cuda.set_sync_debug_mode("default")
         return None
 
-    data = toy_split(96, 0).to(GPU)
+    data = toy_split(240, 0).to(GPU)
     fit(
         net_of(0, "bf16"),
         data,

@@ -20,6 +20,9 @@ class Undefended:
     """
 
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
+    # Whether augment and loss do the same tensor operations at every step, whatever progress is, draw
+    # from rng alone and wait for no value: a GPU then records a training step and replays it.
+    STEADY: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         check_positive(self, self.POSITIVE)
@@ -44,6 +47,13 @@ class Undefended:
     def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
         """Each step: the scalar that training lowers. progress: share of the training done, in [0,1)."""
         return F.cross_entropy(net(x), y)
+
+
+def is_steady(defense: Undefended) -> bool:
+    """Whether a training step may be recorded: it says so, or has no hooks of its own in it."""
+    own = type(defense)
+    untouched = own.augment is Undefended.augment and own.loss is Undefended.loss
+    return untouched or own.STEADY
 
 
 def check_prepared(shown: Tensor, images: Tensor, who: str) -> None:

@@ -13,9 +13,10 @@ from torch import Generator, Tensor, nn
 
 from bench.core.augment import crop_flip
 from bench.core.checkpoint import Checkpoint
-from bench.core.defense import Undefended
+from bench.core.defense import Undefended, is_steady
 from bench.core.pgd import frozen
 from bench.core.pixels import to_float
+from bench.core.replay import Replay
 from bench.core.rng import generator, seed_for
 from bench.core.types import Augmentation, Recipe, Split
 
@@ -43,6 +44,10 @@ class Streams:
             generator(seed_for(shared, "augment"), device),
             generator(seed_for(own, "defense"), device),
         )
+
+    @property
+    def on_device(self) -> tuple[Generator, Generator]:
+        return self.augment, self.defense
 
     def state(self) -> dict[str, Any]:
         return {"augment": self.augment.get_state(), "defense": self.defense.get_state()}
@@ -73,9 +78,12 @@ class Trainer:
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         self.net, self.recipe = net, recipe
+        device = next(net.parameters()).device
+        # on a GPU a tensor, which a replayed step reads anew
+        self.lr = torch.tensor(recipe.lr, device=device) if device.type == "cuda" else recipe.lr
         self.sgd = torch.optim.SGD(
             net.parameters(),
-            lr=recipe.lr,
+            lr=self.lr,
             momentum=recipe.momentum,
             weight_decay=recipe.weight_decay,
             nesterov=recipe.nesterov,
@@ -83,11 +91,21 @@ class Trainer:
         )
 
     def step(self, loss: Tensor, progress: float) -> None:
+        self.reach(progress)
+        self.update(loss)
+
+    def reach(self, progress: float) -> None:
+        """Set the learning rate for this share of the training."""
+        if isinstance(self.lr, Tensor):
+            self.lr.fill_(lr_at(self.recipe, progress))
+        else:
+            self.sgd.param_groups[0]["lr"] = lr_at(self.recipe, progress)
+
+    def update(self, loss: Tensor) -> None:
         self.sgd.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
-        self.sgd.param_groups[0]["lr"] = lr_at(self.recipe, progress)
         self.sgd.step()
 
     def state(self) -> dict[str, Any]:
@@ -96,6 +114,7 @@ class Trainer:
     def load(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
         self.sgd.load_state_dict(state["sgd"])
+        self.sgd.param_groups[0]["lr"] = self.lr
 
 
 @dataclass
@@ -126,20 +145,26 @@ def fit(
     trainer, done = Trainer(net, recipe), Training()
     epoch, at = _resume(trainer, streams, done, checkpoint.load())
     total = recipe.epochs * math.ceil(len(data) / recipe.batch)
+
+    def learn(rows: Tensor) -> None:
+        x = crop_flip(data.images[rows], augmentation, streams.augment)  # bytes move faster than floats
+        x = defense.augment(to_float(x), streams.defense)
+        trainer.update(defense.loss(net, x, data.labels[rows], streams.defense, progress))
+
+    step = Replay(learn, streams.on_device) if is_steady(defense) else learn
     while epoch < recipe.epochs:
         started, before = time.monotonic(), done.seconds
         rows = batches(len(data), recipe.batch, streams.order, epoch, data.labels.device)
         net.train()
         for at in range(at, len(rows)):  # noqa: B020 (a resumed epoch starts in its middle)
-            x, y = data.images[rows[at]], data.labels[rows[at]]
-            x = to_float(crop_flip(x, augmentation, streams.augment))  # bytes move faster than floats
-            x = defense.augment(x, streams.defense)
             progress = (epoch * len(rows) + at) / total
-            trainer.step(defense.loss(net, x, y, streams.defense, progress), progress)
+            trainer.reach(progress)
+            step(rows[at])
             tick(progress, "training")
             if checkpoint.due():
                 done.seconds = before + time.monotonic() - started
                 checkpoint.save(_state(trainer, streams, done, epoch, at + 1))
+        _settle(data.labels.device)
         done.seconds = before + time.monotonic() - started
         epoch, at = epoch + 1, 0
         point = measure(net, epoch)
@@ -147,6 +172,12 @@ def fit(
             done.curve.append(point)
     net.eval()
     return done
+
+
+def _settle(device: torch.device) -> None:
+    """Wait for what a GPU has yet to do, before the clock is read."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _state(trainer: Trainer, streams: Streams, done: Training, epoch: int, at: int) -> dict[str, Any]:
