@@ -22,6 +22,8 @@ from bench.core.types import Augmentation, Recipe, Split
 
 Point = dict[str, float]  # one point of a learning curve
 Tick = Callable[[float, str], None]  # told the share done, in [0,1], and what is going on
+Loss = Callable[[Tensor, float], Tensor]  # of rows, and of the share of the training done
+Learn = Callable[[Tensor, float], None]
 
 
 def quiet(share: float, what: str) -> None:
@@ -90,18 +92,34 @@ class Trainer:
             fused=True,
         )
 
-    def step(self, loss: Tensor, progress: float) -> None:
-        self.reach(progress)
-        self.update(loss)
+    def learner(self, loss: Loss, rngs: tuple[Generator, ...], *, steady: bool) -> Learn:
+        """A training step on loss(rows, progress), as a function of rows and progress.
 
-    def reach(self, progress: float) -> None:
+        steady: it is the same work at every call, as Replay wants it, whatever progress is. rngs: all
+        that it draws from.
+        """
+        if not steady:
+            return lambda rows, progress: self.step(loss(rows, progress), progress)
+        replay = Replay(lambda rows: self._update(loss(rows, 0.0)), rngs)
+
+        def learn(rows: Tensor, progress: float) -> None:
+            self._reach(progress)
+            replay(rows)
+
+        return learn
+
+    def step(self, loss: Tensor, progress: float) -> None:
+        self._reach(progress)
+        self._update(loss)
+
+    def _reach(self, progress: float) -> None:
         """Set the learning rate for this share of the training."""
         if isinstance(self.lr, Tensor):
             self.lr.fill_(lr_at(self.recipe, progress))
         else:
             self.sgd.param_groups[0]["lr"] = lr_at(self.recipe, progress)
 
-    def update(self, loss: Tensor) -> None:
+    def _update(self, loss: Tensor) -> None:
         self.sgd.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip is not None:
@@ -146,20 +164,19 @@ def fit(
     epoch, at = _resume(trainer, streams, done, checkpoint.load())
     total = recipe.epochs * math.ceil(len(data) / recipe.batch)
 
-    def learn(rows: Tensor) -> None:
+    def loss(rows: Tensor, progress: float) -> Tensor:
         x = crop_flip(data.images[rows], augmentation, streams.augment)  # bytes move faster than floats
         x = defense.augment(to_float(x), streams.defense)
-        trainer.update(defense.loss(net, x, data.labels[rows], streams.defense, progress))
+        return defense.loss(net, x, data.labels[rows], streams.defense, progress)
 
-    step = Replay(learn, streams.on_device) if is_steady(defense) else learn
+    learn = trainer.learner(loss, streams.on_device, steady=is_steady(defense))
     while epoch < recipe.epochs:
         started, before = time.monotonic(), done.seconds
         rows = batches(len(data), recipe.batch, streams.order, epoch, data.labels.device)
         net.train()
         for at in range(at, len(rows)):  # noqa: B020 (a resumed epoch starts in its middle)
             progress = (epoch * len(rows) + at) / total
-            trainer.reach(progress)
-            step(rows[at])
+            learn(rows[at], progress)
             tick(progress, "training")
             if checkpoint.due():
                 done.seconds = before + time.monotonic() - started
