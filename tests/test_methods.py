@@ -346,7 +346,7 @@ def test_em_stops_at_its_error_and_says_so() -> None:
 def test_first_error_beyond_the_stop_ends_it(name: str, at: float) -> None:
     """The error is that of the last net on the images as they are then perturbed."""
     value, lab, errors, nets = METHODS[name].value, toy_lab(), [], []
-    for path, new in (GROWN | {"max_passes": 40, "step": 0.05, "stop_error": at, "subset": 1.0}).items():
+    for path, new in (GROWN | {"max_passes": 40, "step": 0.02, "stop_error": at, "subset": 1.0}).items():
         with suppress(BadInput):
             value = change(value, path, new, name)
     lab.build = lambda seed: nets.append(small_net(seed)) or nets[-1]  # type: ignore[func-returns-value]
