@@ -2,8 +2,9 @@
 
 Liu, Zhao, Larson, "Image Shortcut Squeezing: Countering Perturbative Availability Poisons with
 Compression", ICML 2023, section 3: grayscale, JPEG of quality 10, bit depth reduction (2 bits).
-Differs from the paper: nothing known. JPEG is libjpeg's by Pillow, chroma subsampling 4:2:0,
-optimisation off; each image is encoded by itself.
+Differs from the paper: the 2 bits are APBench's, the authors' code leaves them to a flag. Training images
+alone are squeezed, as in their code by default; --prepare-test squeezes test images as well. JPEG is
+libjpeg's by Pillow, chroma subsampling 4:2:0, optimisation off; each image is encoded by itself.
 """
 
 from __future__ import annotations

@@ -3,8 +3,10 @@
 Qin et al., "Learning the Unlearnable: Adversarial Augmentations Suppress Unlearnable Example Attacks",
 arXiv 2303.15127, section 3: plasma brightness and contrast, channel shuffle, TrivialAugment.
 Differs from the paper: the first 60 of 200 epochs, in which K = 5 views compete, are stated as a share of
-the training; TrivialAugment is kornia's, one operation a batch, as in the authors' library; the plasma
-is ours, with kornia's distribution (see bench/core/plasma.py).
+the training; TrivialAugment is kornia's, one operation a batch, as in the authors' library; each view is a
+batch of its own, where that library's loss passes all views as one batch; the plasma is ours, with kornia's
+distribution (see bench/core/plasma.py). Plasma's p is the library's; the authors' notebook has 1: uer-p1.
+The variants with JPEG are left out.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ class UEraser(Undefended):
     p: float = 0.5  # probability of each plasma transform
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("draws",)
-    PROFILES: ClassVar[dict[str, dict[str, object]]] = {"quick": {"draws": 3}}
+    PROFILES: ClassVar[dict[str, dict[str, object]]] = {"quick": {"draws": 2}}
 
     @property
     def cost(self) -> float:

@@ -1,9 +1,12 @@
 """TAP: push every image towards another class, as a net trained on clean images sees it.
 
 Fowl et al., "Adversarial Examples Make Strong Poisons", NeurIPS 2021, sections 3.2 and 4.
-Differs from the paper: the differentiable augmentation is the data set's declared crop and flip,
-drawn anew at every step; the learning-rate drops are at 15/40, 25/40 and 35/40 of the training; of the
-restarts, which share one surrogate, each image keeps the one with the lowest loss without augmentation.
+Differs from the paper: the differentiable augmentation, drawn anew at every step, is the data set's
+declared crop and flip, by whole pixels (the official one shifts by fractions of pixels); the learning-rate
+drops are at 15/40, 25/40 and 35/40 of the training; of the restarts, which share one surrogate, each image
+keeps the one with the lowest loss without augmentation (the official code keeps one restart for all images,
+by the mean loss with it); the start is cut to the pixel range; the net normalises with fixed constants, not
+with the data set's.
 """
 
 from __future__ import annotations
@@ -39,7 +42,7 @@ class TAP(Method):
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "restarts", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 12, "steps": 40, "restarts": 1},
-        "cifar-cpu": {"surrogate.epochs": 20, "steps": 50, "restarts": 1},
+        "cifar-cpu": {"steps": 100, "restarts": 1},
     }
 
     @property
@@ -74,7 +77,8 @@ class TAP(Method):
             with torch.no_grad():
                 loss = F.cross_entropy(net(x + found), target, reduction="none")
             better = loss < lowest
-            best[better], lowest[better] = found[better], loss[better]
+            best = torch.where(better[:, None, None, None], found, best)
+            lowest = torch.where(better, loss, lowest)
         return best
 
 

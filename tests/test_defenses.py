@@ -344,6 +344,13 @@ def test_radii_and_steps_are_those_of_the_names() -> None:
         assert (value.step, value.steps) == (2 / 255, 10)
 
 
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", [name for name in ATTACKING if name in FULL.variants])
+def test_steps_of_every_profile_reach_the_radius(name: str, profile: str) -> None:
+    value = FULL.get(name).at(profile).value
+    assert value.steps * value.step >= value.radius
+
+
 @pytest.mark.parametrize("name", ["at-0", "at-256", "iss-jpeg0", "iss-jpeg96", "iss-bdr0", "iss-bdr8"])
 def test_pattern_refuses_what_has_no_meaning(name: str) -> None:
     with pytest.raises(BadInput):

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 GRID = 255  # grey levels above black
+LEEWAY = 1e-4  # grey levels: 8/255 as a float32 may be a little less than 8 of them
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -31,6 +32,14 @@ def release(images: Tensor, delta: Tensor, eps: float) -> Tensor:
     cap = levels(eps)
     steps = delta.mul(GRID).round_().clamp_(-cap, cap).to(torch.int16)
     return steps.add_(images).clamp_(0, GRID).to(torch.uint8)
+
+
+def truncated(delta: Tensor) -> Tensor:
+    """delta in whole grey levels, as images + delta has it where it is cut to uint8, not rounded.
+
+    The whole part of images + delta is images + the whole part of delta, which is never above delta.
+    """
+    return delta.mul(GRID).add_(LEEWAY).floor_().div_(GRID)
 
 
 def check_delta(delta: Tensor, images: Tensor, eps: float, who: str) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.pixels import GRID
+from bench.core.pixels import GRID, LEEWAY
 
 Kind = Literal["infer", "delta", "images"]
 Units = Literal["infer", "1", "255"]  # what the full range of a pixel is
@@ -21,7 +21,6 @@ CHANNELS = (1, 3)
 SMALL = 0.5  # of the range: no perturbation that is meant to be invisible is larger
 FAINT = 0.2  # of the range: no set of images is so dark throughout
 COARSE = 3  # grey levels: a perturbation in such units has some that are larger
-LEEWAY = 1e-4  # grey levels
 BRIGHT = 64  # grey levels: a set of images has some that are brighter
 
 
