@@ -90,6 +90,21 @@ PROFILES = {
         shows="the order of methods and defenses on real images with a slim ResNet-18",
         hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
     ),
+    "reference": Profile(
+        Setting(
+            data="cifar10",
+            limit=10_000,
+            net="resnet18-slim",
+            surrogate="resnet18-slim",
+            victim=Recipe(epochs=30, batch=128),
+            precision="auto",
+            points=10,
+            mi=MISettings(images=2000, slices=256),
+        ),
+        takes="minutes on a large GPU, a day or so on 2 CPU cores (--dry-run says); it resumes",
+        shows="methods and defenses on real images where every method works, as in results/reference",
+        hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
+    ),
     "paper": Profile(
         Setting(
             data="cifar10",

@@ -61,6 +61,7 @@ class EM(Method):
             "max_rounds": 16,
         },
         "cifar-cpu": {"surrogate.batch": 64, "augment": True, "steps": 10, "max_rounds": 30},
+        "reference": {"surrogate.batch": 64, "augment": True, "steps": 10, "max_rounds": 30},
     }
 
     @property
@@ -110,6 +111,7 @@ class EMClass(EM):
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.batch": 64, "augment": True, "max_rounds": 40},
         "cifar-cpu": {"surrogate.batch": 64, "augment": True, "max_rounds": 120},
+        "reference": {"surrogate.batch": 64, "augment": True, "max_rounds": 120},
     }
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
@@ -137,8 +139,18 @@ def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
     """Train, perturb, and so on until the net makes few errors on the perturbed images."""
     trainer, rng = Trainer(lab.net(), em.surrogate), lab.rng("augment")
     done, error = _resume(trainer, delta, rng, lab.checkpoint.load())
+
+    def loss(rows: Tensor, progress: float) -> Tensor:
+        z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
+        if em.augment:
+            z = crop_flip(z, lab.augmentation, rng)
+        return F.cross_entropy(trainer.net(z), clean.labels[rows])
+
+    learn = trainer.learner(loss, (rng,), steady=True)
     while done < em.max_rounds and error > em.stop_error:
-        _train(trainer, em, clean, delta, lab, rng, done)
+        trainer.net.train()
+        for rows in _walk(em, clean, lab, done):
+            learn(rows, 0.0)
         net = frozen(trainer.net)
         em.perturb(net, clean, delta)
         error = _error(net, em, clean, delta)
@@ -161,18 +173,6 @@ def _resume(
     delta.copy_(state["delta"])
     rng.set_state(state["rng"])
     return state["done"], state["error"]
-
-
-def _train(
-    trainer: Trainer, em: EM, clean: Split, delta: Tensor, lab: Lab, rng: Generator, done: int
-) -> None:
-    """A round's batches of perturbed images."""
-    trainer.net.train()
-    for rows in _walk(em, clean, lab, done):
-        z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
-        if em.augment:
-            z = crop_flip(z, lab.augmentation, rng)
-        trainer.step(F.cross_entropy(trainer.net(z), clean.labels[rows]), 0.0)
 
 
 def _walk(em: EM, clean: Split, lab: Lab, done: int) -> list[Tensor]:

@@ -38,6 +38,7 @@ class EMax(Method):
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 15, "surrogate.batch": 64, "surrogate.lr": 0.05, "max_passes": 2},
         "cifar-cpu": {"surrogate.epochs": 30, "surrogate.batch": 128, "max_passes": 5},
+        "reference": {"surrogate.epochs": 30, "surrogate.batch": 128, "max_passes": 5},
     }
 
     @property

@@ -23,7 +23,7 @@ from bench.core.augment import crop_flip, flip_only
 from bench.core.method import PERTURBING, Lab, Method
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float, truncated
-from bench.core.train import Trainer, batches
+from bench.core.train import Learn, Trainer, batches
 from bench.core.types import Recipe, Split
 
 
@@ -43,6 +43,7 @@ class MIUE(Method):
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 16, "surrogate.batch": 64},
         "cifar-cpu": {"surrogate.epochs": 20, "surrogate.batch": 64},
+        "reference": {"surrogate.epochs": 20, "surrogate.batch": 64},
     }
 
     @property
@@ -54,8 +55,11 @@ class MIUE(Method):
         trainer, rng = Trainer(lab.net(), self.surrogate), lab.rng("flip")
         delta, rounds = torch.zeros(clean.images.shape, device=clean.images.device), self.surrogate.epochs
         done = _resume(trainer, delta, rng, lab.checkpoint.load())
+        learn = self._learner(trainer, clean, delta, lab, rng)
         while done < rounds:
-            self._train(trainer, clean, delta, lab, rng, done)
+            trainer.net.train()
+            for rows in batches(len(clean), self.surrogate.batch, lab.order("surrogate"), done, delta.device):
+                learn(rows, done / rounds)
             self._perturb(frozen(trainer.net), clean, delta, lab, rng, done)
             done += 1
             if lab.checkpoint.due():
@@ -66,15 +70,14 @@ class MIUE(Method):
         lab.note_surrogate(trainer.net)
         return delta
 
-    def _train(
-        self, trainer: Trainer, clean: Split, delta: Tensor, lab: Lab, rng: Generator, done: int
-    ) -> None:
-        rounds, flip = self.surrogate.epochs, flip_only(lab.augmentation)
-        trainer.net.train()
-        for rows in batches(len(clean), self.surrogate.batch, lab.order("surrogate"), done, delta.device):
+    def _learner(self, trainer: Trainer, clean: Split, delta: Tensor, lab: Lab, rng: Generator) -> Learn:
+        flip = flip_only(lab.augmentation)
+
+        def loss(rows: Tensor, progress: float) -> Tensor:
             x = crop_flip(to_float(clean.images[rows]), flip, rng)  # flipped before delta is added
-            loss = F.cross_entropy(trainer.net((x + delta[rows]).clamp_(0, 1)), clean.labels[rows])
-            trainer.step(loss, done / rounds)
+            return F.cross_entropy(trainer.net((x + delta[rows]).clamp_(0, 1)), clean.labels[rows])
+
+        return trainer.learner(loss, (rng,), steady=True)
 
     def _perturb(
         self, net: nn.Module, clean: Split, delta: Tensor, lab: Lab, rng: Generator, done: int

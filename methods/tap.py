@@ -43,6 +43,7 @@ class TAP(Method):
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 12, "steps": 40, "restarts": 1},
         "cifar-cpu": {"steps": 100, "restarts": 1},
+        "reference": {"steps": 100, "restarts": 1},
     }
 
     @property

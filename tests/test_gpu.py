@@ -68,6 +68,12 @@ def test_a_method_crafts_the_same_twice_and_after_kills(method: Plugin, tmp_path
     assert torch.equal(once, again)
 
 
+def test_a_method_crafts_the_same_without_replays(method: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed = crafted(method, Checkpoint())
+    monkeypatch.setattr(replay, "EAGER", 10**6)
+    assert torch.equal(replayed, crafted(method, Checkpoint()))
+
+
 def victim(defense: Plugin, precision: str = "fp32", checkpoint: Checkpoint | None = None) -> Net:
     net, data = net_of(0, precision), toy_dataset().to(GPU)
     shown = replace(data.train, images=defense.value.prepare(data.train.images))

@@ -309,7 +309,8 @@ def test_em_trains_its_share_of_an_epoch_in_a_round(
 ) -> None:
     """10 batches of 512 are a tenth of an epoch of 50,000 images, and 2.5 epochs of 2,000."""
     trained: list[int] = []
-    monkeypatch.setattr(Trainer, "step", lambda self, loss, progress: trained.append(1))
+    counted = lambda rows, progress: trained.append(1)  # noqa: E731
+    monkeypatch.setattr(Trainer, "learner", lambda self, loss, rngs, steady: counted)
     monkeypatch.setattr(EM, "perturb", lambda *arguments: None)
     em = EM(max_rounds=2, stop_error=-1.0, batch=5000)
     lab = toy_lab()
@@ -410,7 +411,7 @@ def test_miues_step_goes_from_its_first_towards_its_last(monkeypatch: pytest.Mon
         return delta
 
     monkeypatch.setattr("methods.miue.pgd", attack_none)
-    monkeypatch.setattr(MIUE, "_train", lambda *arguments: None)
+    monkeypatch.setattr(MIUE, "_learner", lambda *arguments: lambda rows, progress: None)
     MIUE().craft(CLEAN, toy_lab())
     assert len(steps) == 100 and (steps[0], steps[-1]) == pytest.approx((0.2, 0.398))
     assert [b - a for a, b in pairwise(steps)] == pytest.approx([0.002] * 99)
