@@ -32,21 +32,26 @@ def run(args: argparse.Namespace) -> int:
     load = partial(data.load, writes=False)
     asked = running.open_grid(args, console, partial(running.own_place, args.profile), load)
     bench = asked.bench
+    _say(console, running.headline(bench, asked.old))
     branches = planned(bench, asked.cells, files.load_all(asked.out / "rows"))
     workers = workplace.started(args, bench, asked.plugins[0], workplace.device_and_workers(args)[1], console)
-    speeds, known = _speeds(bench, nets(branches), given)
-    _say(console, running.headline(bench, asked.old))
+    speeds, known = _speeds(bench, nets(branches), given, console)
     console.print(_table(branches, speeds))
     for line in (*_skipped(branches), *_summary(branches, speeds, workers), *known):
         _say(console, line)
     return 0
 
 
-def _speeds(bench: Bench, needed: Sequence[str], given: float | None) -> tuple[Speeds, list[str]]:
+def _speeds(
+    bench: Bench, needed: Sequence[str], given: float | None, console: Console
+) -> tuple[Speeds, list[str]]:
     """Of each net, and how they are known."""
     if given is not None:
         return dict.fromkeys(needed, given), [f"speed given: --img-per-s {given:g}, of each worker"]
-    speeds = {net: images_per_second(bench, net) for net in needed}
+    speeds: Speeds = {}
+    for net in needed:
+        _say(console, f"timing {STEPS} steps of {net}")
+        speeds[net] = images_per_second(bench, net)
     on = bench.environment
     where = on["device"] if bench.device.type != "cpu" else f"{on['device']} ({on['processor']})"
     return speeds, [
@@ -91,9 +96,9 @@ def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[s
     return [
         f"{todo} cells to compute, {poisons} poisons to craft; {there} cells are there; nothing was written",
         f"{whole:,.2f} hours of work, at least {wall:,.2f} hours with {workers} workers",
-        f"a sign step counts as {PERTURBING:g} of a training step; a method that stops when it errs enough "
-        "counts as its own estimate says; what was begun counts in full; measuring accuracy and MI, and "
-        "preparing images, not at all",
+        f"estimates: a sign step counts as {PERTURBING:g} of a training step, a defended step and a method "
+        "that stops by its error as they say themselves, what was begun in full; measuring accuracy and MI "
+        "and preparing images are left out",
     ]
 
 

@@ -236,7 +236,7 @@ def test_a_measured_speed_says_of_what(
 ) -> None:
     taken = counted(monkeypatch, Trainer, "step")
     asked = command(place, methods, "none", "--net", "linear", "--surrogate", "mlp2", "--dry-run")
-    lines = [line for line in said(asked).splitlines() if "speed" in line]
+    lines = [line for line in said(asked).splitlines() if line.startswith("speed")]
     assert len(lines) == len(nets) and len(taken) == len(nets) * (WARM_UP + STEPS)
     for line, net in zip(sorted(lines, key=lambda line: "mlp2" in line), nets, strict=True):
         assert f"from {STEPS} timed steps of {net} at batch {BATCH} in fp32 on cpu " in line
