@@ -44,6 +44,28 @@ def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -
     return grid
 
 
+def is_finished(bench: Bench, row: Row) -> bool:
+    """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
+    if row.status == "ok" and bench.keep_victims:
+        return victims.load(bench.cache, row) is not None
+    return row.status != "failed"
+
+
+def cost(bench: Bench, cell: Cell) -> float:
+    """Of training the cell's victim, in training passes over the images."""
+    each: float = cell.defense.value.cost
+    return bench.setting.victim.epochs * each
+
+
+def by_poison(bench: Bench, todo: Sequence[Cell]) -> dict[Piece, list[Piece]]:
+    """The crafting of each poison, and the cells that wait for it."""
+    waiting: dict[Piece, list[Piece]] = {}
+    for cell in todo:
+        first = Piece(cell.method, cell.poison_rep, None, cell.method.value.passes)
+        waiting.setdefault(first, []).append(Piece(cell.method, cell.poison_rep, cell, cost(bench, cell)))
+    return waiting
+
+
 def run(
     bench: Bench,
     wanted: Sequence[Cell],
@@ -88,9 +110,9 @@ class _Run:
         rest = []
         for cell in wanted:
             old = self.old.get(blank_row(self.bench, cell).key)
-            if old is not None and self._finished(old):
+            if old is not None and is_finished(self.bench, old):
                 if old.status == "ok" and old.train_seconds:
-                    self._learn(old.train_seconds, self._cost(cell))
+                    self._learn(old.train_seconds, cost(self.bench, cell))
                 continue
             reason = cell.defense.value.unsuited(self.bench.data)
             if reason:
@@ -100,17 +122,8 @@ class _Run:
                 rest.append(cell)
         return rest
 
-    def _finished(self, row: Row) -> bool:
-        """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
-        if row.status == "ok" and self.bench.keep_victims:
-            return victims.load(self.bench.cache, row) is not None
-        return row.status != "failed"
-
     def all(self, todo: Sequence[Cell], pool: Workers) -> None:
-        for cell in todo:
-            first = Piece(cell.method, cell.poison_rep, None, cell.method.value.passes)
-            piece = Piece(cell.method, cell.poison_rep, cell, self._cost(cell))
-            self.waiting.setdefault(first, []).append(piece)
+        self.waiting = by_poison(self.bench, todo)
         self.ready = [*self.waiting]
         passes = sum(p.passes for craft in self.ready for p in (craft, *self.waiting[craft]))
         with self.progress.grid(len(todo), passes):
@@ -157,7 +170,7 @@ class _Run:
         if piece.cell is None:
             return False
         path = files.path_of(blank_row(self.bench, piece.cell).key, self.folder)
-        if not path.exists() or not self._finished(files.load(path)):
+        if not path.exists() or not is_finished(self.bench, files.load(path)):
             return False
         self.progress.skip(piece.passes)
         self.progress.say(f"{piece.name}: computed by another run")
@@ -238,10 +251,6 @@ class _Run:
         if path.exists() and files.load(path).status == "ok":
             return  # another process has computed it meanwhile, or its victim alone was trained again
         files.save(replace(row, attempt=old.attempt + 1 if old else 1), self.folder)
-
-    def _cost(self, cell: Cell) -> float:
-        cost: float = cell.defense.value.cost
-        return self.bench.setting.victim.epochs * cost
 
     def _learn(self, seconds: float, passes: float) -> None:
         self.seconds, self.passes = self.seconds + seconds, self.passes + passes

@@ -6,6 +6,7 @@ import argparse
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import platformdirs
@@ -32,13 +33,18 @@ RUNS = Path("results", "runs")
 def run(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
     console = Console()
-    asked = open_grid(args, console, lambda dataset: RUNS / f"{args.profile}-{dataset.name}")
+    asked = open_grid(args, console, partial(own_place, args.profile))
     outcome = asked.compute(asked.cells)
     methods, defenses = asked.plugins
     derive(asked.out, console, {*asked.keys}, [m.name for m in methods], [d.name for d in defenses])
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0
+
+
+def own_place(profile: str, dataset: Dataset) -> Path:
+    """A run's folder where none was asked for."""
+    return RUNS / f"{profile}-{dataset.name}"
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,7 @@ class Grid:
         """Those of the cells that have no finished row; samples of all their poisons."""
         (self.out / "rows").mkdir(parents=True, exist_ok=True)
         masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
-        headline = _headline(self.bench, self.old)
-        self.console.print(headline, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(headline(self.bench, self.old), markup=False, highlight=False, soft_wrap=True)
         gallery.keep_cached(self.bench, self.plugins[0])
         progress = Progress(self.console)
         outcome = grid.run(self.bench, wanted, self.out / "rows", progress, self.start, self.args.plugins)
@@ -126,7 +131,8 @@ def open_bench(args: argparse.Namespace, setting: Setting, dataset: Dataset, dev
     )
 
 
-def _headline(bench: Bench, old: int) -> str:
+def headline(bench: Bench, old: int) -> str:
+    """What is about to be computed on, and with what."""
     data, setting = bench.data, bench.setting
     kind = "synthetic images" if data.synthetic else "images"
     return (

@@ -63,9 +63,31 @@ class Profile:
     def __str__(self) -> str:
         s = self.setting
         images = "all training images" if s.limit is None else f"{s.limit} training images"
-        recipe = f"{s.victim.epochs} epochs of batch {s.victim.batch}, lr {s.victim.lr:g}, {s.precision}"
-        what = f"{s.data}, {images}, victim {s.net}, surrogate {s.surrogate}, {recipe}"
-        return f"{what}; {self.takes}. Shows {self.shows}; hides {self.hides}."
+        what = (
+            f"{s.data}, {images}, victim {s.net}, surrogate {s.surrogate}, {_said(s.victim)}, {s.precision}"
+        )
+        reps = f", {s.reps} victims for each poison" if s.reps > 1 else ""
+        return f"{what}{reps}; {self.takes}. Shows {self.shows}; hides {self.hides}."
+
+
+def _said(recipe: Recipe) -> str:
+    """A recipe in words, as far as recipes differ."""
+    lr = f"lr {recipe.lr:g}"
+    if recipe.schedule == "steps":
+        lr += f" (a tenth after {', '.join(f'{at:.0%}' for at in recipe.milestones)})"
+    elif recipe.schedule == "constant":
+        lr += " throughout"
+    elif recipe.final_lr:
+        lr += f" to {recipe.final_lr:g}"
+    clip = "" if recipe.clip is None else f", gradients clipped at {recipe.clip:g}"
+    decay = f"weight decay {recipe.weight_decay:g}"
+    return f"{recipe.epochs} epochs of batch {recipe.batch}, {lr}, {decay}{clip}"
+
+
+def published(victim: Recipe, shows: str, hides: str, reps: int = 1) -> Profile:
+    """A paper's own victims on all of CIFAR-10. hides: where they differ from the paper's, if known."""
+    setting = Setting("cifar10", None, "resnet18", "resnet18", victim, points=10, mi=MISettings(), reps=reps)
+    return Profile(setting, "GPU time not measured by us, see --dry-run", shows, hides)
 
 
 PROFILES = {
@@ -105,18 +127,56 @@ PROFILES = {
         shows="methods and defenses on real images where every method works, as in results/reference",
         hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
     ),
-    "paper": Profile(
-        Setting(
-            data="cifar10",
-            limit=None,
-            net="resnet18",
-            surrogate="resnet18",
-            victim=Recipe(epochs=60, batch=128),
-            points=10,
-            mi=MISettings(),
-        ),
-        takes="GPU hours: not measured by us yet",
-        shows="the published recipes in full: ResNet-18, all images, the papers' steps and rounds",
-        hides="what differs between the papers' own victim recipes; see the headers of the plugins",
+    # Victims as the papers train them; methods and defenses have the papers' values in every one of these.
+    "paper": published(
+        Recipe(epochs=60, batch=128),
+        shows="methods and defenses as published (their headers say what differs) and victims as ISS trains "
+        "them (Liu et al., ICML 2023, official code)",
+        hides="that here 5 % of the training images are for validation, nets normalise with constants of "
+        "their own, and a cosine falls at every step (in MI-UE's code once an epoch)",
+    ),
+    "paper-iss-at": published(
+        Recipe(epochs=100, batch=128),
+        shows="how ISS trains adversarially (official code): at-8 with --set at-8.radius=0.031 "
+        "--set at-8.step=0.007",
+        hides="the same as paper",
+    ),
+    "paper-em": published(
+        Recipe(epochs=60, batch=128, clip=5.0),
+        shows="victims as EM and EMax have them (Huang et al., ICLR 2021, official configs)",
+        hides="the same as paper, and that the official loader drops negative noise",
+    ),
+    "paper-em-at": published(
+        Recipe(epochs=100, batch=128, schedule="steps", milestones=(0.75, 0.9, 1.0), clip=5.0),
+        shows="how EM trains adversarially (official configs): at-8",
+        hides="the same as paper-em; batch, weight decay and clip are taken to be those of paper-em",
+    ),
+    "paper-mi-ue": published(
+        Recipe(epochs=200, batch=128, lr=0.5, weight_decay=1e-4, final_lr=1e-6),
+        shows="victims as MI-UE trains them (Zhu et al., ICLR 2026, official code)",
+        hides="the same as paper, and that the official code truncates pixels where ours are rounded",
+    ),
+    "paper-mi-ue-at": published(
+        Recipe(epochs=100, batch=128, schedule="steps", milestones=(0.4, 0.8)),
+        shows="how MI-UE trains adversarially (official code): at-8, at-6, at-4, at-2",
+        hides="the same as paper-mi-ue",
+    ),
+    "paper-tap": published(
+        Recipe(epochs=200, batch=128),
+        shows="victims as TAP trains them, and as many (Fowl et al., NeurIPS 2021, official code)",
+        hides="the same as paper; TAP's nets normalise with the data's mean and deviation",
+        reps=5,
+    ),
+    "paper-ueraser": published(
+        Recipe(epochs=200, batch=128),
+        shows="victims as UEraser trains them (Qin et al., 2023, official README); uer-p1 is the notebook's",
+        hides="the same as paper, and the schedule, which the README leaves open: here a cosine",
+    ),
+    "paper-apbench": published(
+        Recipe(epochs=200, batch=256, schedule="constant"),
+        shows="victims as APBench trains them, plain and adversarially (TMLR 2024, official code); its "
+        "UEraser is uer-max with --set uer-max.p=1",
+        hides="the same as paper, and that APBench halves lr after 100 epochs, does not shuffle, drops the "
+        "last batch, attacks from Gaussian starts, and has UEraser compress against TAP",
     ),
 }

@@ -68,13 +68,19 @@ def _local(
     bench: Bench,
     report: Report,
 ) -> Workers:
+    return Pool(work, bench, started(args, bench, methods, workers, console), args.plugins, report)
+
+
+def started(
+    args: argparse.Namespace, bench: Bench, methods: tuple[Plugin, ...], workers: int, console: Console
+) -> int:
     """Fewer workers than cores where there is no memory for more; a number that was asked for stays."""
     fit, there = affordable(bench, methods, workers)
     asked = args.workers is not None
     if there:
         what = f"{workers} workers were asked for" if asked else f"{fit} of {workers} workers are started"
         console.print(f"{there}: {what}", markup=False, highlight=False, soft_wrap=True)
-    return Pool(work, bench, workers if asked else fit, args.plugins, report)
+    return workers if asked else fit
 
 
 def device_and_workers(args: argparse.Namespace) -> tuple[torch.device, int]:

@@ -24,24 +24,25 @@ def names() -> list[str]:
     return ["glyphs", *DOWNLOADED, "parquet:DIR", "folder:DIR"]
 
 
-def load(spec: str, *, root: Path | None, limit: int | None, cache: Path) -> Dataset:
+def load(spec: str, *, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Dataset:
     """The data set called spec, on the CPU.
 
     root: where the user keeps downloaded data sets. limit: training images to keep, validation included.
+    writes: whether what is drawn or downloaded may be kept; else nothing is downloaded.
     """
     from bench.data import prepare
 
-    return prepare.dataset(source(spec, root, limit, cache), limit)
+    return prepare.dataset(source(spec, root, limit, cache, writes), limit)
 
 
-def source(spec: str, root: Path | None, limit: int | None, cache: Path) -> Source:
+def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Source:
     kind, _, place = spec.partition(":")
     if spec == "glyphs":
-        return glyph_source(limit, cache / "glyphs")
+        return glyph_source(limit, cache / "glyphs", writes)
     if spec in DOWNLOADED:
         from bench.data import torchvision_sets
 
-        return torchvision_sets.source(spec, root or cache / "data")
+        return torchvision_sets.source(spec, root or cache / "data", writes)
     if kind == "parquet" and place:
         from bench.data import parquet
 
@@ -61,19 +62,19 @@ def unknown(spec: str) -> BadInput:
     return BadInput(f"unknown data set {spec!r}{guess} there are: {', '.join(names())}")
 
 
-def glyph_source(limit: int | None, cache: Path) -> Source:
+def glyph_source(limit: int | None, cache: Path, writes: bool = True) -> Source:
     """Images drawn here: a training pool of exactly the size asked for."""
     from bench.data import glyphs
     from bench.data.prepare import Source, check_limit
 
     if limit is not None:
         check_limit("glyphs", limit, MOST_GLYPHS, len(glyphs.CLASSES))
-    train = rendered(cache, limit or GLYPHS, seed=1)
-    test = rendered(cache, GLYPHS, seed=2)
+    train = rendered(cache, limit or GLYPHS, 1, writes)
+    test = rendered(cache, GLYPHS, 2, writes)
     return Source("glyphs", train, test, tuple(glyphs.CLASSES), flip=False, pad=2, synthetic=True)
 
 
-def rendered(cache: Path, n: int, seed: int) -> Pool:
+def rendered(cache: Path, n: int, seed: int, writes: bool = True) -> Pool:
     """What render(n, seed) draws, kept on disk under a name that changes with all that draws it."""
     import numpy as np
 
@@ -87,7 +88,8 @@ def rendered(cache: Path, n: int, seed: int) -> Pool:
             return at_hand(kept["images"], kept["labels"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged
         images, labels = glyphs.render(n, seed)
-    keep(path, images=images, labels=labels)
+    if writes:
+        keep(path, images=images, labels=labels)
     return at_hand(images, labels)
 
 

@@ -25,28 +25,28 @@ FAILED = (OSError, RuntimeError, HTTPException, EOFError, tarfile.TarError)  # o
 PATIENCE = 30.0  # seconds without an answer
 
 
-def source(name: str, place: Path) -> Source:
+def source(name: str, place: Path, download: bool = True) -> Source:
     """The data set as found in place, or as downloaded to it."""
     try:
         with quiet():
-            train, test = raw(name, place, train=True), raw(name, place, train=False)
+            train, test = (raw(name, place, train, download) for train in (True, False))
     except FAILED as error:
         raise BadInput(
-            f"{name}: not found in {place} and not downloaded ({error}); expected a network, "
-            f"or --data-root DIR with {FILES[name]} in DIR"
+            f"{name}: not found in {place} and not downloaded ({error}); expected "
+            f"{'a network, or ' if download else ''}--data-root DIR with {FILES[name]} in DIR"
         ) from error
     if name == "svhn":
         return Source(name, svhn(train), svhn(test), tuple("0123456789"), flip=False, pad=4)
     return Source(name, cifar(train), cifar(test), tuple(train.classes), flip=True, pad=4)
 
 
-def raw(name: str, place: Path, train: bool) -> Any:
+def raw(name: str, place: Path, train: bool, download: bool) -> Any:
     from torchvision import datasets
 
     if name == "svhn":
-        return datasets.SVHN(place, split="train" if train else "test", download=True)
+        return datasets.SVHN(place, split="train" if train else "test", download=download)
     kind = datasets.CIFAR10 if name == "cifar10" else datasets.CIFAR100
-    return kind(place, train=train, download=True)
+    return kind(place, train=train, download=download)
 
 
 def cifar(part: Any) -> Pool:

@@ -36,9 +36,19 @@ def configure(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
     )
+    dry = run.add_argument_group("before computing")
+    dry.add_argument(
+        "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"
+    )
+    dry.add_argument(
+        "--img-per-s", type=float, metavar="X", help="with --dry-run: images a worker trains on, not timed"
+    )
 
 
 def main(args: argparse.Namespace) -> int:
-    from bench import running
+    from bench import dry, running
+    from bench.core.errors import BadInput
 
-    return running.run(args)
+    if args.img_per_s is not None and not args.dry_run:
+        raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
+    return dry.run(args) if args.dry_run else running.run(args)

@@ -1,0 +1,106 @@
+"""The verb `run` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import data, running, workplace
+from bench import rows as files
+from bench.cell import Bench
+from bench.core.errors import BadInput
+from bench.core.method import PERTURBING
+from bench.plan import Branch, Speeds, Task, lines, nets, planned, work_and_wall
+from bench.speed import STEPS, images_per_second
+
+HOUR = 3600.0
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check as a run does, then count instead of compute."""
+    given: float | None = args.img_per_s
+    if given is not None and not 0 < given < math.inf:
+        raise BadInput(f"--img-per-s is {given:g}, expected above 0")
+    if args.scheduler is not None:
+        raise BadInput("--dry-run looks at this machine, expected no --scheduler (--img-per-s, --workers)")
+    console = Console()
+    load = partial(data.load, writes=False)
+    asked = running.open_grid(args, console, partial(running.own_place, args.profile), load)
+    bench = asked.bench
+    _say(console, running.headline(bench, asked.old))
+    branches = planned(bench, asked.cells, files.load_all(asked.out / "rows"))
+    workers = workplace.started(args, bench, asked.plugins[0], workplace.device_and_workers(args)[1], console)
+    speeds, known = _speeds(bench, nets(branches), given, console)
+    console.print(_table(branches, speeds))
+    for line in (*_skipped(branches), *_summary(branches, speeds, workers), *known):
+        _say(console, line)
+    return 0
+
+
+def _speeds(
+    bench: Bench, needed: Sequence[str], given: float | None, console: Console
+) -> tuple[Speeds, list[str]]:
+    """Of each net, and how they are known."""
+    if given is not None:
+        return dict.fromkeys(needed, given), [f"speed given: --img-per-s {given:g}, of each worker"]
+    speeds: Speeds = {}
+    for net in needed:
+        _say(console, f"timing {STEPS} steps of {net}")
+        speeds[net] = images_per_second(bench, net)
+    on = bench.environment
+    where = on["device"] if bench.device.type != "cpu" else f"{on['device']} ({on['processor']})"
+    return speeds, [
+        f"speed measured: {speed:,.1f} images/s of one worker, from {STEPS} timed steps of {net} at batch "
+        f"{bench.setting.victim.batch} in {bench.setting.precision} on {where}, threads: {on['threads']}"
+        for net, speed in speeds.items()
+    ]
+
+
+def _table(branches: Sequence[Branch], speeds: Speeds) -> Table:
+    table = Table("method", "work", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("there", "left", "training\nsteps", "sign\nsteps", "million\nimage-steps", "hours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    method = ""
+    for (name, work), tasks in lines(branches).items():
+        table.add_row("" if name == method else name, work, *_numbers(tasks, speeds))
+        method = name
+    everything = [task for branch in branches for task in branch.tasks]
+    table.add_row("all", "", *_numbers(everything, speeds), style="bold")
+    return table
+
+
+def _numbers(tasks: Sequence[Task], speeds: Speeds) -> list[str]:
+    left = [task for task in tasks if task.state == "left"]
+    there = sum(task.state == "there" for task in tasks)
+    whole = (len(left), sum(t.effort.training for t in left), sum(t.effort.signs for t in left))
+    images = sum(task.effort.images for task in left) / 1e6
+    hours = sum(task.seconds(speeds) for task in left) / HOUR
+    return [f"{there}", *(f"{number:,}" for number in whole), f"{images:,.2f}", f"{hours:,.2f}"]
+
+
+def _skipped(branches: Sequence[Branch]) -> list[str]:
+    found = [task for branch in branches for task in branch.cells if task.reason]
+    return [f"{task.piece.name}: skipped, {task.reason}" for task in found]
+
+
+def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[str]:
+    cells = [task for branch in branches for task in branch.cells]
+    todo, there = (sum(task.state == state for task in cells) for state in ("left", "there"))
+    poisons = sum(branch.craft.state == "left" for branch in branches)
+    whole, wall = (seconds / HOUR for seconds in work_and_wall(branches, speeds, workers))
+    return [
+        f"{todo} cells to compute, {poisons} poisons to craft; {there} cells are there; nothing was written",
+        f"{whole:,.2f} hours of work, at least {wall:,.2f} hours with {workers} workers",
+        f"estimates: a sign step counts as {PERTURBING:g} of a training step, a defended step and a method "
+        "that stops by its error as they say themselves, what was begun in full; measuring accuracy and MI "
+        "and preparing images are left out",
+    ]
+
+
+def _say(console: Console, line: str) -> None:
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
