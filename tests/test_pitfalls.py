@@ -130,7 +130,7 @@ def test_whoever_catches_everything_passes_it_on() -> None:
 # what has to be installed
 
 
-PACKAGE = {"PIL": "pillow"}  # module -> the package that has it, where the names differ
+PACKAGE = {"PIL": "pillow", "sklearn": "scikit-learn"}  # module -> the package that has it, where the names differ
 PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
