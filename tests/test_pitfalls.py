@@ -1,6 +1,7 @@
 """Pitfalls of published recipes and faults of other benchmarks: each is held by a test, or cannot apply.
 
-pitfalls.csv says which test that is. Here are its checks, and the tests that belong nowhere else.
+pitfalls.csv says which test that is, and in which of our notes the pitfall is listed. Here are its checks,
+and the tests that belong nowhere else.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ from bench.registry import HOME, KINDS, catalog
 from bench.settings import Setting
 
 HERE = Path(__file__).parent
-COLUMNS = ["source", "pitfall", "tests", "cannot apply"]
-SOURCE = re.compile(r"(facts [1-7](\.\d)?|peers (APBench|MI-UE|origin|users|wanted|formats)( \d+)?)")
+COLUMNS = ["listed", "source", "pitfall", "tests", "cannot apply"]
+LISTED = re.compile(r"(facts [1-7](\.\d)?|peers (APBench|MI-UE|origin|users|wanted|formats)( \d+)?)")
 CODE = sorted(p for folder in ("bench", *KINDS) for p in (HOME / folder).rglob("*.py"))
 
 
@@ -64,7 +65,7 @@ LINES = table()
 @pytest.mark.parametrize("line", LINES, ids=lambda line: line["pitfall"][:50])
 def test_each_pitfall_is_held_by_tests_or_cannot_apply(line: dict[str, str]) -> None:
     assert None not in line and None not in line.values()  # as many cells as there are columns
-    assert SOURCE.fullmatch(line["source"]) and line["pitfall"]
+    assert LISTED.fullmatch(line["listed"]) and line["source"] and line["pitfall"]
     assert bool(line["tests"]) != bool(line["cannot apply"])
     for named in line["tests"].split():
         file, _, name = named.partition("::")
@@ -130,7 +131,10 @@ def test_whoever_catches_everything_passes_it_on() -> None:
 # what has to be installed
 
 
-PACKAGE = {"PIL": "pillow", "sklearn": "scikit-learn"}  # module -> the package that has it, where the names differ
+PACKAGE = {
+    "PIL": "pillow",
+    "sklearn": "scikit-learn",
+}  # module -> the package that has it, where the names differ
 PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 

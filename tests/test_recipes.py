@@ -138,7 +138,7 @@ def endless(value: Method, **fields: object) -> Method:
     never = 1.1 if type(value).__name__ == "EMax" else -1.0
     for path, new in {"stop_error": never, **fields}.items():
         with suppress(BadInput):  # it has no such field
-            value = change(value, path.replace("__", "."), new, "it")
+            value = change(value, path, new, "it")
     return value
 
 
@@ -174,9 +174,10 @@ def test_attacked_nets_are_in_eval_mode_and_do_not_learn(name: str, passes: list
 
 
 @pytest.mark.parametrize("name", ATTACKING)
-@pytest.mark.parametrize("eps", [8 / 255, 16 / 255])
-def test_steps_scale_with_the_budget(name: str, eps: float, attacks: Attacks) -> None:
+@pytest.mark.parametrize("budget", [8, 16])
+def test_steps_scale_with_the_budget(name: str, budget: int, attacks: Attacks) -> None:
     """Radius and step hang on what was asked for, and no constant."""
+    eps = budget / 255
     value, seen = endless(METHODS[name].value, eps=eps), attacks(name)
     value.craft(CLEAN, toy_lab())
     share = value.first_step if isinstance(value, MIUE) else value.step  # type: ignore[attr-defined]
@@ -256,7 +257,7 @@ def test_a_perturbation_grows_from_round_to_round(name: str) -> None:
 
 def test_miues_step_grows_linearly_to_its_last(attacks: Attacks) -> None:
     seen = attacks("mi-ue")
-    value = endless(FULL["mi-ue"].value, surrogate__epochs=3, surrogate__batch=32)
+    value = endless(FULL["mi-ue"].value, **{"surrogate.epochs": 3, "surrogate.batch": 32})
     value.craft(CLEAN, toy_lab())
     assert [255 * a.step for a in seen] == pytest.approx([0.2, 0.3, 0.4])
     assert all(a.images == len(CLEAN) and a.steps == 10 for a in seen)  # compared in batches of their own
@@ -309,7 +310,7 @@ def test_rounding_leaves_the_perturbation(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["em", "emax"])
 def test_a_method_crafts_each_image_alone(name: str) -> None:
-    """The objective is a sum: an image's step does not hang on how many are attacked at once."""
+    """Whatever is attacked beside it."""
     value = METHODS[name].value
     few, many = (endless(value, batch=size, max_rounds=1, max_passes=1) for size in (8, 64))
     one, other = few.craft(CLEAN, toy_lab()), many.craft(CLEAN, toy_lab())
