@@ -102,7 +102,7 @@ def test_mi_is_of_the_same_images_for_every_poison_and_net() -> None:
 def test_the_accuracy_is_the_last_epochs_and_the_best_stands_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    points = [(1, 0.2, 0.3), (2, 0.9, 0.5), (3, 0.4, 0.8)]  # epoch, validation, test
+    points = [(1, 0.2, 0.3), (2, 0.9, 0.5), (3, 0.4, 0.8), (4, 0.5, 0.6)]  # epoch, validation, test
     curve = [{"epoch": e, "val_acc": val, "test_acc": test} for e, val, test in points]
     nets: list[nn.Module] = []
 
