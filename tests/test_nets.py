@@ -101,7 +101,7 @@ def test_the_net_of_stored_rows_is_the_same_for_ever() -> None:
     assert float(sum(w.double().sum() for w in weights)) == pytest.approx(2394.379667549, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", NETS)
+@pytest.mark.parametrize("name", ["linear", "small", "resnet10-slim-s2"])
 def test_every_net_normalises_by_itself_and_alike(name: str) -> None:
     """With constants: images are in [0,1] everywhere else, whatever the data set."""
     net, seen = net_of(name).eval(), []
