@@ -11,6 +11,7 @@ from conftest import noise
 from torch import Tensor, nn
 
 from bench.core.errors import BadInput
+from bench.core.pgd import frozen
 from bench.nets import NETS, Net, build
 
 CLASSES = 10
@@ -98,3 +99,15 @@ def test_the_net_of_stored_rows_is_the_same_for_ever() -> None:
     names, weights = weights_of(net_of("resnet18-slim-s2", seed=7))
     assert names == "ea67ad0e989b8f7a"
     assert float(sum(w.double().sum() for w in weights)) == pytest.approx(2394.379667549, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["linear", "small", "resnet10-slim-s2"])
+def test_every_net_normalises_by_itself_and_alike(name: str) -> None:
+    """With constants: images are in [0,1] everywhere else, whatever the data set."""
+    net, seen = net_of(name).eval(), []
+    net.body.register_forward_pre_hook(lambda module, given: seen.append(given[0].clone()))
+    x = noise(2, 3, 32, 32)
+    before = x.clone()
+    net(x), frozen(net)(x)
+    assert torch.equal(x, before) and len(seen) == 2
+    assert all(torch.allclose(z, (x - 0.5) / 0.25) for z in seen)

@@ -239,6 +239,7 @@ def twins(at: Path) -> Path:
     return folder
 
 
+PAGE = b"\n<!DOCTYPE html><html><body>Virus scan warning</body></html>"
 BOTH = {"kind": "delta", "units": "255"}
 SHUFFLED = torch.arange(79, -1, -1)
 REFUSED: dict[str, tuple[Callable[[Path], Path], dict[str, str], Sequence[str]]] = {
@@ -301,6 +302,9 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], dict[str, str], Sequence[str]]]
     "damaged pt": (lambda at: raw(b"PK\3\4oops", at / "p.pt"), {}, ("no whole file of torch.save",)),
     "damaged npy": (lambda at: raw(b"\x93NUMPY\1\0", at / "p.npy"), {}, ("no whole .npy",)),
     "damaged safetensors": (lambda at: raw(b"oops", at / "p.safetensors"), {}, ("no whole safetensors",)),
+    "a web page as pt": (lambda at: raw(PAGE, at / "p.pt"), {}, ("p.pt is a web page",)),
+    "a web page as npy": (lambda at: raw(PAGE, at / "p.npy"), {}, ("p.npy is a web page",)),
+    "a web page as safetensors": (lambda at: raw(PAGE, at / "p.safetensors"), {}, ("is a web page",)),
     "another format": (lambda at: raw(b"", at / "p.mat"), {}, ("p.mat", ".npy, .pt, .pth, .safetensors")),
 }
 
@@ -312,6 +316,21 @@ def test_what_does_not_fit_is_refused(case: str, tmp_path: Path, monkeypatch: py
     line = why(make(tmp_path), **stated)
     assert [word for word in words if word not in line] == [], line
     assert not (tmp_path / "ran").exists()
+
+
+def test_what_was_saved_on_an_accelerator_is_read_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.serialization.location_tag", lambda storage: "cuda:0")
+    path = saved(DELTA, tmp_path / "p.pt")
+    monkeypatch.undo()
+    assert b"cuda:0" in path.read_bytes()
+    assert torch.equal(published(path), HERE[DATA.rows])
+
+
+def test_deltas_in_another_order_cannot_be_told_and_that_is_said(tmp_path: Path) -> None:
+    _, said = resolved(saved(DELTA[SHUFFLED], tmp_path / "p.pt"))
+    assert "order: taken as given" in said
 
 
 def test_small_whole_numbers_could_be_anything(tmp_path: Path) -> None:

@@ -370,6 +370,13 @@ def test_weights_move_in_one_place() -> None:
     assert len([p for p in containing("optim.") if p not in instruments]) == 1
 
 
+def test_only_the_harness_knows_of_devices() -> None:
+    """Plugins compute where their images are."""
+    assert containing(".cuda(") == containing("cuda()") == []
+    plugins = {label(p) for p in PLUGINS}
+    assert [p for word in ("cuda", '"cpu"') for p in containing(word) if p in plugins] == []
+
+
 @pytest.mark.parametrize("path", PLUGINS, ids=label)
 def test_plugin_names_its_source_and_its_differences(path: Path) -> None:
     if path.name == "__init__.py":
