@@ -10,7 +10,7 @@ import torch
 from bench.cell import Bench
 from bench.core.train import Streams, fit
 
-WARM_UP, STEPS = 3, 20  # steps that are not timed, and that are
+WARM_UP, STEPS = 5, 20  # steps that are not timed, the recording of replay.py among them, and that are
 
 
 def images_per_second(bench: Bench, net: str) -> float:
