@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 from bench.captions import circumstances
 from bench.claims.claim import Claim
-from bench.claims.judge import OVERALL, Judged, Verdict, judge
+from bench.claims.judge import OVERALL, Beside, Judged, Verdict, judge
 from bench.claims.ours import sheets
 from bench.rank import Correlation, correlation
 from bench.rows import Row
 
-DIGITS = {"test_acc": 1, "mi": 4, "mi_gap": 4, OVERALL: 2}  # of ours
+DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
 UNITS = {
     "test_acc": "test accuracy, %",
     "mi": "MI, nats",
     "mi_gap": "MI gap to clean, nats",
     OVERALL: "rank correlation of MI gap and accuracy gap",
 }
-Break = tuple[Judged, Judged]  # published in this order from the higher, and the other way round in our rows
+Break = tuple[Beside, Beside]  # published in this order from the higher, and the other way round in our rows
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,13 @@ class Board:
     @property
     def breaks(self) -> list[Break]:
         """Each pair once, the widest published difference first."""
-        by_id = {own.claim.id: own for own in self.judged}
-        pairs = [(own, by_id[name]) for own in self.judged for name in own.against if name in by_id]
-        once = [(a, b) for a, b in pairs if a.claim.value > b.claim.value]
-        return sorted(once, key=lambda pair: pair[1].claim.value - pair[0].claim.value)
+        found: dict[frozenset[str], Break] = {}
+        for own in self.judged:
+            for other in own.against:
+                assert own.ours is not None
+                both = sorted((Beside(own.claim, own.ours), other), key=lambda one: -one.claim.value)
+                found.setdefault(frozenset((own.claim.id, other.claim.id)), (both[0], both[1]))
+        return sorted(found.values(), key=lambda pair: pair[1].claim.value - pair[0].claim.value)
 
     @property
     def breakers(self) -> dict[str, int]:
@@ -99,14 +102,15 @@ def title(claim: Claim) -> str:
 # For people
 
 
-def ours(judged: Judged) -> str:
+def ours(own: Beside | Judged) -> str:
     """The mean with its interval; ~ before one whose spread is borrowed."""
-    own, digits = judged.ours, DIGITS[judged.claim.metric]
-    if own is None:
+    found, digits = own.ours, DIGITS[own.claim.metric]
+    if found is None:
         return ""
-    if own.low is None or own.high is None:
-        return f"{own.mean:z.{digits}f}"
-    return f"{own.mean:z.{digits}f} {'~' * own.borrowed}[{own.low:z.{digits}f}, {own.high:z.{digits}f}]"
+    if found.low is None or found.high is None:
+        return f"{found.mean:z.{digits}f}"
+    interval = f"[{found.low:z.{digits}f}, {found.high:z.{digits}f}]"
+    return f"{found.mean:z.{digits}f} {'~' * found.borrowed}{interval}"
 
 
 def pairs(judged: Judged) -> str:
@@ -120,8 +124,7 @@ def said(pair: Break) -> str:
     high, low = pair
     return (
         f"{high.claim.cell} above {low.claim.cell}: published {high.claim.published} > "
-        f"{low.claim.published}, "
-        f"ours {ours(high)} < {ours(low)}"
+        f"{low.claim.published}, ours {ours(high)} < {ours(low)}"
     )
 
 
@@ -146,8 +149,12 @@ def record(judged: Judged) -> dict[str, object]:
         "standard_error": own and own.error,
         "borrowed": own and own.borrowed,
         "reps": own and own.reps,
-        "agree": " ".join(judged.agree),
-        "against": " ".join(judged.against),
-        "undecided": " ".join(judged.open),
+        "agree": ids(judged.agree),
+        "against": ids(judged.against),
+        "undecided": ids(judged.open),
         "rows_setting": judged.setting,
     }
+
+
+def ids(others: Iterable[Beside]) -> str:
+    return " ".join(other.claim.id for other in others)

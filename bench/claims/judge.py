@@ -18,7 +18,7 @@ from bench.claims.ours import Ours, Sheet, sheets
 from bench.rows import Row
 
 TOLERANCE = 3.0  # points that a number of the same setting may be off
-ERRORS = 2.0  # standard errors of ours that it may be off, if they are more
+ERRORS = 2.0  # standard errors that it may be off, if they are more and ours was repeated
 MARGIN = {"test_acc": 3.0, "mi": 0.01, "mi_gap": 0.01}  # metric -> published differences below it are ties
 OVERALL = "spearman"  # the metric that is of all methods, and no cell's
 
@@ -33,6 +33,14 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
+class Beside:
+    """Another claim that a claim was compared with, and our number for it in the same setting of ours."""
+
+    claim: Claim
+    ours: Ours
+
+
+@dataclass(frozen=True)
 class Judged:
     """A claim with what it was judged by."""
 
@@ -42,9 +50,9 @@ class Judged:
     ours: Ours | None = None
     setting: str | None = None  # of our rows
     control: bool = False  # whether the method is no contestant
-    agree: tuple[str, ...] = ()  # ids of claims whose order with it our intervals confirm
-    against: tuple[str, ...] = ()  # those whose order they turn round
-    open: tuple[str, ...] = ()  # those whose order they cannot decide
+    agree: tuple[Beside, ...] = ()  # whose order with it our intervals confirm
+    against: tuple[Beside, ...] = ()  # whose order they turn round
+    open: tuple[Beside, ...] = ()  # whose order they cannot decide
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,8 @@ def _judged(
 
 
 def reproduced(claim: Claim, ours: Ours) -> Verdict:
-    allowed = max(TOLERANCE, ERRORS * (ours.error or 0.0))
+    error = 0.0 if ours.error is None or ours.borrowed else ours.error  # one repetition widens nothing
+    allowed = max(TOLERANCE, ERRORS * error)
     close = abs(ours.mean - claim.value) <= allowed
     return Verdict.REPRODUCED if close else Verdict.NOT_REPRODUCED
 
@@ -147,14 +156,15 @@ def sign(published: float, ours: Ours) -> Verdict:
 
 def _ordered(judged: Judged, own: Candidate, others: Iterable[Candidate]) -> Judged:
     """With its pairs, each where it belongs; ties have no order and belong nowhere."""
-    ids: dict[int | None, list[str]] = {1: [], -1: [], None: []}
+    pairs: dict[int | None, list[Beside]] = {1: [], -1: [], None: []}
     for other in others:
         published = own.claim.value - other.claim.value
         if abs(published) < MARGIN[own.claim.metric]:
             continue
         side = apart(own.ours, other.ours)
-        ids[None if side is None else side * (1 if published > 0 else -1)].append(other.claim.id)
-    return replace(judged, agree=tuple(ids[1]), against=tuple(ids[-1]), open=tuple(ids[None]))
+        agrees = None if side is None else side * (1 if published > 0 else -1)
+        pairs[agrees].append(Beside(other.claim, other.ours))
+    return replace(judged, agree=tuple(pairs[1]), against=tuple(pairs[-1]), open=tuple(pairs[None]))
 
 
 def apart(one: Ours, other: Ours) -> int | None:

@@ -33,9 +33,9 @@ LEGEND = {
     "setting": "same: data set, at least 95 % of the training images (the rest is validation), nets, epochs, "
     "and method and defense at their published strength. reduced: less of one of these and more of none, or "
     "one of them not stated. other: anything else, which is not judged",
-    "verdict": f"same setting: reproduced within {TOLERANCE:g} points or {ERRORS:g} standard errors of ours, "
-    "whichever is more, else not reproduced. Reduced setting: by order alone, below. not run: no rows of "
-    "that data set, method, defense and budget in the same or a reduced setting",
+    "verdict": f"same setting: reproduced within {TOLERANCE:g} points or, if that is more, {ERRORS:g} "
+    "standard errors of ours (where it was repeated), else not reproduced. Reduced setting: by order alone, "
+    "below. not run: no rows of that data set, method, defense and budget in the same or a reduced setting",
     "order": "a claim is compared with the other claims of its source, data set, net and metric that have "
     "rows in the same setting of ours. Published numbers less than "
     f"{MARGIN['test_acc']:g} points ({MARGIN['mi']:g} nats) apart are ties and have no order. Our intervals "

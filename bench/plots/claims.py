@@ -22,9 +22,9 @@ EQUAL = "as published"
 CAPTION = (
     "A mark for each cell; colour and shape: its method; the word beside it: its defense, or its method if "
     "all have one defense; ✗: in a pair whose order is broken. Whiskers: 95 % interval of ours; light ones "
-    "borrow their spread from repeated cells; where there are none, nothing was repeated. Settings differ "
-    "from the published ones (see the table), so that the order counts and not the distance from the line. "
-    "Hollow: controls. Sources with a single cell are in the table."
+    "borrow their spread from repeated cells; where there are none, nothing was repeated. In a reduced "
+    "setting (see the table) the order counts and not the distance from the line. Hollow: controls. Sources "
+    "with a single cell are in the table."
 )
 
 
@@ -60,7 +60,7 @@ def _panel(axes: Axes, board: Board, styles: dict[str, Look]) -> None:
     axes.set_xlabel(f"published {unit}", fontsize=SMALL)
     axes.set_ylabel(f"our {unit}", fontsize=SMALL)
     axes.grid(visible=True)
-    axes.margins(x=0.08, y=0.12)
+    axes.margins(x=0.15, y=0.15)
     for own in board.judged:
         _mark(axes, own, styles[own.claim.method])
     if board.metric == "test_acc":
