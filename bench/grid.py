@@ -14,8 +14,8 @@ from pathlib import Path
 from bench import rows as files
 from bench import victims
 from bench.cell import Bench, Cell, blank_row, craft_checkpoint
-from bench.claims import Claims
 from bench.core.errors import BadInput
+from bench.locks import Locks
 from bench.pieces import Piece, Result, without_places, work
 from bench.pool import Workers
 from bench.progress import Progress
@@ -89,7 +89,7 @@ def run(
         finished = True
     finally:
         pool.close(now=not finished)
-        scheduler.claims.drop_all()
+        scheduler.locks.drop_all()
     return scheduler.outcome
 
 
@@ -101,7 +101,7 @@ class _Run:
         self.ready: list[Piece] = []
         self.waiting: dict[Piece, list[Piece]] = {}  # craft -> cells of its poison
         self.running: dict[Future[Result], Piece] = {}
-        self.claims = Claims(bench.cache / "locks")
+        self.locks = Locks(bench.cache / "locks")
         self.elsewhere: set[Piece] = set()  # what was said to be computed by another run
         self.seconds, self.passes = 0.0, 0.0  # of pieces that are done: the pace
 
@@ -144,10 +144,10 @@ class _Run:
             piece = self.ready.pop(0)
             if not self._fits(piece):
                 self._leave(piece)
-            elif not self.claims.take(self._state(piece).name):
+            elif not self.locks.take(self._state(piece).name):
                 passed_over.append(piece)
             elif self._found(piece):
-                self.claims.drop(self._state(piece).name)
+                self.locks.drop(self._state(piece).name)
             else:
                 self.progress.begin(piece.name, piece.passes)
                 self.running[pool.submit(piece)] = piece
@@ -194,7 +194,7 @@ class _Run:
         else:
             self._learn(result.seconds, piece.passes)
             self._done(piece, result)
-        self.claims.drop(self._state(piece).name)
+        self.locks.drop(self._state(piece).name)
 
     def _revive(self, pool: Workers) -> None:
         """New workers; pieces that went down with another's worker start again, from their checkpoints."""
@@ -202,7 +202,7 @@ class _Run:
         for future in [*self.running]:
             innocent = self.running.pop(future)
             self.progress.end(innocent.name)
-            self.claims.drop(self._state(innocent).name)
+            self.locks.drop(self._state(innocent).name)
             self.ready.append(innocent)
 
     def _done(self, piece: Piece, result: Result) -> None:

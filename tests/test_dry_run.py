@@ -126,7 +126,7 @@ def test_a_run_then_does_what_was_said(finished: Finished) -> None:
 
 
 def test_what_is_finished_is_there_and_costs_nothing(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before, taken = tree(done), counted(monkeypatch, Trainer, "step")
+    before, taken = tree(done), counted(monkeypatch, Trainer, "_update")
     text = said([*grid(done), "--dry-run"])
     assert to_compute(text) == 0 and "4 cells are there" in text and "0.00 hours of work" in text
     table = shown(text)
@@ -185,7 +185,7 @@ def test_steps_are_those_of_arithmetic(place: Path) -> None:
 def test_steps_are_those_that_a_run_takes(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = command(place, "tap,mi-ue", "none,cutout")
     table = shown(said([*asked, *FAST]))["all", ""]
-    taken = counted(monkeypatch, Trainer, "step"), counted(monkeypatch, torch.autograd, "grad")
+    taken = counted(monkeypatch, Trainer, "_update"), counted(monkeypatch, torch.autograd, "grad")
     assert main(asked) == 0
     assert (table.training, table.signs) == (len(taken[0]), len(taken[1]))
 
@@ -222,7 +222,7 @@ def test_hours_fall_as_speed_grows(place: Path) -> None:
 def test_a_given_speed_is_called_given_and_nothing_is_timed(
     place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = counted(monkeypatch, Trainer, "step")
+    taken = counted(monkeypatch, Trainer, "_update")
     text = said(command(place, "em", "none", "--dry-run", "--img-per-s", "321"))
     assert "speed given: --img-per-s 321" in text and "measured" not in text and not taken
 
@@ -234,7 +234,7 @@ def test_a_measured_speed_says_of_what(
     methods: str,
     nets: tuple[str, ...],
 ) -> None:
-    taken = counted(monkeypatch, Trainer, "step")
+    taken = counted(monkeypatch, Trainer, "_update")
     asked = command(place, methods, "none", "--net", "linear", "--surrogate", "mlp2", "--dry-run")
     lines = [line for line in said(asked).splitlines() if line.startswith("speed")]
     assert len(lines) == len(nets) and len(taken) == len(nets) * (WARM_UP + STEPS)

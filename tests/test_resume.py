@@ -20,9 +20,9 @@ import pytest
 import torch
 from test_cli import command, draw_images
 
-from bench.claims import Claims
 from bench.cli import main
 from bench.core.checkpoint import Checkpoint
+from bench.locks import Locks
 from bench.rows import INCIDENTAL
 
 METHODS, DEFENSES = "em,tap", "none,cutout,uer-lite"
@@ -301,8 +301,8 @@ def test_leavings_of_a_killed_process_are_no_results(poisoned: Path, tmp_path: P
 # Two runs at once
 
 
-def test_a_claim_is_one_processs_and_goes_with_it(tmp_path: Path) -> None:
-    ours, theirs = Claims(tmp_path / "locks"), Claims(tmp_path / "locks")
+def test_a_lock_is_one_processs_and_goes_with_it(tmp_path: Path) -> None:
+    ours, theirs = Locks(tmp_path / "locks"), Locks(tmp_path / "locks")
     assert ours.take("a") and not theirs.take("a") and theirs.take("b")
     ours.drop("a")
     assert theirs.take("a") and not ours.take("a")
@@ -310,8 +310,8 @@ def test_a_claim_is_one_processs_and_goes_with_it(tmp_path: Path) -> None:
     assert ours.take("a") and ours.take("b")
     ours.drop_all()
     assert not [*(tmp_path / "locks").iterdir()]
-    code = "import sys, time; from bench.claims import Claims; from pathlib import Path\n"
-    code += "assert Claims(Path(sys.argv[1])).take('a'); print('taken', flush=True); time.sleep(60)"
+    code = "import sys, time; from bench.locks import Locks; from pathlib import Path\n"
+    code += "assert Locks(Path(sys.argv[1])).take('a'); print('taken', flush=True); time.sleep(60)"
     asked = [sys.executable, "-c", code, str(tmp_path / "locks")]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "taken\n"
@@ -326,7 +326,7 @@ def test_what_another_run_is_at_is_left_for_later(
 ) -> None:
     place = Path(shutil.copytree(interrupted(7), tmp_path / "place", symlinks=True))
     (name,) = checkpoints(place)  # of em x cutout
-    another, log = Claims(place / "cache" / "locks"), tmp_path / "log"
+    another, log = Locks(place / "cache" / "locks"), tmp_path / "log"
     assert another.take(name)
     child = start(command(place, METHODS, DEFENSES, *SAVING), log)
     try:

@@ -9,6 +9,7 @@ NAMES = (
     "table",
     "leaderboard",
     "report",
+    "claims",
     "check",
     "export",
     "verify",

@@ -1,6 +1,6 @@
-"""Claims: what this process is at, so that another one does something else.
+"""Locks: what this process is at, so that another one does something else.
 
-A claim is a locked file. The kernel drops the lock with the process, however that ends: no claim is stale.
+A lock is a locked file. The kernel drops it with the process, however that ends: no lock is stale.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def _lies_at(file: int, path: Path) -> bool:
         return False
 
 
-class Claims:
+class Locks:
     """Those of one process, in a folder that all share."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,0 +1,135 @@
+"""How near the circumstances of our rows are to those of a published number."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from bench.captions import look_up
+from bench.claims.claim import Claim
+from bench.pooling import leaves
+from bench.rows import Row
+from bench.shares import completed
+
+WHOLE = 0.95  # of the published training images: the rest of ours is validation
+PUBLISHED = "paper"  # the profile in which plugins are at the strength of their papers
+ASIDE = ("code", "eps")  # of a plugin's inputs; a claim's budget is its row's already
+
+
+class Setting(StrEnum):
+    """same: data set, images, nets, epochs and strength as published; reduced: less of them; other: else."""
+
+    SAME = "same"
+    REDUCED = "reduced"
+    OTHER = "other"
+
+
+ORDER = [*Setting]  # from the nearest
+Difference = tuple[Setting, str]
+
+
+@dataclass(frozen=True)
+class Nearness:
+    """How near, and in what not."""
+
+    setting: Setting
+    decisive: tuple[str, ...] = ()  # what makes it no nearer
+    beside: tuple[str, ...] = ()  # what else differs
+
+    @property
+    def differs(self) -> tuple[str, ...]:
+        return self.decisive + self.beside
+
+
+def same_data(claim: Claim, row: Row) -> bool:
+    """Whether a row is of the claim's data set, or of a copy of it."""
+    return row.data == claim.data or lesser(row.data, claim.data)
+
+
+def lesser(name: str, of: str) -> bool:
+    """Whether a data set or net is a lesser form of another: cifar10-jpeg75, resnet18-slim."""
+    return name.startswith(f"{of}-")
+
+
+def nearness(claim: Claim, row: Row) -> Nearness:
+    """Of a row of the claim's data set, method and defense."""
+    found = [*_size(claim, row), *_manner(claim, row)]
+    if not found and (weaker := weakened(row)):  # asked last: it imports the plugins
+        found = [(Setting.REDUCED, weaker)]
+    setting = max((kind for kind, _ in found), key=ORDER.index, default=Setting.SAME)
+    decisive = tuple(text for kind, text in found if kind is setting)
+    beside = (*(text for kind, text in found if kind is not setting), *_aside(claim, row))
+    return Nearness(setting, decisive, beside)
+
+
+def _size(claim: Claim, row: Row) -> Iterator[Difference]:
+    if row.data != claim.data:
+        yield Setting.REDUCED, f"data {row.data}"
+    images = row.inputs.get("data", {}).get("train_images")
+    if claim.images is None or images is None:
+        yield Setting.REDUCED, "images not stated"
+    elif images < WHOLE * claim.images:
+        yield Setting.REDUCED, f"{images} of {claim.images} images"
+    elif images > claim.images:
+        yield Setting.OTHER, f"{images} images against {claim.images}"
+    yield from _net("net", claim.net, row.inputs.get("net"))
+    if claim.surrogate is not None and not row.is_control:
+        yield from _net("surrogate", claim.surrogate, row.inputs.get("surrogate"))
+    epochs = row.inputs.get("victim", {}).get("epochs")
+    if claim.epochs is None or epochs is None:
+        yield Setting.REDUCED, "epochs not stated"
+    elif epochs != claim.epochs:
+        kind = Setting.REDUCED if epochs < claim.epochs else Setting.OTHER
+        yield kind, f"{epochs} epochs against {claim.epochs}"
+
+
+def _net(role: str, theirs: str | None, ours: str | None) -> Iterator[Difference]:
+    if theirs is None or ours is None:
+        yield Setting.REDUCED, f"{role} not stated"
+    elif ours != theirs:
+        kind = Setting.REDUCED if lesser(ours, theirs) else Setting.OTHER
+        yield kind, f"{role} {ours}"
+
+
+def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
+    asked = completed(row.inputs)
+    if asked["share"] != 1 or asked["drop_poisoned"]:
+        yield Setting.OTHER, "partly poisoned"
+    if asked.get("prepare_test"):
+        yield Setting.OTHER, "the defense prepares test images"
+    if claim.metric != "test_acc":
+        yield Setting.REDUCED, f"MI by {row.mi_estimator}"
+
+
+def _aside(claim: Claim, row: Row) -> Iterator[str]:
+    """What else of the recipe differs: said, and not decisive."""
+    for name in ("batch", "lr", "weight_decay", "schedule"):
+        theirs, ours = getattr(claim, name), row.inputs.get("victim", {}).get(name)
+        if theirs is not None and ours is not None and ours != theirs:
+            yield f"{name.replace('_', ' ')} {ours} against {theirs}"
+
+
+def weakened(row: Row) -> str | None:
+    """Which parameters of method and defense are not those of the papers; None where all are."""
+    from bench.core.errors import BadInput
+    from bench.registry import catalog
+
+    said: list[str] = []
+    for kind in ("method", "defense"):
+        name = getattr(row, kind).split("@", maxsplit=1)[0]
+        try:
+            published = catalog(f"{kind}s").get(name).at(PUBLISHED).inputs
+        except BadInput:
+            return f"no {kind} {name} in this suite"
+        said += _changed(kind, row.inputs.get(kind, {}), json.loads(json.dumps(published)))
+    return ", ".join(said) or None
+
+
+def _changed(kind: str, ours: dict[str, Any], published: dict[str, Any]) -> Iterator[str]:
+    for name, value in leaves(published).items():
+        own = look_up(ours, *name.split("."))
+        if name not in ASIDE and own is not None and own != value:
+            yield f"{kind} {name} {own} against {value}"
