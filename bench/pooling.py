@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -48,12 +49,16 @@ def by_setting(rows: Iterable[Row]) -> list[list[Row]]:
 
 
 def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> list[str]:
-    """The names as given, then `first`, then the rest by the alphabet; variants beside each other."""
+    """The names as given, then `first`, then the rest by the alphabet; variants beside each other.
+
+    Numbers in names count as such: iss-jpeg5 is before iss-jpeg10.
+    """
     place = {name: index for index, name in enumerate(given or ())}
 
-    def order(name: str) -> tuple[int, bool, str]:
+    def order(name: str) -> tuple[int, bool, tuple[str | int, ...]]:
         plain = name.split("@", maxsplit=1)[0]
-        return place.get(plain, len(place)), plain != first, name
+        parts = enumerate(re.split(r"(\d+)", name))  # text and digits in turn
+        return place.get(plain, len(place)), plain != first, tuple(int(p) if i % 2 else p for i, p in parts)
 
     return sorted(set(names), key=order)
 

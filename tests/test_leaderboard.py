@@ -19,6 +19,7 @@ from rich.console import Console
 from bench.cli import main
 from bench.core.errors import BadInput
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing, leaderboard, ranks, retained
+from bench.pooling import in_order
 from bench.rows import Row, save
 from bench.standings import sheets, show, write_leaderboard
 
@@ -497,3 +498,9 @@ def test_one_setting_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str
     (path,) = out.glob("*.csv")
     assert path.name == "leaderboard-22222222.csv"
     assert {*pd.read_csv(path).method} == {"clean", "em"}
+
+
+def test_numbers_in_names_count_as_numbers() -> None:
+    names = ["iss-jpeg50", "iss-jpeg5", "at-8", "none", "iss-jpeg10", "em@b2", "em@a10"]
+    ordered = ["none", "at-8", "em@a10", "em@b2", "iss-jpeg5", "iss-jpeg10", "iss-jpeg50"]
+    assert in_order(names, None, "none") == ordered
