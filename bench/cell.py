@@ -58,7 +58,7 @@ class Bench:
 
     def checkpoint(self, kind: str, key: str) -> Checkpoint:
         path = self.cache / "checkpoints" / f"{kind}-{key[:32]}"
-        return Checkpoint(path, self.save_seconds, self.deadline)
+        return Checkpoint(path, self.save_seconds, self.deadline, device=self.device.type)
 
     def shared_inputs(self) -> dict[str, Any]:
         """What both a poison's and a row's key take: the images and how to compute on them."""

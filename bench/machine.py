@@ -26,6 +26,8 @@ def set_up(device: torch.device, threads: int) -> None:
     torch.set_num_threads(threads)
     torch.set_flush_denormal(True)  # poisons drive losses to almost 0, and denormals are slow
     if device.type == "cuda":
+        if device.index is not None:
+            torch.cuda.set_device(device)
         _repeatable()
 
 

@@ -73,8 +73,9 @@ class Profile:
 def _said(recipe: Recipe) -> str:
     """A recipe in words, as far as recipes differ."""
     lr = f"lr {recipe.lr:g}"
-    if recipe.schedule == "steps":
-        lr += f" (a tenth after {', '.join(f'{at:.0%}' for at in recipe.milestones)})"
+    if recipe.milestones:
+        left = {"steps": "a tenth", "halvings": "half"}[recipe.schedule]
+        lr += f" ({left} after {', '.join(f'{at:.0%}' for at in recipe.milestones)})"
     elif recipe.schedule == "constant":
         lr += " throughout"
     elif recipe.final_lr:
@@ -85,7 +86,7 @@ def _said(recipe: Recipe) -> str:
 
 
 def published(victim: Recipe, shows: str, hides: str, reps: int = 1) -> Profile:
-    """A paper's own victims on all of CIFAR-10. hides: where they differ from the paper's, if known."""
+    """A paper's own victims, as many as it has, on all of CIFAR-10. hides: the known differences."""
     setting = Setting("cifar10", None, "resnet18", "resnet18", victim, points=10, mi=MISettings(), reps=reps)
     return Profile(setting, "GPU time not measured by us, see --dry-run", shows, hides)
 
@@ -173,10 +174,10 @@ PROFILES = {
         hides="the same as paper, and the schedule, which the README leaves open: here a cosine",
     ),
     "paper-apbench": published(
-        Recipe(epochs=200, batch=256, schedule="constant"),
+        Recipe(epochs=200, batch=256, schedule="halvings", milestones=(0.5,)),
         shows="victims as APBench trains them, plain and adversarially (TMLR 2024, official code); its "
         "UEraser is uer-max with --set uer-max.p=1",
-        hides="the same as paper, and that APBench halves lr after 100 epochs, does not shuffle, drops the "
-        "last batch, attacks from Gaussian starts, and has UEraser compress against TAP",
+        hides="the same as paper, and that APBench does not shuffle, drops the last batch, "
+        "attacks from Gaussian starts, and has UEraser compress against TAP",
     ),
 }

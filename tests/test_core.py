@@ -315,6 +315,14 @@ def test_seconds_add_up_over_attempts(tmp_path: Path) -> None:
     assert 0 < seconds[0] < seconds[1] < seconds[2]
 
 
+def test_what_another_kind_of_device_began_starts_again(tmp_path: Path) -> None:
+    """Random streams of a GPU cannot go on elsewhere."""
+    path = tmp_path / "state"
+    Checkpoint(path, device="cuda").save({"done": 1})
+    assert Checkpoint(path).load() is None and Checkpoint(path).part("trained").load() is None
+    assert Checkpoint(path, device="cuda").load() == {"done": 1}
+
+
 def test_torn_checkpoint_starts_again(tmp_path: Path) -> None:
     path = tmp_path / "victim"
     with pytest.raises(OutOfTime):
@@ -361,6 +369,8 @@ def test_learning_rates_at_the_ends() -> None:
     steps = Recipe(lr=0.1, schedule="steps", milestones=(0.5, 0.75))
     found = [lr_at(steps, at) for at in (0.0, 0.49, 0.5, 0.74, 0.75, 0.99)]
     assert found == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    halvings = replace(steps, schedule="halvings")
+    assert [lr_at(halvings, at) for at in (0.0, 0.5, 0.99)] == pytest.approx([0.1, 0.05, 0.025])
     assert lr_at(Recipe(lr=0.1, schedule="constant"), 0.9) == 0.1
 
 

@@ -18,7 +18,7 @@ from torch import Generator, Tensor, nn
 
 from bench.cell import Bench, Cell, craft, run_cell
 from bench.core.augment import crop_flip
-from bench.core.defense import Undefended, check_prepared, does_nothing
+from bench.core.defense import Undefended, check_prepared, does_nothing, is_steady
 from bench.core.errors import BadInput
 from bench.core.pixels import to_float, to_uint8
 from bench.core.rng import generator, seed_for
@@ -435,3 +435,33 @@ def test_crop_and_flip_come_before_augment() -> None:
     again = Streams.of(4, 4, torch.device("cpu"))
     rows = torch.randperm(64, generator=generator(seed_for(again.order, 0)))
     assert torch.equal(seen[0], crop_flip(to_float(PUBLISHED.images[rows]), augmentation, again.augment))
+
+
+# What may be recorded
+
+
+class Restless(AdversarialTraining):
+    """Its loss is another one in the second half."""
+
+    def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
+        return super().loss(net, x, y, rng, progress) * (1 if progress < 0.5 else 2)
+
+
+class Louder(AdversarialTraining):
+    """Other defaults alone."""
+
+    steps: int = 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("none", True), ("cutout", True), ("at-8", True), ("iss-gray", True), ("uer", False)],
+)
+def test_defenses_say_whether_their_steps_are_alike(name: str, expected: bool) -> None:
+    assert is_steady(DEFENSES[name].value) is expected
+
+
+def test_who_brings_hooks_of_its_own_speaks_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_steady(Louder()) and not is_steady(Restless())
+    monkeypatch.setattr(Restless, "STEADY", True, raising=False)
+    assert is_steady(Restless())

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from bench.cli import main
 from bench.core import replay
-from bench.core.checkpoint import Checkpoint
+from bench.core.checkpoint import Checkpoint, OutOfTime
 from bench.core.method import Lab
 from bench.core.pixels import check_delta
 from bench.core.train import Point, Streams, fit
@@ -69,6 +69,7 @@ def test_a_method_crafts_the_same_twice_and_after_kills(method: Plugin, tmp_path
 
 
 def test_a_method_crafts_the_same_without_replays(method: Plugin, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replay, "EAGER", 1)  # of few steps most are replays
     replayed = crafted(method, Checkpoint())
     monkeypatch.setattr(replay, "EAGER", 10**6)
     assert torch.equal(replayed, crafted(method, Checkpoint()))
@@ -90,6 +91,43 @@ def test_a_victim_is_the_same_twice(defense: Plugin, precision: str) -> None:
 def test_a_victim_is_the_same_after_kills(defense: Plugin, tmp_path: Path) -> None:
     again, kills = killed_at_every_save(lambda kept: victim(defense, checkpoint=kept), tmp_path / "victim")
     assert kills > 5 and equal_weights(again, victim(defense))
+
+
+class StopAt(Checkpoint):
+    """Ends the work at its save number `at`, which is its first."""
+
+    def __init__(self, path: Path, at: int) -> None:
+        super().__init__(path, seconds=1e9, device="cuda")
+        self.left = at
+
+    def due(self) -> bool:
+        self.left -= 1
+        return self._late()
+
+    def _late(self) -> bool:
+        return self.left == 0
+
+
+@pytest.mark.parametrize("at", [3, 7])
+def test_a_resumed_victim_is_recorded_anew(defense: Plugin, at: int, tmp_path: Path) -> None:
+    """Before and after the first attempt recorded anything."""
+    path = tmp_path / "victim"
+    with pytest.raises(OutOfTime):
+        victim(defense, checkpoint=StopAt(path, at))
+    again = victim(defense, checkpoint=Checkpoint(path, seconds=1e9, device="cuda"))
+    assert equal_weights(again, victim(defense))
+
+
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+def test_a_second_gpu_trains_as_the_first() -> None:
+    nets = []
+    for device in (torch.device("cuda", 0), torch.device("cuda", 1)):
+        set_up(device, 1)
+        data = toy_dataset().to(device)
+        net = build("small", channels=3, classes=CLASSES, size=SIZE, precision="fp32", seed=0, device=device)
+        fit(net, data.train, replace(RECIPE, epochs=4), Streams.of(1, 2, device), data.augmentation)
+        nets.append(net.cpu())
+    assert equal_weights(*nets)
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])

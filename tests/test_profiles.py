@@ -47,8 +47,8 @@ SOURCES = {
     "paper-tap": Published(200, 128, 5e-4, cosine(200, 0.1), reps=5),
     # lafeat/ueraser README: no schedule
     "paper-ueraser": Published(200, 128, 5e-4, {0: 0.1}),
-    # lafeat/apbench train.py: x0.5 after 100 epochs, which a recipe cannot say
-    "paper-apbench": Published(200, 256, 5e-4, {0: 0.1, 99.9: 0.1}),
+    # lafeat/apbench train.py: x0.5 after 100, 200 and 300 epochs, of 200
+    "paper-apbench": Published(200, 256, 5e-4, {0: 0.1, 99.9: 0.1, 100: 0.05, 199.9: 0.05}),
 }
 
 

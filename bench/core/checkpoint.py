@@ -45,7 +45,8 @@ class Checkpoint:
     """Keeps a state of tensors, numbers, strings, lists and dicts.
 
     path: the file, or None to keep nothing. seconds: the least time between two saves.
-    deadline: time.monotonic() after which the next save raises OutOfTime.
+    deadline: time.monotonic() after which the next save raises OutOfTime. device: where the work is done;
+    a state from another kind of device is none, because random streams cannot go on there.
     """
 
     def __init__(
@@ -54,14 +55,15 @@ class Checkpoint:
         seconds: float = 30.0,
         deadline: float | None = None,
         clock: Clock | None = None,
+        device: str = "cpu",
     ) -> None:
-        self.path, self.seconds, self.deadline = path, seconds, deadline
+        self.path, self.seconds, self.deadline, self.device = path, seconds, deadline, device
         self.clock, self.saved = clock or Clock(), time.monotonic()
 
     def part(self, name: str) -> Checkpoint:
         """A checkpoint of its own for one part of the work; the clock is shared."""
         path = self.path.with_name(f"{self.path.name}.{name}") if self.path else None
-        return Checkpoint(path, self.seconds, self.deadline, self.clock)
+        return Checkpoint(path, self.seconds, self.deadline, self.clock, self.device)
 
     def load(self) -> dict[str, Any] | None:
         """The last state, on the CPU; None if there is none that can be read."""
@@ -71,9 +73,11 @@ class Checkpoint:
             if zipfile.ZipFile(self.path).testzip() is not None:  # torch does not look at checksums
                 return None
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
-            spent, state = float(stored["spent"]), dict(stored["state"])
+            spent, state, device = float(stored["spent"]), dict(stored["state"]), stored["device"]
         except DAMAGED:
             return None  # torn by a full disk or a foreign hand: the work starts again
+        if device != self.device:
+            return None
         self.clock.before = max(self.clock.before, spent)
         return state
 
@@ -89,7 +93,8 @@ class Checkpoint:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
         temporary = self.path.with_name(f"{self.path.name}.{own()}.tmp")
-        torch.save({"state": state, "spent": self.clock.spent}, temporary)
+        stored = {"state": state, "spent": self.clock.spent, "device": self.device}
+        torch.save(stored, temporary)
         temporary.replace(self.path)
         self.saved = time.monotonic()
         if self._late():

@@ -20,9 +20,10 @@ class Undefended:
     """
 
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
-    # Whether augment and loss do the same tensor operations at every step, whatever progress is, draw
-    # from rng alone and wait for no value: a GPU then records a training step and replays it.
-    STEADY: ClassVar[bool] = False
+    # Whether the class's augment and loss do the same tensor operations at every step, whatever progress is,
+    # draw from rng alone and wait for no value: a GPU then records a training step and replays it. It is
+    # said beside the hooks, and holds for no class below that has hooks of its own.
+    STEADY: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_positive(self, self.POSITIVE)
@@ -50,10 +51,13 @@ class Undefended:
 
 
 def is_steady(defense: Undefended) -> bool:
-    """Whether a training step may be recorded: it says so, or has no hooks of its own in it."""
-    own = type(defense)
-    untouched = own.augment is Undefended.augment and own.loss is Undefended.loss
-    return untouched or own.STEADY
+    """Whether a training step may be recorded: the class that has the hooks says so itself."""
+    for own in type(defense).__mro__:
+        if "STEADY" in vars(own):
+            return bool(vars(own)["STEADY"])
+        if {"augment", "loss"} & vars(own).keys():
+            return False
+    return False
 
 
 def check_prepared(shown: Tensor, images: Tensor, who: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from collections.abc import Callable
 
@@ -17,7 +18,8 @@ class Replay:
     """Calls work(*tensors); on a GPU it records the call for each combination of shapes and replays it.
 
     work: the same operations in the same order at every call, in which the host waits for no value and
-    decides by none. It changes tensors that stay in place, and returns nothing. rngs: all that it draws from.
+    decides by none; nets are in the same mode. It changes tensors that stay in place, and returns nothing.
+    rngs: all that it draws from.
     """
 
     def __init__(self, work: Callable[..., None], rngs: tuple[Generator, ...] = ()) -> None:
@@ -28,6 +30,10 @@ class Replay:
     def __call__(self, *given: Tensor) -> None:
         if given[0].device.type != "cuda":
             return self.work(*given)
+        with torch.cuda.device(given[0].device):  # streams and recordings are of the current device
+            return self._on_device(given)
+
+    def _on_device(self, given: tuple[Tensor, ...]) -> None:
         shapes = tuple(tensor.shape for tensor in given)
         self.seen[shapes] += 1
         if self.seen[shapes] <= EAGER:
@@ -48,10 +54,13 @@ class Replay:
         torch.cuda.current_stream().wait_stream(side)
 
     def _record(self, given: tuple[Tensor, ...]) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]:
-        """Nothing is computed yet: that is the replay's."""
+        """Nothing is computed yet: that is the replay's. A recording of nothing is an error."""
         held, graph = tuple(tensor.clone() for tensor in given), torch.cuda.CUDAGraph()
         for rng in self.rngs:
             graph.register_generator_state(rng)
-        with torch.cuda.graph(graph):
-            self.work(*held)
+        stream = torch.cuda.Stream()  # torch's own for recordings stays on the first device that had one
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message=".*graph is empty.*")
+            with torch.cuda.graph(graph, stream=stream):
+                self.work(*held)
         return graph, held

@@ -20,6 +20,7 @@ from bench.core.replay import Replay
 from bench.core.rng import generator, seed_for
 from bench.core.types import Augmentation, Recipe, Split
 
+DROPS = {"steps": 0.1, "halvings": 0.5}  # schedule -> what a milestone leaves of the learning rate
 Point = dict[str, float]  # one point of a learning curve
 Tick = Callable[[float, str], None]  # told the share done, in [0,1], and what is going on
 Loss = Callable[[Tensor, float], Tensor]  # of rows, and of the share of the training done
@@ -69,8 +70,8 @@ def lr_at(recipe: Recipe, progress: float) -> float:
     """The learning rate after a share `progress` of the training."""
     if recipe.schedule == "constant":
         return recipe.lr
-    if recipe.schedule == "steps":
-        return recipe.lr * 0.1 ** sum(progress >= at for at in recipe.milestones)
+    if recipe.schedule in DROPS:
+        return recipe.lr * DROPS[recipe.schedule] ** sum(progress >= at for at in recipe.milestones)
     cosine = (1 + math.cos(math.pi * progress)) / 2
     return recipe.final_lr + (recipe.lr - recipe.final_lr) * cosine
 

@@ -85,8 +85,9 @@ class Recipe:
     momentum: float = 0.9
     weight_decay: float = 5e-4
     nesterov: bool = False
-    schedule: Literal["cosine", "steps", "constant"] = "cosine"  # set at every step
-    milestones: tuple[float, ...] = ()  # with "steps": shares of the training at which lr drops tenfold
+    schedule: Literal["cosine", "steps", "halvings", "constant"] = "cosine"  # set at every step
+    # shares of the training at which lr drops, with "steps" to a tenth and with "halvings" to half
+    milestones: tuple[float, ...] = ()
     final_lr: float = 0.0  # with "cosine": where it ends
     clip: float | None = None  # largest gradient norm
 
