@@ -129,7 +129,7 @@ def _natural(name: str) -> list[tuple[str, int]]:
 
 def _mark(axes: Axes, share: Share, place: int) -> None:
     """A dot with its interval; words where there is no share."""
-    if share.value is None:
+    if share.value is None or share.low is None or share.high is None:
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         middle: dict[str, Any] = {"ha": "center", "va": "center", "bbox": box}
         axes.text(HALF, place, str(share.restored), fontsize=SMALL, color=QUIET, **middle)

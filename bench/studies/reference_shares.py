@@ -30,14 +30,14 @@ class Line:
     method: str
     defense: str
     control: bool
-    n: int  # repetitions behind the accuracy
-    accuracy: float | None
-    std: float | None  # of a repetition; None below two
-    low: float | None  # 95 % t interval of the mean
-    high: float | None
-    borrowed: bool  # one repetition: the interval is from the pooled spread of the repeated cells
-    mi: float | None
-    mi_gap: float | None
+    n: int = 0  # repetitions behind the accuracy
+    accuracy: float | None = None
+    std: float | None = None  # of a repetition; None below two
+    low: float | None = None  # 95 % t interval of the mean
+    high: float | None = None
+    borrowed: bool = False  # one repetition: the interval is from the pooled spread of the repeated cells
+    mi: float | None = None
+    mi_gap: float | None = None
 
 
 @dataclass(frozen=True)
@@ -62,20 +62,26 @@ def means_of(rows: Iterable[Row]) -> Means | None:
 
 def line_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> Line:
     """Without numbers where the cell was not run."""
-    found, mi, gap = (means and means.mean(pair, metric) for metric in ("test_acc", "mi", "mi_gap"))
-    std = found.error * math.sqrt(found.reps) if found and found.error is not None else None
+    found, mi, gap = (_mean(means, pair, metric) for metric in ("test_acc", "mi", "mi_gap"))
+    if found is None:
+        return Line(*pair, control=pair[0] in controls)
+    own = None if found.borrowed else found.error
     return Line(
         *pair,
         control=pair[0] in controls,
-        n=found.reps if found else 0,
-        accuracy=_part(found and found.mean),
-        std=_part(None if found and found.borrowed else std),
-        low=_part(found and found.low),
-        high=_part(found and found.high),
-        borrowed=bool(found and found.borrowed),
+        n=found.reps,
+        accuracy=found.mean / PERCENT,
+        std=None if own is None else own * math.sqrt(found.reps) / PERCENT,
+        low=_part(found.low),
+        high=_part(found.high),
+        borrowed=found.borrowed,
         mi=mi.mean if mi else None,
         mi_gap=gap.mean if gap else None,
     )
+
+
+def _mean(means: Means | None, pair: Pair, metric: str) -> Mean | None:
+    return None if means is None else means.mean(pair, metric)
 
 
 def _part(percent: float | None) -> float | None:
@@ -88,7 +94,7 @@ def _part(percent: float | None) -> float | None:
 def share_of(means: Means | None, method: str, defense: str) -> Share:
     """(own - bare) / (clean - bare): of the method defended, undefended, and of clean under the defense."""
     pairs = [(method, defense), (method, UNDEFENDED), (REFERENCE, defense)]
-    found = [mean for pair in pairs if (mean := means and means.mean(pair, "test_acc"))]
+    found = [mean for pair in pairs if (mean := _mean(means, pair, "test_acc"))]
     if len(found) < len(pairs):
         return Share(method, defense, Verdict.NOT_RUN)
     own, bare, clean = found

@@ -44,7 +44,7 @@ def text(means: Means | None, lines: Sequence[Line], found: Sequence[Judged], ro
     parts = ["Nothing was measured.", _lost(lines, rows)]
     if means is not None:
         parts = [
-            _protocol(means),
+            _protocol(means, lines),
             *_undefended(undefended),
             *_patterns(found),
             *_worst(lines),
@@ -54,12 +54,16 @@ def text(means: Means | None, lines: Sequence[Line], found: Sequence[Judged], ro
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _protocol(means: Means) -> str:
+def _protocol(means: Means, lines: Iterable[Line]) -> str:
     """What all numbers share, and what their intervals know."""
     about = sentences(circumstances(means.rows), mixture(means.rows), *means.notes)
     over = repetitions(means.rows) or "of one repetition each"
     spread = means.spread("test_acc")
-    pooled = "none is" if spread is None else f"{spread[0]:.1f} points, {spread[1]} degrees of freedom"
+    stds = [PERCENT * line.std for line in lines if line.std is not None]
+    pooled = "none is"
+    if spread is not None and stds:
+        pooled = f"{spread[0]:.1f} points, {spread[1]} degrees of freedom"
+        pooled += f"; their own are from {min(stds):.1f} to {max(stds):.1f} points"
     once = "" if any(row.poison_rep for row in means.rows) else ONCE
     return f"{about}\n\n{PROTOCOL.format(over, MARK, pooled)}{once}"
 
