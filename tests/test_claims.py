@@ -23,10 +23,10 @@ from bench.claims.card import make
 from bench.claims.claim import COLUMNS, FOREIGN, Claim, claim_of, load
 from bench.claims.judge import Beside, Judged, Verdict, judge, sign
 from bench.claims.nearness import Setting, nearness
-from bench.claims.ours import Ours
 from bench.claims.write import markdown
 from bench.cli import main
 from bench.core.errors import BadInput
+from bench.means import Mean
 from bench.plots.canvas import style
 from bench.plots.claims import drawable, scatter
 from bench.registry import KINDS, catalog
@@ -357,7 +357,7 @@ def test_intervals_end_where_accuracies_do() -> None:
 def test_a_correlation_holds_by_its_sign(
     low: float | None, high: float | None, published: float, expected: Verdict
 ) -> None:
-    assert sign(published, Ours(0.5, 9, low, high)) is expected
+    assert sign(published, Mean(0.5, 9, low, high)) is expected
 
 
 def test_a_correlation_is_of_methods_without_controls() -> None:

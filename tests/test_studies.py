@@ -6,6 +6,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -138,8 +139,15 @@ def test_each_name_is_a_study_that_the_command_line_knows(name: str) -> None:
     found = named(name)
     assert isinstance(found, Study) and found.about
     args = parser().parse_args(["study", name, "--seed", "3", "--set", "victim.epochs=1"])
-    for grid in grids_of(found.grids(), args):
-        assert grid.keep_victims and grid.seed == "3" and grid.set[-1] == "victim.epochs=1"
+    for grid in grids_of(found, args):
+        assert grid.seed == "3" and grid.set[-1] == "victim.epochs=1"
+
+
+def test_victims_are_kept_where_they_are_measured() -> None:
+    args = parser().parse_args(["study", "toy"])
+    for measures, through_clean, kept in (((), (), False), (("mi",), (), True), ((), ("mi",), True)):
+        asked = replace(TOY_STUDY, measures=measures, through_clean=through_clean)
+        assert [grid.keep_victims for grid in grids_of(asked, args)] == [kept, kept]
 
 
 # What a study leaves

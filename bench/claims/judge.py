@@ -14,7 +14,8 @@ from enum import StrEnum
 
 from bench.claims.claim import FOREIGN, Claim
 from bench.claims.nearness import ORDER, Nearness, Setting, nearness, same_data
-from bench.claims.ours import Ours, Sheet, sheets
+from bench.claims.ours import Sheet, sheets
+from bench.means import Mean
 from bench.rows import Row
 
 TOLERANCE = 3.0  # points that a number of the same setting may be off
@@ -37,7 +38,7 @@ class Beside:
     """Another claim that a claim was compared with, and our number for it in the same setting of ours."""
 
     claim: Claim
-    ours: Ours
+    ours: Mean
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class Judged:
     claim: Claim
     verdict: Verdict
     near: Nearness | None = None  # None: no rows of its data set, method and defense
-    ours: Ours | None = None
+    ours: Mean | None = None
     setting: str | None = None  # of our rows
     control: bool = False  # whether the method is no contestant
     agree: tuple[Beside, ...] = ()  # whose order with it our intervals confirm
@@ -62,7 +63,7 @@ class Candidate:
     claim: Claim
     sheet: Sheet
     near: Nearness
-    ours: Ours
+    ours: Mean
     control: bool
 
 
@@ -90,7 +91,7 @@ def candidate(claim: Claim, sheet: Sheet) -> Candidate | None:
     else:
         pair = sheet.pair(claim)
         rows = sheet.groups[pair] if pair else []
-        ours = sheet.ours(claim, pair) if pair else None
+        ours = sheet.mean(pair, claim.metric) if pair else None
     if not rows or ours is None:
         return None
     return Candidate(claim, sheet, nearness(claim, rows[0]), ours, rows[0].is_control)
@@ -133,7 +134,7 @@ def _judged(
     return replace(judged, verdict=order(judged))
 
 
-def reproduced(claim: Claim, ours: Ours) -> Verdict:
+def reproduced(claim: Claim, ours: Mean) -> Verdict:
     error = 0.0 if ours.error is None or ours.borrowed else ours.error  # one repetition widens nothing
     allowed = max(TOLERANCE, ERRORS * error)
     close = abs(ours.mean - claim.value) <= allowed
@@ -147,7 +148,7 @@ def order(judged: Judged) -> Verdict:
     return Verdict.HOLDS if judged.agree else Verdict.UNDECIDED
 
 
-def sign(published: float, ours: Ours) -> Verdict:
+def sign(published: float, ours: Mean) -> Verdict:
     """Of a correlation: whether ours lies on the published one's side of 0."""
     if ours.low is None or ours.high is None or ours.low <= 0 <= ours.high:
         return Verdict.UNDECIDED
@@ -167,7 +168,7 @@ def _ordered(judged: Judged, own: Candidate, others: Iterable[Candidate]) -> Jud
     return replace(judged, agree=tuple(pairs[1]), against=tuple(pairs[-1]), open=tuple(pairs[None]))
 
 
-def apart(one: Ours, other: Ours) -> int | None:
+def apart(one: Mean, other: Mean) -> int | None:
     """1 where the interval of one lies above the other's, -1 where below; None where they meet or lack."""
     if one.low is None or one.high is None or other.low is None or other.high is None:
         return None

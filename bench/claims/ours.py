@@ -2,44 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean, variance
+from statistics import fmean
 
 from bench.claims.claim import Claim
 from bench.claims.nearness import same_data
-from bench.pooling import REFERENCE, by_setting, gap_of, grouped, told_apart
-from bench.rank import LEVEL, correlation
+from bench.means import Mean, Means, Pair
+from bench.pooling import REFERENCE, by_setting
+from bench.rank import correlation
 from bench.rows import Row
 
-Pair = tuple[str, str]  # method, defense; as the rows are told apart
 ROUNDING = 1e-9  # of budgets
-ENDS = {"test_acc": (0.0, 100.0)}  # that no interval passes
 
 
-@dataclass(frozen=True)
-class Ours:
-    """A mean in the claim's unit. None: not known."""
-
-    mean: float
-    reps: int  # repetitions; of a correlation, methods
-    low: float | None = None
-    high: float | None = None
-    error: float | None = None  # standard error
-    borrowed: bool = False  # one repetition, with the spread of the setting's repeated cells
-
-
-class Sheet:
-    """The rows of one setting."""
-
-    def __init__(self, rows: Sequence[Row]) -> None:
-        rows, more = told_apart(rows, "method")
-        self.rows, notes = told_apart(rows, "defense")
-        self.notes = more + notes  # what names with @ stand for
-        self.groups = grouped(self.rows)
-        self.id = self.rows[0].setting
-        self.spreads: dict[str, tuple[float, int] | None] = {}
+class Sheet(Means):
+    """The rows of one setting, as claims ask for them."""
 
     def pair(self, claim: Claim) -> Pair | None:
         """Whose rows are the claim's: of several variants the one with most rows here, then the latest."""
@@ -59,38 +36,7 @@ class Sheet:
         )
         return method, defense, max(row.finished for row in self.groups[pair]), pair
 
-    def ours(self, claim: Claim, pair: Pair) -> Ours | None:
-        """Of the claim's metric; None where it was not measured."""
-        values = self.values(pair, claim.metric)
-        if not values:
-            return None
-        found = Ours(fmean(values), len(values))
-        if len(values) > 1:
-            return between(found, math.sqrt(variance(values)), len(values) - 1, claim.metric)
-        if spread := self.spread(claim.metric):
-            return replace(between(found, *spread, claim.metric), borrowed=True)
-        return found
-
-    def values(self, pair: Pair, metric: str) -> list[float]:
-        """One for each repetition."""
-        rows = self.groups[pair]
-        if metric == "test_acc":
-            return [100 * row.test_acc for row in rows if row.test_acc is not None]
-        if metric == "mi":
-            return [row.mi for row in rows if row.mi is not None]
-        clean = self.groups.get((REFERENCE, pair[1]), ())
-        return [gap for row in rows if (gap := gap_of([row], clean)) is not None]
-
-    def spread(self, metric: str) -> tuple[float, int] | None:
-        """Pooled standard deviation over the repeated cells, and its degrees of freedom; None without any."""
-        if metric not in self.spreads:
-            repeated = [v for pair in self.groups if len(v := self.values(pair, metric)) > 1]
-            free = sum(len(values) - 1 for values in repeated)
-            summed = sum((len(values) - 1) * variance(values) for values in repeated)
-            self.spreads[metric] = (math.sqrt(summed / free), free) if free else None
-        return self.spreads[metric]
-
-    def correlation(self, claim: Claim) -> Ours | None:
+    def correlation(self, claim: Claim) -> Mean | None:
         """Of MI gap and accuracy gap over methods at the claim's budget; None where there is none."""
         points = []
         for name in sorted({method for method, _ in self.groups}):
@@ -99,31 +45,18 @@ class Sheet:
             if rows and not rows[0].is_control and same_data(claim, rows[0]) and at_budget(claim, rows[0]):
                 points += self._point(pair)
         found = correlation(points)
-        return None if found.rho is None else Ours(found.rho, found.n, found.low, found.high)
+        return None if found.rho is None else Mean(found.rho, found.n, found.low, found.high)
 
     def _point(self, pair: Pair) -> list[tuple[float, float]]:
         """MI gap and accuracy gap of a method."""
         gaps = self.values(pair, "mi_gap")
-        clean, own = (
-            self.values((name, pair[1]), "test_acc") if (name, pair[1]) in self.groups else []
-            for name in (REFERENCE, pair[0])
-        )
+        clean, own = (self.values((name, pair[1]), "test_acc") for name in (REFERENCE, pair[0]))
         return [(fmean(gaps), fmean(clean) - fmean(own))] if gaps and clean and own else []
 
 
 def at_budget(claim: Claim, row: Row) -> bool:
     eps = row.inputs.get("method", {}).get("eps")
     return claim.eps is None or (eps is not None and abs(eps - claim.eps) < ROUNDING)
-
-
-def between(found: Ours, std: float, free: int, metric: str) -> Ours:
-    """With the t interval of its mean, from a standard deviation of so many degrees of freedom."""
-    from scipy.stats import t  # a second, which a card without repetitions need not wait for
-
-    error = std / math.sqrt(found.reps)
-    reach = float(t.ppf((1 + LEVEL) / 2, free)) * error
-    least, most = ENDS.get(metric, (-math.inf, math.inf))
-    return replace(found, low=max(least, found.mean - reach), high=min(most, found.mean + reach), error=error)
 
 
 def sheets(rows: Sequence[Row]) -> list[Sheet]:

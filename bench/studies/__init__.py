@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.studies.study import Study
 
-NAMES = ("depth", "explain", "strength")
+NAMES = ("depth", "explain", "reference", "strength")
 
 
 def named(name: str) -> Study:

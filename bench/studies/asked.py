@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
 from bench.core.errors import BadInput
 from bench.registry import KINDS, catalog
 from bench.settings import Setting
-from bench.studies.study import Options
+from bench.studies.study import Options, Study
 from bench.verbs import run
 
 Values = dict[str, Any]
 
 
-def grids_of(grids: Sequence[Options], args: argparse.Namespace) -> list[argparse.Namespace]:
+def grids_of(study: Study, args: argparse.Namespace) -> list[argparse.Namespace]:
     """Each grid's arguments; --set of a method or defense reaches the grids that have it.
+
+    Victims are kept where the study measures them.
 
     Raises BadInput where the user and a grid both choose something.
     """
-    each = [_merged(grid, args) for grid in grids]
+    keep = {"keep_victims": bool(study.measures or study.through_clean)}
+    each = [_merged(grid, args) | keep for grid in study.grids()]
     plugins = [_plugins(values) for values in each]
     known = {f.name for f in fields(Setting)}
     for values, ours in zip(each, plugins, strict=True):
@@ -44,7 +46,7 @@ def _merged(grid: Options, args: argparse.Namespace) -> Values:
             option = f"--{name.replace('_', '-')}"
             raise BadInput(f"{option} {given}: study {args.name} chooses it itself, here {values[name]}")
         values[name] = given
-    return values | {"keep_victims": True}
+    return values
 
 
 def _plugins(values: Values) -> set[str]:

@@ -36,7 +36,7 @@ def run(args: argparse.Namespace) -> int:
 def conduct(asked: Study, args: argparse.Namespace, console: Console) -> int:
     """Exit code 1 where cells failed."""
     load, place = _once(data.load), lambda dataset: STUDIES / f"{args.name}-{dataset.name}"
-    grids = [running.open_grid(own, console, place, load) for own in grids_of(asked.grids(), args)]
+    grids = [running.open_grid(own, console, place, load) for own in grids_of(asked, args)]
     out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
     records = Records(out / "records", {*asked.measures, *asked.through_clean})
     _say(console, f"{args.name}: {asked.about}; {wanted} cells in {len(grids)} grids")
