@@ -20,7 +20,7 @@ class Mean:
     """A mean in its metric's unit: percent, or nats. None: not known."""
 
     mean: float
-    reps: int  # repetitions; of a correlation, methods
+    reps: int  # repetitions; of a correlation, methods, of which variants are none of their own
     low: float | None = None
     high: float | None = None
     error: float | None = None  # standard error

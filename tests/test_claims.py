@@ -46,8 +46,12 @@ PLAIN = {  # a claim in text
         "defense": "none",
         "eps": "8/255",
     },
+    **{"batch": "128", "lr": "0.1", "weight_decay": "0.0005", "schedule": "cosine"},
     **{"metric": "test_acc", "published": "25", "confidence": "primary"},
 }
+
+
+RECIPE = {"batch": 128, "lr": 0.1, "weight_decay": 0.0005, "schedule": "cosine"}  # of that claim
 
 
 def claim(published: float, method: str = "em", defense: str = "none", **texts: str) -> Claim:
@@ -63,7 +67,7 @@ def made(acc: float, method: str = "em", defense: str = "none", rep: int = 0, /,
         "data": {"train_images": inputs.pop("images", 9500)},
         "net": "resnet18-slim",
         "surrogate": "resnet18-slim",
-        "victim": {"epochs": inputs.pop("epochs", 30)},
+        "victim": {"epochs": inputs.pop("epochs", 30), **RECIPE, **inputs.pop("recipe", {})},
         "method": {"name": method, "eps": eps},
     } | inputs
     of = json.loads(json.dumps(of))  # as it comes back from a file
@@ -75,13 +79,13 @@ def made(acc: float, method: str = "em", defense: str = "none", rep: int = 0, /,
 
 
 def as_published(acc: float, method: str = "em", defense: str = "none", rep: int = 0, /, **other: Any) -> Row:
-    """A row in the very setting of the claims above."""
+    """A row of the profile paper in the very setting of the claims above."""
     strength = {
         kind[:-1]: catalog(kind).get(name).at("paper").inputs
         for kind, name in zip(KINDS, (method, defense), strict=True)
     }
     size = {"data": "cifar10", "images": 47_500, "net": "resnet18", "surrogate": "resnet18", "epochs": 60}
-    return made(acc, method, defense, rep, **size | strength | other)
+    return dataclasses.replace(made(acc, method, defense, rep, **size | strength | other), profile="paper")
 
 
 def repeated(acc: float, method: str, defense: str = "none") -> list[Row]:
@@ -129,6 +133,19 @@ def test_units_are_those_of_the_metric() -> None:
 def test_what_one_paper_calls_ap_is_never_tap() -> None:
     with_ap = {own.source for own in CLAIMS if own.method == "ap"}
     assert with_ap and not any(own.method == "tap" for own in CLAIMS if own.source in with_ap)
+
+
+def test_what_was_read_in_a_note_is_second_hand() -> None:
+    """Our notes hold of the MI-UE paper only what a reading note says, and what we computed from that."""
+    of_paper = {own.confidence for own in CLAIMS if own.link == "arXiv 2603.03725"}
+    assert of_paper == {"second-hand", "derived"}
+    assert all(own.confidence != "primary" for own in CLAIMS if "read in a note" in own.note)
+
+
+def test_how_a_number_is_known_is_beside_it() -> None:
+    claims = [claim(20, confidence="second-hand"), claim(10, "tap")]
+    text = markdown(make(claims, [*repeated(60, "em"), *repeated(30, "tap")]), drawn=False)
+    assert "| em | none | 20 | second-hand |" in text and "| tap | none | 10 | primary |" in text
 
 
 def test_copied_gaps_are_clean_minus_the_copied_value() -> None:
@@ -202,15 +219,69 @@ def test_weaker_than_published_is_reduced() -> None:
     assert found.setting is Setting.REDUCED and "steps" in found.differs[0]
 
 
-@pytest.mark.parametrize("name", ["net", "epochs", "images"])
+def test_weaker_than_published_is_said_beside_other_differences() -> None:
+    """By the profile's name alone, or exactly where that would say that all is as published."""
+    strength = catalog("methods").get("tap").at("paper").inputs
+    of = as_published(8, "tap", "none", method=strength | {"steps": 7}, epochs=30)
+    for profile, said in (
+        ("reference", "profile reference"),
+        ("paperless", "paperless"),
+        ("paper-em", "steps 7"),
+    ):
+        found = nearness(claim(8, "tap"), dataclasses.replace(of, profile=profile))
+        assert found.setting is Setting.REDUCED and len(found.differs) == 2
+        assert said in found.differs[1]
+    assert len(nearness(claim(8, "tap"), as_published(8, "tap", epochs=30)).differs) == 1
+
+
+def test_a_profiles_strength_is_said_only_where_it_can_differ() -> None:
+    as_papers = dataclasses.replace(as_published(8, "tap"), profile="reference")
+    assert nearness(claim(8, "tap"), as_papers).setting is Setting.SAME  # asked exactly
+    clean = dataclasses.replace(as_published(94, "clean", epochs=30), profile="reference")
+    assert len(nearness(claim(94, "clean", eps=""), clean).differs) == 1  # there is nothing to weaken
+
+
+def test_a_parameter_that_is_off_in_a_row_differs_from_its_value() -> None:
+    strength = catalog("methods").get("em").at("paper").inputs
+    assert strength["surrogate"]["clip"] is not None
+    without = strength | {"surrogate": strength["surrogate"] | {"clip": None}}
+    found = nearness(claim(25), as_published(25, method=without))
+    assert found.setting is Setting.REDUCED and "clip None" in found.differs[0]
+    older = {
+        name: value for name, value in strength.items() if name != "augment"
+    }  # from before the parameter
+    assert nearness(claim(25), as_published(25, method=older)).setting is Setting.SAME
+
+
+@pytest.mark.parametrize("name", ["net", "epochs", "images", "batch", "lr", "weight_decay", "schedule"])
 def test_what_is_not_stated_is_not_the_same(name: str) -> None:
     assert nearness(claim(25, **{name: ""}), as_published(25)).setting is Setting.REDUCED
 
 
-def test_another_recipe_is_said() -> None:
-    victim = {"epochs": 60, "lr": 0.1}
-    found = nearness(claim(25, lr="0.5"), as_published(25, victim=victim))
-    assert (found.setting, found.differs) == (Setting.SAME, ("lr 0.1 against 0.5",))
+@pytest.mark.parametrize(
+    ("name", "theirs"), [("batch", "512"), ("lr", "0.5"), ("weight_decay", "0.0001"), ("schedule", "steps")]
+)
+def test_another_recipe_is_not_the_same_setting(name: str, theirs: str) -> None:
+    found = nearness(claim(25, **{name: theirs}), as_published(25))
+    said = f"{name.replace('_', ' ')} {RECIPE[name]} against {theirs}"
+    assert (found.setting, found.differs) == (Setting.REDUCED, (said,))
+
+
+def test_a_claim_is_judged_by_rows_of_its_recipe_however_many_others_there_are() -> None:
+    theirs = {"lr": 0.5, "weight_decay": 0.0001}
+    own = as_published(24, recipe=theirs)
+    others = [as_published(60, "em", "none", rep) for rep in range(5)]
+    found = only([claim(24, lr="0.5", weight_decay="0.0001")], [*others, own])
+    assert found.near is not None and found.near.setting is Setting.SAME
+    assert (found.verdict, found.setting) == (Verdict.REPRODUCED, own.setting)
+
+
+def test_of_settings_equally_near_the_one_that_differs_least_is_judged() -> None:
+    near, far = {"epochs": 30}, {"epochs": 30, "images": 9500}
+    rows = [as_published(60, "em", "none", rep, **far) for rep in range(5)]
+    found = only([claim(25)], [*rows, as_published(40, **near)])
+    assert found.near is not None and found.near.setting is Setting.REDUCED
+    assert found.ours is not None and found.ours.mean == pytest.approx(40)
 
 
 @pytest.mark.parametrize(
@@ -366,6 +437,21 @@ def test_a_correlation_is_of_methods_without_controls() -> None:
     found = only([stored], [made(acc, name) for name, acc in accuracies.items()])
     assert found.ours is not None and (found.ours.mean, found.ours.reps) == (pytest.approx(1), 3)
     assert found.verdict is Verdict.UNDECIDED  # three methods have no interval
+
+
+def test_a_correlation_counts_variants_of_a_method_once() -> None:
+    (stored,) = [own for own in CLAIMS if own.id == "miue-c10-spearman"]
+    accuracies = {"clean": 90, "em": 30, "emax": 25, "tap": 20, "mi-ue": 10}
+    variants = {"em-class": 29, "mi-ue-cos": 11, "mi-ue-trunc": 12}
+    alone = only([stored], [made(acc, name) for name, acc in accuracies.items()])
+    found = only([stored], [made(acc, name) for name, acc in (accuracies | variants).items()])
+    assert found.ours == alone.ours and alone.ours is not None and alone.ours.reps == 4
+    weaker = made(60, "em", "none", method={"name": "em", "eps": EPS, "steps": 1})
+    again = only([stored], [weaker, *(made(acc, name) for name, acc in accuracies.items())])
+    assert again.ours is not None and again.ours.reps == 4  # one of two plugins of a name
+    del accuracies["em"]
+    orphans = only([stored], [made(acc, name) for name, acc in (accuracies | variants).items()])
+    assert orphans.ours is not None and orphans.ours.reps == 4  # em-class stands for its family
 
 
 # All claims

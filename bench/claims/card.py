@@ -60,7 +60,10 @@ class Board:
 
     @property
     def differs(self) -> list[str]:
-        """All that differs from the published circumstances of some cell."""
+        """All that differs from the published circumstances of some cell.
+
+        Where more than their strength does, that of methods and defenses is said as the profile's.
+        """
         return list(dict.fromkeys(text for own in self.judged if own.near for text in own.near.differs))
 
 

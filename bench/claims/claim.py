@@ -12,8 +12,8 @@ from bench.core.errors import BadInput
 from bench.override import parse
 
 # Names that no method or defense of the suite has. ap: Fowl et al.'s as the MI-UE paper ran it, which is
-# class-targeted or not; all: over all methods
-FOREIGN = {"methods": ("ap", "all"), "defenses": ("avatar",)}
+# class-targeted or not; mi-ue-distance: its distance term alone; all: over all methods
+FOREIGN = {"methods": ("ap", "mi-ue-distance", "all"), "defenses": ("avatar",)}
 USUAL = 8 / 255  # budget
 CELL = ("source", "link", "where", "data", "net", "surrogate", "method", "defense", "eps", "metric")
 
@@ -23,7 +23,7 @@ class Claim:
     """A published number and what it was of. None: not stated, or without meaning there."""
 
     id: str
-    source: str  # authors, venue, year
+    source: str  # authors, venue, year; where our notes have none of them, the repository
     link: str
     where: str  # table or section; several where the same number is printed again
     data: str

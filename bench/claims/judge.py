@@ -98,14 +98,18 @@ def candidate(claim: Claim, sheet: Sheet) -> Candidate | None:
 
 
 def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Candidate]]) -> Candidate | None:
-    """Of the nearest setting; of several, the one with most of the group's cells, repetitions and rows."""
+    """Of the nearest setting; of several the one that differs least, then has most of the group's cells.
+
+    Then the one with most repetitions, then rows.
+    """
     group = [other.id for other in claims if other.group == claim.group]
 
-    def worth(own: Candidate) -> tuple[int, int, int, int, str]:
+    def worth(own: Candidate) -> tuple[int, int, int, int, int, str]:
         setting = own.sheet.id
         beside = [other[setting] for name in group if setting in (other := found[name])]
         comparable = sum(other.near.setting is not Setting.OTHER for other in beside)
-        return -ORDER.index(own.near.setting), comparable, own.ours.reps, len(own.sheet.rows), setting
+        near = -ORDER.index(own.near.setting), -len(own.near.differs)
+        return *near, comparable, own.ours.reps, len(own.sheet.rows), setting
 
     return max(found[claim.id].values(), key=worth, default=None)
 

@@ -8,19 +8,24 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bench.captions import look_up
 from bench.claims.claim import Claim
 from bench.pooling import leaves
 from bench.rows import Row
 from bench.shares import completed
 
 WHOLE = 0.95  # of the published training images: the rest of ours is validation
-PUBLISHED = "paper"  # the profile in which plugins are at the strength of their papers
-ASIDE = ("code", "eps")  # of a plugin's inputs; a claim's budget is its row's already
+PUBLISHED = "paper"  # in this profile, and in those named after it, plugins are at their papers' strength
+RECIPE = ("batch", "lr", "weight_decay", "schedule")  # of the victim, beside its epochs
+ASIDE = ("name", "code", "eps")  # of a plugin's inputs: no strength; a claim's budget is its row's already
 
 
 class Setting(StrEnum):
-    """same: data set, images, nets, epochs and strength as published; reduced: less of them; other: else."""
+    """How near a setting of ours is to a published one.
+
+    same: data set, images, nets, recipe (epochs, batch, lr, weight decay, schedule) and strength of method
+    and defense as published; reduced: less of one, another recipe of no more epochs, or one is not stated;
+    other: anything else.
+    """
 
     SAME = "same"
     REDUCED = "reduced"
@@ -37,7 +42,7 @@ class Nearness:
 
     setting: Setting
     decisive: tuple[str, ...] = ()  # what makes it no nearer
-    beside: tuple[str, ...] = ()  # what else differs
+    beside: tuple[str, ...] = ()  # differences that would leave it nearer
 
     @property
     def differs(self) -> tuple[str, ...]:
@@ -50,18 +55,22 @@ def same_data(claim: Claim, row: Row) -> bool:
 
 
 def lesser(name: str, of: str) -> bool:
-    """Whether a data set or net is a lesser form of another: cifar10-jpeg75, resnet18-slim."""
+    """Whether a data set, net or method is a form of another: cifar10-jpeg75, resnet18-slim, em-class."""
     return name.startswith(f"{of}-")
+
+
+def bare(name: str) -> str:
+    """em@1f2e3d, as one of several plugins of a name is told apart -> em."""
+    return name.split("@", maxsplit=1)[0]
 
 
 def nearness(claim: Claim, row: Row) -> Nearness:
     """Of a row of the claim's data set, method and defense."""
     found = [*_size(claim, row), *_manner(claim, row)]
-    if not found and (weaker := weakened(row)):  # asked last: it imports the plugins
-        found = [(Setting.REDUCED, weaker)]
+    found += _strength(row, alone=not found)
     setting = max((kind for kind, _ in found), key=ORDER.index, default=Setting.SAME)
     decisive = tuple(text for kind, text in found if kind is setting)
-    beside = (*(text for kind, text in found if kind is not setting), *_aside(claim, row))
+    beside = tuple(text for kind, text in found if kind is not setting)
     return Nearness(setting, decisive, beside)
 
 
@@ -102,14 +111,33 @@ def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
         yield Setting.OTHER, "the defense prepares test images"
     if claim.metric != "test_acc":
         yield Setting.REDUCED, f"MI by {row.mi_estimator}"
+    yield from _recipe(claim, row)
 
 
-def _aside(claim: Claim, row: Row) -> Iterator[str]:
-    """What else of the recipe differs: said, and not decisive."""
-    for name in ("batch", "lr", "weight_decay", "schedule"):
+def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:
+    unknown = []
+    for name in RECIPE:
         theirs, ours = getattr(claim, name), row.inputs.get("victim", {}).get(name)
-        if theirs is not None and ours is not None and ours != theirs:
-            yield f"{name.replace('_', ' ')} {ours} against {theirs}"
+        said = name.replace("_", " ")
+        if theirs is None or ours is None:
+            unknown.append(said)
+        elif ours != theirs:
+            yield Setting.REDUCED, f"{said} {ours} against {theirs}"
+    if unknown:
+        yield Setting.REDUCED, f"{', '.join(unknown)} not stated"
+
+
+def _strength(row: Row, *, alone: bool) -> Iterator[Difference]:
+    """Of method and defense. Exact, which imports the plugins, only where the profile's name cannot tell.
+
+    alone: whether nothing else differs.
+    """
+    as_papers = row.profile == PUBLISHED or lesser(row.profile, PUBLISHED)
+    if alone or as_papers:
+        if weaker := weakened(row):
+            yield Setting.REDUCED, weaker
+    elif any(name not in ASIDE for kind in ("method", "defense") for name in row.inputs.get(kind, {})):
+        yield Setting.REDUCED, f"profile {row.profile}: methods and defenses at its strength"
 
 
 def weakened(row: Row) -> str | None:
@@ -119,7 +147,7 @@ def weakened(row: Row) -> str | None:
 
     said: list[str] = []
     for kind in ("method", "defense"):
-        name = getattr(row, kind).split("@", maxsplit=1)[0]
+        name = bare(getattr(row, kind))
         try:
             published = catalog(f"{kind}s").get(name).at(PUBLISHED).inputs
         except BadInput:
@@ -129,7 +157,7 @@ def weakened(row: Row) -> str | None:
 
 
 def _changed(kind: str, ours: dict[str, Any], published: dict[str, Any]) -> Iterator[str]:
+    own = leaves(ours)  # None is a value of them; a parameter from after the row is not in them
     for name, value in leaves(published).items():
-        own = look_up(ours, *name.split("."))
-        if name not in ASIDE and own is not None and own != value:
-            yield f"{kind} {name} {own} against {value}"
+        if name not in ASIDE and name in own and own[name] != value:
+            yield f"{kind} {name} {own[name]} against {value}"

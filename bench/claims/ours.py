@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.claims.claim import Claim
-from bench.claims.nearness import same_data
+from bench.claims.nearness import bare, lesser, same_data
 from bench.means import Mean, Means, Pair
 from bench.pooling import REFERENCE, by_setting
 from bench.rank import correlation
@@ -24,7 +24,7 @@ class Sheet(Means):
         return max(found, key=self._weight, default=None)
 
     def _is_of(self, claim: Claim, pair: Pair, rows: Sequence[Row]) -> bool:
-        names = [name.split("@", maxsplit=1)[0] for name in pair]
+        names = [bare(name) for name in pair]
         return (
             names == [claim.method, claim.defense] and same_data(claim, rows[0]) and at_budget(claim, rows[0])
         )
@@ -37,21 +37,25 @@ class Sheet(Means):
         return method, defense, max(row.finished for row in self.groups[pair]), pair
 
     def correlation(self, claim: Claim) -> Mean | None:
-        """Of MI gap and accuracy gap over methods at the claim's budget; None where there is none."""
-        points = []
-        for name in sorted({method for method, _ in self.groups}):
-            pair = name, claim.defense
-            rows = self.groups.get(pair, ())
-            if rows and not rows[0].is_control and same_data(claim, rows[0]) and at_budget(claim, rows[0]):
-                points += self._point(pair)
-        found = correlation(points)
+        """Of MI gap and accuracy gap over methods at the claim's budget; None where there is none.
+
+        A variant whose base has a point (em-class beside em) is no method of its own.
+        """
+        points: dict[str, tuple[float, float]] = {}
+        for pair in sorted(self.groups, key=self._weight):  # the heaviest of one name's stays
+            rows = self.groups[pair]
+            ours = pair[1] == claim.defense and same_data(claim, rows[0]) and at_budget(claim, rows[0])
+            if ours and not rows[0].is_control and (point := self._point(pair)):
+                points[bare(pair[0])] = point
+        families = [name for name in sorted(points) if not any(lesser(name, base) for base in points)]
+        found = correlation([points[name] for name in families])
         return None if found.rho is None else Mean(found.rho, found.n, found.low, found.high)
 
-    def _point(self, pair: Pair) -> list[tuple[float, float]]:
+    def _point(self, pair: Pair) -> tuple[float, float] | None:
         """MI gap and accuracy gap of a method."""
         gaps = self.values(pair, "mi_gap")
         clean, own = (self.values((name, pair[1]), "test_acc") for name in (REFERENCE, pair[0]))
-        return [(fmean(gaps), fmean(clean) - fmean(own))] if gaps and clean and own else []
+        return (fmean(gaps), fmean(clean) - fmean(own)) if gaps and clean and own else None
 
 
 def at_budget(claim: Claim, row: Row) -> bool:

@@ -16,6 +16,7 @@ from bench import report
 from bench.claims.card import RESULTS, Board, Card, ours, pairs, record, said, title
 from bench.claims.claim import COLUMNS
 from bench.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Judged, Verdict, why_not
+from bench.claims.nearness import PUBLISHED
 from bench.plots.canvas import png_and_svg, style
 from bench.rank import ENOUGH
 from bench.rows import write_atomically
@@ -30,9 +31,15 @@ LEGEND = {
     "ours": "the mean over repetitions and its 95 % t interval. ~: one repetition, with the pooled spread of "
     "the setting's repeated cells, which is too small for a cell that scatters more than they do. Without an "
     "interval: nothing in its setting was repeated. Victims of one poison differ in their seeds alone",
-    "setting": "same: data set, at least 95 % of the training images (the rest is validation), nets, epochs, "
-    "and method and defense at their published strength. reduced: less of one of these and more of none, or "
-    "one of them not stated. other: anything else, which is not judged",
+    "setting": "same: data set, at least 95 % of the training images (the rest is validation), nets, the "
+    "victim's recipe (epochs, batch, lr, weight decay, schedule), and method and defense at their published "
+    "strength. reduced: less of one of these and more of none, another recipe with no more epochs, or one of "
+    "these not stated. other: anything else, which is not judged. Of several settings of ours the nearest is "
+    "judged, then the one in which fewest things differ",
+    "strength": f"methods and defenses are at their published strength in the profile {PUBLISHED} and in "
+    f"those named after it ({PUBLISHED}-em), where each parameter that is not is said. In another profile "
+    "parameters are said where nothing else differs, and else that the strength is the profile's, which can "
+    "be less for some (fewer rounds or steps)",
     "verdict": f"same setting: reproduced within {TOLERANCE:g} points or, if that is more, {ERRORS:g} "
     "standard errors of ours (where it was repeated), else not reproduced. Reduced setting: by order alone, "
     "below. not run: no rows of that data set, method, defense and budget in the same or a reduced setting",
@@ -44,12 +51,15 @@ LEGEND = {
     "pairs": "+ decided and as published, - decided and the other way round, ? not decided",
     "MI": "their estimator is another one, with settings that are not known: only orders are compared, in "
     f"any setting. A rank correlation over methods has an interval from {ENOUGH} methods on; its order holds "
-    "where that lies on the published side of 0. Its repetitions are methods",
+    "where that lies on the published side of 0. Its repetitions are methods; a variant (em-class) beside "
+    "its base (em) is no method of its own",
     "rank correlation over cells": f"Spearman's, with an interval from drawing cells again, from {ENOUGH} "
     "cells on. Cells of one method share its poison, so that the interval is too narrow",
     "copies": "a data set named after another one (cifar10-jpeg75, CIFAR-10 as JPEG files of quality 75) is "
     "never the same setting. Gray and JPEG as defenses are a second compression of such images: only orders "
     "are compared, and a cell is to be read against clean under the same defense",
+    "what is no claim": "a bound or a range is no number that ours could be beside: MI-UE with a weight of "
+    "its distance term of 10 or more, published as 45+, has no line",
 }
 
 
