@@ -21,11 +21,8 @@ from bench.plan import Branch, Task, work_and_wall
 from bench.speed import STEPS, WARM_UP
 
 FAST = ("--dry-run", "--img-per-s", "100")
-IMAGES, BATCH, EPOCHS = (
-    68,
-    16,
-    2,
-)  # that test_cli's command trains on (4 of 72 are held out), and its victims'
+# of test_cli's command: training images (4 of 72 are held out), and its victims' batch and epochs
+IMAGES, BATCH, EPOCHS = 68, 16, 2
 
 
 @pytest.fixture(scope="module")
