@@ -32,6 +32,7 @@ HERE = Path(__file__).parent
 COLUMNS = ["listed", "source", "pitfall", "tests", "cannot apply"]
 LISTED = re.compile(r"(facts [1-7](\.\d)?|peers (APBench|MI-UE|origin|users|wanted|formats)( \d+)?)")
 CODE = sorted(p for folder in ("bench", *KINDS) for p in (HOME / folder).rglob("*.py"))
+ROOT = Path(__file__).parent.parent  # of the repository; the package may be installed elsewhere
 
 
 def table() -> list[dict[str, str]]:
@@ -135,7 +136,7 @@ PACKAGE = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
 }  # module -> the package that has it, where the names differ
-PROJECT = tomllib.loads((HOME / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
 
 def requirements() -> dict[str, set[Requirement]]:
@@ -167,4 +168,4 @@ def test_everything_that_is_imported_is_required() -> None:
 
 def test_the_licence_is_there() -> None:
     assert PROJECT["license"] == "MIT"
-    assert all((HOME / name).read_text(encoding="utf-8").strip() for name in PROJECT["license-files"])
+    assert all((ROOT / name).read_text(encoding="utf-8").strip() for name in PROJECT["license-files"])
