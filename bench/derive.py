@@ -10,7 +10,6 @@ from rich.console import Console
 from bench import report, rows
 from bench.core.errors import BadInput
 from bench.evidence import collect
-from bench.plots.write import write_figures, write_heat_maps
 
 
 def derive(
@@ -19,12 +18,23 @@ def derive(
     keys: set[str] | None = None,
     methods: Sequence[str] | None = None,
     defenses: Sequence[str] | None = None,
+    redraw: bool = True,
 ) -> None:
-    """Write the tables and heat maps of all rows, show the tables of the keys."""
+    """Write the tables and heat maps of all rows, show the tables of the keys.
+
+    Without redraw the heat maps are drawn only if their tables change: to load what draws takes half of
+    the time of a run that has all of its rows.
+    """
     everything = rows.load_all(out / "rows")
     shown = [row for row in everything if keys is None or row.key in keys]
-    written = report.write_tables(everything, out, methods=methods, defenses=defenses)
-    written += write_heat_maps(collect(everything, methods, defenses), out)
+    texts = report.files(everything, methods, defenses)
+    drawn: list[Path] = []
+    if redraw or not report.are_there(texts, out):
+        from bench.plots.write import write_heat_maps
+
+        # before the tables: a run that dies between them must find these changed
+        drawn = write_heat_maps(collect(everything, methods, defenses), out)
+    written = report.write(texts, out) + drawn
     report.show(shown, console, methods=methods, defenses=defenses)
     console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
 
@@ -32,6 +42,7 @@ def derive(
 def derive_report(run: Path, console: Console) -> None:
     """Write the tables of a run again, and all figures and the page into its folder report/."""
     from bench.page.document import page
+    from bench.plots.write import write_figures
 
     everything = rows.load_all(run / "rows")
     if not everything:

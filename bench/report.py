@@ -51,14 +51,12 @@ def record(row: Row) -> dict[str, Any]:
     return values | {name: dump(value) for name, value in nested.items()}
 
 
-def write_tables(
+def files(
     rows: Sequence[Row],
-    out: Path,
-    *,
     methods: Sequence[str] | None = None,
     defenses: Sequence[str] | None = None,
-) -> list[Path]:
-    """Write rows.csv, and accuracy and MI of each setting as CSV, Markdown and LaTeX; drop older ones."""
+) -> dict[str, str]:
+    """Name -> content: rows.csv, and accuracy and MI of each setting as CSV, Markdown and LaTeX."""
     ours = sorted(rows, key=identity)
     texts = {"rows.csv": csv((record(row) for row in ours), [column.name for column in fields(Row)])}
     names = [column.name for column in fields(Cell)]
@@ -69,11 +67,24 @@ def write_tables(
         texts[f"{name}.csv"] = csv((asdict(cell) for cell in table.cells.values()), columns[table.measure])
         texts[f"{name}.md"] = markdown(table)
         texts[f"{name}.tex"] = latex(table)
+    return texts
+
+
+def are_there(texts: Mapping[str, str], out: Path) -> bool:
+    """Whether all of these are in a folder, with a heat map beside each accuracy."""
+    pictures = {Path(name).with_suffix(".png").name for name in texts if name.startswith("accuracy")}
+    return all((out / name).exists() for name in pictures) and all(
+        (out / name).exists() and (out / name).read_bytes() == text.encode() for name, text in texts.items()
+    )
+
+
+def write(texts: Mapping[str, str], out: Path) -> list[Path]:
+    """Write tables, and drop older ones with their heat maps."""
     out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         write_atomically(out / name, text)
     for path in out.iterdir():
-        if DERIVED.fullmatch(path.name) and path.name not in texts:
+        if DERIVED.fullmatch(path.name) and path.with_suffix(".csv").name not in texts:
             path.unlink()
     return [out / name for name in texts]
 

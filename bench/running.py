@@ -36,7 +36,8 @@ def run(args: argparse.Namespace) -> int:
     asked = open_grid(args, console, partial(own_place, args.profile))
     outcome = asked.compute(asked.cells)
     methods, defenses = asked.plugins
-    derive(asked.out, console, {*asked.keys}, [m.name for m in methods], [d.name for d in defenses])
+    names = [m.name for m in methods], [d.name for d in defenses]
+    derive(asked.out, console, {*asked.keys}, *names, redraw=False)
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,9 +27,15 @@ def digest(images: Tensor) -> str:
     return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
 
 
-def _mapped(path: Path) -> Tensor:
-    """An array from disk that processes share; what one of them writes to it stays its own."""
-    return torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+def _mapped(path: Path) -> tuple[Tensor, str]:
+    """An array from disk that processes share, and its digest; what one of them writes to it stays its own.
+
+    The digest is the file's bytes', not the mapping's, whose pages would count as this process's memory.
+    """
+    images = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
+    with path.open("rb") as file:
+        file.seek(-images.numel() * images.itemsize, os.SEEK_END)
+        return images, hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -54,10 +61,10 @@ def load(folder: Path) -> Poison | None:
     if said is None:
         return None
     try:
-        images = _mapped(folder / "published.npy")
+        images, seen = _mapped(folder / "published.npy")
     except (OSError, ValueError, EOFError):
         return None
-    return Poison(images, said) if said.get("published") == digest(images) else None
+    return Poison(images, said) if said.get("published") == seen else None
 
 
 def save(folder: Path, poison: Poison) -> None:
@@ -68,7 +75,7 @@ def save(folder: Path, poison: Poison) -> None:
     temporary = folder.with_name(f".{folder.name}.{own()}")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
-    np.save(temporary / "published.npy", poison.images.numpy())
+    np.save(temporary / "published.npy", poison.images.contiguous().numpy())
     (temporary / "manifest.json").write_text(json.dumps(poison.manifest, indent=1), encoding="utf-8")
     if load(folder) is None:
         shutil.rmtree(folder, ignore_errors=True)  # damaged
@@ -84,13 +91,13 @@ def prepared(path: Path, make: Callable[[], Tensor]) -> Tensor:
     """What make() returns, uint8 on the CPU, made once and kept at path; made again where it is damaged."""
     for kept in path.parent.glob(f"{path.name}-*.npy"):
         try:
-            images = _mapped(kept)
+            images, seen = _mapped(kept)
         except (OSError, ValueError, EOFError):
             continue
-        if kept.stem == f"{path.name}-{digest(images)[:16]}":
+        if kept.stem == f"{path.name}-{seen[:16]}":
             return images
     images = make().cpu()
     temporary = path.with_name(f".{path.name}.{own()}.npy")
-    np.save(temporary, images.numpy())
+    np.save(temporary, images.contiguous().numpy())
     temporary.replace(path.with_name(f"{path.name}-{digest(images)[:16]}.npy"))
     return images

@@ -214,6 +214,22 @@ def test_table_gives_the_same_bytes_again(done: Path, capsys: pytest.CaptureFixt
     assert "Test accuracy" in capsys.readouterr().out
 
 
+def test_a_picture_is_drawn_again_where_its_table_is_new(done: Path) -> None:
+    """To load what draws is most of a run that finds all of its rows."""
+    picture, table = done / "out" / "accuracy.png", done / "out" / "accuracy.csv"
+    drawn, listed = picture.read_bytes(), table.read_bytes()
+    picture.write_bytes(b"older")
+    again = command(done, "clean,em", "none,cutout")
+    assert main(again) == 0 and picture.read_bytes() == b"older"
+    for touch in (picture.unlink, table.unlink, lambda: table.write_bytes(b"another")):
+        picture.write_bytes(b"older")
+        touch()
+        assert main(again) == 0
+        assert (picture.read_bytes(), table.read_bytes()) == (drawn, listed)
+    picture.write_bytes(b"older")
+    assert main(["table", str(done / "out")]) == 0 and picture.read_bytes() == drawn
+
+
 def test_samples_are_what_was_published(finished: Path) -> None:
     from bench import samples, store
     from bench.data import load

@@ -35,7 +35,7 @@ from bench.core.pixels import check_delta, levels, release, to_float, to_uint8
 from bench.core.rng import generator, global_rng, seed_for
 from bench.core.train import Point, Streams, Trainer, Training, accuracy, batches, fit, lr_at, predict
 from bench.core.types import Augmentation, Recipe, Split
-from bench.measure import distances
+from bench.measure import distances, resident_mb
 from bench.nets import NETS, build
 
 CPU = torch.device("cpu")
@@ -468,6 +468,20 @@ def test_torn_poison_is_refused(tmp_path: Path, name: str, content: bytes | None
     stored(folder)
     (folder / name).unlink() if content is None else (folder / name).write_bytes(content)
     assert store.load(folder) is None
+
+
+def test_what_is_mapped_takes_no_memory_before_it_is_used(tmp_path: Path) -> None:
+    """Nor for being compared with its digest: a worker uses the poison or what was prepared of it."""
+    images = torch.randint(256, (20_000, 3, 32, 32), dtype=torch.uint8)
+    megabytes = images.numel() / 2**20
+    store.save(tmp_path / "key", store.Poison(images, {"published": store.digest(images)}))
+    store.prepared(tmp_path / "key" / "prepared", images.clone)
+    before = resident_mb()
+    found = store.load(tmp_path / "key")
+    kept = store.prepared(tmp_path / "key" / "prepared", lambda: pytest.fail("made again"))
+    assert found is not None and resident_mb() < before + megabytes / 2
+    assert torch.equal(found.images, images) and torch.equal(kept, images)
+    assert resident_mb() > before + megabytes  # it can be seen
 
 
 def test_prepared_images_are_made_once(tmp_path: Path) -> None:

@@ -28,7 +28,13 @@ from bench.rows import INCIDENTAL
 METHODS, DEFENSES = "em,tap", "none,cutout,uer-lite"
 CELLS, KILLS = 6, 10
 SAVING = ("--save-seconds", "0")
-HEAVY = ["bench.running", "kornia.augmentation", "kornia.augmentation.auto", "torchvision.models.resnet"]
+HEAVY = [
+    "bench.running",
+    "bench.plots.write",
+    "kornia.augmentation",
+    "kornia.augmentation.auto",
+    "torchvision.models.resnet",
+]
 
 Rows = dict[str, str]  # file -> all that the key decides
 
