@@ -15,7 +15,6 @@ import math
 from functools import cache
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
@@ -166,6 +165,8 @@ def mask(font: str, height: int, digit: str) -> Image.Image:
 @cache
 def master(font: str, digit: str) -> Image.Image:
     """Coverage of a digit, 8 bits, large, cropped to its ink."""
+    import matplotlib  # slow, and glyphs that are kept are not drawn again
+
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"
     face = ImageFont.truetype(str(path), MASTER, layout_engine=ImageFont.Layout.BASIC)
     left, top, right, bottom = map(int, face.getbbox(digit))
