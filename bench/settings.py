@@ -30,7 +30,7 @@ class Setting:
     limit: int | None = 2000  # training images, validation included; none: all
     net: str = "small"  # of the victim
     surrogate: str = "small"  # net of the methods
-    victim: Recipe = field(default=Recipe(epochs=10, batch=64, lr=0.05))
+    victim: Recipe = field(default=Recipe(epochs=8, batch=64, lr=0.05))
     precision: Precision = "fp32"  # auto: see precision.py; a row has the one it was
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
@@ -96,7 +96,7 @@ PROFILES = {
         Setting(),
         takes="at most 10 minutes for the whole matrix on 2 CPU cores",
         shows="that the whole pipeline works: under none every method costs the victim accuracy",
-        hides="any ranking: one small net, rendered digits, ten epochs",
+        hides="any ranking: one small net, rendered digits, eight epochs",
     ),
     "cifar-cpu": Profile(
         Setting(

@@ -58,7 +58,7 @@ class EM(Method):
             "surrogate.lr": 0.05,
             "augment": True,
             "steps": 10,
-            "max_rounds": 16,
+            "max_rounds": 12,
         },
         "cifar-cpu": {"surrogate.batch": 64, "augment": True, "steps": 10, "max_rounds": 30},
         "reference": {"surrogate.batch": 64, "augment": True, "steps": 10, "max_rounds": 30},

@@ -41,7 +41,7 @@ class MIUE(Method):
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "first_step", "last_step", "temperature", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"surrogate.epochs": 16, "surrogate.batch": 64},
+        "quick": {"surrogate.epochs": 12, "surrogate.batch": 64},
         "cifar-cpu": {"surrogate.epochs": 20, "surrogate.batch": 64},
         "reference": {"surrogate.epochs": 20, "surrogate.batch": 64},
     }
