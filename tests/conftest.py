@@ -9,8 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from bench.core.checkpoint import Checkpoint, OutOfTime
@@ -33,6 +35,7 @@ if (
 T = TypeVar("T")
 
 CLASSES, SIZE = 4, 16
+QUADRANTS = "abcd"  # classes of draw_images()
 AUGMENTATION = Augmentation(pad=2, flip=False)  # a mirrored quadrant is another class
 SMALLER = {  # field -> value, wherever a plugin has such a field
     "surrogate.epochs": 2,
@@ -178,3 +181,36 @@ def rng() -> torch.Generator:
 def noise(*shape: int, seed: int = 0) -> Tensor:
     """Uniform in [0,1]."""
     return torch.rand(shape, generator=generator(seed))
+
+
+# Pictures on disk
+
+
+def draw_images(folder: Path, mode: str = "RGB", train: int = 18, test: int = 6) -> None:
+    """A folder of 16x16 pictures; class k has a bright quadrant k."""
+    draws = np.random.default_rng(0)
+    for part, n in (("train", train), ("test", test)):
+        for k, name in enumerate(QUADRANTS):
+            place = folder / part / name
+            place.mkdir(parents=True)
+            for i in range(n):
+                pixels = draws.integers(40, 120, (16, 16, 3), dtype=np.uint8)
+                row, column = 8 * (k // 2), 8 * (k % 2)
+                pixels[row : row + 8, column : column + 8] += 100
+                Image.fromarray(pixels).convert(mode).save(place / f"{i}.png")
+
+
+@pytest.fixture(scope="session")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("images")
+    draw_images(place / "quad")
+    draw_images(place / "gray", mode="L")
+    return place
+
+
+@pytest.fixture
+def place(tmp_path: Path, images: Path) -> Path:
+    """A folder of its own with the pictures in it; nothing is computed yet."""
+    for name in ("quad", "gray"):
+        (tmp_path / name).symlink_to(images / name)
+    return tmp_path

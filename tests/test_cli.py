@@ -12,12 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from conftest import QUADRANTS
 
 from bench.cli import main
 from bench.rows import Row, load_all
 
-CLASSES = "abcd"
 SMALL = {  # --set for each plugin that costs time
     "em": ("surrogate.batch=16", "steps=4", "step=0.5", "max_rounds=3"),
     "tap": ("surrogate.epochs=2", "surrogate.batch=16", "steps=10", "step=0.2", "restarts=1", "batch=32"),
@@ -25,20 +24,6 @@ SMALL = {  # --set for each plugin that costs time
     "at-8": ("steps=2",),
 }
 VICTIM = ("victim.epochs=2", "victim.batch=16", "mi.images=54", "mi.slices=4")
-
-
-def draw_images(folder: Path, mode: str = "RGB", train: int = 18, test: int = 6) -> None:
-    """A folder of 16x16 pictures; class k has a bright quadrant k."""
-    draws = np.random.default_rng(0)
-    for part, n in (("train", train), ("test", test)):
-        for k, name in enumerate(CLASSES):
-            place = folder / part / name
-            place.mkdir(parents=True)
-            for i in range(n):
-                pixels = draws.integers(40, 120, (16, 16, 3), dtype=np.uint8)
-                row, column = 8 * (k // 2), 8 * (k % 2)
-                pixels[row : row + 8, column : column + 8] += 100
-                Image.fromarray(pixels).convert(mode).save(place / f"{i}.png")
 
 
 def command(place: Path, methods: str, defenses: str, *more: str, data: str = "quad") -> list[str]:
@@ -65,22 +50,6 @@ def plug(place: Path, kind: str, source: str) -> Path:
     path.parent.mkdir(parents=True)
     path.write_text(source, encoding="utf-8")
     return place / "plugins"
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("images")
-    draw_images(place / "quad")
-    draw_images(place / "gray", mode="L")
-    return place
-
-
-@pytest.fixture
-def place(tmp_path: Path, images: Path) -> Path:
-    """A folder of its own with the pictures in it; nothing is computed yet."""
-    for name in ("quad", "gray"):
-        (tmp_path / name).symlink_to(images / name)
-    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +83,7 @@ def test_rows_and_tables_are_there(finished: Path) -> None:
 def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
     row = rows_of(finished)["em", "cutout"]
     assert len(row.key) == 64 and (row.poison_rep, row.rep) == (0, 0) and not row.synthetic
-    assert row.classes == len(CLASSES)
+    assert row.classes == len(QUADRANTS)
     assert row.control is False and rows_of(finished)["clean", "none"].control
     inputs = row.inputs
     assert len(inputs["data"]["digest"]) == 64 and inputs["data"]["name"] == row.data == "quad"

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 import torch
 from conftest import METHODS as TOYS
-from conftest import toy_dataset
+from conftest import draw_images, toy_dataset
 from distributed import Client
-from test_cli import command, draw_images, plug, rows_of
+from test_cli import command, plug, rows_of
 from test_resume import SAVING, Rows, checkpoints, fresh, rows_in, start, wait_for
 
 from bench import muster

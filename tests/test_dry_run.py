@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_cli import BAD, command, draw_images, refused
+from test_cli import BAD, command, refused
 
 from bench.cli import main
 from bench.core.train import Trainer
@@ -25,21 +25,9 @@ FAST = ("--dry-run", "--img-per-s", "100")
 IMAGES, BATCH, EPOCHS = 68, 16, 2
 
 
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("images")
-    draw_images(place / "quad")
-    draw_images(place / "gray", mode="L")
-    return place
-
-
-@pytest.fixture
-def place(tmp_path: Path, images: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder to work in, in which nothing is computed yet."""
-    for name in ("quad", "gray"):
-        (tmp_path / name).symlink_to(images / name)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+@pytest.fixture(autouse=True)
+def there(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,13 @@ from conftest import (
     DEFENSES,
     RECIPE,
     SIZE,
+    draw_images,
     equal_weights,
     killed_at_every_save,
     toy_dataset,
     toy_split,
 )
-from test_cli import command, draw_images
+from test_cli import command
 from test_resume import rows_in
 from torch import Tensor
 

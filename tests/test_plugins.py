@@ -10,7 +10,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from test_cli import command, draw_images, refused, rows_of
+from conftest import draw_images
+from test_cli import command, refused, rows_of
 from test_resume import rows_in
 
 import bench

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 import safetensors.torch
 import torch
-from conftest import noise, toy_lab, toy_split
+from conftest import draw_images, noise, toy_lab, toy_split
 from PIL import Image
-from test_cli import SMALL, command, draw_images, refused, rows_of
+from test_cli import SMALL, command, refused, rows_of
 from torch import Tensor
 
 from bench import data

@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_cli import command, draw_images
+from conftest import draw_images
+from test_cli import command
 
 from bench.cli import main
 from bench.core.checkpoint import Checkpoint

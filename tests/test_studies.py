@@ -12,8 +12,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from conftest import draw_images
 from matplotlib.figure import Figure
-from test_cli import draw_images
 from torch import nn
 
 from bench import cell, pieces
