@@ -34,7 +34,7 @@ def lines(found: dict[str, Any]) -> list[str]:
     ]
     for benchmark in found["benchmarks"]:
         for one in benchmark["extra_info"].get("figures", []):
-            figure = f"{one['figure']:.3g} {one['unit']}".strip()
+            figure = f"{one['figure']:.4g} {one['unit']}".strip()
             table.append(f"| {one['what']} | {figure} | {one['bar']} | {holds(one['figure'], one['bar'])} |")
     return table
 
