@@ -22,19 +22,17 @@ def derive(
 ) -> None:
     """Write the tables and heat maps of all rows, show the tables of the keys.
 
-    Without redraw the heat maps are drawn only if their tables change: to load what draws takes half of
-    the time of a run that has all of its rows.
+    Without redraw heat maps of the same tables stay: to load what draws them takes seconds.
     """
     everything = rows.load_all(out / "rows")
     shown = [row for row in everything if keys is None or row.key in keys]
     texts = report.files(everything, methods, defenses)
-    drawn: list[Path] = []
-    if redraw or not report.are_there(texts, out):
+    written = report.write(texts, out)
+    if redraw or not report.are_drawn(texts, out):
         from bench.plots.write import write_heat_maps
 
-        # before the tables: a run that dies between them must find these changed
-        drawn = write_heat_maps(collect(everything, methods, defenses), out)
-    written = report.write(texts, out) + drawn
+        stamp = {report.STAMP: report.stamp_of(texts)}
+        written += write_heat_maps(collect(everything, methods, defenses), out, stamp)
     report.show(shown, console, methods=methods, defenses=defenses)
     console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
 

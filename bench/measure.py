@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
+from kornia.metrics import ssim
 from torch import Tensor
 
 from bench.core.pixels import GRID, to_float
@@ -23,8 +24,6 @@ def distances(clean: Tensor, published: Tensor) -> dict[str, float | None]:
     PSNR in dB from the mean squared error of all images (None where nothing changed), SSIM a mean
     over images with a Gaussian window of 11 pixels (Wang et al., IEEE TIP 2004).
     """
-    from kornia.metrics import ssim  # slow to import, and a run with all of its rows measures nothing
-
     linf, squared, l2, l0, similar = 0.0, 0.0, 0.0, 0.0, 0.0
     for before, after in zip(clean.split(BATCH), published.split(BATCH), strict=True):
         x, z = to_float(before), to_float(after)

@@ -6,11 +6,13 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from hashlib import sha256
 from math import ceil
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 from rich import box
 from rich.console import Console
 from rich.table import Table as RichTable
@@ -22,6 +24,7 @@ from bench.rows import Row, write_atomically
 from bench.tables import Table, tables
 
 SPACE = 2  # between columns of the terminal
+STAMP = "Tables"  # the name under which a heat map carries stamp_of()
 DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|tex|png)")
 
 # Tables -> text
@@ -70,12 +73,23 @@ def files(
     return texts
 
 
-def are_there(texts: Mapping[str, str], out: Path) -> bool:
-    """Whether all of these are in a folder, with a heat map beside each accuracy."""
-    pictures = {Path(name).with_suffix(".png").name for name in texts if name.startswith("accuracy")}
-    return all((out / name).exists() for name in pictures) and all(
-        (out / name).exists() and (out / name).read_bytes() == text.encode() for name, text in texts.items()
-    )
+def stamp_of(texts: Mapping[str, str]) -> str:
+    """What a heat map of these tables carries: sha256 of them all."""
+    return sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+
+
+def are_drawn(texts: Mapping[str, str], out: Path) -> bool:
+    """Whether there is a heat map of just these tables beside each accuracy."""
+    pictures = {Path(name).with_suffix(".png") for name in texts if name.startswith("accuracy")}
+    return all(_stamp(out / name) == stamp_of(texts) for name in pictures)
+
+
+def _stamp(picture: Path) -> str | None:
+    try:
+        with Image.open(picture) as image:
+            return str(image.info.get(STAMP))
+    except OSError:  # absent, or no picture
+        return None
 
 
 def write(texts: Mapping[str, str], out: Path) -> list[Path]:
@@ -85,7 +99,7 @@ def write(texts: Mapping[str, str], out: Path) -> list[Path]:
         write_atomically(out / name, text)
     for path in out.iterdir():
         if DERIVED.fullmatch(path.name) and path.with_suffix(".csv").name not in texts:
-            path.unlink()
+            path.unlink(missing_ok=True)  # another run in this folder may be as far
     return [out / name for name in texts]
 
 

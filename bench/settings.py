@@ -94,7 +94,7 @@ def published(victim: Recipe, shows: str, hides: str, reps: int = 1) -> Profile:
 PROFILES = {
     "quick": Profile(
         Setting(),
-        takes="3 to 6 minutes for the whole matrix on 2 CPU cores",
+        takes="5 minutes or so for the whole matrix on 2 CPU cores",
         shows="that the whole pipeline works: under none every method costs the victim accuracy",
         hides="any ranking: one small net, rendered digits, eight epochs",
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,10 +31,14 @@ def _mapped(path: Path) -> tuple[Tensor, str]:
 
     The digest is the file's bytes', not the mapping's, whose pages would count as this process's memory.
     """
-    images = torch.from_numpy(np.load(path, mmap_mode="c", allow_pickle=False))
     with path.open("rb") as file:
-        file.seek(-images.numel() * images.itemsize, os.SEEK_END)
-        return images, hashlib.file_digest(file, "sha256").hexdigest()
+        header = np.lib.format
+        header.read_magic(file)
+        shape, _, dtype = header.read_array_header_1_0(file)
+        start = file.tell()
+        images = np.memmap(file, dtype, "c", start, shape)
+        file.seek(start)
+        return torch.from_numpy(images), hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)

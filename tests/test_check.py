@@ -79,7 +79,9 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_tints(place / "tints")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "_commit", lambda: "a commit")  # a baseline refuses a dirty tree
-        patch.setattr(running, "derive", lambda *args: None)  # tables and plots are not what is tried here
+        patch.setattr(
+            running, "derive", lambda *args, **named: None
+        )  # tables and plots are not what is tried here
         for grid in GRIDS:
             assert compute(place, grid) == 0
             assert main(["check", str(place / grid), "--write", str(place / f"{grid}.json")]) == 0
@@ -90,7 +92,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(tmp_path: Path, healthy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy to be sabotaged."""
-    monkeypatch.setattr(running, "derive", lambda *args: None)
+    monkeypatch.setattr(running, "derive", lambda *args, **named: None)
     return Path(shutil.copytree(healthy, tmp_path / "place"))
 
 

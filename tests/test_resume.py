@@ -18,7 +18,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import draw_images
 from test_cli import command
 
 from bench.cli import main
@@ -69,13 +68,6 @@ def start(argv: list[str], log: Path) -> ForkServerProcess:
 def fresh(images: Path, place: Path) -> Path:
     place.mkdir()
     (place / "quad").symlink_to(images / "quad")
-    return place
-
-
-@pytest.fixture(scope="module")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("images")
-    draw_images(place / "quad")
     return place
 
 

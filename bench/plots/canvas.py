@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import textwrap
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
@@ -152,8 +152,9 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     return places
 
 
-def png(figure: Figure) -> bytes:
-    return _drawn(figure, "png", {"Software": None})
+def png(figure: Figure, texts: Mapping[str, str] | None = None) -> bytes:
+    """texts: what the file says of itself."""
+    return _drawn(figure, "png", {"Software": None, **(texts or {})})
 
 
 def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:

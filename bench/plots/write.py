@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -22,13 +22,13 @@ KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "cos
 DERIVED = re.compile(rf"({'|'.join(KINDS)}|gallery-.*)(-[0-9a-f]{{8}})?\.(png|svg)")
 
 
-def write_heat_maps(everything: Sequence[Evidence], out: Path) -> list[Path]:
-    """accuracy.png, one for each setting; names as those of the tables."""
+def write_heat_maps(everything: Sequence[Evidence], out: Path, stamp: Mapping[str, str]) -> list[Path]:
+    """accuracy.png, one for each setting; names as those of the tables. stamp: goes into the files' text."""
     written = []
     with style():
         for evidence in everything:
             path = out / f"{name_of('accuracy', evidence, everything)}.png"
-            write_atomically(path, png(heat_map(evidence)))
+            write_atomically(path, png(heat_map(evidence), stamp))
             written.append(path)
     return written
 
