@@ -54,7 +54,7 @@ class Town:
         self.place, self.running = place, list[subprocess.Popen[bytes]]()
         file = place / "scheduler.json"
         self.dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
-        wait_for(file.exists)
+        wait_for(lambda: file.exists() and file.read_text().endswith("\n}"))  # written, not only opened
         self.address: str = json.loads(file.read_text())["address"]
 
     def dask(self, *argv: str) -> subprocess.Popen[bytes]:
@@ -201,7 +201,7 @@ def test_work_ends_with_its_client(town: Town, place: Path, tmp_path: Path, how:
     assert child.pid is not None and child.exitcode is None, (tmp_path / "log").read_text()
     assert not town.idle()
     os.kill(child.pid, how)
-    child.join(20)
+    child.join(60)
     wait_for(town.idle, seconds=20)
     assert checkpoints(place)  # it can go on
     if how == signal.SIGINT:

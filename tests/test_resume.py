@@ -133,7 +133,7 @@ def test_interrupt_says_how_to_go_on(place: Path, whole: Rows, tmp_path: Path) -
         wait_for(lambda child=child: bool(checkpoints(place)) or child.exitcode is not None)
         assert child.pid is not None
         os.kill(child.pid, signal.SIGINT)
-        child.join(10)
+        child.join(60)
         if child.exitcode != 0:
             break
         for folder in ("out", "cache"):  # it had ended before the signal came
@@ -334,7 +334,7 @@ def test_what_another_run_is_at_is_left_for_later(
         assert log.read_text().count("em x cutout: being computed by another run") == 1
         assert checkpoints(place) == {name}
         another.drop_all()
-        child.join(30)
+        child.join(120)
         assert child.exitcode == 0, log.read_text()
     finally:
         child.kill()
