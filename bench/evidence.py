@@ -102,9 +102,11 @@ class Evidence:
         return any(row.synthetic for row in self.rows)
 
     def points(self, defense: str) -> dict[str, tuple[float, float]]:
-        """MI in nats and accuracy of each method that has both."""
+        """MI in nats and accuracy of each method that has both, and its MI on the scale of clean's."""
         pairs = {
-            m: (self.mi.cells[m, defense].mean, self.accuracy.cells[m, defense].mean) for m in self.methods
+            m: (self.mi.cells[m, defense].mean, self.accuracy.cells[m, defense].mean)
+            for m in self.methods
+            if self.mi.cells[m, defense].alike
         }
         return {m: (mi, acc) for m, (mi, acc) in pairs.items() if mi is not None and acc is not None}
 

@@ -16,6 +16,7 @@ SPECIAL = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     "±": r"$\pm$",
+    "†": r"$^\dagger$",
 }
 SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a hyphen that makes a number negative
 

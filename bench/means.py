@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, variance
 
-from bench.pooling import REFERENCE, gap_of, grouped, told_apart
+from bench.pooling import REFERENCE, all_comparable, beside_clean, gap_of, grouped, told_apart
 from bench.rank import LEVEL
 from bench.rows import Row
 
@@ -59,6 +59,8 @@ class Means:
         if metric == "mi":
             return [row.mi for row in rows if row.mi is not None]
         clean = self.groups.get((REFERENCE, pair[1]), ())
+        if not all_comparable(beside_clean(rows, clean)):
+            return []
         return [gap for row in rows if (gap := gap_of([row], clean)) is not None]
 
     def spread(self, metric: str) -> tuple[float, int] | None:

@@ -13,6 +13,7 @@ from bench.rows import Row
 
 REFERENCE = "clean"  # the method that MI gaps are read against
 UNDEFENDED = "none"  # the defense that comes first
+APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
 Pairs = Iterable[tuple[str, str]]  # method, defense
 Groups = Mapping[tuple[str, str], Sequence[Row]]
 
@@ -31,6 +32,7 @@ class Cell:
     reason: str | None
     gap: float | None = None  # MI of clean minus this one, paired by repetition
     null: float | None = None
+    alike: bool = True  # whether MI is on the scale of clean's, so that both can be compared
 
 
 # Which rows belong together
@@ -150,15 +152,35 @@ def pool(setting: str, pair: tuple[str, str], rows: Sequence[Row], column: str) 
     return Cell(setting, *pair, mean_of(values), std, len(values), status_of(rows, len(values)), reason)
 
 
+def comparable(rank: int | None, other: int | None) -> bool:
+    """Whether MI from codes of so many dimensions is on one scale; sliced MI is about as 1/dimensions.
+
+    A victim that learned nothing can have features of few dimensions, and a high MI from that alone.
+    """
+    return rank is None or other is None or abs(rank - other) <= APART * max(rank, other)
+
+
+def beside_clean(rows: Iterable[Row], clean: Iterable[Row]) -> list[tuple[Row, Row]]:
+    """Rows with an MI, each with clean's repetition of the same seeds; clean is crafted only once."""
+    reference = {(row.poison_rep, row.rep): row for row in measured(clean, "mi")}
+    pairs = (
+        (row, reference.get((row.poison_rep, row.rep), reference.get((0, row.rep))))
+        for row in measured(rows, "mi")
+    )
+    return [(row, other) for row, other in pairs if other is not None]
+
+
+def all_comparable(pairs: Iterable[tuple[Row, Row]]) -> bool:
+    return all(comparable(row.mi_rank, other.mi_rank) for row, other in pairs)
+
+
 def gap_of(rows: Iterable[Row], clean: Iterable[Row]) -> float | None:
-    """Mean of clean minus this over repetitions that clean has too; clean is crafted only once."""
-    reference = {(row.poison_rep, row.rep): row.mi for row in measured(clean, "mi")}
-    gaps = []
-    for row in measured(rows, "mi"):
-        other = reference.get((row.poison_rep, row.rep), reference.get((0, row.rep)))
-        if other is not None and row.mi is not None:
-            gaps.append(other - row.mi)
-    return mean_of(gaps)
+    """Mean of clean minus this; None where one of the repetitions cannot be compared with clean's."""
+    pairs = beside_clean(rows, clean)
+    if not all_comparable(pairs):
+        return None
+    mi = [(row.mi, other.mi) for row, other in pairs]
+    return mean_of([clean_mi - own for own, clean_mi in mi if own is not None and clean_mi is not None])
 
 
 def accuracy_cells(setting: str, pairs: Pairs, groups: Groups) -> dict[tuple[str, str], Cell]:
@@ -171,5 +193,6 @@ def mi_cells(setting: str, pairs: Pairs, groups: Groups) -> dict[tuple[str, str]
         rows, clean = groups.get(pair, ()), groups.get((REFERENCE, pair[1]), ())
         nulls = [row.mi_null for row in measured(rows, "mi") if row.mi_null is not None]
         cell = pool(setting, pair, rows, "mi")
-        cells[pair] = replace(cell, gap=gap_of(rows, clean), null=mean_of(nulls))
+        alike = all_comparable(beside_clean(rows, clean))
+        cells[pair] = replace(cell, gap=gap_of(rows, clean), null=mean_of(nulls), alike=alike)
     return cells

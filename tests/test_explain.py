@@ -243,6 +243,44 @@ def test_words_follow_from_the_numbers(found: Findings) -> None:
         assert f"**Effective poisons lower MI.** Among these 5 methods: {outcome} with mi." in said
 
 
+def test_what_only_goes_with_the_budget_is_not_held() -> None:
+    """Larger budgets cost more and move a figure, but methods that cost more do not move it more."""
+    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    noise = np.random.default_rng(1).standard_normal(len(records)) / 100
+    by_budget = {own.key: 1 - own.inputs["eps"] * (own.method != "clean") for own in made_rows()}
+    records = [
+        replace(own, values={"value": by_budget[own.poison_row] + e})
+        for own, e in zip(records, noise, strict=True)
+    ]
+    judged = small([own for own in records if own.net_row == own.poison_row]).judged["mi"]
+    assert verdict(judged.association, 1) is Verdict.HELD and judged.verdict is not Verdict.HELD
+
+
+def test_more_than_a_rival_needs_a_larger_correlation() -> None:
+    """Distance that goes with the gap more closely than MI does, though MI has something of its own."""
+    rows, found = made_rows(), made_records(made_rows())
+    gaps = {own.key: 0.56 - (own.test_acc or 0) for own in rows}
+    exact = [
+        replace(own, values={"value": gaps[own.net_row]}) if own.measure == "feature-distance" else own
+        for own in found
+    ]
+    said = text(rows, small(exact))
+    assert "at least as large in size: distance (1.00)" in said
+    assert not re.search(r"explains more than simpler stories\.\*\* Among these 5 methods: held", said)
+
+
+def test_figures_of_other_dimensions_are_left_out_with_the_reason() -> None:
+    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    few = {own.key for own in made_rows() if own.method == "mi-ue"}
+    records = [
+        replace(own, values={**own.values, "rank": 11 if own.net_row in few else 32}) for own in records
+    ]
+    found = small(records)
+    assert found.judged["mi"].left_out == len(BUDGETS)
+    said = text(made_rows(), found)
+    assert "- `mi`, 3 left out: features of 11 dimensions, clean's of 32: on another scale." in said
+
+
 def test_points_left_out_are_counted() -> None:
     records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
     taps = {own.key for own in made_rows() if own.method == "tap"}

@@ -18,8 +18,12 @@ from conftest import INPUTS, OTHER, SETTING, row
 from rich.console import Console
 
 from bench.captions import budgets, circumstances
+from bench.claims.ours import Sheet
+from bench.evidence import collect
+from bench.means import Means
 from bench.report import files, show, write
 from bench.rows import Row
+from bench.tables import tables
 
 
 def rendered(rows: list[Row], width: int = 80, **orders: Any) -> str:
@@ -98,6 +102,26 @@ def mi_rows() -> list[Row]:
         for rep in range(2)
     ]
     return [*clean, *em, row("em", "cutout", mi=0.3, **facts), row("em", "iss", test_acc=0.5)]
+
+
+@pytest.mark.parametrize(("rank", "alike"), [(32, True), (31, True), (29, False), (18, False)])
+def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
+    """MI of independent slices is about as 1/dimensions: a victim of few has much of it from that alone."""
+    rows = [row("clean", rep=rep, test_acc=0.7, mi=0.03, mi_rank=32, control=True) for rep in range(2)]
+    for method in ("em", "tap", "emax"):
+        rows += [row(method, rep=rep, test_acc=0.3, mi=0.02, mi_rank=32) for rep in range(2)]
+    rows += [row("mi-ue", rep=rep, test_acc=0.1, mi=0.05, mi_rank=[32, rank][rep]) for rep in range(2)]
+    ((_, mi), (evidence,)) = tables(rows, None, None), collect(rows, None, None)
+    cell = mi.cells["mi-ue", "none"]
+    assert cell.mean == pytest.approx(0.05) and cell.gap == (pytest.approx(-0.02) if alike else None)
+    text = mi.texts("mi-ue")[0]
+    assert ("†" in text) == ("†" in mi.caption) == (not alike) and text.startswith("0.050")
+    assert evidence.board is not None
+    gaps = {own.method: own.mi_gap for own in evidence.board.standings}
+    assert gaps["tap"] == pytest.approx(0.01) and gaps["mi-ue"] == (pytest.approx(-0.02) if alike else None)
+    assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == (2 if alike else 0)
+    assert len(Sheet(rows).values(("mi-ue", "none"), "mi")) == (2 if alike else 0)  # in order with others
+    assert ("mi-ue" in evidence.points("none")) == alike and evidence.correlation("none").n == 3 + alike
 
 
 def test_gap_is_paired_with_clean_of_the_same_defense(tmp_path: Path) -> None:

@@ -141,6 +141,12 @@ def test_a_difference_within_the_spread_is_called_unclear() -> None:
     assert "spread is unknown" not in text and "Means over 2 repetitions" in text
 
 
+def test_a_small_difference_of_one_repetition_is_called_unclear() -> None:
+    near = made("em", 8, SHARED["em"][0.8] + 0.04, 0, share=0.8)  # -1 point
+    text = STUDY.analyse([near if r.key == near.key else r for r in all_rows()], ()).text
+    assert "better at 50 % (+5.0 points); not clearly either at 80 % (-1.0 points)" in text
+
+
 def test_the_table_has_a_line_for_each_point() -> None:
     (table,) = STUDY.analyse(all_rows(), ()).tables.values()
     assert len(table) == len(points_of(all_rows())) == 1 + 3 * 4 + 2 * 3

@@ -170,7 +170,7 @@ def test_features_are_those_of_the_net_on_the_poison(finished: Path) -> None:
         record = stored["record"]
         values[record["net_row"], record["poison_row"]] = record["values"]  # type: ignore[index]
     random, clean = (one_of(finished, "small", name).key for name in ("random", "clean"))
-    assert values[clean, clean]["value"] == 0 and values[clean, clean]["n"] == 50
+    assert values[clean, clean]["value"] == 0 and values[clean, clean]["n"] == 68
     assert values[clean, clean]["classes"] == 4
     assert 0 < values[clean, random]["value"] != values[random, random]["value"] > 0
 
@@ -293,6 +293,7 @@ def test_without_time_nothing_is_begun(done: Path, capsys: pytest.CaptureFixture
     shutil.rmtree(done / "out/records")
     assert study(done, "--minutes", "0") == 0
     assert measured() == 0 and f"{LOOKS} cells or looks are left" in capsys.readouterr().out
+    assert (done / "out" / "README.md").read_text().startswith(f"**Unfinished: {LOOKS} cells or looks")
 
 
 # What the user may ask
@@ -347,7 +348,7 @@ def test_depth_is_the_number_of_layers() -> None:
     assert found == depth.LAYERS and [*found.values()] == sorted(found.values())
 
 
-def made_up(net: str, method: str, acc: float, mi: float, rep: int = 0) -> Row:
+def made_up(net: str, method: str, acc: float, rep: int = 0) -> Row:
     stem = "none: features are logits" if net == "linear" else "3x3"
     inputs = {
         "net": net,
@@ -370,21 +371,25 @@ def made_up(net: str, method: str, acc: float, mi: float, rep: int = 0) -> Row:
         inputs=inputs,
         control=method in ("clean", "random"),
         stem=stem,
+        classes=10,
         test_acc=acc,
-        mi=mi,
     )
 
 
 def deeper_is_worse(reps: int = 1) -> tuple[list[Row], list[Record]]:
     """Under em, with depth: the accuracy gap grows, the MI gap falls in own nets, grows in clean-trained."""
+
+    def record(net: Row, poison: Row, mi: float) -> Record:
+        return Record("smi-ksg", net.key, poison.key, {"value": mi, "rank": 32})
+
     rows, records = [], []
     for place, net in enumerate(depth.LAYERS):
         for rep in range(reps):
-            clean = made_up(net, "clean", 0.9, 0.5, rep)
-            em = made_up(net, "em", 0.8 - 0.1 * place + 0.01 * rep, 0.3 + 0.02 * place, rep)
+            clean = made_up(net, "clean", 0.9, rep)
+            em = made_up(net, "em", 0.8 - 0.1 * place + 0.01 * rep, rep)
             rows += [clean, em]
-            for poison, value in ((clean, 0.6), (em, 0.5 - 0.03 * place)):
-                records.append(Record("smi-ksg", clean.key, poison.key, {"value": value}))
+            records += [record(clean, clean, 0.5), record(em, em, 0.3 + 0.02 * place)]
+            records += [record(clean, em, 0.4 - 0.03 * place)]
     return rows, records
 
 
@@ -396,9 +401,11 @@ def test_depth_finds_what_was_put_in() -> None:
     assert em["accuracy_gap"] == pytest.approx(0.1 + 0.1 * place)
     assert em["mi_gap"] == pytest.approx(0.2 - 0.02 * place)
     assert em["mi_gap_clean_net"] == pytest.approx(0.1 + 0.03 * place)
+    assert em["accuracy_lost"] == pytest.approx(em["accuracy_gap"] / (0.9 - 0.1))
+    assert em["mi_lost"] == pytest.approx(em["mi_gap"] / 0.5)
     assert pd.isna(em["accuracy_gap_low"])
     rho = {name: value.rho for name, value in depth.correlations(found.tables["cells"])["em"].items()}
-    assert [*rho.values()] == pytest.approx([1, -1, 1])
+    assert [*rho.values()] == pytest.approx([1, 1, -1, 1])
     assert "features of linear are its logits" in found.text and "n = 8" in found.text
     assert "descriptive" not in " ".join(found.tables["depth"].astype(str).to_numpy().ravel())
     assert {*cells.loc["linear", "features"]} == {"logits"}
@@ -426,13 +433,48 @@ def test_what_is_lacking_is_said_and_is_no_number() -> None:
     failed = Row(
         **{**vars(rows[1]), "status": "failed", "reason": "Traceback\nValueError: broke", "test_acc": None}
     )
-    records[3] = Record("smi-ksg", records[3].net_row, records[3].poison_row, reason="constant features")
+    constant, bound = records[5], records[8]  # of em through clean's mlp2 and mlp3
+    records[5] = replace(constant, values={}, reason="constant features")
+    records[8] = replace(bound, values={"value": None, "bound": "certified up to 1.3"})
+    records[10] = replace(records[10], values={"value": 0.9, "rank": 11})  # of em's lenet5, its own
     found = depth.analyse([rows[0], failed, *rows[2:]], records)
     assert "linear, em, none: failed, ValueError: broke" in found.text
-    assert "mlp2, em, none, through the clean-trained net: constant features" in found.text
+    assert "mlp2, em, none, clean-trained net: constant features" in found.text
+    assert "mlp3, em, none, clean-trained net: a bound only: certified up to 1.3" in found.text
+    assert (
+        "lenet5, em, none: no MI gap of its own net, features of 11 dimensions, clean's of 32" in found.text
+    )
     cells = found.tables["cells"].set_index(["net", "method"])
     assert ("linear", "em") not in cells.index and pd.isna(cells.loc["mlp2", "em"]["mi_gap_clean_net"])
-    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 6]
+    assert pd.isna(cells.loc["lenet5", "em"]["mi_gap"]) and cells.loc["lenet5", "em"]["mi"] == 0.9
+    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 6, 5]
+
+
+def test_over_nets_losses_are_shares_of_what_clean_has() -> None:
+    """A poison that takes half of everything on every net goes with no depth, whatever clean reaches."""
+    rows, records = [], []
+    for place, net in enumerate(depth.LAYERS):
+        above, mi = 0.2 + 0.08 * place, 0.05 / (1 + place)
+        clean, em = made_up(net, "clean", 0.1 + above), made_up(net, "em", 0.1 + above / 2)
+        rows += [clean, em]
+        values = ((clean, clean, mi), (em, em, mi / 2), (clean, em, mi / 2))
+        records += [Record("smi-ksg", n.key, p.key, {"value": value}) for n, p, value in values]
+    cells = depth.analyse(rows, records).tables["cells"]
+    ours = cells[cells["method"] == "em"]
+    for column in ("accuracy_lost", "mi_lost", "mi_lost_clean_net"):
+        assert [*ours[column]] == pytest.approx([0.5] * len(depth.LAYERS))
+
+
+def test_within_a_net_methods_are_compared() -> None:
+    rows, records = [], []
+    clean = made_up("mlp2", "clean", 0.9)
+    for place, method in enumerate(("clean", "random", "em", "tap", "mi-ue")):
+        own = clean if method == "clean" else made_up("mlp2", method, 0.9 - 0.1 * place)
+        rows.append(own)
+        pairs = {(own.key, own.key): 0.5 - 0.1 * place, (clean.key, own.key): 0.5 + 0.1 * place}
+        records += [Record("smi-ksg", *keys, {"value": value}) for keys, value in pairs.items()]
+    found = depth.within_nets(depth.analyse(rows, records).tables["cells"])
+    assert [(v.n, v.rho) for v in found["mlp2"].values()] == [(3, pytest.approx(1)), (3, pytest.approx(-1))]
 
 
 def test_depth_of_nothing_is_no_error() -> None:

@@ -8,7 +8,7 @@ from statistics import fmean
 from bench.claims.claim import Claim
 from bench.claims.nearness import bare, lesser, same_data
 from bench.means import Mean, Means, Pair
-from bench.pooling import REFERENCE, by_setting
+from bench.pooling import REFERENCE, all_comparable, beside_clean, by_setting
 from bench.rank import correlation
 from bench.rows import Row
 
@@ -17,6 +17,13 @@ ROUNDING = 1e-9  # of budgets
 
 class Sheet(Means):
     """The rows of one setting, as claims ask for them."""
+
+    def values(self, pair: Pair, metric: str) -> list[float]:
+        """None of an MI on another scale than clean's: its order among others would say nothing."""
+        clean = self.groups.get((REFERENCE, pair[1]), ())
+        if metric == "mi" and not all_comparable(beside_clean(self.groups.get(pair, ()), clean)):
+            return []
+        return super().values(pair, metric)
 
     def pair(self, claim: Claim) -> Pair | None:
         """Whose rows are the claim's: of several variants the one with most rows here, then the latest."""

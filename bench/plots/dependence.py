@@ -16,7 +16,7 @@ CAPTION = (
     "brackets: 95 % interval, from drawing methods with replacement. Below "
     f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is an "
     "estimated dependence in the victim's own features; its scale differs between defenses. Where no victim "
-    "learns, what is left is noise."
+    "learns, what is left is noise. Left out: methods whose features have other dimensions than clean's."
 )
 
 

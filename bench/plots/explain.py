@@ -67,13 +67,12 @@ def correlations(found: Comparison) -> Figure | None:
     title = "What goes with the accuracy gap"
     figure = sheet(title, DOTS, 0.6 + 0.27 * len(shown), handles=handles)
     axes = figure.subplots()
-    strength = next(e.name for e in found.explanations if e.kind == "strength")
     for y, own in enumerate(shown):
         _range(axes, y, own.association, KINDS[own.explanation.kind])
-        beside = own.given.get(strength)
+        beside = own.beside_strength
         if beside is not None and beside.rho is not None:
             axes.plot(beside.rho, y, marker="x", ms=6, color="black", ls="none", zorder=4)
-        left = f", {own.left_out} left out" if own.left_out else ""
+        left = f", {own.left_out} left out, n = {own.association.n}" if own.left_out else ""
         said = f"{own.association.rho:.2f}, {own.verdict.value}{left}"
         axes.annotate(
             said, xy=(1.02, y), xycoords=axes.get_yaxis_transform(), va="center", fontsize=SMALL, color=QUIET

@@ -19,10 +19,17 @@ class Judged:
     association: Association
     left_out: int  # points without a figure, or with a bound only
     given: Mapping[str, Association]  # the same beside each explanation of another kind, by its name
+    beside_strength: Association | None  # given the budget; None: it is the budget
 
     @property
     def verdict(self) -> Verdict:
-        return verdict(self.association, self.explanation.expected)
+        """A larger budget moves every figure, so it must be so given the budget as well."""
+        sign, beside = self.explanation.expected, self.beside_strength
+        alone = verdict(self.association, sign)
+        if beside is None:
+            return alone
+        same = sign or (1 if (self.association.rho or 0) > 0 else -1)  # either side, but the same twice
+        return all_of((alone, verdict(beside, same)))
 
 
 @dataclass(frozen=True)
@@ -69,8 +76,8 @@ def compare(
 ) -> Comparison:
     """theory: pairs of explanations of which the second is said to rise with the first."""
     ours = contestants(points)
-    judged = {e.name: _judge(ours, e, explanations) for e in explanations}
     strength = next(e.name for e in explanations if e.kind == "strength")
+    judged = {e.name: _judge(ours, e, explanations, strength) for e in explanations}
     directions = [_direction(ours, cause, effect, strength) for cause, effect in theory]
     return Comparison([*points], tuple(explanations), judged, directions)
 
@@ -85,14 +92,18 @@ def family(point: Point) -> str:
     return FAMILIES.get(plain, plain)
 
 
-def _judge(ours: Sequence[Point], explanation: Explanation, others: Sequence[Explanation]) -> Judged:
+def _judge(
+    ours: Sequence[Point], explanation: Explanation, others: Sequence[Explanation], strength: str
+) -> Judged:
     there = [point for point in ours if explanation.name in point.figures]
     rivals = [other for other in others if other.kind != explanation.kind]
+    given = {rival.name: _with_gap(there, explanation.name, rival.name) for rival in rivals}
     return Judged(
         explanation=explanation,
         association=_with_gap(there, explanation.name, None),
         left_out=len(ours) - len(there),
-        given={rival.name: _with_gap(there, explanation.name, rival.name) for rival in rivals},
+        given=given,
+        beside_strength=given.get(strength),
     )
 
 

@@ -4,6 +4,10 @@ One surrogate crafts each poison once; victims of growing depth train on it. Gap
 the same net, defense and repetition. A victim's own MI mixes two effects, another poison and another
 net, so every poison is also looked at through the net of that kind that was trained on clean images.
 All nets share the victims' recipe, as in MI-UE (arXiv 2603.03725), whose claim this is.
+
+MI of different nets is not on one scale, nor is an accuracy gap: a net that learns more has more to
+lose. So over nets both are taken as shares of what clean has, and gaps are compared within a net, over
+methods.
 """
 
 from __future__ import annotations
@@ -15,10 +19,11 @@ import pandas as pd
 from scipy.stats import t as student
 
 from bench.plots.depth import by_depth
-from bench.pooling import REFERENCE, last_line
+from bench.pooling import REFERENCE, comparable, last_line
 from bench.rank import Correlation, correlation
 from bench.rows import Row
-from bench.studies.depth_text import text_of
+from bench.studies.depth_text import Correlations, text_of
+from bench.studies.points import figure_of
 from bench.studies.study import Findings, Options, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
@@ -35,8 +40,13 @@ LAYERS = {
 METHODS = (REFERENCE, "random", "em", "emax", "tap", "mi-ue")
 MEASURE = "smi-ksg"
 LEVEL = 0.95
-QUANTITIES = ("accuracy", "accuracy_gap", "mi", "mi_gap", "mi_clean_net", "mi_gap_clean_net")
+QUANTITIES = (
+    *("accuracy", "accuracy_gap", "accuracy_lost", "mi", "mi_gap", "mi_lost", "rank"),
+    *("mi_clean_net", "mi_gap_clean_net", "mi_lost_clean_net"),
+)
+LEARNED = 0.05  # accuracy above chance from which on a share of it means anything
 Values = dict[str, float | None]
+Seen = Mapping[tuple[str, str], Record]  # keys of net's and poison's rows -> MEASURE
 
 
 def grids() -> list[Options]:
@@ -50,15 +60,14 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     nets = {net: _label(net, cells) for net in LAYERS if net in {*cells["net"]}}
     contestants = cells[cells["method"] != REFERENCE]
     figures = {"by-depth": by_depth(contestants, nets, _about(rows))} if len(contestants) else {}
-    said = text_of(cells, correlations(cells), _about(rows), _reasons(rows, records))
-    return Findings({"depth": summary, "cells": cells}, figures, said)
+    found = Correlations(correlations(cells), within_nets(cells))
+    said = text_of(cells, found, _about(rows), _reasons(rows, records))
+    return Findings({"depth": summary, "within-nets": table_of(found.within), "cells": cells}, figures, said)
 
 
 def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
     """A row for each net, method and defense: means over repetitions, with intervals where there are any."""
-    done = [row for row in rows if row.status == "ok" and row.inputs["net"] in LAYERS]
-    clean = {_pair(row): row for row in done if row.method == REFERENCE}
-    seen = {(record.net_row, record.poison_row): record for record in records if record.measure == MEASURE}
+    done, clean, seen = _sorted(rows, records)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     order = {name: place for place, name in enumerate([*LAYERS, *METHODS])}
     for row in sorted(done, key=lambda row: (order[row.inputs["net"]], order.get(row.method, 99), row.key)):
@@ -73,45 +82,82 @@ def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
     return pd.DataFrame(found, columns=columns)
 
 
-def quantities(row: Row, clean: Row | None, seen: Mapping[tuple[str, str], Record]) -> Values:
+def quantities(row: Row, clean: Row | None, seen: Seen) -> Values:
     """Of one repetition; None where something is lacking."""
+    own, rank = figure(seen, row, row), rank_of(seen, row)
+    ours: Values = {"accuracy": row.test_acc, "mi": _known(own), "rank": rank}
+    ours |= dict.fromkeys(QUANTITIES[len(ours) :]) if clean is None else _against(row, clean, seen)
+    return {name: ours.get(name) for name in QUANTITIES}
 
-    def through_clean(poison: Row | None) -> float | None:
-        record = seen.get((clean.key, poison.key)) if clean and poison else None
-        value = record.values.get("value") if record else None
-        return float(value) if isinstance(value, int | float) else None
 
-    ours: Values = {"accuracy": row.test_acc, "mi": row.mi, "mi_clean_net": through_clean(row)}
-    ours["accuracy_gap"] = _less(clean.test_acc if clean else None, row.test_acc)
-    ours["mi_gap"] = _less(clean.mi if clean else None, row.mi)
-    ours["mi_gap_clean_net"] = _less(through_clean(clean), ours["mi_clean_net"])
+def _against(row: Row, clean: Row, seen: Seen) -> Values:
+    """What a repetition loses of clean's."""
+    whole, own, through = (figure(seen, *pair) for pair in ((clean, clean), (row, row), (clean, row)))
+    alike = comparable(rank_of(seen, row), rank_of(seen, clean))
+    ours: Values = {"mi_clean_net": _known(through)}
+    ours["accuracy_gap"] = _less(clean.test_acc, row.test_acc)
+    ours["accuracy_lost"] = _share(ours["accuracy_gap"], _above_chance(clean), LEARNED)
+    ours["mi_gap"] = _less(_known(whole), _known(own)) if alike else None
+    ours["mi_gap_clean_net"] = _less(_known(whole), _known(through))
+    ours["mi_lost"] = _share(ours["mi_gap"], _known(whole), 0)
+    ours["mi_lost_clean_net"] = _share(ours["mi_gap_clean_net"], _known(whole), 0)
     return ours
 
 
+def figure(seen: Seen, net: Row, poison: Row) -> float | str:
+    """MI of a poison through a net in nats, or why there is none."""
+    record = seen.get((net.key, poison.key))
+    return "not measured" if record is None else figure_of(record, "value")
+
+
+def rank_of(seen: Seen, row: Row) -> int | None:
+    """Dimensions of the features' code that a victim's own MI is of."""
+    record = seen.get((row.key, row.key))
+    rank = None if record is None else record.values.get("rank")
+    return rank if isinstance(rank, int) else None
+
+
 def correlations(cells: pd.DataFrame) -> dict[str, dict[str, Correlation]]:
-    """For each method but clean, over the nets: Spearman's of depth and gap, and of the gaps."""
+    """For each method but clean, over the nets: Spearman's of depth and losses, and of the losses."""
     pairs = {
         "depth and accuracy gap": ("layers", "accuracy_gap"),
-        "accuracy gap and MI gap, own net": ("accuracy_gap", "mi_gap"),
-        "accuracy gap and MI gap, clean-trained net": ("accuracy_gap", "mi_gap_clean_net"),
+        "depth and share of accuracy lost": ("layers", "accuracy_lost"),
+        "shares of accuracy and of MI lost, own net": ("accuracy_lost", "mi_lost"),
+        "shares of accuracy and of MI lost, clean-trained net": ("accuracy_lost", "mi_lost_clean_net"),
     }
     methods = [method for method in cells["method"].unique() if method != REFERENCE]
     return {
-        method: {name: _over_nets(cells[cells["method"] == method], *pair) for name, pair in pairs.items()}
+        method: {name: _between(cells[cells["method"] == method], *pair) for name, pair in pairs.items()}
         for method in methods
+    }
+
+
+def within_nets(cells: pd.DataFrame) -> dict[str, dict[str, Correlation]]:
+    """For each net, over the methods that are no controls: Spearman's of accuracy gap and MI gap."""
+    pairs = {
+        "accuracy gap and MI gap, own net": ("accuracy_gap", "mi_gap"),
+        "accuracy gap and MI gap, clean-trained net": ("accuracy_gap", "mi_gap_clean_net"),
+    }
+    ours = cells[~cells["control"].astype(bool)]
+    return {
+        net: {name: _between(ours[ours["net"] == net], *pair) for name, pair in pairs.items()}
+        for net in ours["net"].unique()
     }
 
 
 def summary_of(cells: pd.DataFrame) -> pd.DataFrame:
     """A row for each method."""
-    found = [
-        {"method": method} | {name: str(value) for name, value in of_method.items()}
-        for method, of_method in correlations(cells).items()
+    return table_of(correlations(cells), "method")
+
+
+def table_of(found: Mapping[str, Mapping[str, Correlation]], first: str = "net") -> pd.DataFrame:
+    lines = [
+        {first: name} | {what: str(value) for what, value in values.items()} for name, values in found.items()
     ]
-    return pd.DataFrame(found)
+    return pd.DataFrame(lines)
 
 
-def _over_nets(cells: pd.DataFrame, one: str, other: str) -> Correlation:
+def _between(cells: pd.DataFrame, one: str, other: str) -> Correlation:
     both = cells[[one, other]].astype(float).dropna()
     return correlation([(float(x), float(y)) for x, y in both.itertuples(index=False)])
 
@@ -132,6 +178,28 @@ def _pooled(values: Sequence[Values]) -> dict[str, float | None]:
 
 def _less(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else one - other
+
+
+def _share(part: float | None, whole: float | None, least: float) -> float | None:
+    return None if part is None or whole is None or whole <= least else part / whole
+
+
+def _above_chance(row: Row) -> float | None:
+    return None if row.test_acc is None or not row.classes else row.test_acc - 1 / row.classes
+
+
+def _known(value: float | str) -> float | None:
+    return None if isinstance(value, str) else value
+
+
+def _sorted(
+    rows: Iterable[Row], records: Iterable[Record]
+) -> tuple[list[Row], dict[tuple[str, str, int], Row], Seen]:
+    """Rows that count, the clean ones among them by what they are read against, and the records."""
+    done = [row for row in rows if row.status == "ok" and row.inputs["net"] in LAYERS]
+    clean = {_pair(row): row for row in done if row.method == REFERENCE}
+    seen = {(record.net_row, record.poison_row): record for record in records if record.measure == MEASURE}
+    return done, clean, seen
 
 
 def _pair(row: Row) -> tuple[str, str, int]:
@@ -162,21 +230,28 @@ def _about(rows: Sequence[Row]) -> str:
 
 def _reasons(rows: Iterable[Row], records: Iterable[Record]) -> list[str]:
     """What is lacking, and why."""
-    ours = {row.key: f"{row.inputs['net']}, {row.method}, {row.defense}" for row in rows}
-    lacking = [f"{ours[r.key]}: {r.status}, {last_line(r.reason)}" for r in rows if r.status != "ok"]
-    lacking += [f"{ours[row.key]}: no MI, {row.mi_reason}" for row in rows if row.mi_reason]
-    lacking += [
-        f"{ours[r.poison_row]}, through the clean-trained net: {r.reason}"
-        for r in records
-        if r.reason and r.poison_row in ours
-    ]
+    rows = [*rows]
+    names = {row.key: f"{row.inputs['net']}, {row.method}, {row.defense}" for row in rows}
+    lacking = [f"{names[r.key]}: {r.status}, {last_line(r.reason)}" for r in rows if r.status != "ok"]
+    done, clean, seen = _sorted(rows, records)
+    for row in done:
+        own, net = figure(seen, row, row), clean.get(_pair(row))
+        lacking += [f"{names[row.key]}: no MI, {own}"] if isinstance(own, str) else []
+        if net is None or net is row:
+            continue
+        through = figure(seen, net, row)
+        lacking += [f"{names[row.key]}, clean-trained net: {through}"] if isinstance(through, str) else []
+        ranks = rank_of(seen, row), rank_of(seen, net)
+        if not comparable(*ranks):
+            said = f"features of {ranks[0]} dimensions, clean's of {ranks[1]}: on another scale"
+            lacking.append(f"{names[row.key]}: no MI gap of its own net, {said}")
     return lacking
 
 
 STUDY = Study(
     about="are deeper nets hurt more, and does their MI fall with it?",
     grids=grids,
-    measures=(),
+    measures=(MEASURE,),
     through_clean=(MEASURE,),
     analyse=analyse,
 )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 import pandas as pd
 
@@ -13,8 +14,10 @@ from bench.studies.findings import markdown
 TABLES = {
     "accuracy": ("Test accuracy, %", 100, 1),
     "accuracy_gap": ("Accuracy gap, points", 100, 1),
+    "accuracy_lost": ("Share lost of clean's accuracy above chance, %", 100, 0),
     "mi": ("MI of each victim on its own poison, nats", 1, 3),
     "mi_gap": ("MI gap, nats: own net", 1, 3),
+    "rank": ("Dimensions of the features' code that own net's MI is of", 1, 0),
     "mi_clean_net": ("MI through the clean-trained net, nats", 1, 3),
     "mi_gap_clean_net": ("MI gap, nats: one clean-trained net for all poisons", 1, 3),
 }
@@ -22,16 +25,25 @@ BEFORE = (
     "Gaps are clean minus the method, of the same net, defense and repetition: above 0 the poison costs "
     "accuracy, or lowers MI. Own net: every victim looks at its own poison, so that a gap between methods is "
     "one between poisons and between nets. Clean-trained: one net of each kind looks at all poisons. "
-    "MI of different nets is not on one scale: compare methods within a net, not nets. "
+    "MI of different nets is not on one scale: compare methods within a net, or shares of what clean has. "
+    "A net that learns more has more to lose: so accuracy, too, is taken as a share. What a victim did not "
+    "learn shows in its own features, so own net's figures are in part circular. "
     "Nets differ in more than depth: width, convolutions, batch norm and shortcuts come along with it. All "
     "share one recipe, tuned to none of them; a net that learns nothing has no accuracy to lose."
 )
+WITHIN = "Spearman's rank correlation, one point a method, without controls: within a net MI is on one scale."
 LINEAR = "The features of {nets} are its logits, as many as classes: there is nothing else below its head."
+
+
+@dataclass(frozen=True)
+class Correlations:
+    over: Mapping[str, Mapping[str, Correlation]]  # nets, method by method
+    within: Mapping[str, Mapping[str, Correlation]]  # methods, net by net
 
 
 def text_of(
     cells: pd.DataFrame,
-    found: Mapping[str, Mapping[str, Correlation]],
+    found: Correlations,
     about: str,
     lacking: Sequence[str],
 ) -> str:
@@ -39,7 +51,11 @@ def text_of(
     linear = cells[cells["features"] == "logits"]["net"].unique()
     parts = ["# Are deeper nets hurt more, and does their MI fall with it?", f"{about}.", BEFORE]
     parts += [LINEAR.format(nets=", ".join(linear))] if len(linear) else []
-    parts += ["## Over the nets, method by method", _correlated(found), "\n".join(_said(found))]
+    controls = {*cells["method"][cells["control"].astype(bool)]}
+    parts += ["## Over the nets, method by method", _correlated(found.over)]
+    parts += ["\n".join(_said(found.over, controls))]
+    if found.within:
+        parts += ["## Over the methods, net by net", WITHIN, "\n".join(_said(found.within, set()))]
     for column, (title, unit, digits) in TABLES.items():
         parts += [f"## {title}", markdown(_wide(cells, column, unit, digits))]
     parts += ["## Lacking", "\n".join(f"- {line}" for line in lacking)] if lacking else []
@@ -52,20 +68,22 @@ def _correlated(found: Mapping[str, Mapping[str, Correlation]]) -> str:
         return f"There is no method beside {REFERENCE}."
     return (
         "Spearman's rank correlation, one point a net; in brackets its 95 % interval, from drawing nets with "
-        f"replacement. Below {ENOUGH} nets it is descriptive: no interval, nothing said of other nets."
+        f"replacement. Below {ENOUGH} nets it is descriptive: no interval, nothing said of other nets. "
+        "Several nets are of one kind and all have one poison, so an interval is too narrow."
     )
 
 
-def _said(found: Mapping[str, Mapping[str, Correlation]]) -> list[str]:
+def _said(found: Mapping[str, Mapping[str, Correlation]], controls: Collection[str]) -> list[str]:
     return [
-        f"- `{method}`: " + "; ".join(f"{name}: {value}" for name, value in of_method.items())
-        for method, of_method in found.items()
+        f"- `{own}`{' (control)' if own in controls else ''}: "
+        + "; ".join(f"{name}: {value}" for name, value in values.items())
+        for own, values in found.items()
     ]
 
 
 def _wide(cells: pd.DataFrame, column: str, unit: int, digits: int) -> pd.DataFrame:
     """Methods down, nets across, with intervals where there are repetitions."""
-    if "gap" in column:
+    if "gap" in column or "lost" in column:
         cells = cells[cells["method"] != REFERENCE]
     several = cells["defense"].nunique() > 1
     down: dict[str, dict[str, str]] = {}

@@ -45,7 +45,8 @@ def _point(point: Point, found: Comparison) -> dict[str, Any]:
 
 def _judged(judged: Judged) -> dict[str, Any]:
     beside = {rival: own.rho for rival, own in judged.given.items() if own.rho is not None}
-    weakest = min(beside, key=lambda rival: abs(beside[rival]), default=None)
+    sign = judged.explanation.expected or (1 if (judged.association.rho or 0) > 0 else -1)
+    weakest = min(beside, key=lambda rival: sign * beside[rival], default=None)
     return {
         "explanation": judged.explanation.name,
         "what": judged.explanation.label,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from bench.captions import circumstances
@@ -32,12 +33,13 @@ def text(rows: Sequence[Row], found: Comparison) -> str:
         "## What goes with the accuracy gap",
         _table(found),
         _reading(found),
+        _left_out(found),
         "## What becomes of MI-UE's claims here",
         *_lists(found),
         "## How sure",
         _how_sure(found),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _too_few(found: Comparison) -> str:
@@ -68,14 +70,13 @@ def _circumstances(rows: Sequence[Row]) -> str:
 
 
 def _table(found: Comparison) -> str:
-    strength = next(e.name for e in found.explanations if e.kind == "strength")
-    lines = [HEADER, tuple("---" for _ in HEADER), *(_line(own, strength) for own in found.judged.values())]
+    lines = [HEADER, tuple("---" for _ in HEADER), *(_line(own) for own in found.judged.values())]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _line(judged: Judged, strength: str) -> tuple[str, ...]:
+def _line(judged: Judged) -> tuple[str, ...]:
     found, label = judged.association, judged.explanation.label
-    beside = judged.given.get(strength, Association(found.n, found.points))
+    beside = judged.beside_strength or Association(found.n, found.points)
     without = "-" if found.least is None else f"{found.least:.2f} to {found.most:.2f}"
     counts = (str(found.n), str(found.points), str(judged.left_out))
     return label, _rho(found), without, _rho(beside), *counts, judged.verdict.value
@@ -88,11 +89,24 @@ def _rho(found: Association) -> str:
 def _reading(found: Comparison) -> str:
     return (
         "ρ: Spearman's rank correlation with the accuracy gap over methods and budgets. Interval: 95 %, from "
-        "drawing whole methods with replacement. Held: the interval and ρ without any one method are on the "
-        "expected side of 0 (on one side, where none is expected). Did not hold: the interval ends below "
-        f"{WEAK} on that side. Left out: points without a value, or with a bound only. A larger budget moves "
-        "every figure, so ρ mixes methods with budgets: given the budget is what is left beside it."
+        "drawing whole methods with replacement. A larger budget moves every figure, so ρ mixes methods with "
+        "budgets: given the budget is what is left beside it. Held: alone and given the budget, the interval "
+        "and ρ without any one method are on the expected side of 0 (on one side, where none is expected). "
+        f"Did not hold: one of the two intervals ends below {WEAK} on that side. Left out: points without a "
+        "value, with a bound only, or whose features have other dimensions than those they are read against."
     )
+
+
+def _left_out(found: Comparison) -> str:
+    """Why points have no figure: the commonest reason for each explanation."""
+    lines = []
+    for name, own in found.judged.items():
+        reasons = Counter(p.reasons[name] for p in found.contestants if name in p.reasons)
+        if reasons:
+            (reason, _), *rest = reasons.most_common()
+            others = f", and {len(rest)} other reasons" if rest else ""
+            lines.append(f"- `{name}`, {own.left_out} left out: {reason}{others}.")
+    return "\n".join(lines)
 
 
 def _lists(found: Comparison) -> list[str]:
@@ -121,17 +135,15 @@ def _against_rivals(own: Judged, found: Comparison) -> str:
     name, rho = own.explanation.name, own.association.rho
     if rho is None:
         return f"**MI explains more than simpler stories.** Undecided: {own.association} of {name}."
-    outcomes = {
-        rival: verdict(beside, own.explanation.expected)
-        for rival, beside in own.given.items()
-        if found.judged[rival].association.rho is not None  # the others tell no poisons apart
-    }
-    as_strong = [
-        f"{rival} ({size:.2f})"
+    rivals = {
+        rival: size
         for rival in own.given
-        if (size := found.judged[rival].association.rho) is not None and abs(size) >= abs(rho)
-    ]
-    whole = all_of(outcomes.values())
+        if found.judged[rival].explanation.kind != "proxy"  # which is the same story
+        and (size := found.judged[rival].association.rho) is not None  # the others tell no poisons apart
+    }
+    outcomes = {rival: verdict(own.given[rival], own.explanation.expected) for rival in rivals}
+    as_strong = [f"{rival} ({size:.2f})" for rival, size in rivals.items() if abs(size) >= abs(rho)]
+    whole = all_of([*outcomes.values(), Verdict.OPEN if as_strong else Verdict.HELD])
     kept, gone, open_ = (
         _names(outcomes, outcome) for outcome in (Verdict.HELD, Verdict.FAILED, Verdict.OPEN)
     )
@@ -139,7 +151,7 @@ def _against_rivals(own: Judged, found: Comparison) -> str:
         f"**MI ({name}) explains more than simpler stories.** {_among(found)}: {whole.value}.",
         f"ρ of {name} is {rho:.2f}; at least as large in size: {', '.join(as_strong) or 'none'}.",
         f"Given one of these, {name} still goes with the gap: {kept}." if kept else "",
-        f"Given one of these, next to nothing is left of it: {gone}." if gone else "",
+        f"Given one of these, little or nothing is left of it on the expected side: {gone}." if gone else "",
         f"Given one of these, it is undecided: {open_}." if open_ else "",
     ]
     return " ".join(part for part in said if part)
@@ -173,8 +185,9 @@ def _how_sure(found: Comparison) -> str:
     reps = [point.reps for point in found.contestants]
     once = "One poison and one victim each, so their own spread is unknown." if max(reps) == 1 else ""
     shared = (
-        "Figures and accuracy gap come from the same victim, except where clean's net is named: what a "
-        "victim did not learn shows in its own features, so a part of such a correlation is circular. A "
+        "Figures of features and the accuracy gap come from the same victim, except where clean's net is "
+        "named: what a victim did not learn shows in its own features, so a part of such a correlation is "
+        "circular. Figures of delta and the budget know no victim. A "
         f"correlation is not a cause, and of {len(found.judged)} explanations some go with the gap by chance."
     )
     return " ".join(part for part in (few, once, shared) if part)

@@ -18,7 +18,7 @@ from bench.rows import Row
 from bench.settings import Setting
 from bench.store import key_of
 from bench.studies.records import Records, plain
-from bench.studies.study import Record, Study
+from bench.studies.study import IMAGES, Record, Study
 
 ASIDE = ("method", "poison_rep", "eps")  # inputs of a row that another poison for the same net differs in
 
@@ -98,7 +98,8 @@ def see(bench: Bench, look: Look) -> Subject:
         raise BadInput(f"{look.name}: the poison, crafted again, is not the one that its row was computed on")
     net = bench.build(bench.setting.net, seed=0)
     net.load_state_dict(weights)
-    return subject(bench.data, bench.setting, net, published_split(bench, poison))
+    setting = replace(bench.setting, mi=replace(bench.setting.mi, images=IMAGES))
+    return subject(bench.data, setting, net, published_split(bench, poison))
 
 
 def measured(name: str, seen: Subject, look: Look) -> Record:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import Literal
 
-from bench.pooling import REFERENCE, UNDEFENDED, by_setting, last_line, mean_of, told_apart
+from bench.pooling import REFERENCE, UNDEFENDED, by_setting, comparable, last_line, mean_of, told_apart
 from bench.rows import Row
 from bench.studies.study import Record
 
@@ -64,13 +64,18 @@ class Measured:
             eps = row.inputs.get("eps")
             return "no budget was stated" if eps is None else 255 * float(eps)
         own = self._seen(row, explanation)
-        if explanation.gap_to is None or isinstance(own, str):
-            return own
+        value = _figure(own, explanation)
+        if explanation.gap_to is None or isinstance(value, str):
+            return value
         reference = self._reference(row, explanation.gap_to)
         if reference is None:
             return f"no {explanation.gap_to} to compare with"
-        other = self._seen(reference, explanation)
-        return f"{explanation.gap_to}: {other}" if isinstance(other, str) else other - own
+        there = self._seen(reference, explanation)
+        other = _figure(there, explanation)
+        if isinstance(other, str):
+            return f"{explanation.gap_to}: {other}"
+        assert own is not None and there is not None
+        return ranks_apart(own, there, explanation.gap_to) or other - value
 
     def gap(self, row: Row) -> float | None:
         """Accuracy of clean minus the row's."""
@@ -79,11 +84,10 @@ class Measured:
             return None
         return clean.test_acc - row.test_acc
 
-    def _seen(self, row: Row, explanation: Explanation) -> float | str:
+    def _seen(self, row: Row, explanation: Explanation) -> Record | None:
         nets = self._clean_nets(row) if explanation.through_clean else [row]
         keys = [(explanation.measure, net.key, _poison(row)) for net in nets]
-        found = next((self.records[key] for key in keys if key in self.records), None)
-        return "not measured" if found is None else figure_of(found, explanation.key)
+        return next((self.records[key] for key in keys if key in self.records), None)
 
     def _clean_nets(self, row: Row) -> list[Row]:
         """Victims of clean with the row's net and rep, those of its own setting first."""
@@ -102,6 +106,18 @@ class Measured:
         cell = row.setting, method, UNDEFENDED
         there = self.rows.values()
         return repetition(row, [own for own in there if (own.setting, own.method, own.defense) == cell])
+
+
+def ranks_apart(own: Record, other: Record, name: str) -> str | None:
+    """Why figures of two records are on different scales; None where they are on one."""
+    ranks = [rank if isinstance(rank := of.values.get("rank"), int) else None for of in (own, other)]
+    if comparable(*ranks):
+        return None
+    return f"features of {ranks[0]} dimensions, {name}'s of {ranks[1]}: on another scale"
+
+
+def _figure(record: Record | None, explanation: Explanation) -> float | str:
+    return "not measured" if record is None else figure_of(record, explanation.key)
 
 
 def figure_of(record: Record, key: str) -> float | str:

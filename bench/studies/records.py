@@ -18,7 +18,7 @@ from bench.override import unknown
 from bench.registry import code_digest
 from bench.rows import write_atomically
 from bench.store import key_of
-from bench.studies.study import Record
+from bench.studies.study import IMAGES, Record
 
 FOLLOWED = ("bench.measures.", "bench.mi.")  # a measure's code is that of its module and of these it imports
 
@@ -46,11 +46,12 @@ class Records:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path(inputs), json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
-    def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str]:
-        """All that decides a record; images, their number and seeds are in the rows' keys."""
-        return {"measure": measure, "net": net_row, "poison": poison_row, **self.code[measure]}
+    def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:
+        """All that decides a record; images and seeds are in the rows' keys."""
+        pair = {"measure": measure, "net": net_row, "poison": poison_row}
+        return {**pair, "images": IMAGES, **self.code[measure]}
 
-    def _path(self, inputs: dict[str, str]) -> Path:
+    def _path(self, inputs: dict[str, str | int]) -> Path:
         place = {name: inputs[name] for name in ("measure", "net", "poison")}
         return self.folder / f"{inputs['measure']}-{key_of(place)[:16]}.json"
 

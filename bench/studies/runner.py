@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ def conduct(asked: Study, args: argparse.Namespace, console: Console) -> int:
     failed += _keep(grids, {look.net.key for look in todo})
     seen = [look for look in todo if victims.load(grids[0].bench.cache, look.net) is not None]
     left += len(todo) - len(seen) + measure_all(grids, seen, records)
-    _conclude(asked, [*rows.values()], _measured(records, everything), out, console)
+    _conclude(asked, [*rows.values()], _measured(records, everything), out, console, left)
     if left:
         _say(console, f"{left} cells or looks are left; the same command goes on")
     return 1 if failed else 0
@@ -81,9 +82,13 @@ def _measured(records: Records, everything: list[Look]) -> list[Record]:
     return [record for look in everything for record in known(records, look).values()]
 
 
-def _conclude(asked: Study, rows: list[Row], records: list[Record], out: Path, console: Console) -> None:
+def _conclude(
+    asked: Study, rows: list[Row], records: list[Record], out: Path, console: Console, left: int
+) -> None:
     with style():
         found = asked.analyse(rows, records)
+        if left:
+            found = replace(found, text=f"**Unfinished: {left} cells or looks are left.**\n\n{found.text}")
         written = findings.write(found, out)
     findings.show(found, console)
     _say(console, f"written: {', '.join(map(str, written))}")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean, stdev
 
-from bench.pooling import REFERENCE, UNDEFENDED, in_order, measured
+from bench.pooling import REFERENCE, UNDEFENDED, all_comparable, beside_clean, in_order, measured
 from bench.rows import Row
 from bench.shares import completed
 
@@ -80,7 +80,8 @@ def _point(
     accuracy, mi = (_values(rows, column) for column in ("test_acc", "mi"))
     least = _values(baseline, "test_acc")
     gain = [-gap for gap in _gaps(accuracy, least)]
-    mi_gaps = _gaps(mi, _values(clean, "mi"))
+    alike = all_comparable(beside_clean(rows, clean))
+    mi_gaps = _gaps(mi, _values(clean, "mi")) if alike else []
     return Point(
         method=method,
         control=control,

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
-from math import hypot
+from math import hypot, sqrt
 from typing import Literal
 
 from bench.captions import circumstances, sentences, span
+from bench.means import reach_of
 from bench.pooling import REFERENCE, last_line
 from bench.rows import Row
 from bench.shares import completed
@@ -16,13 +17,15 @@ from bench.studies.strength_points import Point, place_of
 Column = Literal["accuracy", "mi"]
 UNITS = {"accuracy": (100.0, "points", ".1f"), "mi": (1.0, "nats", ".3f")}
 NAMES = {"accuracy": "accuracy", "mi": "MI"}
-LEAST = 0.0005  # of an accuracy; less is printed as no difference
+NOISE = 0.03  # of an accuracy: what two victims of one poison may differ by, where one repetition shows none
 SPREAD = "Means over {} repetitions, ± a standard deviation"
 PROTOCOL = (
     "Each poison was crafted on all images; at a share the others are published clean. The clean subset's "
     "victim learned from these others alone, for as many epochs. 0 % is clean's victim: it is shown the same."
 )
-UNKNOWN = "One repetition: the spread is unknown, and differences of a few points may be noise"
+UNKNOWN = (
+    f"One repetition: the spread is unknown, and differences below {100 * NOISE:g} points are called unclear"
+)
 
 
 def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
@@ -32,6 +35,7 @@ def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
         return "\n\n".join(filter(None, ["Nothing was measured.", _lost(rows)])) + "\n"
     parted = {p.eps_255 for p in points if 0 < p.share < 1}
     parts = [
+        "# What smaller budgets and shares leave of the protection",
         sentences(_common(rows), UNKNOWN if max(reps) == 1 else SPREAD.format(span(reps))),
         _clean(points),
         *_budgets([p for p in points if p.share == 1 and p.eps_255]),
@@ -134,7 +138,7 @@ def verdict(points: Iterable[Point]) -> str:
     known = [p for p in points if 0 < p.share < 1 and p.gain is not None]
     if not known:
         return "no share has both a victim and its baseline"
-    clear = [p for p in known if abs(_gain(p)) > max(p.gain_std or 0.0, LEAST)]
+    clear = [p for p in known if abs(_gain(p)) > _noise(p)]
     kinds = {
         "worse": [p for p in clear if _gain(p) < 0],
         "better": [p for p in clear if _gain(p) > 0],
@@ -142,6 +146,11 @@ def verdict(points: Iterable[Point]) -> str:
     }
     said = [f"{what} {', '.join(map(_at, some))}" for what, some in kinds.items() if some]
     return f"learning from the poisoned images too, rather than leaving them out, is {'; '.join(said)}"
+
+
+def _noise(point: Point) -> float:
+    """What a gain must pass to count: the reach of its t interval, or, of one repetition, a usual spread."""
+    return NOISE if point.gain_std is None else reach_of(point.gain_std / sqrt(point.reps), point.reps - 1)
 
 
 def _gain(point: Point) -> float:

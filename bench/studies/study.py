@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from bench.measures import Value
 from bench.rows import Row
 
+IMAGES = 5000  # at most, on which victims are measured; a row's own MI is of fewer
 Options = tuple[str, ...]  # of the verb run, such as ("--net", "lenet5", "--methods", "clean,em")
 
 
