@@ -300,6 +300,23 @@ def test_rows_of_something_else_leave_a_claim_not_run(row_of: Row) -> None:
     assert (found.verdict, found.ours) == (Verdict.NOT_RUN, None)
 
 
+def test_mi_of_other_dimensions_is_not_comparable() -> None:
+    """There are rows, so it was run; their MI says nothing beside clean's."""
+    methods = ("clean", "em", "mi-ue")
+    claims = [claim(0.5 - 0.1 * i, m, metric="mi") for i, m in enumerate(methods) if i]
+    for rank, verdict in ((32, Verdict.BROKEN), (18, Verdict.UNLIKE)):
+        rows = [
+            dataclasses.replace(
+                made(50, m, "none", rep), mi=0.03 + 0.02 * i + 0.001 * rep, mi_rank=rank if i == 2 else 32
+            )
+            for i, m in enumerate(methods)
+            for rep in range(3)
+        ]
+        found = judge(claims, rows)[1]
+        assert found.verdict is verdict and (found.ours is None) == (verdict is Verdict.UNLIKE)
+    assert "other dimensions" in markdown(make(claims, rows), drawn=False)
+
+
 def test_the_nearest_setting_is_judged() -> None:
     found = only([claim(25)], [made(70), as_published(24), made(50, net="small")])
     assert found.near is not None and found.near.setting is Setting.SAME

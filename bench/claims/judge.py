@@ -16,6 +16,7 @@ from bench.claims.claim import FOREIGN, Claim
 from bench.claims.nearness import ORDER, Nearness, Setting, nearness, same_data
 from bench.claims.ours import Sheet, sheets
 from bench.means import Mean
+from bench.pooling import REFERENCE
 from bench.rows import Row
 
 TOLERANCE = 3.0  # points that a number of the same setting may be off
@@ -30,6 +31,7 @@ class Verdict(StrEnum):
     HOLDS = "order holds"
     BROKEN = "order broken"
     UNDECIDED = "undecided"
+    UNLIKE = "not comparable"
     NOT_RUN = "not run"
 
 
@@ -72,7 +74,13 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[Judged]:
     everything = sheets(rows)
     found = {claim.id: candidates(claim, everything) for claim in claims}
     chosen = {claim.id: choose(claim, claims, found) for claim in claims}
-    return [_judged(claim, chosen[claim.id], claims, found) for claim in claims]
+    unlike = {claim.id for claim in claims if any(sheet.off_scale(claim) for sheet in everything)}
+    return [
+        _judged(claim, chosen[claim.id], claims, found)
+        if chosen[claim.id] or claim.id not in unlike
+        else Judged(claim, Verdict.UNLIKE)
+        for claim in claims
+    ]
 
 
 # Which of our settings
@@ -182,7 +190,9 @@ def apart(one: Mean, other: Mean) -> int | None:
 
 
 def why_not(judged: Judged) -> str:
-    """Why a claim was not run."""
+    """Why there is nothing of ours beside a claim."""
+    if judged.verdict is Verdict.UNLIKE:
+        return f"features of other dimensions than {REFERENCE}'s, which alone moves MI"
     if judged.near is not None:
         return f"of another setting only: {', '.join(judged.near.decisive)}"
     for kind, names in FOREIGN.items():

@@ -20,10 +20,16 @@ class Sheet(Means):
 
     def values(self, pair: Pair, metric: str) -> list[float]:
         """None of an MI on another scale than clean's: its order among others would say nothing."""
+        return [] if metric == "mi" and self._unlike(pair) else super().values(pair, metric)
+
+    def off_scale(self, claim: Claim) -> bool:
+        """Whether there are rows for it whose MI cannot be compared."""
+        pair = self.pair(claim) if claim.metric in ("mi", "mi_gap") else None
+        return pair is not None and self._unlike(pair)
+
+    def _unlike(self, pair: Pair) -> bool:
         clean = self.groups.get((REFERENCE, pair[1]), ())
-        if metric == "mi" and not all_comparable(beside_clean(self.groups.get(pair, ()), clean)):
-            return []
-        return super().values(pair, metric)
+        return not all_comparable(beside_clean(self.groups.get(pair, ()), clean))
 
     def pair(self, claim: Claim) -> Pair | None:
         """Whose rows are the claim's: of several variants the one with most rows here, then the latest."""

@@ -42,7 +42,8 @@ LEGEND = {
     "be less for some (fewer rounds or steps)",
     "verdict": f"same setting: reproduced within {TOLERANCE:g} points or, if that is more, {ERRORS:g} "
     "standard errors of ours (where it was repeated), else not reproduced. Reduced setting: by order alone, "
-    "below. not run: no rows of that data set, method, defense and budget in the same or a reduced setting",
+    "below. not run: no rows of that data set, method, defense and budget in the same or a reduced setting. "
+    "not comparable: rows whose MI is of features of other dimensions than clean's, which alone moves it",
     "order": "a claim is compared with the other claims of its source, data set, net and metric that have "
     "rows in the same setting of ours. Published numbers less than "
     f"{MARGIN['test_acc']:g} points ({MARGIN['mi']:g} nats) apart are ties and have no order. Our intervals "
@@ -143,12 +144,12 @@ def _not_run(card: Card) -> Iterator[str]:
     """One line for all cells of a source that lack the same."""
     idle: dict[tuple[str, str], list[str]] = {}
     for own in card.judged:
-        if own.verdict is Verdict.NOT_RUN:
+        if own.verdict in (Verdict.UNLIKE, Verdict.NOT_RUN):
             cell = f"{own.claim.cell} {own.claim.published}"
             idle.setdefault((title(own.claim), why_not(own)), []).append(cell)
     if idle:
         body = [[*key, "; ".join(cells)] for key, cells in idle.items()]
-        yield from ("## Not run", "", *_table(("source", "why", "cells, as published"), body), "")
+        yield from ("## Nothing beside them", "", *_table(("source", "why", "cells, as published"), body), "")
 
 
 def _texts(own: Judged) -> list[str]:
