@@ -106,7 +106,7 @@ class Evidence:
         pairs = {
             m: (self.mi.cells[m, defense].mean, self.accuracy.cells[m, defense].mean)
             for m in self.methods
-            if self.mi.cells[m, defense].alike
+            if self.mi.cells[m, defense].comparable
         }
         return {m: (mi, acc) for m, (mi, acc) in pairs.items() if mi is not None and acc is not None}
 

@@ -59,9 +59,14 @@ class Means:
         if metric == "mi":
             return [row.mi for row in rows if row.mi is not None]
         clean = self.groups.get((REFERENCE, pair[1]), ())
-        if not all_comparable(beside_clean(rows, clean)):
+        if not self.comparable(pair):
             return []
         return [gap for row in rows if (gap := gap_of([row], clean)) is not None]
+
+    def comparable(self, pair: Pair) -> bool:
+        """Whether its MI is on the scale of clean's."""
+        clean = self.groups.get((REFERENCE, pair[1]), ())
+        return all_comparable(beside_clean(self.groups.get(pair, ()), clean))
 
     def spread(self, metric: str) -> tuple[float, int] | None:
         """Pooled standard deviation over the repeated cells, and its degrees of freedom; None without any."""

@@ -32,7 +32,7 @@ class Cell:
     reason: str | None
     gap: float | None = None  # MI of clean minus this one, paired by repetition
     null: float | None = None
-    alike: bool = True  # whether MI is on the scale of clean's, so that both can be compared
+    comparable: bool = True  # whether MI is on the scale of clean's
 
 
 # Which rows belong together
@@ -193,6 +193,6 @@ def mi_cells(setting: str, pairs: Pairs, groups: Groups) -> dict[tuple[str, str]
         rows, clean = groups.get(pair, ()), groups.get((REFERENCE, pair[1]), ())
         nulls = [row.mi_null for row in measured(rows, "mi") if row.mi_null is not None]
         cell = pool(setting, pair, rows, "mi")
-        alike = all_comparable(beside_clean(rows, clean))
-        cells[pair] = replace(cell, gap=gap_of(rows, clean), null=mean_of(nulls), alike=alike)
+        on_scale = all_comparable(beside_clean(rows, clean))
+        cells[pair] = replace(cell, gap=gap_of(rows, clean), null=mean_of(nulls), comparable=on_scale)
     return cells

@@ -63,7 +63,7 @@ def files(
     ours = sorted(rows, key=identity)
     texts = {"rows.csv": csv((record(row) for row in ours), [column.name for column in fields(Row)])}
     names = [column.name for column in fields(Cell)]
-    columns = {"accuracy": [name for name in names if name not in ("gap", "null", "alike")], "mi": names}
+    columns = {"accuracy": [name for name in names if name not in ("gap", "null", "comparable")], "mi": names}
     several = len({row.setting for row in rows}) > 1
     for table in tables(ours, methods, defenses):
         name = f"{table.measure}-{table.setting[:8]}" if several else table.measure

@@ -22,8 +22,8 @@ from bench.pooling import (
 from bench.rows import Row
 
 LONGEST = 100  # characters of a reason under a table
-UNLIKE = "†"
-UNLIKE_SAID = f"{UNLIKE}: features of other dimensions than {REFERENCE}'s, which alone moves MI: no gap"
+APART = "†"
+APART_SAID = f"{APART}: features of other dimensions than {REFERENCE}'s, which alone moves MI: no gap"
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def tables_of_setting(
     unit = f"MI in nats (gap to {REFERENCE})" + (f", ± standard deviation {over}" if over else "")
     cells = mi_cells(setting, pairs, groups)
     intervals = "Intervals over images are in rows.csv" if measured(rows, "mi_low") else ""
-    unlike = "" if all(cell.alike for cell in cells.values()) else UNLIKE_SAID
-    caption = sentences(unit, estimate(with_mi, cells.values()), unlike, intervals, *end)
+    apart = "" if all(cell.comparable for cell in cells.values()) else APART_SAID
+    caption = sentences(unit, estimate(with_mi, cells.values()), apart, intervals, *end)
     return [accuracy, Table("mi", setting, caption, down, across, cells, notes + more)]
 
 
@@ -93,7 +93,7 @@ def text_of(cell: Cell, measure: str) -> str:
         return f"{100 * cell.mean:.1f}{star}{spread}"
     gap = "" if cell.gap is None or cell.method == REFERENCE else f" ({cell.gap:z.3f})"
     spread = "" if cell.std is None else f" ±{cell.std:.3f}"
-    return f"{cell.mean:z.3f}{star}{'' if cell.alike else UNLIKE}{spread}{gap}"
+    return f"{cell.mean:z.3f}{star}{'' if cell.comparable else APART}{spread}{gap}"
 
 
 def note_of(cell: Cell) -> str:

@@ -304,7 +304,7 @@ def test_mi_of_other_dimensions_is_not_comparable() -> None:
     """There are rows, so it was run; their MI says nothing beside clean's."""
     methods = ("clean", "em", "mi-ue")
     claims = [claim(0.5 - 0.1 * i, m, metric="mi") for i, m in enumerate(methods) if i]
-    for rank, verdict in ((32, Verdict.BROKEN), (18, Verdict.UNLIKE)):
+    for rank, verdict in ((32, Verdict.BROKEN), (18, Verdict.INCOMPARABLE)):
         rows = [
             dataclasses.replace(
                 made(50, m, "none", rep), mi=0.03 + 0.02 * i + 0.001 * rep, mi_rank=rank if i == 2 else 32
@@ -313,8 +313,10 @@ def test_mi_of_other_dimensions_is_not_comparable() -> None:
             for rep in range(3)
         ]
         found = judge(claims, rows)[1]
-        assert found.verdict is verdict and (found.ours is None) == (verdict is Verdict.UNLIKE)
-    assert "other dimensions" in markdown(make(claims, rows), drawn=False)
+        assert found.verdict is verdict and (found.ours is None) == (verdict is Verdict.INCOMPARABLE)
+    assert "| features of other dimensions than clean's" in markdown(make(claims, rows), drawn=False)
+    far = [claim(0.4, "mi-ue", metric="mi", net="mlp2")]
+    assert judge(far, rows)[0].verdict is Verdict.NOT_RUN
 
 
 def test_the_nearest_setting_is_judged() -> None:

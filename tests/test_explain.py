@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from itertools import combinations
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from explained import BUDGETS, CONTROLS, made_records, made_row, made_rows
 from matplotlib.text import Annotation
+from rich.console import Console
 from scipy.stats import rankdata
 
 from bench.measures import MEASURES
@@ -18,9 +20,10 @@ from bench.plots.explain import scatters
 from bench.rank import ENOUGH, correlation
 from bench.registry import catalog
 from bench.studies.association import Association, Verdict, all_of, association, verdict
-from bench.studies.compare import FAMILIES, Comparison, compare
+from bench.studies.compare import FAMILIES, Comparison, Judged, compare
 from bench.studies.explain import EXPLANATIONS, METHODS, STUDY, THEORY
 from bench.studies.explain_text import text
+from bench.studies.findings import show
 from bench.studies.points import Explanation, figure_of, points_of
 from bench.studies.study import Findings, Record
 
@@ -256,17 +259,48 @@ def test_what_only_goes_with_the_budget_is_not_held() -> None:
     assert verdict(judged.association, 1) is Verdict.HELD and judged.verdict is not Verdict.HELD
 
 
-def test_more_than_a_rival_needs_a_larger_correlation() -> None:
-    """Distance that goes with the gap more closely than MI does, though MI has something of its own."""
-    rows, found = made_rows(), made_records(made_rows())
-    gaps = {own.key: 0.56 - (own.test_acc or 0) for own in rows}
-    exact = [
-        replace(own, values={"value": gaps[own.net_row]}) if own.measure == "feature-distance" else own
-        for own in found
-    ]
-    said = text(rows, small(exact))
-    assert "at least as large in size: distance (1.00)" in said
-    assert not re.search(r"explains more than simpler stories\.\*\* Among these 5 methods: held", said)
+def against_rival(ours: float, rival: float, given: float) -> str:
+    """What is said of MI whose correlation is ours, beside a rival's, and given that one."""
+    steady = [Association(9, 27, rho, rho - 0.05, rho + 0.05, rho, rho) for rho in (ours, rival, given)]
+    found = small(made_records(made_rows()))
+    beside = {"distance": steady[2], "strength": steady[2]}
+    judged = {
+        "mi": Judged(MI, steady[0], 0, beside, {"distance": steady[1], "strength": steady[1]}, steady[2]),
+        "distance": replace(found.judged["distance"], association=steady[1]),
+        "strength": replace(found.judged["strength"], association=steady[1]),
+    }
+    said = text(made_rows(), replace(found, judged=judged))
+    return said.partition("explains more than simpler stories.** ")[2].partition("\n")[0]
+
+
+@pytest.mark.parametrize(
+    ("ours", "rival", "given", "outcome"),
+    [
+        (0.8, 0.6, 0.5, "held"),
+        (0.6, 0.8, 0.5, "undecided"),  # it says something of its own, but not more
+        (0.8, 0.6, 0.0, "did not hold"),
+    ],
+)
+def test_more_than_a_rival_needs_a_larger_correlation_and_a_rest(
+    ours: float, rival: float, given: float, outcome: str
+) -> None:
+    assert against_rival(ours, rival, given).startswith(f"Among these 9 methods: {outcome}.")
+
+
+def test_a_rival_that_was_not_measured_is_not_beaten() -> None:
+    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    said = text(made_rows(), small(records)).partition("explains more than simpler stories.** ")[2]
+    assert said.startswith("Among these 5 methods: undecided.") and "Not measured: distance." in said
+
+
+def test_rivals_are_compared_over_the_same_points() -> None:
+    """Points that one explanation is excused from count for no rival of it."""
+    records = [own for own in made_records(made_rows()) if own.measure in ("smi-ksg", "feature-distance")]
+    lost = {own.key for own in made_rows() if own.method == "mi-ue"}
+    records = [own for own in records if own.measure != "smi-ksg" or own.net_row not in lost]
+    judged = small(records).judged
+    assert judged["mi"].rivals["distance"].points == judged["mi"].association.points
+    assert judged["distance"].association.points == judged["mi"].association.points + len(BUDGETS)
 
 
 def test_figures_of_other_dimensions_are_left_out_with_the_reason() -> None:
@@ -322,3 +356,10 @@ def test_labels_hide_neither_each_other_nor_marks_and_name_every_point() -> None
 def test_every_figure_is_drawn_where_there_is_something(found: Findings) -> None:
     assert {*found.figures} == {"explanations-mi", "explanations-rivals", "correlations", "theory"}
     assert len(found.figures["correlations"].axes[0].get_yticklabels()) == len(EXPLANATIONS) - 1
+
+
+def test_the_table_on_the_terminal_fits_it(found: Findings) -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    show(found, console)
+    printed = console.export_text()
+    assert "…" not in printed and "smi-ksg-matched-gap" in printed and "undecided" in printed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import matplotlib.image
 import numpy as np
@@ -11,10 +12,12 @@ import pytest
 from conftest import INPUTS, row
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from rich.console import Console
 
 from bench.cli import parser
 from bench.plots.canvas import png, style
 from bench.rows import Row
+from bench.studies.findings import show
 from bench.studies.strength import STUDY
 from bench.studies.strength_points import Point, points_of
 
@@ -141,6 +144,26 @@ def test_a_difference_within_the_spread_is_called_unclear() -> None:
     assert "spread is unknown" not in text and "Means over 2 repetitions" in text
 
 
+def test_several_repetitions_count_by_their_interval() -> None:
+    """+5 and +9 points: more than a standard deviation, but two repetitions could be that by chance."""
+    rows = [*all_rows(0), *all_rows(1)]
+    noisy = made("em", 8, SHARED["em"][0.5] + 0.04, 1, share=0.5)
+    text = STUDY.analyse([noisy if r.key == noisy.key else r for r in rows], ()).text
+    assert "not clearly either at 50 % (+7.0 ±2.8 points)" in line(text, "em", 1)
+
+
+def test_mi_of_other_dimensions_has_no_course() -> None:
+    """A victim that collapses under the largest budget, with a higher MI from that alone."""
+    rows = [replace(r, mi_rank=32) for r in all_rows()]
+    strong = made("em", 16, 0.1)
+    rows = [replace(r, mi=0.9, mi_rank=11) if r.key == strong.key else r for r in rows]
+    point = at(points_of(rows), "em", 16)
+    assert (point.mi, point.mi_gap, point.comparable) == (0.9, None, False)
+    text = STUDY.analyse(rows, ()).text
+    assert "MI falls at every step from 2/255 to 8/255" in line(text, "em", 0)
+    assert "on another scale: em at 16/255." in text
+
+
 def test_a_small_difference_of_one_repetition_is_called_unclear() -> None:
     near = made("em", 8, SHARED["em"][0.8] + 0.04, 0, share=0.8)  # -1 point
     text = STUDY.analyse([near if r.key == near.key else r for r in all_rows()], ()).text
@@ -195,3 +218,10 @@ def test_what_is_not_there_is_not_drawn() -> None:
         "strength-eps",
         "strength-share",
     }
+
+
+def test_the_table_on_the_terminal_fits_it() -> None:
+    console = Console(width=80, record=True, file=io.StringIO())
+    show(STUDY.analyse(all_rows(), ()), console)
+    printed = console.export_text()
+    assert "…" not in printed and all(word in printed for word in ("80 %", "16/255", "90.0", "tap"))

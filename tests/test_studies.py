@@ -293,7 +293,7 @@ def test_without_time_nothing_is_begun(done: Path, capsys: pytest.CaptureFixture
     shutil.rmtree(done / "out/records")
     assert study(done, "--minutes", "0") == 0
     assert measured() == 0 and f"{LOOKS} cells or looks are left" in capsys.readouterr().out
-    assert (done / "out" / "README.md").read_text().startswith(f"**Unfinished: {LOOKS} cells or looks")
+    assert (done / "out" / "README.md").read_text().count(f"**Unfinished: {LOOKS} cells or looks") == 1
 
 
 # What the user may ask
@@ -463,6 +463,13 @@ def test_over_nets_losses_are_shares_of_what_clean_has() -> None:
     ours = cells[cells["method"] == "em"]
     for column in ("accuracy_lost", "mi_lost", "mi_lost_clean_net"):
         assert [*ours[column]] == pytest.approx([0.5] * len(depth.LAYERS))
+
+
+def test_a_victim_without_clean_keeps_its_own_figures() -> None:
+    own = made_up("mlp2", "em", 0.5)
+    seen = [Record("smi-ksg", own.key, own.key, {"value": 0.3, "rank": 32})]
+    (cell,) = depth.analyse([own], seen).tables["cells"].to_dict("records")
+    assert (cell["mi"], cell["rank"], cell["accuracy_gap"], cell["mi_gap"]) == (0.3, 32, None, None)
 
 
 def test_within_a_net_methods_are_compared() -> None:

@@ -31,7 +31,7 @@ class Verdict(StrEnum):
     HOLDS = "order holds"
     BROKEN = "order broken"
     UNDECIDED = "undecided"
-    UNLIKE = "not comparable"
+    INCOMPARABLE = "not comparable"
     NOT_RUN = "not run"
 
 
@@ -49,7 +49,7 @@ class Judged:
 
     claim: Claim
     verdict: Verdict
-    near: Nearness | None = None  # None: no rows of its data set, method and defense
+    near: Nearness | None = None  # None: no rows of its data set, method and defense, or none to compare
     ours: Mean | None = None
     setting: str | None = None  # of our rows
     control: bool = False  # whether the method is no contestant
@@ -74,12 +74,12 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[Judged]:
     everything = sheets(rows)
     found = {claim.id: candidates(claim, everything) for claim in claims}
     chosen = {claim.id: choose(claim, claims, found) for claim in claims}
-    unlike = {claim.id for claim in claims if any(sheet.off_scale(claim) for sheet in everything)}
+    judged = [_judged(claim, chosen[claim.id], claims, found) for claim in claims]
     return [
-        _judged(claim, chosen[claim.id], claims, found)
-        if chosen[claim.id] or claim.id not in unlike
-        else Judged(claim, Verdict.UNLIKE)
-        for claim in claims
+        Judged(own.claim, Verdict.INCOMPARABLE)
+        if own.verdict is Verdict.NOT_RUN and any(sheet.incomparable(own.claim) for sheet in everything)
+        else own
+        for own in judged
     ]
 
 
@@ -191,7 +191,7 @@ def apart(one: Mean, other: Mean) -> int | None:
 
 def why_not(judged: Judged) -> str:
     """Why there is nothing of ours beside a claim."""
-    if judged.verdict is Verdict.UNLIKE:
+    if judged.verdict is Verdict.INCOMPARABLE:
         return f"features of other dimensions than {REFERENCE}'s, which alone moves MI"
     if judged.near is not None:
         return f"of another setting only: {', '.join(judged.near.decisive)}"

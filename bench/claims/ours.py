@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.claims.claim import Claim
-from bench.claims.nearness import bare, lesser, same_data
+from bench.claims.nearness import Setting, bare, lesser, nearness, same_data
 from bench.means import Mean, Means, Pair
-from bench.pooling import REFERENCE, all_comparable, beside_clean, by_setting
+from bench.pooling import REFERENCE, by_setting
 from bench.rank import correlation
 from bench.rows import Row
 
@@ -20,16 +20,14 @@ class Sheet(Means):
 
     def values(self, pair: Pair, metric: str) -> list[float]:
         """None of an MI on another scale than clean's: its order among others would say nothing."""
-        return [] if metric == "mi" and self._unlike(pair) else super().values(pair, metric)
+        return super().values(pair, metric) if metric != "mi" or self.comparable(pair) else []
 
-    def off_scale(self, claim: Claim) -> bool:
-        """Whether there are rows for it whose MI cannot be compared."""
+    def incomparable(self, claim: Claim) -> bool:
+        """Whether there are rows near enough for it whose MI is on another scale."""
         pair = self.pair(claim) if claim.metric in ("mi", "mi_gap") else None
-        return pair is not None and self._unlike(pair)
-
-    def _unlike(self, pair: Pair) -> bool:
-        clean = self.groups.get((REFERENCE, pair[1]), ())
-        return not all_comparable(beside_clean(self.groups.get(pair, ()), clean))
+        if pair is None or nearness(claim, self.groups[pair][0]).setting is Setting.OTHER:
+            return False
+        return not self.comparable(pair)
 
     def pair(self, claim: Claim) -> Pair | None:
         """Whose rows are the claim's: of several variants the one with most rows here, then the latest."""

@@ -51,7 +51,8 @@ LEGEND = {
     "broken: one disagrees. undecided: none is decided",
     "pairs": "+ decided and as published, - decided and the other way round, ? not decided",
     "MI": "their estimator is another one, with settings that are not known: only orders are compared, in "
-    f"any setting. A rank correlation over methods has an interval from {ENOUGH} methods on; its order holds "
+    "any setting, and methods whose features have other dimensions than clean's are in none. A rank "
+    f"correlation over methods has an interval from {ENOUGH} methods on; its order holds "
     "where that lies on the published side of 0. Its repetitions are methods; a variant (em-class) beside "
     "its base (em) is no method of its own",
     "rank correlation over cells": f"Spearman's, with an interval from drawing cells again, from {ENOUGH} "
@@ -100,7 +101,7 @@ def markdown(card: Card, *, drawn: bool) -> str:
     lines += [*_settings(card)]
     for board in card.boards:
         lines += [*_board(board), ""]
-    lines += [*_not_run(card), "## What the words mean", ""]
+    lines += [*_nothing_beside(card), "## What the words mean", ""]
     lines += [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
 
@@ -140,11 +141,11 @@ def conclusions(board: Board) -> Iterator[str]:
         yield from (f"- {said(pair)}" for pair in board.breaks)
 
 
-def _not_run(card: Card) -> Iterator[str]:
+def _nothing_beside(card: Card) -> Iterator[str]:
     """One line for all cells of a source that lack the same."""
     idle: dict[tuple[str, str], list[str]] = {}
     for own in card.judged:
-        if own.verdict in (Verdict.UNLIKE, Verdict.NOT_RUN):
+        if own.verdict in (Verdict.INCOMPARABLE, Verdict.NOT_RUN):
             cell = f"{own.claim.cell} {own.claim.published}"
             idle.setdefault((title(own.claim), why_not(own)), []).append(cell)
     if idle:

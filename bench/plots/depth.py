@@ -16,7 +16,8 @@ CAPTION = (
     "Gaps are clean minus the method, of the same net and repetition: above 0 the poison costs accuracy, or "
     "lowers MI. Below each net: its layers in line. Own net: each victim's features of its own poison, so "
     "that gaps of different poisons are of different nets. Clean-trained: one net for all poisons. MI of "
-    "different nets is not on one scale. Hollow: controls."
+    "different nets is not on one scale, nor of features of other dimensions: there is no mark. Hollow: "
+    "controls."
 )
 INTERVALS = " Bars: 95 % interval over repetitions."
 PANELS = {

@@ -25,7 +25,8 @@ LINES: dict[str, dict[str, Any]] = {
 }
 MI = (
     "MI gap: clean's MI in its own victim minus the method's in its own, with the row's estimator, over the "
-    "images as they were published. Whiskers, where there are repetitions: a standard deviation."
+    "images as they were published; none where features have other dimensions than clean's. Whiskers, where "
+    "there are repetitions: a standard deviation."
 )
 BUDGETS = "All training images poisoned, no defense. Hollow: controls. " + MI
 SHARES = (

@@ -19,6 +19,7 @@ class Judged:
     association: Association
     left_out: int  # points without a figure, or with a bound only
     given: Mapping[str, Association]  # the same beside each explanation of another kind, by its name
+    rivals: Mapping[str, Association]  # those with the gap, over the points that have both figures
     beside_strength: Association | None  # given the budget; None: it is the budget
 
     @property
@@ -27,6 +28,8 @@ class Judged:
         sign, beside = self.explanation.expected, self.beside_strength
         alone = verdict(self.association, sign)
         if beside is None:
+            return alone
+        if not sign and alone is not Verdict.HELD:
             return alone
         same = sign or (1 if (self.association.rho or 0) > 0 else -1)  # either side, but the same twice
         return all_of((alone, verdict(beside, same)))
@@ -98,11 +101,13 @@ def _judge(
     there = [point for point in ours if explanation.name in point.figures]
     rivals = [other for other in others if other.kind != explanation.kind]
     given = {rival.name: _with_gap(there, explanation.name, rival.name) for rival in rivals}
+    both = {rival.name: [p for p in there if rival.name in p.figures] for rival in rivals}
     return Judged(
         explanation=explanation,
         association=_with_gap(there, explanation.name, None),
         left_out=len(ours) - len(there),
         given=given,
+        rivals={name: _with_gap(points, name, None) for name, points in both.items()},
         beside_strength=given.get(strength),
     )
 

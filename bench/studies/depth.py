@@ -19,11 +19,11 @@ import pandas as pd
 from scipy.stats import t as student
 
 from bench.plots.depth import by_depth
-from bench.pooling import REFERENCE, comparable, last_line
+from bench.pooling import REFERENCE, last_line
 from bench.rank import Correlation, correlation
 from bench.rows import Row
 from bench.studies.depth_text import Correlations, text_of
-from bench.studies.points import figure_of
+from bench.studies.points import figure_of, rank_of, ranks_apart
 from bench.studies.study import Findings, Options, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
@@ -67,7 +67,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
 
 def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
     """A row for each net, method and defense: means over repetitions, with intervals where there are any."""
-    done, clean, seen = _sorted(rows, records)
+    done, clean, seen = _found(rows, records)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     order = {name: place for place, name in enumerate([*LAYERS, *METHODS])}
     for row in sorted(done, key=lambda row: (order[row.inputs["net"]], order.get(row.method, 99), row.key)):
@@ -84,20 +84,21 @@ def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
 
 def quantities(row: Row, clean: Row | None, seen: Seen) -> Values:
     """Of one repetition; None where something is lacking."""
-    own, rank = figure(seen, row, row), rank_of(seen, row)
-    ours: Values = {"accuracy": row.test_acc, "mi": _known(own), "rank": rank}
-    ours |= dict.fromkeys(QUANTITIES[len(ours) :]) if clean is None else _against(row, clean, seen)
+    own = seen.get((row.key, row.key))
+    ours: Values = {"accuracy": row.test_acc, "mi": _known(figure(seen, row, row)), "rank": rank_of(own)}
+    ours |= {} if clean is None else _against(row, clean, seen)
     return {name: ours.get(name) for name in QUANTITIES}
 
 
 def _against(row: Row, clean: Row, seen: Seen) -> Values:
     """What a repetition loses of clean's."""
     whole, own, through = (figure(seen, *pair) for pair in ((clean, clean), (row, row), (clean, row)))
-    alike = comparable(rank_of(seen, row), rank_of(seen, clean))
+    records = seen.get((row.key, row.key)), seen.get((clean.key, clean.key))
+    apart = ranks_apart(*records, REFERENCE)
     ours: Values = {"mi_clean_net": _known(through)}
     ours["accuracy_gap"] = _less(clean.test_acc, row.test_acc)
     ours["accuracy_lost"] = _share(ours["accuracy_gap"], _above_chance(clean), LEARNED)
-    ours["mi_gap"] = _less(_known(whole), _known(own)) if alike else None
+    ours["mi_gap"] = None if apart else _less(_known(whole), _known(own))
     ours["mi_gap_clean_net"] = _less(_known(whole), _known(through))
     ours["mi_lost"] = _share(ours["mi_gap"], _known(whole), 0)
     ours["mi_lost_clean_net"] = _share(ours["mi_gap_clean_net"], _known(whole), 0)
@@ -108,13 +109,6 @@ def figure(seen: Seen, net: Row, poison: Row) -> float | str:
     """MI of a poison through a net in nats, or why there is none."""
     record = seen.get((net.key, poison.key))
     return "not measured" if record is None else figure_of(record, "value")
-
-
-def rank_of(seen: Seen, row: Row) -> int | None:
-    """Dimensions of the features' code that a victim's own MI is of."""
-    record = seen.get((row.key, row.key))
-    rank = None if record is None else record.values.get("rank")
-    return rank if isinstance(rank, int) else None
 
 
 def correlations(cells: pd.DataFrame) -> dict[str, dict[str, Correlation]]:
@@ -167,6 +161,8 @@ def _pooled(values: Sequence[Values]) -> dict[str, float | None]:
     found: dict[str, float | None] = {}
     for name in QUANTITIES:
         known = [value for own in values if (value := own[name]) is not None]
+        if name.startswith("mi_") and len(known) < len(values):
+            known = []  # of the repetitions that can be compared alone it would be another mean
         mean = fmean(known) if known else None
         reach = None
         if len(known) > 1:
@@ -192,7 +188,7 @@ def _known(value: float | str) -> float | None:
     return None if isinstance(value, str) else value
 
 
-def _sorted(
+def _found(
     rows: Iterable[Row], records: Iterable[Record]
 ) -> tuple[list[Row], dict[tuple[str, str, int], Row], Seen]:
     """Rows that count, the clean ones among them by what they are read against, and the records."""
@@ -233,7 +229,7 @@ def _reasons(rows: Iterable[Row], records: Iterable[Record]) -> list[str]:
     rows = [*rows]
     names = {row.key: f"{row.inputs['net']}, {row.method}, {row.defense}" for row in rows}
     lacking = [f"{names[r.key]}: {r.status}, {last_line(r.reason)}" for r in rows if r.status != "ok"]
-    done, clean, seen = _sorted(rows, records)
+    done, clean, seen = _found(rows, records)
     for row in done:
         own, net = figure(seen, row, row), clean.get(_pair(row))
         lacking += [f"{names[row.key]}: no MI, {own}"] if isinstance(own, str) else []
@@ -241,10 +237,8 @@ def _reasons(rows: Iterable[Row], records: Iterable[Record]) -> list[str]:
             continue
         through = figure(seen, net, row)
         lacking += [f"{names[row.key]}, clean-trained net: {through}"] if isinstance(through, str) else []
-        ranks = rank_of(seen, row), rank_of(seen, net)
-        if not comparable(*ranks):
-            said = f"features of {ranks[0]} dimensions, clean's of {ranks[1]}: on another scale"
-            lacking.append(f"{names[row.key]}: no MI gap of its own net, {said}")
+        apart = ranks_apart(seen.get((row.key, row.key)), seen.get((net.key, net.key)), REFERENCE)
+        lacking += [f"{names[row.key]}: no MI gap of its own net, {apart}"] if apart else []
     return lacking
 
 

@@ -26,12 +26,13 @@ BEFORE = (
     "accuracy, or lowers MI. Own net: every victim looks at its own poison, so that a gap between methods is "
     "one between poisons and between nets. Clean-trained: one net of each kind looks at all poisons. "
     "MI of different nets is not on one scale: compare methods within a net, or shares of what clean has. "
+    "Nor is that of codes of other dimensions: there own net's gap is left out. "
     "A net that learns more has more to lose: so accuracy, too, is taken as a share. What a victim did not "
     "learn shows in its own features, so own net's figures are in part circular. "
     "Nets differ in more than depth: width, convolutions, batch norm and shortcuts come along with it. All "
     "share one recipe, tuned to none of them; a net that learns nothing has no accuracy to lose."
 )
-WITHIN = "Spearman's rank correlation, one point a method, without controls: within a net MI is on one scale."
+WITHIN = "Spearman's rank correlation, one point a method, without controls and without gaps left out."
 LINEAR = "The features of {nets} are its logits, as many as classes: there is nothing else below its head."
 
 

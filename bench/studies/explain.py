@@ -31,11 +31,12 @@ EXPLANATIONS = (
         "MI",
         "smi-ksg-matched",
         gap_to=NOISE,
+        by_rank=False,
     ),
     Explanation("smi-hist-gap", "MI gap, smi-hist, nats", "MI", "smi-hist", gap_to=REFERENCE),
     Explanation("gauss-cca-gap", "MI gap, gauss-cca, nats", "MI", "gauss-cca", gap_to=REFERENCE),
     Explanation("infonce-gap", "MI gap, infonce, nats", "MI", "infonce", gap_to=REFERENCE),
-    Explanation("cka-gap", "CKA gap (not MI)", "proxy", "cka", gap_to=REFERENCE),
+    Explanation("cka-gap", "CKA gap (not MI)", "proxy", "cka", gap_to=REFERENCE, by_rank=False),
     Explanation(
         "smi-ksg-gap-clean-net",
         "MI gap in clean's net, smi-ksg, nats",
@@ -94,7 +95,8 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
             "theory": directions(found),
         }
     drawn = {name: figure for name, figure in figures.items() if figure is not None}
-    return Findings(explain_tables.tables(found), drawn, explain_text.text(rows, found))
+    said = explain_text.text(rows, found)
+    return Findings(explain_tables.tables(found), drawn, said, shown=explain_tables.short(found))
 
 
 STUDY = Study(

@@ -26,6 +26,23 @@ def tables(found: Comparison) -> dict[str, pd.DataFrame]:
     }
 
 
+def short(found: Comparison) -> pd.DataFrame:
+    """What fits a terminal: correlations, what is left of them given the budget, and verdicts."""
+    return pd.DataFrame(
+        [
+            {
+                "explanation": name,
+                "ρ": own.association.rho,
+                "given budget": own.beside_strength.rho if own.beside_strength else None,
+                "n": own.association.n,
+                "verdict": own.verdict.value,
+            }
+            for name, own in found.judged.items()
+        ],
+        dtype=object,
+    )
+
+
 def _point(point: Point, found: Comparison) -> dict[str, Any]:
     names = [e.name for e in found.explanations if e.measure]
     missing = "; ".join(f"{name}: {reason}" for name, reason in point.reasons.items())

@@ -112,16 +112,19 @@ def _left_out(found: Comparison) -> str:
 def _lists(found: Comparison) -> list[str]:
     by_mi = [own for own in found.judged.values() if own.explanation.kind == "MI"]
     return [
-        f"**Effective poisons lower MI.** {_among(found)}: {_by_verdict(by_mi)}",
+        f"**Effective poisons lower MI.** {_among(found)}: {_by_verdict(by_mi, found.n)}",
         *(_against_rivals(own, found) for own in by_mi[:1]),
         *(_direction(direction, found) for direction in found.directions),
     ]
 
 
-def _by_verdict(judged: Sequence[Judged]) -> str:
+def _by_verdict(judged: Sequence[Judged], n: int) -> str:
+    """Each estimator, with its number of methods where that is another one."""
     said = []
     for outcome in Verdict:
-        names = [own.explanation.name for own in judged if own.verdict is outcome]
+        ours = [own for own in judged if own.verdict is outcome]
+        counts = ["" if own.association.n == n else f" (n = {own.association.n})" for own in ours]
+        names = [f"{own.explanation.name}{count}" for own, count in zip(ours, counts, strict=True)]
         said += [f"{outcome.value} with {', '.join(names)}"] if names else []
     return f"{'; '.join(said)}."
 
@@ -135,24 +138,28 @@ def _against_rivals(own: Judged, found: Comparison) -> str:
     name, rho = own.explanation.name, own.association.rho
     if rho is None:
         return f"**MI explains more than simpler stories.** Undecided: {own.association} of {name}."
-    rivals = {
-        rival: size
-        for rival in own.given
-        if found.judged[rival].explanation.kind != "proxy"  # which is the same story
-        and (size := found.judged[rival].association.rho) is not None  # the others tell no poisons apart
+    stories = {  # a proxy tells the same story as MI
+        rival: beside
+        for rival, beside in own.rivals.items()
+        if found.judged[rival].explanation.kind != "proxy"
     }
-    outcomes = {rival: verdict(own.given[rival], own.explanation.expected) for rival in rivals}
-    as_strong = [f"{rival} ({size:.2f})" for rival, size in rivals.items() if abs(size) >= abs(rho)]
-    whole = all_of([*outcomes.values(), Verdict.OPEN if as_strong else Verdict.HELD])
+    unknown = [rival for rival, beside in stories.items() if not beside.points]
+    sizes = {rival: beside.rho for rival, beside in stories.items() if beside.rho is not None}
+    outcomes = {rival: verdict(own.given[rival], own.explanation.expected) for rival in sizes}
+    as_strong = [f"{rival} ({size:.2f})" for rival, size in sizes.items() if abs(size) >= abs(rho)]
+    open_ended = unknown or as_strong or not sizes
+    whole = all_of([*outcomes.values(), Verdict.OPEN if open_ended else Verdict.HELD])
     kept, gone, open_ = (
         _names(outcomes, outcome) for outcome in (Verdict.HELD, Verdict.FAILED, Verdict.OPEN)
     )
     said = [
-        f"**MI ({name}) explains more than simpler stories.** {_among(found)}: {whole.value}.",
+        f"**MI ({name}) explains more than simpler stories.** Among these {own.association.n} methods: "
+        f"{whole.value}.",
         f"ρ of {name} is {rho:.2f}; at least as large in size: {', '.join(as_strong) or 'none'}.",
         f"Given one of these, {name} still goes with the gap: {kept}." if kept else "",
         f"Given one of these, little or nothing is left of it on the expected side: {gone}." if gone else "",
         f"Given one of these, it is undecided: {open_}." if open_ else "",
+        f"Not measured: {', '.join(unknown)}." if unknown else "",
     ]
     return " ".join(part for part in said if part)
 

@@ -26,12 +26,14 @@ def write(findings: Findings, out: Path) -> list[Path]:
 
 
 def show(findings: Findings, console: Console) -> None:
-    """The first table."""
-    for name, table in [*findings.tables.items()][:1]:
-        shown = Table(*map(str, table.columns), title=name)
-        for values in table.itertuples(index=False):
-            shown.add_row(*map(text, values))
-        console.print(shown)
+    """The table that fits a terminal."""
+    table = findings.shown if findings.shown is not None else next(iter(findings.tables.values()), None)
+    if table is None:
+        return
+    shown = Table(*map(str, table.columns))
+    for values in table.itertuples(index=False):
+        shown.add_row(*map(text, values))
+    console.print(shown)
 
 
 def text(value: object) -> str:

@@ -11,6 +11,7 @@ from bench.pooling import REFERENCE, UNDEFENDED, by_setting, comparable, last_li
 from bench.rows import Row
 from bench.studies.study import Record
 
+SCALE = "on another scale"
 Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
 
 
@@ -25,6 +26,7 @@ class Explanation:
     key: str = "value"
     gap_to: str | None = None  # the method from whose figure this one's is subtracted
     expected: int = 1  # whether the story says it rises with the gap (1), falls (-1), or says neither (0)
+    by_rank: bool = True  # whether its scale depends on the dimensions of the features' code
     through_clean: bool = False  # seen by the net trained on clean, not by the poison's own victim
 
 
@@ -74,8 +76,8 @@ class Measured:
         other = _figure(there, explanation)
         if isinstance(other, str):
             return f"{explanation.gap_to}: {other}"
-        assert own is not None and there is not None
-        return ranks_apart(own, there, explanation.gap_to) or other - value
+        apart = ranks_apart(own, there, explanation.gap_to) if explanation.by_rank else None
+        return apart or other - value
 
     def gap(self, row: Row) -> float | None:
         """Accuracy of clean minus the row's."""
@@ -108,12 +110,18 @@ class Measured:
         return repetition(row, [own for own in there if (own.setting, own.method, own.defense) == cell])
 
 
-def ranks_apart(own: Record, other: Record, name: str) -> str | None:
+def ranks_apart(own: Record | None, other: Record | None, name: str) -> str | None:
     """Why figures of two records are on different scales; None where they are on one."""
-    ranks = [rank if isinstance(rank := of.values.get("rank"), int) else None for of in (own, other)]
+    ranks = [rank_of(own), rank_of(other)]
     if comparable(*ranks):
         return None
-    return f"features of {ranks[0]} dimensions, {name}'s of {ranks[1]}: on another scale"
+    return f"features of {ranks[0]} dimensions, {name}'s of {ranks[1]}: {SCALE}"
+
+
+def rank_of(record: Record | None) -> int | None:
+    """Dimensions of the features' code that a record is of."""
+    rank = None if record is None else record.values.get("rank")
+    return rank if isinstance(rank, int) else None
 
 
 def _figure(record: Record | None, explanation: Explanation) -> float | str:
@@ -157,7 +165,8 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
     for explanation in explanations:
         seen = [measured.figure(row, explanation) for row in ours]
         mean = mean_of([figure for figure in seen if not isinstance(figure, str)])
-        if mean is None:
+        apart = any(isinstance(figure, str) and figure.endswith(SCALE) for figure in seen)
+        if mean is None or apart:  # of the other repetitions alone it would be another mean
             said = [figure for figure in seen if isinstance(figure, str)] or failed
             reasons[explanation.name] = "; ".join(dict.fromkeys(said))
         else:

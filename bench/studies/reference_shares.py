@@ -38,6 +38,7 @@ class Line:
     borrowed: bool = False  # one repetition: the interval is from the pooled spread of the repeated cells
     mi: float | None = None
     mi_gap: float | None = None
+    comparable: bool = True  # whether MI is on the scale of clean's
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def line_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> Line:
         borrowed=found.borrowed,
         mi=mi.mean if mi else None,
         mi_gap=gap.mean if gap else None,
+        comparable=means is not None and means.comparable(pair),
     )
 
 

@@ -17,9 +17,9 @@ from bench.studies.reference_patterns import EFFECT, SMALL, Judged, together
 from bench.studies.reference_shares import PERCENT, Line, Verdict
 
 MARK = "°"  # one repetition
-UNLIKE = (
-    "No MI gap ({}): the victims' features have other dimensions than clean's. Sliced MI is about as one over "
-    "their number, so such a value is not on the scale of the others."
+APART = (
+    "No MI gap ({}): the victims' features have other dimensions than clean's. Sliced MI is about as one "
+    "over their number, so such a value is not on the scale of the others."
 )
 PROTOCOL = (
     "Accuracies are final ones on the whole test set: means {}, with a 95 % t interval of the mean. A cell "
@@ -89,10 +89,10 @@ def _undefended(lines: Iterable[Line]) -> list[str]:
     ]
     close = [f"{a.method} and {b.method}" for a, b in pairwise(ordered) if _overlap(a, b)]
     tied = f"Neighbours whose intervals overlap have no order here: {'; '.join(close)}." if close else ""
-    apart = [line.method for line in ordered if line.mi is not None and line.mi_gap is None]
-    unlike = UNLIKE.format(", ".join(apart)) if apart and len(apart) < len(ordered) else ""
+    names = [line.method for line in ordered if not line.comparable]
+    apart = APART.format(", ".join(names)) if names else ""
     head = "## Undefended, from the most protective"
-    return [head, markdown(pd.DataFrame(table, dtype=object)), tied, unlike]
+    return [head, markdown(pd.DataFrame(table, dtype=object)), tied, apart]
 
 
 def _overlap(a: Line, b: Line) -> bool:

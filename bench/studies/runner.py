@@ -88,7 +88,8 @@ def _conclude(
     with style():
         found = asked.analyse(rows, records)
         if left:
-            found = replace(found, text=f"**Unfinished: {left} cells or looks are left.**\n\n{found.text}")
+            head, _, rest = found.text.partition("\n")
+            found = replace(found, text=f"{head}\n\n**Unfinished: {left} cells or looks are left.**\n{rest}")
         written = findings.write(found, out)
     findings.show(found, console)
     _say(console, f"written: {', '.join(map(str, written))}")

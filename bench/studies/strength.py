@@ -51,7 +51,19 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     figures: dict[str, Figure] = {name: figure for name, figure in drawn.items() if figure is not None}
     columns = [field.name for field in fields(Point)]
     table = pd.DataFrame([asdict(point) for point in points], columns=columns, dtype=object)
-    return Findings({"strength": table}, figures, text(points, rows))
+    return Findings({"strength": table}, figures, text(points, rows), shown=accuracies(points))
+
+
+def accuracies(points: Sequence[Point]) -> pd.DataFrame:
+    """Percent: methods down, budgets and shares across."""
+    down: dict[str, dict[str, str]] = {}
+    for point in points:
+        place = (
+            f"{point.eps_255:g}/255" if point.share == 1 else f"{100 * point.share:g} % at {point.eps_255:g}"
+        )
+        known = "-" if point.accuracy is None else f"{100 * point.accuracy:.1f}"
+        down.setdefault(point.method, {})[place if point.eps_255 else "clean"] = known
+    return pd.DataFrame.from_dict(down, orient="index").fillna("-").rename_axis("%").reset_index()
 
 
 STUDY = Study(

@@ -33,9 +33,11 @@ class Point:
     mi_std: float | None
     mi_gap: float | None
     mi_gap_std: float | None
+    comparable: bool  # whether MI is on the scale of clean's
     baseline: float | None  # accuracy of the victim that learned from the clean rest alone
     gain: float | None  # accuracy minus the baseline's: of having the poisoned images
     gain_std: float | None
+    gains: int  # repetitions behind the gain
 
 
 def points_of(rows: Iterable[Row]) -> list[Point]:
@@ -80,8 +82,8 @@ def _point(
     accuracy, mi = (_values(rows, column) for column in ("test_acc", "mi"))
     least = _values(baseline, "test_acc")
     gain = [-gap for gap in _gaps(accuracy, least)]
-    alike = all_comparable(beside_clean(rows, clean))
-    mi_gaps = _gaps(mi, _values(clean, "mi")) if alike else []
+    on_scale = all_comparable(beside_clean(rows, clean))
+    mi_gaps = _gaps(mi, _values(clean, "mi")) if on_scale else []
     return Point(
         method=method,
         control=control,
@@ -95,9 +97,11 @@ def _point(
         mi_std=_std([*mi.values()]),
         mi_gap=_mean(mi_gaps),
         mi_gap_std=_std(mi_gaps),
+        comparable=on_scale,
         baseline=_mean([*least.values()]),
         gain=_mean(gain),
         gain_std=_std(gain),
+        gains=len(gain),
     )
 
 

@@ -16,6 +16,7 @@ from bench.studies.strength_points import Point, place_of
 
 Column = Literal["accuracy", "mi"]
 UNITS = {"accuracy": (100.0, "points", ".1f"), "mi": (1.0, "nats", ".3f")}
+APART = "\nMI without a gap, since features of other dimensions than clean's put it on another scale: {}."
 NAMES = {"accuracy": "accuracy", "mi": "MI"}
 NOISE = 0.03  # of an accuracy: what two victims of one poison may differ by, where one repetition shows none
 SPREAD = "Means over {} repetitions, ± a standard deviation"
@@ -74,7 +75,14 @@ def _budgets(points: Sequence[Point]) -> list[str]:
     own = {m: [p for p in points if p.method == m] for m in methods}
     names = {m: f"{m} (control)" if some[0].control else m for m, some in own.items()}
     said = [f"- {names[m]}: {course(own[m], 'accuracy')}; {course(own[m], 'mi')}." for m in methods]
+    said += (
+        [APART.format(", ".join(apart))] if (apart := [_place(p) for p in points if not p.comparable]) else []
+    )
     return ["## Budget, all images poisoned", _table(head, lines), "\n".join(said)]
+
+
+def _place(point: Point) -> str:
+    return f"{point.method} at {point.eps_255:g}/255"
 
 
 def _both(point: Point | None) -> str:
@@ -91,7 +99,7 @@ def _percent(point: Point | None) -> str:
 
 def course(points: Iterable[Point], column: Column) -> str:
     """Whether it falls with the budget, and where it does not."""
-    known = [p for p in points if getattr(p, column) is not None]
+    known = [p for p in points if getattr(p, column) is not None and (column != "mi" or p.comparable)]
     ends = [f"{p.eps_255:g}/255" for p in known]
     if len(known) < 2:
         return f"{NAMES[column]} was measured at {ends[0] if ends else 'no budget'} alone"
@@ -108,9 +116,10 @@ def _rise(a: Point, b: Point, column: Column) -> str | None:
     if change < 0:
         return None
     stds = [getattr(p, f"{column}_std") for p in (a, b)]
-    within = None not in stds and change <= hypot(*stds)
+    once = NOISE if column == "accuracy" else 0.0
+    within = change <= (once if None in stds else hypot(*stds))
     step = f"from {a.eps_255:g} to {b.eps_255:g}/255 ({factor * change:+{form}} {unit}"
-    return step + (", within their spread)" if within else ")")
+    return step + (", unclear)" if within else ")")
 
 
 # Shares
@@ -150,7 +159,7 @@ def verdict(points: Iterable[Point]) -> str:
 
 def _noise(point: Point) -> float:
     """What a gain must pass to count: the reach of its t interval, or, of one repetition, a usual spread."""
-    return NOISE if point.gain_std is None else reach_of(point.gain_std / sqrt(point.reps), point.reps - 1)
+    return NOISE if point.gain_std is None else reach_of(point.gain_std / sqrt(point.gains), point.gains - 1)
 
 
 def _gain(point: Point) -> float:

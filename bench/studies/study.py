@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from bench.measures import Value
 from bench.rows import Row
 
-IMAGES = 5000  # at most, on which victims are measured; a row's own MI is of fewer
+IMAGES = 5000  # at most, on which victims are measured; a row's own MI can be of fewer
 Options = tuple[str, ...]  # of the verb run, such as ("--net", "lenet5", "--methods", "clean,em")
 
 
@@ -31,11 +31,10 @@ class Record:
 class Findings:
     """What a study gives: written as CSV, as PNG and SVG, and as Markdown."""
 
-    tables: Mapping[
-        str, pd.DataFrame
-    ]  # file name without ending -> table; the first is shown on the terminal
+    tables: Mapping[str, pd.DataFrame]  # file name without ending -> table
     figures: Mapping[str, Figure]
     text: str  # Markdown: the tables' main lines and what they do and do not say
+    shown: pd.DataFrame | None = None  # on the terminal, which it must fit; None: the first of the tables
 
 
 @dataclass(frozen=True)
