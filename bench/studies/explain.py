@@ -54,7 +54,14 @@ EXPLANATIONS = (
         gap_to=REFERENCE,
         through_clean=True,
     ),
-    Explanation("cosine-rise", "rise of cosine within classes", "rival", "class-spread", "intra_cosine_gain"),
+    Explanation(
+        "cosine-rise",
+        "rise of cosine within classes",
+        "rival",
+        "class-spread",
+        "intra_cosine_gain",
+        by_rank=False,
+    ),
     Explanation("separability", "separability of delta, held out", "rival", "separability"),
     Explanation(
         "separability-train", "separability of delta, training", "rival", "separability", "train_accuracy"

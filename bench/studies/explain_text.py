@@ -98,14 +98,16 @@ def _reading(found: Comparison) -> str:
 
 
 def _left_out(found: Comparison) -> str:
-    """Why points have no figure: the commonest reason for each explanation."""
+    """Why points have no figure, by the commonest reason, or an explanation has no correlation."""
     lines = []
     for name, own in found.judged.items():
         reasons = Counter(p.reasons[name] for p in found.contestants if name in p.reasons)
         if reasons:
             (reason, _), *rest = reasons.most_common()
-            others = f", and {len(rest)} other reasons" if rest else ""
+            others = ", and other reasons" if rest else ""
             lines.append(f"- `{name}`, {own.left_out} left out: {reason}{others}.")
+        elif own.association.rho is None:
+            lines.append(f"- `{name}`: no correlation, all points are alike.")
     return "\n".join(lines)
 
 
