@@ -41,7 +41,8 @@ def test_adversarial_training(net: str, figures: Figures) -> None:
 def test_cutout(net: str, figures: Figures) -> None:
     torch.set_num_threads(1)
     cutout = catalog("defenses").get("cutout").value
-    ratio = figures.ratio(epoch(net, None, figures.full), epoch(net, cutout, figures.full), rounds=9)  # type: ignore[arg-type]
+    plain, cut = epoch(net, None, figures.full), epoch(net, cutout, figures.full)
+    ratio = figures.ratio(plain, cut, rounds=25)  # type: ignore[arg-type] # of nine the median moved by 2 %
     figures.add(f"seconds, cutout / plain, {net}", ratio, "x", "<= 1.03")
 
 
