@@ -13,7 +13,7 @@ from typing import Any
 
 from bench.captions import mixture
 from bench.core.errors import BadInput
-from bench.pooling import grouped, last_line, told_apart
+from bench.pooling import grouped, last_line, reason_of, told_apart
 from bench.rows import Row, write_atomically
 
 SCHEMA = 1  # of the file; raised when an entry changes its name or meaning
@@ -39,6 +39,8 @@ RULES = {  # column of a row -> rule; a new baseline states them, a check reads 
     "l2": Rule(floor=0.2, spreads=4),  # pixels in [0,1]
 }
 
+LACKING = ("mi",)  # what a row may lack; it says why
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -56,7 +58,7 @@ class Cell:
     defense: str
     reps: list[Rep]
     published: list[str]  # digests of the published images
-    measures: dict[str, Measured]  # by column
+    measures: dict[str, Measured]  # by column; no MI where a row has none and says why
 
     @property
     def name(self) -> str:
@@ -125,8 +127,8 @@ def _check_rows(rows: Sequence[Row]) -> None:
                 f"a baseline needs rows that are ok; {name}: {row.status}, {last_line(row.reason)}"
             )
         for column in RULES:
-            if getattr(row, column) is None:
-                raise BadInput(f"a baseline needs {column}; {name} has none ({row.mi_reason})")
+            if getattr(row, column) is None and reason_of(row, column) is None:
+                raise BadInput(f"a baseline needs {column}; {name} has none and does not say why")
         for environment in (row.environment, row.craft_environment):
             commit = str(environment.get("commit"))
             if commit.endswith("-dirty"):
@@ -161,7 +163,9 @@ def _cell(rows: Sequence[Row]) -> Cell:
         defense=ours[0].defense,
         reps=[rep_of(row) for row in ours],
         published=sorted({str(row.published) for row in ours}),
-        measures={column: Measured(fmean(own), stdev(own)) for column, own in values.items()},
+        measures={
+            column: Measured(fmean(own), stdev(own)) for column, own in values.items() if None not in own
+        },
     )
 
 
@@ -202,7 +206,8 @@ def _parse(values: dict[str, Any]) -> Baseline:
 
 
 def _parse_cell(values: dict[str, Any], rules: Mapping[str, Rule]) -> Cell:
-    found = {column: values["measures"][column] for column in rules}
+    found = {column: values["measures"][column] for column in rules if column not in LACKING}
+    found |= {column: m for column, m in values["measures"].items() if column in LACKING and column in rules}
     measures = {column: Measured(_number(m["mean"]), _number(m["spread"])) for column, m in found.items()}
     reps = [(int(poison_rep), int(rep)) for poison_rep, rep in values["reps"]]
     return Cell(**{**values, "measures": measures, "reps": reps})

@@ -12,7 +12,8 @@ from bench.core.pixels import to_float
 from bench.core.rng import generator, seed_for
 from bench.core.types import Dataset, Split
 from bench.measures import Subject
-from bench.mi.sliced import ESTIMATOR, sliced_mi
+from bench.mi.sliced import ESTIMATOR
+from bench.mi.smi_ksg import smi_ksg
 from bench.nets import Net
 from bench.settings import Setting
 
@@ -46,20 +47,21 @@ def features(net: Net, images: Tensor) -> Tensor:
 
 
 def mi_columns(data: Dataset, setting: Setting, net: Net, published: Split) -> dict[str, Any]:
-    """The row's MI columns: the victim's own features, by the default estimator."""
+    """The row's MI columns: of the victim's own features, by the default estimator; a number or why none."""
     seen = subject(data, setting, net, published)
     clean, changed = seen.clean_features.numpy(), seen.published_features.numpy()
     try:
-        mi = sliced_mi(clean, changed, setting.mi, seen.seed)
+        found = smi_ksg(clean, changed, seen.seed, setting.mi)
     except ValueError as error:
         return {"mi_estimator": ESTIMATOR, "mi_reason": str(error)}
     return {
-        "mi": mi.nats,
-        "mi_null": mi.null,
-        "mi_low": mi.low,
-        "mi_high": mi.high,
-        "mi_estimator": mi.estimator,
-        "mi_images": mi.n,
-        "mi_rank": mi.rank,
-        "mi_slices": mi.slices,
+        "mi": found.value,
+        "mi_null": found.null,
+        "mi_low": found.low,
+        "mi_high": found.high,
+        "mi_estimator": found.estimator,
+        "mi_images": found.n,
+        "mi_rank": found.rank,
+        "mi_slices": setting.mi.slices,
+        "mi_reason": str(found) if found.value is None else None,
     }

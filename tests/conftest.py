@@ -203,7 +203,7 @@ def draw_images(folder: Path, mode: str = "RGB", train: int = 18, test: int = 6)
 @pytest.fixture(scope="session")
 def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("images")
-    draw_images(place / "quad")
+    draw_images(place / "quad", train=53)  # as many as MI needs
     draw_images(place / "gray", mode="L")
     return place
 

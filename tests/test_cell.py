@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import DEFENSES, METHODS, RECIPE, small_net, toy_dataset, toy_split
+from conftest import DEFENSES, METHODS, RECIPE, noise, small_net, toy_dataset, toy_split
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
@@ -19,8 +19,9 @@ from bench.core.pixels import to_float, to_uint8
 from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.curve import HeldOut
-from bench.features import features, subject
-from bench.mi.sliced import MISettings
+from bench.features import features, mi_columns, subject
+from bench.mi.certified import CERTIFIED
+from bench.mi.sliced import ESTIMATOR, MISettings
 from bench.registry import Plugin
 from bench.rows import Row
 from bench.settings import Setting
@@ -86,6 +87,23 @@ def test_each_accuracy_is_of_its_own_images(
     assert row.test_acc == told(net, data.test)
     assert row.train_acc == told(net, shown) != told(net, data.train)
     assert {point["val_acc"] for point in row.curve} == {told(net, data.val)}
+
+
+def test_a_row_has_no_mi_outside_the_certified_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, net = replace(toy_dataset(), train=toy_split(250, 0)), small_net()
+    published = Split(to_uint8(noise(*data.train.images.shape)), data.train.labels)
+    setting = replace(SETTING, mi=MISettings(images=250, slices=4))
+    within = mi_columns(data, setting, net, published)
+    assert within["mi"] is not None and within["mi_reason"] is None
+    assert within["mi_low"] < within["mi"] < within["mi_high"]
+    monkeypatch.setitem(CERTIFIED, ESTIMATOR, replace(CERTIFIED[ESTIMATOR], most=within["mi"] - 1e-6))
+    beyond = mi_columns(data, setting, net, published)
+    assert beyond["mi"] is beyond["mi_low"] is beyond["mi_high"] is None
+    assert "at least" in beyond["mi_reason"] and "certified up to" in beyond["mi_reason"]
+    few = mi_columns(data, replace(SETTING, mi=MISettings(images=199, slices=4)), net, published)
+    assert (
+        "mi" not in few and few["mi_reason"] == f"{ESTIMATOR}: features of 199 images, expected 200 or more"
+    )
 
 
 def test_mi_is_of_the_same_images_for_every_poison_and_net() -> None:

@@ -45,7 +45,7 @@ TINTS = 6 * np.array(
 def draw_tints(folder: Path) -> None:
     """16x16 pictures of four faint colours."""
     draws = np.random.default_rng(0)
-    for part, n in (("train", 40), ("test", 10)):
+    for part, n in (("train", 53), ("test", 10)):
         for name, tint in zip("abcd", TINTS, strict=True):
             (folder / part / name).mkdir(parents=True)
             for i in range(n):
@@ -58,7 +58,7 @@ def compute(place: Path, grid: str) -> int:
     methods, defenses, epochs = GRIDS[grid]
     sets = [f"victim.{field}" for field in (*VICTIM, f"epochs={epochs}")] + [
         "points=1",
-        "mi.images=100",
+        "mi.images=200",
         "mi.slices=8",
     ]
     for name in methods.split(","):

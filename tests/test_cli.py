@@ -18,12 +18,12 @@ from bench.cli import main
 from bench.rows import Row, load_all
 
 SMALL = {  # --set for each plugin that costs time
-    "em": ("surrogate.batch=16", "steps=4", "step=0.5", "max_rounds=3"),
-    "tap": ("surrogate.epochs=2", "surrogate.batch=16", "steps=10", "step=0.2", "restarts=1", "batch=32"),
-    "mi-ue": ("surrogate.epochs=2", "surrogate.batch=16", "steps=4"),
+    "em": ("surrogate.batch=48", "steps=4", "step=0.5", "max_rounds=3"),
+    "tap": ("surrogate.epochs=2", "surrogate.batch=48", "steps=10", "step=0.2", "restarts=1", "batch=96"),
+    "mi-ue": ("surrogate.epochs=2", "surrogate.batch=48", "steps=4"),
     "at-8": ("steps=2",),
 }
-VICTIM = ("victim.epochs=2", "victim.batch=16", "mi.images=54", "mi.slices=4")
+VICTIM = ("victim.epochs=2", "victim.batch=48", "mi.images=200", "mi.slices=4")
 
 
 def command(place: Path, methods: str, defenses: str, *more: str, data: str = "quad") -> list[str]:
@@ -88,9 +88,9 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
     inputs = row.inputs
     assert len(inputs["data"]["digest"]) == 64 and inputs["data"]["name"] == row.data == "quad"
     assert {"limit", "resize", "train_images", "augmentation"} <= {*inputs["data"]}
-    assert inputs["method"]["name"] == "em" and inputs["method"]["surrogate"]["batch"] == 16
+    assert inputs["method"]["name"] == "em" and inputs["method"]["surrogate"]["batch"] == 48
     assert inputs["method"]["eps"] == 8 / 255 and inputs["defense"]["side"] == 0.5
-    assert inputs["victim"]["epochs"] == 2 and inputs["mi"]["images"] == 54
+    assert inputs["victim"]["epochs"] == 2 and inputs["mi"]["images"] == 200
     known = {"protocol", "net", "surrogate", "precision", "seed", "eps", "prepare_test", "poison_rep", "rep"}
     assert known <= {*inputs}
     assert 1 <= len(row.curve) <= 10
@@ -552,7 +552,7 @@ METHOD_FAULTS = {
     "over": "its budget is",
     "empty": "left every image as it was",
     "small": "left every image as it was",
-    "shape": "expected torch.float32 (68, 3, 16, 16)",
+    "shape": "expected torch.float32 (201, 3, 16, 16)",
     "double": "returned torch.float64",
     "thief": "changed the clean images",
     "raises": "RuntimeError: no such luck",
@@ -589,7 +589,7 @@ VARIANTS = {k: Odd(kind=k) for k in "inert shape float nan raises".split()}
 """
 DEFENSE_FAULTS = {
     "inert": "left images, batches and loss as they were",
-    "shape": "expected torch.uint8 (68, 3, 16, 16)",
+    "shape": "expected torch.uint8 (201, 3, 16, 16)",
     "float": "prepared torch.float32",
     "nan": "not finite",
     "raises": "RuntimeError: no such luck",
@@ -693,7 +693,7 @@ BAD = {
     "absent parquet": (("--data", "parquet:/nope"), "/nope"),
     "absent plugins": (("--plugins", "/nope"), "--plugins /nope"),
     "limit too small": (("--limit", "4"), "4 training images are fewer than one batch"),
-    "limit too large": (("--limit", "5000"), "to 72"),
+    "limit too large": (("--limit", "5000"), "to 212"),
     "limit no number": (("--limit", "few"), "'few', expected int"),
     "eps 0": (("--eps", "0"), "eps is 0"),
     "eps negative": (("--eps", "-1"), "eps is -1"),
@@ -715,7 +715,7 @@ BAD_SET = {
     "em.stepz=3": "did you mean 'step",
     "victim.epochs=abc": "'abc', expected int",
     "victim.epochs=0": "above 0",
-    "victim.batch=500": "68 training images are fewer than one batch of victim (500)",
+    "victim.batch=500": "201 training images are fewer than one batch of victim (500)",
     "em.surrogate.batch=500": "fewer than one batch of em.surrogate (500)",
     "victim.schedule=cosin": "did you mean 'cosine'?",
     "points=11": "expected 1 to 10",

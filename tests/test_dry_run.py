@@ -22,7 +22,7 @@ from bench.speed import STEPS, WARM_UP
 
 FAST = ("--dry-run", "--img-per-s", "100")
 # of test_cli's command: training images (4 of 72 are held out), and its victims' batch and epochs
-IMAGES, BATCH, EPOCHS = 68, 16, 2
+IMAGES, BATCH, EPOCHS = 201, 48, 2
 
 
 @pytest.fixture(autouse=True)
@@ -160,7 +160,7 @@ def test_steps_are_those_of_arithmetic(place: Path) -> None:
         assert (plain.left, plain.training, plain.signs) == (cells, cells * steps, 0)
         assert (robust.training, robust.signs) == (cells * steps, cells * steps * 2)
         assert plain.images == pytest.approx(cells * EPOCHS * IMAGES / 1e6, abs=0.005)
-    tap = table["tap", "craft"]  # 2 epochs of batch 16, 10 sign steps in batches of 32; two poisons
+    tap = table["tap", "craft"]  # 2 epochs of batch 48, 10 sign steps in batches of 96; two poisons
     assert (tap.left, tap.training, tap.signs) == (2, 2 * 2 * 5, 2 * 10 * 3)
     miue = table["mi-ue", "craft"]  # 2 rounds of an epoch and of 4 sign steps on all images at once
     assert (miue.training, miue.signs) == (2 * 2 * 5, 2 * 2 * 4)

@@ -457,15 +457,15 @@ def test_an_export_that_lacks_images_of_the_run_says_how_many_and_what_to_do(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Another limit holds out other images for validation, and those were never published."""
-    cut = data.load(f"folder:{place / 'quad'}", root=None, limit=40, cache=place / "cache")
+    cut = data.load(f"folder:{place / 'quad'}", root=None, limit=60, cache=place / "cache")
     whole = loaded(place)
     assert cut.rows is not None and whole.rows is not None
     lacking = len({*cut.rows.tolist()} - {*whole.rows.tolist()})
     assert 0 < lacking < len(cut.train)
     asked = command(place, f"file:{place / 'exported'}", "none", "--out", str(place / "other"))
-    line = refused([*asked, "--limit", "40"], capsys)
+    line = refused([*asked, "--limit", "60"], capsys)
     assert f"{lacking} of the run's {len(cut.train)} training images are not in it" in line
-    assert "run with --limit none, or export again with --limit 40" in line
+    assert "run with --limit none, or export again with --limit 60" in line
     assert not (place / "other").exists()
 
 
