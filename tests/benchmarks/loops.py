@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip, ToTensor
 
+from bench.core.defense import Undefended
 from bench.core.pixels import to_float
 from bench.core.rng import generator
 from bench.core.train import Streams, Trainer, fit
@@ -49,10 +50,12 @@ def bare(name: str, precision: str, batch: int) -> Callable[[int], None]:
     return steps
 
 
-def ours(name: str, precision: str, batch: int, steps: int) -> Callable[[], None]:
-    """An epoch of the suite's loop, without defense."""
+def ours(
+    name: str, precision: str, batch: int, steps: int, defense: Undefended | None = None
+) -> Callable[[], None]:
+    """An epoch of the suite's loop."""
     data, net, recipe = images(batch * steps), net_of(name, precision), Recipe(epochs=1, batch=batch, lr=0.01)
-    return lambda: void(fit(net, data, recipe, Streams.of(0, 0, CPU), Augmentation()))
+    return lambda: void(fit(net, data, recipe, Streams.of(0, 0, CPU), Augmentation(), defense=defense))
 
 
 def void(thing: object) -> None:

@@ -19,6 +19,7 @@ from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
 from bench.mi.sliced import MISettings, sliced_mi
 from benchmarks import loops
+from defenses.cutout import Cutout
 
 SHOWN = 8  # operations
 Shares = list[tuple[str, float]]
@@ -69,6 +70,7 @@ def main(folder: Path) -> None:
     lines = ["# Where the time goes", "", "Of one thread, by `tox -e bench`: percent of its own time."]
     parts = (
         ("training the small net, fp32, batch 64", of_operations, loops.ours("small", "fp32", 64, 60)),
+        ("the same under Cutout", of_operations, loops.ours("small", "fp32", 64, 60, Cutout())),
         ("sign steps on the small net, fp32, batch 512", of_operations, sign_steps),
         ("MI at 5,000 images, 500 slices, with null and interval", of_functions, dependence),
     )

@@ -5,13 +5,12 @@ from __future__ import annotations
 import pytest
 import torch
 
+from bench.core.defense import Undefended
 from bench.core.pixels import to_float
 from bench.core.rng import generator
-from bench.core.train import Streams, fit
-from bench.core.types import Augmentation, Recipe
 from bench.registry import catalog
 from benchmarks import loops
-from benchmarks.figures import Figures
+from benchmarks.figures import Figures, Work
 from defenses.adversarial_training import AdversarialTraining
 from defenses.ueraser import UEraser
 
@@ -19,20 +18,17 @@ NETS = {"small": ("fp32", 64, 20), "resnet18-slim": ("bf16", 128, 4)}
 ATTACK = 4  # steps
 
 
-def epoch(net: str, defense: object, full: bool) -> object:
+def epoch(net: str, defense: Undefended | None, full: bool) -> Work:
     """() -> an epoch with the defense."""
     precision, batch, steps = NETS[net] if full else (NETS[net][0], 2, 1)
-    data, model = loops.images(batch * steps), loops.net_of(net, precision)
-    recipe = Recipe(epochs=1, batch=batch, lr=0.01)
-    streams = Streams.of(0, 0, loops.CPU)
-    return lambda: fit(model, data, recipe, streams, Augmentation(), defense=defense)  # type: ignore[arg-type]
+    return loops.ours(net, precision, batch, steps, defense)
 
 
 @pytest.mark.parametrize("net", NETS)
 def test_adversarial_training(net: str, figures: Figures) -> None:
     torch.set_num_threads(1)
     attacked = epoch(net, AdversarialTraining(steps=ATTACK), figures.full)
-    ratio = figures.ratio(epoch(net, None, figures.full), attacked)  # type: ignore[arg-type]
+    ratio = figures.ratio(epoch(net, None, figures.full), attacked)
     what = f"seconds, adversarial training with {ATTACK} steps / {ATTACK + 1} plain steps, {net}"
     figures.add(what, ratio / (ATTACK + 1), "x", "<= 1.1")
 
@@ -42,7 +38,7 @@ def test_cutout(net: str, figures: Figures) -> None:
     torch.set_num_threads(1)
     cutout = catalog("defenses").get("cutout").value
     plain, cut = epoch(net, None, figures.full), epoch(net, cutout, figures.full)
-    ratio = figures.ratio(plain, cut, rounds=25)  # type: ignore[arg-type] # of nine the median moved by 2 %
+    ratio = figures.ratio(plain, cut, rounds=25)  # of nine the median moved by 2 %
     figures.add(f"seconds, cutout / plain, {net}", ratio, "x", "<= 1.03")
 
 
