@@ -19,7 +19,7 @@ from bench import masks, shares, store, victims
 from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
-from bench.core.pixels import check_delta, release, to_float
+from bench.core.pixels import check_classes, check_delta, release, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
@@ -148,6 +148,8 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
         raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
     check_delta(delta, before, method.value.eps, method.name)
     published = release(before, delta, method.value.eps)
+    if type(method.value).form == "class-wise" and method.value.eps > 0:  # a file may leave classes out
+        check_classes(published, before, data.train.labels, data.classes, method.name)
     manifest = {
         "inputs": inputs,
         "published": store.digest(published),

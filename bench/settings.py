@@ -140,7 +140,7 @@ PROFILES = {
         Recipe(epochs=100, batch=128),
         shows="how ISS trains adversarially (official code): at-8 with --set at-8.radius=0.031 "
         "--set at-8.step=0.007",
-        hides="the same as paper",
+        hides="the same as paper, and that the official code attacks from Gaussian starts",
     ),
     "paper-em": published(
         Recipe(epochs=60, batch=128, clip=5.0),
@@ -150,7 +150,7 @@ PROFILES = {
     "paper-em-at": published(
         Recipe(epochs=100, batch=128, schedule="steps", milestones=(0.75, 0.9, 1.0), clip=5.0),
         shows="how EM trains adversarially (official configs): at-8",
-        hides="the same as paper-em; batch, weight decay and clip are taken to be those of paper-em",
+        hides="the same as paper-em, and that the official code attacks from Gaussian starts",
     ),
     "paper-mi-ue": published(
         Recipe(epochs=200, batch=128, lr=0.5, weight_decay=1e-4, final_lr=1e-6),
@@ -170,8 +170,9 @@ PROFILES = {
     ),
     "paper-ueraser": published(
         Recipe(epochs=200, batch=128),
-        shows="victims as UEraser trains them (Qin et al., 2023, official README); uer-p1 is the notebook's",
-        hides="the same as paper, and the schedule, which the README leaves open: here a cosine",
+        shows="victims as UEraser trains them (Qin et al., 2023, official README); of its notebook, uer-p1 "
+        "has the p alone",
+        hides="the same as paper, and that the README's loop has no schedule, where here it is a cosine",
     ),
     "paper-apbench": published(
         Recipe(epochs=200, batch=256, schedule="halvings", milestones=(0.5,)),

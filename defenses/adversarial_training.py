@@ -2,8 +2,10 @@
 
 Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", ICLR 2018, section 2.1;
 PGD-10 with a step of 2/255 whatever the radius, as the evaluations of EM and MI-UE have it.
-Differs from the paper: the attacked net is in eval mode, as in those evaluations. The victim's recipe is
-the run's, not theirs of 100 epochs with drops. Smaller profiles take fewer steps, which still cross 8/255.
+Differs from the paper: the attacked net is in eval mode, as in those evaluations. The start is uniform in
+the ball, as in that of MI-UE, but cut to the pixel range, which MI-UE's start may leave; that of EM starts
+at the image plus Gaussian noise, whose deviation is one step. The victim's recipe is the run's, not theirs
+of 100 epochs with drops. Smaller profiles take fewer steps, which still cross 8/255.
 """
 
 from __future__ import annotations

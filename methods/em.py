@@ -11,7 +11,9 @@ to uint8.
 Smaller profiles crop and flip the images that the surrogate learns from, as the data set declares: with
 few images and a small net, noise that is learnt in place alone does not survive the victim's own crops.
 Class-wise: the fifth of the images, on which the error is measured too, is drawn once and keeps its order;
-the stop is the official README's (error 0.1; its scripts have 0.01).
+it is drawn from all images alike (the official code draws a fifth of every class), so that of few images of
+many classes it may miss one, which is refused; the stop is the official README's (error 0.1; its scripts
+have 0.01).
 """
 
 from __future__ import annotations

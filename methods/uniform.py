@@ -2,8 +2,9 @@
 
 Random-noise row of Zhu et al., "Why Do Unlearnable Examples Work: A Novel Perspective of Mutual
 Information", ICLR 2026, table 1.
-Differs from the paper: its noise distribution is not published; here each value is uniform in
-[-eps, eps], independent over images.
+Differs from the paper: its official evaluation draws from the same distribution, each value of each image
+uniform in [-eps, eps] with eps 8/255, but always with seed 1, and it truncates the published images to
+uint8, where ours are rounded.
 """
 
 from __future__ import annotations

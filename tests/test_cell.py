@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
-from conftest import DEFENSES, METHODS, RECIPE, noise, small_net, toy_dataset, toy_split
+from conftest import CLASSES, DEFENSES, METHODS, RECIPE, noise, small_net, toy_dataset, toy_split
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
@@ -22,6 +24,7 @@ from bench.curve import HeldOut
 from bench.features import features, mi_columns, subject
 from bench.mi.certified import CERTIFIED
 from bench.mi.sliced import ESTIMATOR, MISettings
+from bench.poisons.foreign import plugin
 from bench.registry import Plugin
 from bench.rows import Row
 from bench.settings import Setting
@@ -152,6 +155,53 @@ def test_methods_see_training_and_validation_images_and_no_test_images(tmp_path:
     for lent, split in ((clean, data.train), (lab.val, data.val)):
         assert torch.equal(lent.images, split.images) and torch.equal(lent.labels, split.labels)
     assert {f.name for f in fields(Lab) if isinstance(getattr(lab, f.name), Split | Dataset)} == {"val"}
+
+
+# classes that are left as they were
+
+
+@dataclass(frozen=True)
+class Sparing(Uniform):
+    """Uniform noise on all images but those of class 0."""
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        return super().craft(clean, lab) * (clean.labels > 0).view(-1, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class SparingPattern(Sparing):
+    form: ClassVar[str] = "class-wise"
+
+
+def left_alone(poison: store.Poison) -> set[int]:
+    """Classes all of whose images are published as they were."""
+    data = toy_dataset().train
+    changed = (poison.images != data.images).flatten(1).any(1)
+    return set(range(CLASSES)) - set(data.labels[changed].tolist())
+
+
+def test_class_wise_methods_leave_no_class_as_it_was(tmp_path: Path) -> None:
+    """em-class finds no pattern for classes that are not among the images it searches."""
+    few = replace(METHODS["em-class"], value=replace(METHODS["em-class"].value, subset=1 / 64))
+    for method, left in ((few, "3 of 4 classes"), (Plugin("methods", "it", SparingPattern(), "code"), "(a)")):
+        with pytest.raises(ValueError, match=f"'{method.name}' is class-wise .*{re.escape(left)}"):
+            craft(bench_of(tmp_path), method, 0)
+        assert not poison_folder(bench_of(tmp_path), method, 0).exists()
+    assert not left_alone(craft(bench_of(tmp_path), METHODS["em-class"], 0))
+
+
+def test_other_methods_and_files_may_leave_classes_as_they_were(tmp_path: Path) -> None:
+    found = craft(bench_of(tmp_path), Plugin("methods", "it", Sparing(), "code"), 0)
+    assert left_alone(found) == {0}
+    none = Plugin("methods", "it", SparingPattern(eps=0.0), "code")
+    assert len(left_alone(craft(bench_of(tmp_path), none, 0))) == CLASSES
+    patterns = torch.full((CLASSES, 3, 16, 16), 4 / 255)
+    patterns[2] = 0
+    torch.save(patterns, tmp_path / "patterns.pt")
+    file = plugin(str(tmp_path / "patterns.pt"))
+    file = replace(file, value=file.value.resolved(toy_dataset(), str))
+    assert file.value.form == "class-wise"
+    assert left_alone(craft(bench_of(tmp_path), file, 0)) == {2}
 
 
 # training

@@ -135,6 +135,16 @@ def test_what_one_paper_calls_ap_is_never_tap() -> None:
     assert with_ap and not any(own.method == "tap" for own in CLAIMS if own.source in with_ap)
 
 
+def test_a_number_that_its_source_prints_for_two_methods_is_doubted() -> None:
+    """As far as both are claims, or our notes say that they are printed."""
+    noted = {("arXiv 2301.13838", "81.50"), ("arXiv 2603.03725", "85.99")}
+    doubted = [own for own in CLAIMS if (own.link, own.published) in noted]
+    assert doubted and all("slip" in own.note for own in doubted)
+    for one, other in combinations(CLAIMS, 2):
+        if (one.group, one.published) == (other.group, other.published):
+            assert all("slip" in own.note or "about" in own.note for own in (one, other)), (one.id, other.id)
+
+
 def test_what_was_read_in_a_note_is_second_hand() -> None:
     """Our notes hold of the MI-UE paper only what a reading note says, and what we computed from that."""
     of_paper = {own.confidence for own in CLAIMS if own.link == "arXiv 2603.03725"}

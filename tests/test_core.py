@@ -31,7 +31,7 @@ from bench.core.checkpoint import Checkpoint, OutOfTime
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.core.pgd import frozen, pgd
-from bench.core.pixels import check_delta, levels, release, to_float, to_uint8
+from bench.core.pixels import check_classes, check_delta, levels, release, to_float, to_uint8
 from bench.core.rng import generator, global_rng, seed_for
 from bench.core.train import Point, Streams, Trainer, Training, accuracy, batches, fit, lr_at, predict
 from bench.core.types import Augmentation, Recipe, Split
@@ -128,6 +128,18 @@ def test_bad_delta_is_refused(delta: Tensor, message: str) -> None:
 
 def test_nothing_is_expected_of_a_budget_of_zero() -> None:
     check_delta(torch.zeros(2, 3, 4, 4), SMALL, 0.0, "clean")
+
+
+def test_a_class_that_is_left_as_it_was_is_refused_by_name() -> None:
+    images, labels = torch.full((6, 3, 4, 4), 9, dtype=torch.uint8), torch.tensor([0, 0, 1, 1, 2, 2])
+    published = images.clone()
+    published[[1, 4]] += 1  # some of a class will do
+    with pytest.raises(
+        ValueError, match=r"'mine' is class-wise .* 1 of 4 classes as it was \(bird\), expected"
+    ):
+        check_classes(published, images, labels, ("plane", "bird", "cat", "dog"), "mine")
+    published[2, 0, 3, 3] -= 1
+    check_classes(published, images, labels, ("plane", "bird", "cat", "dog"), "mine")  # there is no dog
 
 
 # the attack loop

@@ -113,6 +113,13 @@ def test_only_controls_do_nothing(defense: Plugin, rng: Generator) -> None:
     assert inert == defense.control
 
 
+def test_a_defense_changes_one_thing(defense: Plugin) -> None:
+    """Images once, batches, or the loss: whoever augments besides would be credited with that, too."""
+    hooks = ("prepare", "augment", "loss")
+    own = [hook for hook in hooks if getattr(type(defense.value), hook) is not getattr(Undefended, hook)]
+    assert len(own) == (0 if defense.control else 1)
+
+
 def test_none_is_plain_cross_entropy(rng: Generator) -> None:
     none, net, state = DEFENSES["none"].value, small_net().eval(), rng.get_state()
     assert torch.equal(none.prepare(PUBLISHED.images), PUBLISHED.images)

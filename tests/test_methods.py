@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from conftest import (
     CLASSES,
     METHODS,
+    equal_weights,
     killed_at_every_save,
     noise,
     small_net,
@@ -135,7 +136,7 @@ def test_published_images_stay_in_the_ball(method: Plugin) -> None:
 
 @pytest.mark.parametrize("name", [name for name in PERTURBING if name not in READ])
 def test_perturbation_has_both_signs(name: str) -> None:
-    """The reader of EM's official code drops every negative value; its notebook keeps them."""
+    """The reader of EM's official code, and its notebook, too, drop every negative value."""
     published = release(CLEAN.images, crafted(name).delta, METHODS[name].value.eps).int()
     assert (published > CLEAN.images).any() and (published < CLEAN.images).any()
 
@@ -188,6 +189,14 @@ def test_resumed_delta_is_the_uninterrupted_one(method: Plugin, tmp_path: Path) 
     Checkpoint(tmp_path / "craft").clear()
     assert not list(tmp_path.iterdir())  # its parts are forgotten, too
     assert kills >= 2 or not hasattr(method.value, "surrogate")  # whoever trains can be interrupted
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["fresh", "resumed"])
+def test_a_trained_surrogate_is_in_eval_mode(kept: bool, tmp_path: Path) -> None:
+    lab = toy_lab(1, Checkpoint(tmp_path / "craft", 0.0))
+    first = lab.trained(CLEAN, Recipe(epochs=1))
+    net = lab.trained(CLEAN, Recipe(epochs=1)) if kept else first
+    assert equal_weights(net, first) and not any(module.training for module in net.modules())
 
 
 def test_ticks_are_shares(method: Plugin) -> None:

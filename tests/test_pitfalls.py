@@ -26,6 +26,7 @@ from packaging.utils import canonicalize_name
 from bench.core.types import Augmentation, Recipe
 from bench.mi.sliced import MISettings
 from bench.registry import HOME, KINDS, catalog
+from bench.rows import load_all
 from bench.settings import Setting
 
 HERE = Path(__file__).parent
@@ -105,6 +106,23 @@ def test_every_field_of_a_plugin_is_read_where_it_is_declared(name: str) -> None
     files = [Path(inspect.getfile(k)) for k in kinds]
     read = frozenset[str]().union(*map(read_in, files))
     assert {f.name for f in fields(PLUGINS[name].value)} - read == set()
+
+
+# results of unlike code
+
+
+STORED = sorted((ROOT / "results").rglob("rows"))
+
+
+@pytest.mark.parametrize("folder", STORED, ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_in_one_folder_of_results_each_plugin_has_one_code(folder: Path) -> None:
+    """All attacks and defenses of its tables are this repository's, in one state each."""
+    codes = defaultdict(set)
+    for row in load_all(folder):
+        assert row.environment["commit"], row.key
+        for plugin in (row.inputs["method"], row.inputs["defense"]):
+            codes[plugin["name"]].add(plugin["code"])
+    assert codes and all(len(found) == 1 and all(found) for found in codes.values())
 
 
 # errors that are swallowed

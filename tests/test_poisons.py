@@ -80,7 +80,9 @@ FORMATS: dict[str, Write] = {
     "PNGs": lambda s, z, at: numbered(z, at / "data"),
     "npy, uint8 images": lambda s, z, at: npy(z.numpy(), at / "p.npy"),
     "npy, float images, HWC": lambda s, z, at: npy(hwc(to_float(z)), at / "p.npy"),
-    "npy, float images of 255, HWC": lambda s, z, at: npy(hwc(z.double()), at / "p.npy"),
+    "npy, float images of 255, HWC": lambda s, z, at: npy(  # TAP's numpy mode
+        hwc(z.double()), at / "poisoned_training_data.npy"
+    ),
     "npy, int8 deltas": lambda s, z, at: npy(s.numpy().astype(np.int8), at / "p.npy"),
     "npy, int16 deltas, big-endian, HWC": lambda s, z, at: npy(hwc(s).astype(">i2"), at / "p.npy"),
     "pt, float deltas": lambda s, z, at: saved(s / 255, at / "p.pt"),
@@ -283,6 +285,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], dict[str, str], Sequence[str]]]
     ),
     "no axis of channels": (lambda at: saved(DELTA.repeat(1, 2, 1, 1), at / "p.pt"), {}, ("no axis",)),
     "flat": (lambda at: saved(DELTA.flatten(1), at / "p.pt"), {}, ("(80, 768)", "(count, channels")),
+    "the labels beside TAP's images": (
+        lambda at: npy(RUN.labels.double().numpy(), at / "poisoned_training_labels.npy"),
+        {},
+        ("(56,)", "(count, channels"),
+    ),
     "empty": (lambda at: saved(DELTA[:0], at / "p.pt"), {}, ("(0, 3, 16, 16)", "empty")),
     "truth values": (lambda at: npy(STEPS.numpy() > 0, at / "p.npy"), {}, ("bool", "integers or floats")),
     "a gap": (gap, {}, ("11.png is missing",)),

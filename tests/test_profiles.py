@@ -23,6 +23,7 @@ class Published:
     lr: dict[float, float]  # after so many epochs
     clip: float | None = None
     reps: int = 1
+    differs: str = ""  # what the text must say of the source, which is not ours
 
 
 def cosine(epochs: int, lr: float, final: float = 0.0) -> dict[float, float]:
@@ -30,13 +31,19 @@ def cosine(epochs: int, lr: float, final: float = 0.0) -> dict[float, float]:
 
 
 SOURCES = {
-    # liuzrcc/ImageShortcutSqueezing main.py: 60 epochs, 100 under AT
+    # liuzrcc/ImageShortcutSqueezing main.py: 60 epochs, 100 under AT; madrys.py: x + step * Gaussian
     "paper": Published(60, 128, 5e-4, cosine(60, 0.1)),
-    "paper-iss-at": Published(100, 128, 5e-4, cosine(100, 0.1)),
-    # HanxunH/Unlearnable-Examples configs/cifar10: cosine to 0, clip 5; AT: x0.1 at 75, 90, 100
+    "paper-iss-at": Published(100, 128, 5e-4, cosine(100, 0.1), differs="Gaussian starts"),
+    # HanxunH/Unlearnable-Examples configs/cifar10: cosine to 0, clip 5; AT: x0.1 at 75, 90, 100; its
+    # madrys.py is that of ISS
     "paper-em": Published(60, 128, 5e-4, cosine(60, 0.1), clip=5),
     "paper-em-at": Published(
-        100, 128, 5e-4, {0: 0.1, 74.9: 0.1, 75: 0.01, 89.9: 0.01, 90: 0.001, 99.9: 0.001, 100: 1e-4}, clip=5
+        100,
+        128,
+        5e-4,
+        {0: 0.1, 74.9: 0.1, 75: 0.01, 89.9: 0.01, 90: 0.001, 99.9: 0.001, 100: 1e-4},
+        clip=5,
+        differs="Gaussian starts",
     ),
     # hala64/mi-ue evaluation_sl.py: cosine from 0.5 to 1e-6; evaluation_at.py: x0.1 at 40 and 80
     "paper-mi-ue": Published(200, 128, 1e-4, cosine(200, 0.5, 1e-6)),
@@ -46,9 +53,11 @@ SOURCES = {
     # lhfowl/adversarial_poisons poison_evaluation/main.py: cosine(200), 5 runs
     "paper-tap": Published(200, 128, 5e-4, cosine(200, 0.1), reps=5),
     # lafeat/ueraser README: no schedule
-    "paper-ueraser": Published(200, 128, 5e-4, {0: 0.1}),
+    "paper-ueraser": Published(200, 128, 5e-4, {0: 0.1}, differs="loop has no schedule"),
     # lafeat/apbench train.py: x0.5 after 100, 200 and 300 epochs, of 200
-    "paper-apbench": Published(200, 256, 5e-4, {0: 0.1, 99.9: 0.1, 100: 0.05, 199.9: 0.05}),
+    "paper-apbench": Published(
+        200, 256, 5e-4, {0: 0.1, 99.9: 0.1, 100: 0.05, 199.9: 0.05}, differs="Gaussian starts"
+    ),
 }
 
 
@@ -89,6 +98,7 @@ def test_its_text_says_whose_it_is_and_what_differs(name: str) -> None:
     assert f"{victim.epochs} epochs of batch {victim.batch}, lr {victim.lr:g}" in text
     assert (victim.clip is not None) == ("clipped" in text)
     assert "official" in profile.shows and profile.hides in text
+    assert SOURCES[name].differs in profile.hides
 
 
 def test_the_text_tells_settings_apart() -> None:

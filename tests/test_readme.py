@@ -67,6 +67,34 @@ def test_no_placeholder_is_left() -> None:
     assert "@@" not in README
 
 
+PAGES = [ROOT / "README.md", *sorted((ROOT / "results").rglob("README.md"))]
+
+
+def relative_links(page: Path) -> list[str]:
+    links = re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    return [link for link in links if not re.match(r"\w+:", link)]
+
+
+def headings(page: Path) -> set[str]:
+    """As links name them."""
+    found = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_is_there(page: Path) -> None:
+    """Results that are promised, and the page's own sections."""
+    for link in relative_links(page):
+        path, _, heading = link.partition("#")
+        assert (page.parent / path).exists(), link
+        assert path or heading in headings(page), link
+
+
+def test_pages_link_to_results() -> None:
+    linking = {page.parent.name for page in PAGES if relative_links(page)}
+    assert linking >= {ROOT.name, "studies"}
+
+
 @pytest.mark.parametrize("name", ["accuracy.md", "mi.md", "leaderboard.md"])
 def test_the_real_tables_are_those_of_the_stored_rows(name: str) -> None:
     stored = (ROOT / "results" / "reference" / name).read_text(encoding="utf-8")

@@ -5,8 +5,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import cache, reduce
+from dataclasses import dataclass, fields, replace
+from functools import cache
+from itertools import pairwise
 
 import pytest
 import torch
@@ -17,7 +18,7 @@ from bench.core.errors import BadInput
 from bench.core.method import Lab, Method
 from bench.core.pixels import release, to_float
 from bench.core.rng import generator
-from bench.core.types import Augmentation
+from bench.core.types import Augmentation, Recipe
 from bench.nets import Net
 from bench.override import change
 from bench.registry import catalog
@@ -33,41 +34,81 @@ ATTACKING = CO_TRAINED + CLEAN_TRAINED
 MINDING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 STILL, MIRRORED = Augmentation(pad=0, flip=False), Augmentation(pad=0, flip=True)
 
+BOUNDS = {"eps", "max_rounds", "max_passes"}  # the fields that are no paper's recipe but a run's
+EM_NET = Recipe(  # its epochs are not used: rounds decide
+    batch=512,
+    lr=0.1,
+    momentum=0.9,
+    weight_decay=5e-4,
+    nesterov=False,
+    schedule="constant",
+    milestones=(),
+    final_lr=0.0,
+    clip=5.0,
+)
+MIUE_NET = Recipe(
+    epochs=100,
+    batch=128,
+    lr=0.1,
+    momentum=0.9,
+    weight_decay=1e-4,
+    nesterov=False,
+    schedule="cosine",
+    milestones=(),
+    final_lr=1e-6,
+    clip=None,
+)
+EM_ONE: dict[str, object] = {  # an image
+    "surrogate": EM_NET,
+    "share": 10 * 512 / 50_000,
+    "steps": 20,
+    "step": 0.1,
+    "stop_error": 0.01,
+    "batch": 512,
+    "augment": False,
+}
+MIUE_FULL: dict[str, object] = {
+    "surrogate": MIUE_NET,
+    "steps": 10,
+    "first_step": 0.2 / 8,
+    "last_step": 0.4 / 8,
+    "temperature": 0.1,
+    "distance": 0.1,
+    "batch": 512,
+}
 PUBLISHED: dict[str, dict[str, object]] = {
-    "em": {
-        "surrogate.batch": 512,
-        "surrogate.lr": 0.1,
-        "surrogate.schedule": "constant",
-        "surrogate.clip": 5.0,
-        "share": 10 * 512 / 50_000,
+    "em": EM_ONE,
+    "em-positive": EM_ONE,
+    "em-class": EM_ONE | {"steps": 1, "subset": 0.2, "stop_error": 0.1},
+    "emax": {
+        "surrogate": replace(EM_NET, epochs=60, schedule="cosine"),
         "steps": 20,
         "step": 0.1,
-        "stop_error": 0.01,
-        "augment": False,
+        "stop_error": 0.9,
+        "batch": 512,
     },
-    "em-class": {"steps": 1, "step": 0.1, "subset": 0.2, "stop_error": 0.1},
-    "emax": {"surrogate.epochs": 60, "surrogate.clip": 5.0, "steps": 20, "step": 0.1, "stop_error": 0.9},
     "tap": {
-        "surrogate.epochs": 40,
-        "surrogate.batch": 128,
-        "surrogate.nesterov": True,
+        "surrogate": Recipe(
+            epochs=40,
+            batch=128,
+            lr=0.1,
+            momentum=0.9,
+            weight_decay=5e-4,
+            nesterov=True,
+            schedule="steps",
+            milestones=(15 / 40, 25 / 40, 35 / 40),
+            final_lr=0.0,
+            clip=None,
+        ),
         "steps": 250,
         "step": 0.05,
         "restarts": 8,
         "shift": 1,
-    },
-    "mi-ue": {
-        "surrogate.epochs": 100,
-        "surrogate.batch": 128,
-        "surrogate.weight_decay": 1e-4,
-        "surrogate.final_lr": 1e-6,
-        "steps": 10,
-        "first_step": 0.2 / 8,
-        "last_step": 0.4 / 8,
-        "temperature": 0.1,
-        "distance": 0.1,
         "batch": 512,
     },
+    "mi-ue": MIUE_FULL,
+    "mi-ue-cos": MIUE_FULL | {"distance": 0.0},
+    "mi-ue-trunc": MIUE_FULL,
 }
 
 
@@ -113,8 +154,8 @@ def crafted(name: str) -> tuple[Tensor, list[Pass]]:
 class Attack:
     """One call of the attack loop."""
 
-    images: int
-    start: Tensor
+    x: Tensor  # (B,C,H,W) in [0,1], what delta is added to
+    start: Tensor  # delta
     eps: float
     step: float
     steps: int
@@ -129,7 +170,7 @@ def attacks(monkeypatch: pytest.MonkeyPatch) -> Attacks:
     seen: list[Attack] = []
 
     def fake(objective: object, x: Tensor, delta: Tensor, *, eps: float, step: float, steps: int) -> Tensor:
-        seen.append(Attack(len(x), delta.clone(), eps, step, steps))
+        seen.append(Attack(x.clone(), delta.clone(), eps, step, steps))
         return pattern(eps).expand(x.shape).clone()
 
     def watch(name: str) -> list[Attack]:
@@ -167,9 +208,11 @@ def distance(z: Tensor, images: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_defaults_are_the_published_settings(name: str) -> None:
-    value = FULL[name].value
-    found = {path: reduce(getattr, path.split("."), value) for path in PUBLISHED[name]}
-    assert found == pytest.approx(PUBLISHED[name])
+    """All of them: the surrogate's whole recipe, too."""
+    value, expected = FULL[name].value, dict(PUBLISHED[name])
+    found = {f.name: getattr(value, f.name) for f in fields(value) if f.name not in BOUNDS}
+    assert found.pop("surrogate") == expected.pop("surrogate")
+    assert found == pytest.approx(expected)
     assert value.eps == 8 / 255
 
 
@@ -225,15 +268,50 @@ def test_em_crops_what_it_learns_from_after_it_is_perturbed(passes: list[Pass]) 
 
 
 def test_miue_mirrors_images_and_not_their_perturbation(passes: list[Pass], attacks: Attacks) -> None:
-    """Both orientations of an image are learnt with one delta."""
+    """Both orientations of an image are learnt, and attacked, with one delta."""
     value = replace(METHODS["mi-ue"].value, eps=8 / 255)
-    attacks("mi-ue")
+    attacked = attacks("mi-ue")
     value.craft(CLEAN, lab_of(MIRRORED))
     learnt = torch.cat([p.x for p in passes if p.learnt])[len(CLEAN) :]  # from the second round on
-    clean = learnt - pattern(value.eps)
-    direct, mirrored = distance(clean, X), distance(clean, X.flip(3))
-    assert torch.minimum(direct, mirrored).amax() < 1e-6
-    assert (direct < 1e-6).any() and (mirrored < 1e-6).any()
+    for clean in (learnt - pattern(value.eps), torch.cat([a.x for a in attacked])):
+        direct, mirrored = distance(clean, X), distance(clean, X.flip(3))
+        assert torch.minimum(direct, mirrored).amax() < 1e-6
+        assert (direct < 1e-6).any() and (mirrored < 1e-6).any()
+
+
+# where attacks start, and what they see
+
+
+@pytest.mark.parametrize("name", [*CO_TRAINED, "emax"])
+def test_the_first_attack_starts_at_the_image_itself(name: str, attacks: Attacks) -> None:
+    seen = attacks(name)
+    endless(METHODS[name].value, batch=len(CLEAN), subset=1.0).craft(CLEAN, toy_lab())
+    assert not seen[0].start.any()
+
+
+def test_tap_starts_at_gaussian_noise_that_is_cut_to_the_ball(attacks: Attacks) -> None:
+    """Of deviation eps: a third of the values lie on the bounds, where a uniform start has none."""
+    seen = attacks("tap")
+    value = METHODS["tap"].value
+    value.craft(CLEAN, lab_of(STILL))
+    assert len(seen) == value.restarts * -(-len(CLEAN) // value.batch)
+    for start in (a.start / value.eps for a in seen):
+        assert start.abs().amax() <= 1 + 1e-3
+        on_bounds = (start.abs() > 1 - 1e-3).float().mean()
+        assert float(on_bounds) == pytest.approx(0.317, abs=0.02)  # beyond one deviation
+        assert float(start.std()) == pytest.approx(0.718, abs=0.02)
+        assert float(start.mean()) == pytest.approx(0, abs=0.02)
+
+
+@pytest.mark.parametrize("augmentation", [AUGMENTATION, MIRRORED], ids=["crop", "flip"])
+def test_tap_crops_and_flips_anew_at_every_step(augmentation: Augmentation, passes: list[Pass]) -> None:
+    value = replace(METHODS["tap"].value, batch=len(CLEAN), restarts=1, steps=4)
+    value.craft(CLEAN, lab_of(augmentation))
+    attacked = [p.x for p in passes if p.attacked]
+    assert len(attacked) == value.steps
+    for one, next_ in pairwise(attacked):
+        moved = (next_ - one).abs().amax((1, 2, 3)) > 2 * value.eps + 1e-6  # further than the attack can
+        assert moved.float().mean() > 0.3
 
 
 # what is learnt from
@@ -270,7 +348,7 @@ def test_miues_step_grows_linearly_towards_its_last(attacks: Attacks) -> None:
     value = endless(FULL["mi-ue"].value, **{"surrogate.epochs": 3, "surrogate.batch": 32})
     value.craft(CLEAN, toy_lab())
     assert [255 * a.step for a in seen] == pytest.approx([0.2, 0.2 + 0.2 / 3, 0.2 + 0.4 / 3])
-    assert all(a.images == len(CLEAN) and a.steps == 10 for a in seen)  # compared in batches of their own
+    assert all(len(a.x) == len(CLEAN) and a.steps == 10 for a in seen)  # compared in batches of their own
     assert not seen[0].start.any() and seen[1].start.any()
 
 

@@ -49,7 +49,7 @@ class Lab:
         return seed_for(self.seed, "order", name)
 
     def trained(self, clean: Split, recipe: Recipe) -> nn.Module:
-        """A surrogate trained on clean images, with the data set's augmentation."""
+        """A surrogate trained on clean images, with the data set's augmentation; in eval mode."""
         net = self.net()
         part, finished = self.checkpoint.part("surrogate"), self.checkpoint.part("trained")
         state = finished.load()
@@ -59,6 +59,7 @@ class Lab:
             finished.save(net.state_dict())
         else:
             net.load_state_dict(state)
+            net.eval()  # as fit leaves it
         self.note_surrogate(net)
         return net
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -62,4 +64,21 @@ def check_delta(delta: Tensor, images: Tensor, eps: float, who: str) -> None:
         raise ValueError(
             f"method {who!r} left every image as it was (largest |delta| = {worst:.6f}), "
             f"expected a perturbation of up to {eps:.5f}"
+        )
+
+
+def check_classes(
+    published: Tensor, images: Tensor, labels: Tensor, classes: Sequence[str], who: str
+) -> None:
+    """The contract of class-wise methods, whose budget is above 0: every class that has images is perturbed.
+
+    Raises ValueError: all images of some class are as they were.
+    """
+    changed = labels[(published != images).flatten(1).any(1)]
+    left = sorted(set(labels.tolist()) - set(changed.tolist()))
+    if left:
+        names = ", ".join(classes[label] for label in left)
+        raise ValueError(
+            f"method {who!r} is class-wise and left every image of {len(left)} of {len(classes)} classes "
+            f"as it was ({names}), expected a perturbation of each class that has images"
         )
