@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.plots.canvas import PALETTE, QUIET, SMALL, Look, looks_of, sheet
+from bench.plots.canvas import PALETTE, QUIET, SMALL, Look, sheet
 from bench.plots.labels import Label, place
+from bench.plots.studied import studied_looks
 from bench.rank import ENOUGH
 from bench.studies.association import Association
 from bench.studies.compare import Comparison
@@ -157,7 +158,7 @@ def _xy(point: Point, x: float | None, y: float | None, *, y_scale: float) -> tu
 def _looks(points: Sequence[Point]) -> dict[str, Look]:
     """Contestants by the alphabet, then controls in grey."""
     kinds = sorted({(point.control, point.method) for point in points})
-    return looks_of([name for _, name in kinds], {name for control, name in kinds if control})
+    return studied_looks([name for _, name in kinds], {name for control, name in kinds if control})
 
 
 def _label(found: Comparison, name: str) -> str:

@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from bench.captions import circumstances
-from bench.plots.canvas import PERCENT, Look, looks_of, sheet
+from bench.plots.canvas import PERCENT, Look, sheet
+from bench.plots.studied import studied_looks
 from bench.pooling import REFERENCE
 from bench.rows import Row
 from bench.studies.strength_points import Point
@@ -102,9 +103,8 @@ def _sheet(
 
 
 def _looks(points: Sequence[Point]) -> dict[str, Look]:
-    """Of all methods, so that one has the same colour in every figure."""
     controls = {p.method for p in points if p.control}
-    return looks_of(dict.fromkeys(p.method for p in points), controls)
+    return studied_looks(dict.fromkeys(p.method for p in points), controls)
 
 
 def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X, classes: set[int]) -> None:
