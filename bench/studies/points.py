@@ -139,6 +139,13 @@ def figure_of(record: Record, key: str) -> float | str:
     return "no value" if bound is None else f"a bound only: {bound}"
 
 
+def reach_over_images(record: Record | None) -> float | None:
+    """Half of a record's own interval, over images alone; None where it states none."""
+    low, high = (None if record is None else record.values.get(end) for end in ("low", "high"))
+    known = isinstance(low, int | float) and isinstance(high, int | float)
+    return (float(high) - float(low)) / 2 if known else None
+
+
 def repetition(row: Row, others: Iterable[Row]) -> Row | None:
     """The row among others that shares the row's seeds; clean is crafted only once."""
     there = {(other.poison_rep, other.rep): other for other in others if other.status == "ok"}
