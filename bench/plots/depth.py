@@ -14,15 +14,16 @@ from bench.plots.canvas import SMALL, Look, sheet
 from bench.plots.studied import studied_looks
 
 CAPTION = (
-    "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither accuracy "
-    "nor MI of different nets is on one scale: above 0 the poison costs accuracy, or lowers MI. Below each net: its layers in line. Own "
-    "net: each victim's features of its own poison, in part circular. Clean-trained: one net of each kind looks "
-    "at all poisons. No mark where features have other dimensions than clean's. Hollow: controls."
+    "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither "
+    "accuracy nor MI of different nets is on one scale: above 0 the poison costs accuracy, or lowers MI. "
+    "Below each net: its layers in line. Own net: each victim's features of its own poison, in part "
+    "circular. Clean-trained: one net of each kind looks at all poisons. No mark where features have other "
+    "dimensions than clean's. Hollow: controls."
 )
 REPEATED = " Bars: 95 % interval over repetitions."
 ONCE = (
-    " Bars: of MI, the 95 % interval over images of one repetition, clean's and the method's together; it knows "
-    "nothing of other victims and poisons."
+    " Bars: of MI, the 95 % interval over images of one repetition, clean's and the method's together; it "
+    "knows nothing of other victims and poisons."
 )
 PANELS = {
     "accuracy_lost": "accuracy lost, %",

@@ -33,9 +33,9 @@ BEFORE = (
     "learn shows in its own features, so own net's figures are in part circular. "
     "Nets differ in more than depth: width, convolutions, batch norm and shortcuts come along with it. All "
     "share one recipe, tuned to none of them; a net that learns nothing has no accuracy to lose. "
-    "In brackets: 95 % intervals, over repetitions where there are some. Of one repetition MI has that of its "
-    "estimator over images, which knows nothing of other victims and poisons; of gaps and shares, as if the "
-    "errors of both estimates were independent."
+    "In brackets: 95 % intervals, over repetitions where there are some. Of one repetition MI has that of "
+    "its estimator over images, which knows nothing of other victims and poisons; of gaps and shares, as if "
+    "the errors of both estimates were independent."
 )
 WITHIN = "Spearman's rank correlation, one point a method, without controls and without gaps left out."
 LINEAR = "The features of {nets} are its logits, as many as classes: there is nothing else below its head."

@@ -25,8 +25,8 @@ PROTOCOL = (
     "victim learned from these others alone, for as many epochs. 0 % is clean's victim: it is shown the same."
 )
 UNKNOWN = (
-    f"One repetition: the spread is unknown, and differences below {100 * NOISE:g} points are called unclear, "
-    "and of MI those within its interval over images (95 %), which knows nothing of other victims"
+    f"One repetition: the spread is unknown, and differences below {100 * NOISE:g} points are called unclear"
+    ", and of MI those within its interval over images (95 %), which knows nothing of other victims"
 )
 
 
