@@ -437,6 +437,35 @@ def test_labels_hide_neither_each_other_nor_marks_and_name_every_point() -> None
         assert not any(box.padded(-0.5).contains(*mark) for box in boxes for mark in marks)
 
 
+def test_labels_leave_the_bars_of_intervals_free() -> None:
+    rows = made_rows()
+    records = [
+        replace(own, values=own.values | {"low": float(value) - 0.001, "high": float(value) + 0.001})
+        for own in made_records(rows)
+        if own.measure == "smi-ksg" and (value := own.values["value"])
+    ]
+    with style():
+        figure = scatters(small(records), [MI])
+        assert figure is not None
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    bars = [axes.transData.transform(bar) for part in axes.collections for bar in part.get_segments()]
+    assert len(bars) == len(METHODS[1:]) * len(BUDGETS)
+    boxes = [t.get_window_extent().padded(-0.5) for t in axes.texts if t.get_text()]
+    ends = np.array(bars)
+    crossed = [
+        (
+            (ends[:, 0, 0] < box.x1)
+            & (ends[:, 1, 0] > box.x0)
+            & (ends[:, 0, 1] > box.y0)
+            & (ends[:, 0, 1] < box.y1)
+        ).any()
+        for box in boxes
+    ]
+    assert sum(crossed) <= len(boxes) / 8  # where marks crowd there is not room for all
+    assert "interval over images" in " ".join(text.get_text() for text in figure.texts)
+
+
 def test_every_figure_is_drawn_where_there_is_something(found: Findings) -> None:
     assert {*found.figures} == {"explanations-mi", "explanations-rivals", "correlations", "theory"}
     assert len(found.figures["correlations"].axes[0].get_yticklabels()) == len(EXPLANATIONS) - 1
