@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,9 @@ from bench.studies.study import Record
 BUDGETS = (4, 8, 16)
 POWER = dict(zip(METHODS, (0.0, 0.02, 0.5, 0.7, 0.15, 0.6, 0.75, 0.8), strict=True))  # how much each does
 CONTROLS = ("clean", "random")
+OTHERS = ("other-1", "other-2", "other-3")  # with these there are methods enough for intervals and verdicts
+POWER |= dict(zip(OTHERS, (0.3, 0.4, 0.05), strict=True))
+ALL = (*METHODS, *OTHERS)
 
 
 def effect(method: str, budget: int) -> float:
@@ -41,9 +45,9 @@ def made_row(method: str, budget: int, rep: int = 0, **values: Any) -> Row:
     return row(method, rep=rep, **plain | values)
 
 
-def made_rows(**values: Any) -> list[Row]:
+def made_rows(methods: Sequence[str] = METHODS, **values: Any) -> list[Row]:
     """Clean is there once: no budget moves it."""
-    asked = [(method, budget) for budget in BUDGETS for method in METHODS]
+    asked = [(method, budget) for budget in BUDGETS for method in methods]
     return [made_row(*own, **values) for own in asked if own[0] != "clean" or own[1] == BUDGETS[1]]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
 import pytest
-from explained import BUDGETS, CONTROLS, made_records, made_row, made_rows
-from matplotlib.text import Annotation
+from explained import ALL, BUDGETS, CONTROLS, made_records, made_row, made_rows
+from matplotlib.text import Annotation, Text
 from rich.console import Console
 from scipy.stats import rankdata
 
@@ -19,12 +20,13 @@ from bench.plots.canvas import style
 from bench.plots.explain import scatters
 from bench.rank import ENOUGH, correlation
 from bench.registry import catalog
+from bench.rows import Row
 from bench.studies.association import Association, Verdict, all_of, association, verdict
 from bench.studies.compare import FAMILIES, Comparison, Judged, compare
 from bench.studies.explain import EXPLANATIONS, METHODS, STUDY, THEORY
 from bench.studies.explain_text import text
 from bench.studies.findings import show
-from bench.studies.points import Explanation, figure_of, points_of
+from bench.studies.points import Explanation, Sides, figure_of, points_of
 from bench.studies.study import Findings, Record
 
 MI = Explanation("mi", "MI", "MI", "smi-ksg", gap_to="clean")
@@ -94,9 +96,20 @@ def test_none_where_there_can_be_none(families: str) -> None:
 
 def test_few_families_are_descriptive_and_three_cannot_lose_one() -> None:
     found = association([*"abc"], [1, 2, 3], [1, 2, 4])
-    assert found.descriptive and str(found).endswith("descriptive") and found.least is None
+    assert found.descriptive and str(found) == "ρ = 1.00, n = 3, descriptive" and found.least is None
     assert not Association(ENOUGH, 30).descriptive
-    assert verdict(found, 1) is Verdict.OPEN
+    assert verdict(found, 1) is verdict(found, -1) is Verdict.DESCRIPTIVE
+
+
+@pytest.mark.parametrize("n", [ENOUGH - 1, ENOUGH])
+def test_there_is_an_interval_and_a_verdict_of_enough_families_alone(n: int) -> None:
+    """As in tables and in the study of depth: below, a correlation describes those at hand."""
+    x, noise = draws(2, 3 * n)
+    found = association([f"{i // 3}" for i in range(3 * n)], x, x + 0.2 * noise)
+    assert found.rho is not None and found.rho > 0.8 and found.least is not None
+    known = n >= ENOUGH
+    assert [found.low is not None, found.high is not None, "[" in str(found)] == [known] * 3
+    assert verdict(found, 1) is (Verdict.HELD if known else Verdict.DESCRIPTIVE)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +132,7 @@ def test_a_claim_of_several_parts_needs_all_of_them() -> None:
     assert all_of([held, held]) is held
     assert all_of([held, undecided]) is undecided
     assert all_of([held, undecided, failed]) is failed
+    assert all_of([held, Verdict.DESCRIPTIVE, undecided]) is Verdict.DESCRIPTIVE
     assert all_of([]) is undecided
 
 
@@ -171,6 +185,33 @@ def test_a_bound_is_no_figure_and_reasons_are_kept() -> None:
     assert point.figures == {} and "no value" in point.reasons["mi"]
 
 
+def test_one_repetitions_gap_has_the_interval_of_both_ends() -> None:
+    """They are of images alone: two repetitions say more by how they differ, and show none."""
+    ends = {"low": 0.9, "high": 1.1}
+    rows = [own for own in few_rows() if own.rep == 0]
+    records = [record("clean-0", value=5.0, low=4.9, high=5.1), record("em-0", value=1.0, **ends)]
+    (point,) = points_of(rows, records, [MI, replace(DISTANCE, measure="smi-ksg")])
+    assert point.reaches == {"mi": pytest.approx(0.1 * 2**0.5)}
+    (point,) = points_of(few_rows(), [*records, record("em-1", value=1.0, **ends)], [MI])
+    assert point.reaches == {}
+    (point,) = points_of(rows, [records[0], record("em-0", value=1.0)], [MI])
+    assert point.reaches == {}
+
+
+def test_beside_a_bound_the_gap_has_one_known_side() -> None:
+    rows = [own for own in few_rows() if own.rep == 0]
+    above, value = {"value": None, "at_least": 2.0}, {"value": 1.0, "low": 0.9, "high": 1.1}
+    (point,) = points_of(rows, [record("clean-0", **above), record("em-0", **value)], [MI])
+    assert point.figures == {} and point.sides == {"mi": Sides(least=pytest.approx(0.9))}
+    (point,) = points_of(rows, [record("clean-0", **value), record("em-0", **above)], [MI])
+    assert point.sides == {"mi": Sides(most=pytest.approx(-0.9))}
+    (point,) = points_of(rows, [record("clean-0", **above), record("em-0", **above)], [MI])
+    assert point.sides == {}  # of two bounds nothing follows
+    other = record("em-0", **value | {"rank": 11}), record("clean-0", **above | {"rank": 32})
+    (point,) = points_of(rows, other, [MI])
+    assert point.sides == {}
+
+
 def test_failed_rows_and_missing_records_say_so() -> None:
     rows = [
         own if own.method == "clean" else replace(own, status="failed", reason="boom") for own in few_rows()
@@ -192,10 +233,17 @@ def found() -> Findings:
     return STUDY.analyse(rows, made_records(rows))
 
 
-def small(records: list[Record]) -> Comparison:
+@pytest.fixture(scope="module")
+def many() -> Findings:
+    """Of three methods more, which are enough for verdicts."""
+    rows = made_rows(ALL)
+    return STUDY.analyse(rows, made_records(rows))
+
+
+def small(records: list[Record], rows: list[Row] | None = None) -> Comparison:
     """MI, distance and budget over all made-up points."""
     shown = (MI, DISTANCE, BUDGET)
-    return compare(points_of(made_rows(), records, shown), shown, [])
+    return compare(points_of(made_rows() if rows is None else rows, records, shown), shown, [])
 
 
 def test_study_names_what_there_is() -> None:
@@ -220,8 +268,21 @@ def test_controls_are_points_and_in_no_correlation(found: Findings) -> None:
     assert judged.descriptive.all()
 
 
-def test_what_was_put_into_the_records_is_found(found: Findings) -> None:
+def test_of_five_methods_nothing_is_called_held(found: Findings) -> None:
     judged = found.tables["explanations"].set_index("explanation")
+    assert {*judged.verdict[judged.rho.notna()]} == {"descriptive"} and judged.low.isna().all()
+    for words in (found.text, *drawn_texts(found)):
+        assert not re.search(r"held(?! out)|did not hold|\] *, n = 5", words)
+    assert "[" not in found.text.partition("## How sure")[0]
+
+
+def drawn_texts(found: Findings) -> Iterator[str]:
+    for figure in found.figures.values():
+        yield from (text.get_text() for text in figure.findobj(Text))
+
+
+def test_what_was_put_into_the_records_is_found(many: Findings) -> None:
+    found, judged = many, many.tables["explanations"].set_index("explanation")
     assert judged.loc["smi-ksg-gap", "rho"] > 0.8 and judged.loc["smi-ksg-gap", "verdict"] == "held"
     assert abs(judged.loc["centroid", "rho"]) < 0.5 and judged.loc["centroid", "verdict"] != "held"
     assert np.isnan(judged.loc["separability-train", "rho"])  # 1 for all of them
@@ -231,31 +292,32 @@ def test_what_was_put_into_the_records_is_found(found: Findings) -> None:
     assert "methods and budgets, given the budget" in set(over) and "budgets of tap" in set(over)
 
 
-def test_words_follow_from_the_numbers(found: Findings) -> None:
-    assert re.search(
-        r"Effective poisons lower MI\.\*\* Among these 5 methods: held with smi-ksg-gap", found.text
-    )
-    assert "all correlations are descriptive" in found.text
+def test_words_follow_from_the_numbers(found: Findings, many: Findings) -> None:
+    said = r"Effective poisons lower MI\.\*\* Among these {} methods: {} with smi-ksg-gap"
+    assert re.search(said.format(5, "descriptive"), found.text) and "are descriptive" in found.text
+    assert re.search(said.format(8, "held"), many.text) and "descriptive" not in many.text
+    rows = made_rows(ALL)
     for turn, outcome in ((1, "held"), (-1, "did not hold")):
         records = [
             replace(own, values={"value": turn * float(own.values["value"] or 0)})
-            for own in made_records(made_rows())
+            for own in made_records(rows)
             if own.measure == "smi-ksg"
         ]
-        said = text(made_rows(), small(records))
-        assert f"**Effective poisons lower MI.** Among these 5 methods: {outcome} with mi." in said
+        text_of = text(rows, small(records, rows))
+        assert f"**Effective poisons lower MI.** Among these 8 methods: {outcome} with mi." in text_of
 
 
 def test_what_only_goes_with_the_budget_is_not_held() -> None:
     """Larger budgets cost more and move a figure, but methods that cost more do not move it more."""
-    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    rows = made_rows(ALL)
+    records = [own for own in made_records(rows) if own.measure == "smi-ksg"]
     noise = np.random.default_rng(1).standard_normal(len(records)) / 100
-    by_budget = {own.key: 1 - own.inputs["eps"] * (own.method != "clean") for own in made_rows()}
+    by_budget = {own.key: 1 - own.inputs["eps"] * (own.method != "clean") for own in rows}
     records = [
         replace(own, values={"value": by_budget[own.poison_row] + e})
         for own, e in zip(records, noise, strict=True)
     ]
-    judged = small([own for own in records if own.net_row == own.poison_row]).judged["mi"]
+    judged = small([own for own in records if own.net_row == own.poison_row], rows).judged["mi"]
     assert verdict(judged.association, 1) is Verdict.HELD and judged.verdict is not Verdict.HELD
 
 
@@ -288,9 +350,10 @@ def test_more_than_a_rival_needs_a_larger_correlation_and_a_rest(
 
 
 def test_a_rival_that_was_not_measured_is_not_beaten() -> None:
-    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
-    said = text(made_rows(), small(records)).partition("explains more than simpler stories.** ")[2]
-    assert said.startswith("Among these 5 methods: undecided.") and "Not measured: distance." in said
+    rows = made_rows(ALL)
+    records = [own for own in made_records(rows) if own.measure == "smi-ksg"]
+    said = text(rows, small(records, rows)).partition("explains more than simpler stories.** ")[2]
+    assert said.startswith("Among these 8 methods: undecided.") and "Not measured: distance." in said
 
 
 def test_rivals_are_compared_over_the_same_points() -> None:
@@ -326,6 +389,27 @@ def test_points_left_out_are_counted() -> None:
     assert judged["strength"].left_out == 0
 
 
+def test_every_estimate_is_in_a_table_with_its_interval() -> None:
+    """Those of clean and those beyond the certified range as well."""
+    rows = made_rows()
+    whole = {"estimator": "smi-ksg", "value": 0.5, "low": 0.4, "high": 0.6, "at_least": None, "n": 40}
+    bound = whole | {"value": None, "low": None, "high": None, "at_least": 1.2, "bound": "certified up to 1"}
+    clean, em = (next(own for own in rows if own.method == method) for method in ("clean", "em"))
+    records = [
+        Record("smi-ksg", clean.key, clean.key, bound),
+        Record("smi-ksg", clean.key, em.key, whole),
+        Record("distance", em.key, em.key, {"value": 1.0}),
+    ]
+    table = STUDY.analyse(rows, records).tables["estimates"]
+    assert [*zip(table.net, table.method, table.eps_255, strict=True)] == [
+        ("clean's", "em", 4.0),
+        ("own", "clean", None),
+    ]
+    assert (table.low[0], table.high[0], table.at_least[1]) == (0.4, 0.6, 1.2)
+    rows = [own for own in rows if own.method in CONTROLS or own.method == "em"]
+    assert STUDY.analyse(rows, []).tables["estimates"].empty
+
+
 def test_too_few_methods_decide_nothing() -> None:
     rows = [own for own in made_rows() if own.method in ("clean", "em", "tap")]
     found = STUDY.analyse(rows, [])
@@ -353,9 +437,40 @@ def test_labels_hide_neither_each_other_nor_marks_and_name_every_point() -> None
         assert not any(box.padded(-0.5).contains(*mark) for box in boxes for mark in marks)
 
 
+def test_labels_leave_the_bars_of_intervals_free() -> None:
+    rows = made_rows()
+    records = [
+        replace(own, values=own.values | {"low": float(value) - 0.001, "high": float(value) + 0.001})
+        for own in made_records(rows)
+        if own.measure == "smi-ksg" and (value := own.values["value"])
+    ]
+    with style():
+        figure = scatters(small(records), [MI])
+        assert figure is not None
+        figure.draw_without_rendering()
+    (axes,) = figure.axes
+    bars = [axes.transData.transform(bar) for part in axes.collections for bar in part.get_segments()]
+    assert len(bars) == len(METHODS[1:]) * len(BUDGETS)
+    boxes = [t.get_window_extent().padded(-0.5) for t in axes.texts if t.get_text()]
+    ends = np.array(bars)
+    crossed = [
+        (
+            (ends[:, 0, 0] < box.x1)
+            & (ends[:, 1, 0] > box.x0)
+            & (ends[:, 0, 1] > box.y0)
+            & (ends[:, 0, 1] < box.y1)
+        ).any()
+        for box in boxes
+    ]
+    assert sum(crossed) <= len(boxes) / 8  # where marks crowd there is not room for all
+    assert "interval over images" in " ".join(text.get_text() for text in figure.texts)
+
+
 def test_every_figure_is_drawn_where_there_is_something(found: Findings) -> None:
     assert {*found.figures} == {"explanations-mi", "explanations-rivals", "correlations", "theory"}
     assert len(found.figures["correlations"].axes[0].get_yticklabels()) == len(EXPLANATIONS) - 1
+    titles = [axes.get_title(loc="left") for axes in found.figures["explanations-rivals"].axes]
+    assert not any("training" in title for title in titles)  # all points are alike: nothing to see
 
 
 def test_the_table_on_the_terminal_fits_it(found: Findings) -> None:

@@ -170,6 +170,30 @@ def test_a_small_difference_of_one_repetition_is_called_unclear() -> None:
     assert "better at 50 % (+5.0 points); not clearly either at 80 % (-1.0 points)" in text
 
 
+def test_a_rise_of_mi_within_one_repetitions_intervals_is_called_unclear() -> None:
+    """Of tap from 4 to 8/255 it rises by 0.005; the interval over images is all the noise that is known."""
+
+    def at_4_to_8(reach: float) -> str:
+        rows = [replace(r, mi_low=(r.mi or 0) - reach, mi_high=(r.mi or 0) + reach) for r in all_rows()]
+        return line(STUDY.analyse(rows, ()).text, "tap", 0)
+
+    assert "MI does not fall at every step: not from 4 to 8/255 (+0.005 nats)" in at_4_to_8(0.003)
+    said = at_4_to_8(0.004)  # 0.0057 of both together
+    assert "MI does not fall at every step: not from 4 to 8/255 (+0.005 nats, unclear)" in said
+    assert said.endswith("unclear).")
+    assert "MI falls" not in said and "(unclear falls: from 2 to 4/255)" in at_4_to_8(0.02)
+
+
+def test_one_repetitions_gap_has_an_interval_of_both_ends() -> None:
+    rows = [replace(r, mi_low=(r.mi or 0) - 0.003, mi_high=(r.mi or 0) + 0.003) for r in all_rows()]
+    points = points_of(rows)
+    assert at(points, "em", 8).mi_gap_reach == pytest.approx(0.003 * 2**0.5)
+    assert at(points, "em", 8).mi_low == pytest.approx(0.027)
+    assert at(points, "em", 8, 0).mi_gap_reach is None  # clean is itself
+    several = points_of([*rows, *all_rows(1)])
+    assert at(several, "em", 8).mi_gap_reach is None and at(several, "em", 8).mi_low is None
+
+
 def test_the_table_has_a_line_for_each_point() -> None:
     (table,) = STUDY.analyse(all_rows(), ()).tables.values()
     assert len(table) == len(points_of(all_rows())) == 1 + 3 * 4 + 2 * 3

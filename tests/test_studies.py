@@ -21,8 +21,9 @@ from bench import rows as files
 from bench.cli import main, parser
 from bench.measures import MEASURES
 from bench.nets import build
+from bench.plots.studied import studied_looks
 from bench.rows import Row
-from bench.studies import NAMES, depth, named, runner
+from bench.studies import NAMES, depth, explain, named, runner
 from bench.studies.asked import grids_of
 from bench.studies.records import code_of
 from bench.studies.study import Findings, Record, Study
@@ -426,6 +427,46 @@ def test_repetitions_give_intervals_of_paired_gaps() -> None:
     reach = 4.302653 * 0.01 / 3**0.5  # Student's t, two degrees of freedom
     assert em["accuracy_gap_high"] - em["accuracy_gap"] == pytest.approx(reach, rel=1e-5)
     assert em["mi_gap_low"] == pytest.approx(em["mi_gap"]) == em["mi_gap_high"]
+
+
+def test_one_repetition_has_the_estimators_own_intervals() -> None:
+    rows, records = deeper_is_worse()
+    wide = [replace(own, values=own.values | interval_of(own)) for own in records]
+    found = depth.analyse(rows, wide)
+    cells = found.tables["cells"].set_index(["net", "method"])
+    clean, em = cells.loc["linear", "clean"], cells.loc["linear", "em"]  # MI of 0.5 and 0.3, each by 0.03
+    assert (em["mi_low"], em["mi_high"]) == pytest.approx((0.27, 0.33))
+    assert em["mi_gap_high"] - em["mi_gap"] == pytest.approx(0.03 * 2**0.5)
+    assert em["mi_lost_high"] - em["mi_lost"] == pytest.approx(0.06 * (1 + 0.6**2) ** 0.5)
+    assert em["mi_lost_clean_net_high"] - em["mi_lost_clean_net"] == pytest.approx(0.06 * (1 + 0.8**2) ** 0.5)
+    assert pd.isna(em["accuracy_gap_low"]) and pd.isna(clean["mi_gap_low"]) and not pd.isna(clean["mi_low"])
+    assert "0.300 [0.270, 0.330]" in found.text
+    repeated, more = deeper_is_worse(reps=3)
+    several = depth.analyse(repeated, [replace(own, values=own.values | interval_of(own)) for own in more])
+    em = several.tables["cells"].set_index(["net", "method"]).loc["linear", "em"]
+    assert em["mi_low"] == pytest.approx(0.3) == em["mi_high"]  # over repetitions, which are alike
+
+
+def interval_of(record: Record) -> dict[str, float]:
+    value = record.values["value"]
+    assert isinstance(value, float)
+    return {"low": value - 0.03, "high": value + 0.03}
+
+
+def test_the_figure_of_depth_shows_what_nets_can_be_compared_by() -> None:
+    found = depth.analyse(*deeper_is_worse())
+    lost = found.tables["cells"].query("method == 'em'")
+    for axes, column in zip(found.figures["by-depth"].axes, ("accuracy_lost", "mi_lost"), strict=False):
+        assert [*axes.lines[0].get_ydata()] == pytest.approx([*(100 * lost[column])])
+
+
+def test_a_method_looks_alike_in_all_studies() -> None:
+    everyone = studied_looks(explain.METHODS, {"clean", "random"})
+    for methods in (depth.METHODS[1:], explain.METHODS[::-1], ("random", "em", "tap", "mi-ue")):
+        assert studied_looks(methods, {"random"}).items() <= everyone.items()
+    assert len({(look.color, look.marker) for look in everyone.values()}) == len(everyone)
+    assert {name for name, look in everyone.items() if look.control} == {"clean", "random"}
+    assert {*studied_looks(["em", "another"], ())} == {"em", "another"}
 
 
 def test_what_is_lacking_is_said_and_is_no_number() -> None:

@@ -34,7 +34,7 @@ GREYS = ("0.15", "0.55")  # of controls
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn, in every figure."""
+    """How a method is drawn: alike in all figures of a report, and in those of all studies."""
 
     color: str
     marker: str

@@ -1,4 +1,4 @@
-"""Nets in the order of their depth, and what each poison does to them: a panel a gap, a line a method."""
+"""Nets in the order of their depth, and what each poison does to them: a panel a loss, a line a method."""
 
 from __future__ import annotations
 
@@ -10,32 +10,37 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.plots.canvas import SMALL, Look, looks_of, sheet
+from bench.plots.canvas import SMALL, Look, sheet
+from bench.plots.studied import studied_looks
 
 CAPTION = (
-    "Gaps are clean minus the method, of the same net and repetition: above 0 the poison costs accuracy, or "
-    "lowers MI. Below each net: its layers in line. Own net: each victim's features of its own poison, so "
-    "that gaps of different poisons are of different nets. Clean-trained: one net for all poisons. MI of "
-    "different nets is not on one scale, nor of features of other dimensions: there is no mark. Hollow: "
-    "controls."
+    "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither "
+    "accuracy nor MI of different nets is on one scale: above 0 the poison costs accuracy, or lowers MI. "
+    "Below each net: its layers in line. Own net: each victim's features of its own poison, in part "
+    "circular. Clean-trained: one net of each kind looks at all poisons. No mark where features have other "
+    "dimensions than clean's. Hollow: controls."
 )
-INTERVALS = " Bars: 95 % interval over repetitions."
+REPEATED = " Bars: 95 % interval over repetitions."
+ONCE = (
+    " Bars: of MI, the 95 % interval over images of one repetition, clean's and the method's together; it "
+    "knows nothing of other victims and poisons."
+)
 PANELS = {
-    "accuracy_gap": "accuracy gap, points",
-    "mi_gap": "MI gap, nats (own net)",
-    "mi_gap_clean_net": "MI gap, nats (clean-trained)",
+    "accuracy_lost": "accuracy lost, %",
+    "mi_lost": "MI lost, % (own net)",
+    "mi_lost_clean_net": "MI lost, % (clean-trained)",
 }
-SHARES = ("accuracy_gap",)  # in [0,1], shown in percent
 
 
 def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figure:
-    """cells: a row for each method and net, with the gaps and their intervals. names: of nets, in order."""
+    """cells: a row for each method and net, with the losses and their intervals. names: of nets, in order."""
     shown = cells.drop_duplicates("method")
-    styles = looks_of([*shown["method"]], {*shown["method"][shown["control"]]})
+    styles = studied_looks([*shown["method"]], {*shown["method"][shown["control"]]})
     handles = [Line2D([], [], lw=1.4, ms=5, label=name, **_line(look)) for name, look in styles.items()]
-    caption = CAPTION + INTERVALS * bool(cells["accuracy_gap_low"].notna().any())
+    bars = [cells[f"{column}_low"].notna().any() for column in PANELS]
+    caption = CAPTION + (REPEATED if bars[0] else ONCE * any(bars))
     figure = sheet(f"Depth: {about}", caption, 0.6 + 1.75 * len(PANELS), handles=handles)
-    everyone = figure.subplots(len(PANELS), 1, sharex=True)
+    everyone = figure.subplots(len(PANELS), 1, sharex=True, sharey=True)
     for axes, (column, label) in zip(everyone, PANELS.items(), strict=True):
         for offset, (method, look) in enumerate(styles.items()):
             ours = cells[cells["method"] == method].set_index("net").reindex([*names])
@@ -52,8 +57,7 @@ def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figur
 
 def _draw(axes: Axes, cells: pd.DataFrame, column: str, aside: float, look: Look) -> None:
     """One method's line over the nets; a net without a value leaves a hole."""
-    unit = 100 if column in SHARES else 1
-    middle, low, high = (unit * cells[f"{column}{end}"].astype(float) for end in ("", "_low", "_high"))
+    middle, low, high = (100 * cells[f"{column}{end}"].astype(float) for end in ("", "_low", "_high"))
     places = [index + aside for index in range(len(cells))]
     axes.plot(places, middle, lw=1.1, ms=4.5, **_line(look))
     axes.vlines(places, low, high, color=look.color, lw=0.9)

@@ -15,6 +15,7 @@ Doubles = NDArray[np.float64]
 REACHES = (9, 13, 18, 24, 32, 42)  # points from a mark to a name, tried one after the other
 TURNS = 16  # directions tried at each
 MARK = 4.0  # points: half of a mark's width
+BAR = 1.0  # points: half of a bar's
 NEAR = 13  # points; a name further off has a line to its mark
 
 
@@ -24,18 +25,26 @@ class Label:
     y: float
     text: str
     color: str
+    wide: float = 0.0  # half of the mark's bar along x, in the axes' data; 0: it has none
+    high: float = 0.0  # along y
 
 
-def place(figure: Figure, panels: Sequence[tuple[Axes, Sequence[Label]]], size: float) -> list[Annotation]:
-    """Write the labels; the figure is laid out first, and nothing that moves its axes may follow."""
+def place(
+    figure: Figure, panels: Sequence[tuple[Axes, Sequence[Label]]], size: float, apart: float = 0
+) -> list[Annotation]:
+    """Write the labels; the figure is laid out first, and nothing that moves its axes may follow.
+
+    apart: points that are left free beside each.
+    """
     figure.draw_without_rendering()
-    return [note for axes, labels in panels for note in _place(axes, labels, size, figure.dpi / 72)]
+    return [note for axes, labels in panels for note in _place(axes, labels, size, figure.dpi / 72, apart)]
 
 
-def _place(axes: Axes, labels: Sequence[Label], size: float, dots: float) -> list[Annotation]:
+def _place(axes: Axes, labels: Sequence[Label], size: float, dots: float, apart: float) -> list[Annotation]:
     """One after the other where least is hidden, then nearest. dots: pixels of a point."""
     marks = [np.asarray(axes.transData.transform((label.x, label.y))) for label in labels]
     taken = [np.array([*(mark - MARK * dots), *(mark + MARK * dots)]) for mark in marks]
+    taken += [_bar(axes, label, dots) for label in labels if label.wide or label.high]
     room, notes = np.array(axes.get_window_extent().extents), []
     for label, mark in zip(labels, marks, strict=True):
         note = _write(axes, label, size)
@@ -46,11 +55,19 @@ def _place(axes: Axes, labels: Sequence[Label], size: float, dots: float) -> lis
         hidden = sum(_common(boxes, other) for other in taken) + 4 * half.prod() - _common(boxes, room)
         best = int(np.argmin(np.round(hidden, 3)))  # the first of equals is the nearest
         note.set_position(offsets[best] / dots)
-        taken.append(boxes[best])
+        taken.append(boxes[best] + apart * dots * np.array([-1, 0, 1, 0]))
         notes.append(note)
         if REACHES[best // TURNS] > NEAR:
             _join(axes, label, offsets[best] / dots)
     return notes
+
+
+def _bar(axes: Axes, label: Label, dots: float) -> Doubles:
+    """The box of a mark's bars, pixels; no mark here has both."""
+    reach = np.array([label.wide, label.high])
+    middle = np.array([label.x, label.y])
+    ends = axes.transData.transform([middle - reach, middle + reach])
+    return np.concatenate([ends[0] - BAR * dots, ends[1] + BAR * dots])
 
 
 def _write(axes: Axes, label: Label, size: float) -> Annotation:

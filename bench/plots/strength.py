@@ -8,15 +8,18 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from bench.captions import circumstances
-from bench.plots.canvas import PERCENT, Look, looks_of, sheet
+from bench.plots.canvas import PERCENT, Look, sheet
+from bench.plots.studied import studied_looks
 from bench.pooling import REFERENCE
 from bench.rows import Row
 from bench.studies.strength_points import Point
 
 X = Callable[[Point], float]  # where a point stands
 HEIGHT = 2.6  # inches
+ASIDE = 4  # points between methods' whiskers at one place
 CHANCE, BASELINE = "chance", "the clean subset only"
 LINES: dict[str, dict[str, Any]] = {
     REFERENCE: {"color": "0.15", "ls": "--", "lw": 1.2},
@@ -25,8 +28,9 @@ LINES: dict[str, dict[str, Any]] = {
 }
 MI = (
     "MI gap: clean's MI in its own victim minus the method's in its own, with the row's estimator, over the "
-    "images as they were published; none where features have other dimensions than clean's. Whiskers, where "
-    "there are repetitions: a standard deviation."
+    "images as they were published; none where features have other dimensions than clean's. Whiskers: a "
+    "standard deviation over repetitions; of one repetition MI's 95 % interval over images, clean's and the "
+    "method's together, which knows nothing of other victims."
 )
 BUDGETS = "All training images poisoned, no defense. Hollow: controls. " + MI
 SHARES = (
@@ -99,9 +103,8 @@ def _sheet(
 
 
 def _looks(points: Sequence[Point]) -> dict[str, Look]:
-    """Of all methods, so that one has the same colour in every figure."""
     controls = {p.method for p in points if p.control}
-    return looks_of(dict.fromkeys(p.method for p in points), controls)
+    return studied_looks(dict.fromkeys(p.method for p in points), controls)
 
 
 def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X, classes: set[int]) -> None:
@@ -117,8 +120,9 @@ def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: 
 
 
 def _gaps(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X) -> None:
-    for own, look in _lines(points, shown, "mi_gap"):
-        _line(axes, own, x, 1, "mi_gap", look)
+    lines = [*_lines(points, shown, "mi_gap")]
+    for place, (own, look) in enumerate(lines):
+        _line(axes, own, x, 1, "mi_gap", look, aside=ASIDE * (place - (len(lines) - 1) / 2))
     axes.axhline(0, zorder=1.9, **LINES[REFERENCE])
 
 
@@ -132,8 +136,22 @@ def _lines(
             yield own, look
 
 
-def _line(axes: Axes, points: Sequence[Point], x: X, factor: float, column: str, look: Look) -> None:
+def _line(
+    axes: Axes, points: Sequence[Point], x: X, factor: float, column: str, look: Look, aside: float = 0
+) -> None:
+    """aside: points to the right of where it belongs, so that whiskers do not hide each other."""
     y = [factor * getattr(p, column) for p in points]
-    std = [factor * (getattr(p, f"{column}_std") or 0.0) for p in points]
+    reach = [factor * _whisker(p, column) for p in points]
     drawn = look.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.8}
-    axes.errorbar([x(p) for p in points], y, yerr=std if any(std) else None, **drawn)
+    line = axes.errorbar([x(p) for p in points], y, yerr=reach if any(reach) else None, **drawn)
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    for artist in line.get_children():  # afterwards, so that the axes' limits are those of the places
+        artist.set_transform(axes.transData + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans))
+
+
+def _whisker(point: Point, column: str) -> float:
+    """Half of it; 0 where none is known."""
+    std = getattr(point, f"{column}_std")
+    once = point.mi_gap_reach if column == "mi_gap" else None
+    return std if std is not None else once or 0.0

@@ -1,7 +1,8 @@
 """Rank correlation over points that come in families, with what can be held against it.
 
 A method at three strengths gives three points but no three pieces of evidence: n counts families, the
-interval draws whole families again, and the range shows the correlation without each of them. A third
+interval draws whole families again, and the range shows the correlation without each of them. Of fewer
+than ENOUGH families there is no interval and no verdict: the correlation describes these. A third
 quantity can be given: the partial correlation of the ranks, that of what is left of both after a
 linear fit of their ranks on its ranks.
 """
@@ -24,7 +25,8 @@ ALL_OF_IT = 1e-9  # share of ranks' variance below which the third quantity leav
 
 @dataclass(frozen=True)
 class Association:
-    """Spearman's rho; None where there are too few families, or nothing varies."""
+    """Spearman's rho; None where there are too few families, or nothing varies; low and high as well
+    where there are fewer families than ENOUGH."""
 
     n: int  # families
     points: int
@@ -39,10 +41,18 @@ class Association:
         return self.n < ENOUGH
 
     def __str__(self) -> str:
-        if self.rho is None or self.low is None or self.high is None:
+        if self.rho is None:
             return f"no rank correlation, n = {self.n}"
-        said = f"ρ = {self.rho:.2f} [{self.low:.2f}, {self.high:.2f}], n = {self.n}"
+        said = f"ρ = {self.numbers}, n = {self.n}"
         return f"{said}, descriptive" if self.descriptive else said
+
+    @property
+    def numbers(self) -> str:
+        """The correlation, and its interval where there is one."""
+        if self.rho is None:
+            return "-"
+        interval = "" if self.low is None or self.high is None else f" [{self.low:.2f}, {self.high:.2f}]"
+        return f"{self.rho:.2f}{interval}"
 
 
 class Verdict(StrEnum):
@@ -50,6 +60,7 @@ class Verdict(StrEnum):
 
     HELD = "held"
     FAILED = "did not hold"
+    DESCRIPTIVE = "descriptive"  # too few families for any of the others
     OPEN = "undecided"
 
 
@@ -57,8 +68,11 @@ def verdict(found: Association, expected: int) -> Verdict:
     """Of a correlation expected to be above (1) or below (-1) zero, or, with 0, on either side of it.
 
     Held: the interval, and the correlation without any one family, lie on that side. Did not hold:
-    the interval ends below WEAK on that side, so that what there may be is next to nothing.
+    the interval ends below WEAK on that side, so that what there may be is next to nothing. Of fewer
+    families than ENOUGH, neither.
     """
+    if found.descriptive and found.rho is not None:
+        return Verdict.DESCRIPTIVE
     if found.low is None or found.high is None or found.least is None or found.most is None:
         return Verdict.OPEN
     ends = {1: (found.low, found.least, found.high), -1: (-found.high, -found.most, -found.low)}
@@ -73,8 +87,9 @@ def verdict(found: Association, expected: int) -> Verdict:
 def all_of(verdicts: Iterable[Verdict]) -> Verdict:
     """Of an expectation that has several parts."""
     seen = {*verdicts}
-    if Verdict.FAILED in seen:
-        return Verdict.FAILED
+    for weakest in (Verdict.FAILED, Verdict.DESCRIPTIVE):
+        if weakest in seen:
+            return weakest
     return Verdict.HELD if seen == {Verdict.HELD} else Verdict.OPEN
 
 
@@ -91,14 +106,20 @@ def association(
     rho = float(_rho(columns, np.ones((1, points)))[0])
     if np.isnan(rho):
         return Association(n, points)
-    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS)
-    tail = 50 * (1 - LEVEL)
-    rhos = _known(_rho(columns, drawn @ member))  # a draw in which nothing varies has none
-    low, high = (float(end) for end in np.percentile(rhos, [tail, 100 - tail]))
+    low, high = (None, None) if n < ENOUGH else _interval(columns, member)
     without = _known(_rho(columns, (1 - np.eye(n)) @ member))
     if n == LEAST or len(without) < n:
         return Association(n, points, rho, low, high)
     return Association(n, points, rho, low, high, float(without.min()), float(without.max()))
+
+
+def _interval(columns: Doubles, member: Doubles) -> tuple[float, float]:
+    """From drawing whole families again. member: (n,m), 1 where the point is the family's."""
+    n, tail = len(member), 50 * (1 - LEVEL)
+    drawn = np.random.default_rng(0).multinomial(n, np.full(n, 1 / n), size=DRAWS)
+    rhos = _known(_rho(columns, drawn @ member))  # a draw in which nothing varies has none
+    low, high = np.percentile(rhos, [tail, 100 - tail])
+    return float(low), float(high)
 
 
 def _known(values: Doubles) -> Doubles:

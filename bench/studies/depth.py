@@ -13,6 +13,7 @@ methods.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import hypot
 from statistics import fmean, stdev
 
 import pandas as pd
@@ -23,7 +24,7 @@ from bench.pooling import REFERENCE, last_line
 from bench.rank import Correlation, correlation
 from bench.rows import Row
 from bench.studies.depth_text import Correlations, text_of
-from bench.studies.points import figure_of, rank_of, ranks_apart
+from bench.studies.points import figure_of, rank_of, ranks_apart, reach_over_images
 from bench.studies.study import Findings, Options, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
@@ -77,8 +78,9 @@ def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
         values = [quantities(row, clean.get(_pair(row)), seen) for row in ours]
         first = {"net": net, "layers": LAYERS[net], "features": _features(ours[0]), "method": method}
         first |= {"defense": defense, "control": ours[0].is_control, "n": len(ours)}
-        found.append(first | _pooled(values))
-    columns = ["net", "layers", "features", "method", "defense", "control", "n", *_pooled([])]
+        lone = reaches(ours[0], clean.get(_pair(ours[0])), seen) if len(ours) == 1 else {}
+        found.append(first | _pooled(values, lone))
+    columns = ["net", "layers", "features", "method", "defense", "control", "n", *_pooled([], {})]
     return pd.DataFrame(found, columns=columns)
 
 
@@ -103,6 +105,25 @@ def _against(row: Row, clean: Row, seen: Seen) -> Values:
     ours["mi_lost"] = _share(ours["mi_gap"], _known(whole), 0)
     ours["mi_lost_clean_net"] = _share(ours["mi_gap_clean_net"], _known(whole), 0)
     return ours
+
+
+def reaches(row: Row, clean: Row | None, seen: Seen) -> Values:
+    """Half of the interval over images that each quantity of MI has in one repetition.
+
+    The errors of two estimates are taken as independent; clean loses nothing of itself, exactly.
+    """
+    found: Values = {"mi": reach_over_images(seen.get((row.key, row.key)))}
+    if clean is None:
+        return found
+    found["mi_clean_net"] = reach_over_images(seen.get((clean.key, row.key)))
+    whole, doubt = _known(figure(seen, clean, clean)), reach_over_images(seen.get((clean.key, clean.key)))
+    for end, net in (("", row), ("_clean_net", clean)) if row is not clean else ():
+        part, own = _known(figure(seen, net, row)), found[f"mi{end}"]
+        if whole is None or whole <= 0 or doubt is None or part is None or own is None:
+            continue
+        found[f"mi_gap{end}"] = hypot(own, doubt)
+        found[f"mi_lost{end}"] = hypot(own, doubt * part / whole) / whole
+    return found
 
 
 def figure(seen: Seen, net: Row, poison: Row) -> float | str:
@@ -156,15 +177,18 @@ def _between(cells: pd.DataFrame, one: str, other: str) -> Correlation:
     return correlation([(float(x), float(y)) for x, y in both.itertuples(index=False)])
 
 
-def _pooled(values: Sequence[Values]) -> dict[str, float | None]:
-    """Mean of each quantity, and Student's interval where there are two repetitions or more."""
+def _pooled(values: Sequence[Values], lone: Values) -> dict[str, float | None]:
+    """Mean of each quantity, and Student's interval where there are two repetitions or more.
+
+    lone: half of the interval of the only repetition.
+    """
     found: dict[str, float | None] = {}
     for name in QUANTITIES:
         known = [value for own in values if (value := own[name]) is not None]
         if name.startswith("mi_") and len(known) < len(values):
             known = []  # of the repetitions that can be compared alone it would be another mean
         mean = fmean(known) if known else None
-        reach = None
+        reach = lone.get(name)
         if len(known) > 1:
             reach = float(student.ppf((1 + LEVEL) / 2, len(known) - 1)) * stdev(known) / len(known) ** 0.5
         bounds = (None, None) if mean is None or reach is None else (mean - reach, mean + reach)

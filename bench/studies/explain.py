@@ -103,7 +103,9 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
         }
     drawn = {name: figure for name, figure in figures.items() if figure is not None}
     said = explain_text.text(rows, found)
-    return Findings(explain_tables.tables(found), drawn, said, shown=explain_tables.short(found))
+    return Findings(
+        explain_tables.tables(found, rows, records), drawn, said, shown=explain_tables.short(found)
+    )
 
 
 STUDY = Study(

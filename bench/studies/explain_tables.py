@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pandas as pd
 
+from bench.pooling import REFERENCE
+from bench.rows import Row
 from bench.studies.association import Association
 from bench.studies.compare import Comparison, Direction, Judged, family
-from bench.studies.points import Point
+from bench.studies.points import Explanation, Point, Sides
+from bench.studies.study import Record
+
+PLACE = ("estimator", "net", "method", "eps_255", "poison_rep", "rep")
+KEPT = ("value", "low", "high", "at_least", "bound", "null", "n", "d", "rank", "sigma", "seconds")
 
 
-def tables(found: Comparison) -> dict[str, pd.DataFrame]:
+def tables(found: Comparison, rows: Sequence[Row], records: Sequence[Record]) -> dict[str, pd.DataFrame]:
     return {
         "points": pd.DataFrame([_point(point, found) for point in found.points]),
         "explanations": pd.DataFrame([_judged(judged) for judged in found.judged.values()]),
@@ -22,6 +29,7 @@ def tables(found: Comparison) -> dict[str, pd.DataFrame]:
                 for rival, own in judged.given.items()
             ]
         ),
+        "estimates": estimates(rows, records),
         "theory": pd.DataFrame([line for direction in found.directions for line in _direction(direction)]),
     }
 
@@ -56,8 +64,47 @@ def _point(point: Point, found: Comparison) -> dict[str, Any]:
         "accuracy": point.accuracy,
         "accuracy_gap": point.gap,
         **{name: point.figures.get(name) for name in names},
+        **{column: value for e in found.explanations for column, value in _interval(point, e)},
         "missing": missing or None,
     }
+
+
+def _interval(point: Point, explanation: Explanation) -> Iterator[tuple[str, float | None]]:
+    """Interval over images of one repetition; without a figure, what it is at least or at most."""
+    if explanation.kind not in ("MI", "proxy"):
+        return
+    name = explanation.name
+    middle, reach = point.figures.get(name), point.reaches.get(name)
+    ends = point.sides.get(name, Sides())
+    if middle is not None and reach is not None:
+        ends = Sides(middle - reach, middle + reach)
+    yield f"{name}_low", ends.least
+    yield f"{name}_high", ends.most
+
+
+def estimates(rows: Sequence[Row], records: Sequence[Record]) -> pd.DataFrame:
+    """Every estimate of dependence, those of clean as well: through its own victim, or through clean's."""
+    by_key = {row.key: row for row in rows}
+    lines = [
+        _estimate(by_key[record.poison_row], by_key[record.net_row], record)
+        for record in records
+        if "estimator" in record.values and {record.poison_row, record.net_row} <= by_key.keys()
+    ]
+    lines.sort(key=lambda line: [line[name] or 0 if name == "eps_255" else line[name] for name in PLACE])
+    return pd.DataFrame(lines, dtype=object)
+
+
+def _estimate(poison: Row, net: Row, record: Record) -> dict[str, Any]:
+    eps = poison.inputs.get("eps")
+    place = {
+        "estimator": record.measure,
+        "net": "own" if net.key == poison.key else f"{net.method}'s",
+        "method": poison.method,
+        "eps_255": None if eps is None or poison.method == REFERENCE else round(255 * eps, 3),
+        "poison_rep": poison.poison_rep,
+        "rep": net.rep,
+    }
+    return place | {name: record.values.get(name) for name in KEPT}
 
 
 def _judged(judged: Judged) -> dict[str, Any]:

@@ -11,9 +11,12 @@ from bench.rows import Row
 from bench.studies.association import WEAK, Association, Verdict, all_of, verdict
 from bench.studies.compare import FAMILIES, Comparison, Direction, Judged
 
+LEAST_GAP = "The gap is at least, by the near ends of both intervals (method, budget, nats)"
+MOST_GAP = "The gap is at most, by the far ends"
+
 HEADER = (
     "explanation",
-    "ρ [interval]",
+    "ρ",
     "without one method",
     "given the budget",
     "n",
@@ -79,21 +82,24 @@ def _line(judged: Judged) -> tuple[str, ...]:
     beside = judged.beside_strength or Association(found.n, found.points)
     without = "-" if found.least is None else f"{found.least:.2f} to {found.most:.2f}"
     counts = (str(found.n), str(found.points), str(judged.left_out))
-    return label, _rho(found), without, _rho(beside), *counts, judged.verdict.value
-
-
-def _rho(found: Association) -> str:
-    return "-" if found.rho is None else f"{found.rho:.2f} [{found.low:.2f}, {found.high:.2f}]"
+    return label, found.numbers, without, beside.numbers, *counts, judged.verdict.value
 
 
 def _reading(found: Comparison) -> str:
+    judged = (
+        f"Fewer than {ENOUGH} methods: descriptive, so that there is neither an interval nor a verdict."
+        if found.n < ENOUGH
+        else (
+            "Interval: 95 %, from drawing whole methods with replacement. Held: alone and given the "
+            "budget, the interval and ρ without any one method are on the expected side of 0 (on one side, "
+            f"where none is expected). Did not hold: one of the two intervals ends below {WEAK} on that side."
+        )
+    )
     return (
-        "ρ: Spearman's rank correlation with the accuracy gap over methods and budgets. Interval: 95 %, from "
-        "drawing whole methods with replacement. A larger budget moves every figure, so ρ mixes methods with "
-        "budgets: given the budget is what is left beside it. Held: alone and given the budget, the interval "
-        "and ρ without any one method are on the expected side of 0 (on one side, where none is expected). "
-        f"Did not hold: one of the two intervals ends below {WEAK} on that side. Left out: points without a "
-        "value, with a bound only, or whose features have other dimensions than those they are read against."
+        "ρ: Spearman's rank correlation with the accuracy gap over methods and budgets. A larger budget "
+        "moves every figure, so ρ mixes methods with budgets: given the budget is what is left beside it. "
+        f"{judged} Left out: points without a value, with a bound only, or whose features have other "
+        "dimensions than those they are read against."
     )
 
 
@@ -105,10 +111,24 @@ def _left_out(found: Comparison) -> str:
         if reasons:
             (reason, _), *rest = reasons.most_common()
             others = ", and other reasons" if rest else ""
-            lines.append(f"- `{name}`, {own.left_out} left out: {reason}{others}.")
+            lines.append(f"- `{name}`, {own.left_out} left out: {reason}{others}.{_sides(name, found)}")
         elif own.association.rho is None:
             lines.append(f"- `{name}`: no correlation, all points are alike.")
     return "\n".join(lines)
+
+
+def _sides(name: str, found: Comparison) -> str:
+    """What gaps without a figure are at least or at most."""
+    least, most = (
+        [
+            f"{p.method} {p.strength} {side:.2f}"
+            for p in found.contestants
+            if name in p.sides and (side := getattr(p.sides[name], end)) is not None
+        ]
+        for end in ("least", "most")
+    )
+    said = [f" {what}: {', '.join(some)}." for what, some in ((LEAST_GAP, least), (MOST_GAP, most)) if some]
+    return "".join(said)
 
 
 def _lists(found: Comparison) -> list[str]:
@@ -126,7 +146,9 @@ def _by_verdict(judged: Sequence[Judged], n: int) -> str:
     for outcome in Verdict:
         ours = [own for own in judged if own.verdict is outcome]
         counts = ["" if own.association.n == n else f" (n = {own.association.n})" for own in ours]
-        names = [f"{own.explanation.name}{count}" for own, count in zip(ours, counts, strict=True)]
+        sizes = [f" ({own.association.rho:.2f})" if outcome is Verdict.DESCRIPTIVE else "" for own in ours]
+        parts = zip(ours, sizes, counts, strict=True)
+        names = [f"{own.explanation.name}{size}{count}" for own, size, count in parts]
         said += [f"{outcome.value} with {', '.join(names)}"] if names else []
     return f"{'; '.join(said)}."
 
@@ -154,6 +176,9 @@ def _against_rivals(own: Judged, found: Comparison) -> str:
     kept, gone, open_ = (
         _names(outcomes, outcome) for outcome in (Verdict.HELD, Verdict.FAILED, Verdict.OPEN)
     )
+    rest = ", ".join(
+        f"{rival} {own.given[rival].rho:.2f}" for rival in outcomes if outcomes[rival] is Verdict.DESCRIPTIVE
+    )
     said = [
         f"**MI ({name}) explains more than simpler stories.** Among these {own.association.n} methods: "
         f"{whole.value}.",
@@ -161,6 +186,7 @@ def _against_rivals(own: Judged, found: Comparison) -> str:
         f"Given one of these, {name} still goes with the gap: {kept}." if kept else "",
         f"Given one of these, little or nothing is left of it on the expected side: {gone}." if gone else "",
         f"Given one of these, it is undecided: {open_}." if open_ else "",
+        f"Given one of these, what is left of its ρ: {rest}." if rest else "",
         f"Not measured: {', '.join(unknown)}." if unknown else "",
     ]
     return " ".join(part for part in said if part)
@@ -175,8 +201,9 @@ def _direction(direction: Direction, found: Comparison) -> str:
     within = ", ".join(f"{m} {own.rho:.2f}" for m, own in direction.within.items() if own.rho is not None)
     said = [
         f"**Lowering the covariance within classes lowers MI** ({labels[direction.cause]}; "
-        f"{labels[direction.effect]}). {_among(found)}: {direction.verdict.value}. {direction.over_all}; "
-        f"given the budget: {_rho(direction.beside_strength)}.",
+        f"{labels[direction.effect]}). {_among(found)}: {direction.verdict.value}. {direction.over_all}"
+        f"{_without_one(direction.over_all)}; given the budget: {direction.beside_strength.numbers}"
+        f"{_without_one(direction.beside_strength)}.",
         f"Within methods, over budgets, it rises in {direction.rising} of {len(direction.within)} ({within})."
         if direction.within
         else "Within methods it cannot be said: fewer than three budgets each.",
@@ -184,10 +211,16 @@ def _direction(direction: Direction, found: Comparison) -> str:
     return " ".join(said)
 
 
+def _without_one(found: Association) -> str:
+    if found.least is None:
+        return ""
+    return f" (without one method {found.least:.2f} to {found.most:.2f})"
+
+
 def _how_sure(found: Comparison) -> str:
     few = (
         f"{found.n} methods are fewer than {ENOUGH}: all correlations are descriptive. They are of these "
-        "methods and say nothing of others; an interval from so few is too narrow."
+        "methods and say nothing of others; an interval from so few would be too narrow, so there is none."
         if found.n < ENOUGH
         else f"{found.n} methods were drawn again for the intervals; their budgets are no further evidence."
     )

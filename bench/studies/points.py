@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from math import isfinite
+from dataclasses import dataclass, field
+from math import hypot, isfinite
 from typing import Literal
 
 from bench.pooling import REFERENCE, UNDEFENDED, by_setting, comparable, last_line, mean_of, told_apart
@@ -31,6 +31,14 @@ class Explanation:
 
 
 @dataclass(frozen=True)
+class Sides:
+    """What a gap is at least or at most, where one of its two estimates is a bound."""
+
+    least: float | None = None
+    most: float | None = None
+
+
+@dataclass(frozen=True)
 class Point:
     """One method at one strength in one setting, undefended; means over repetitions."""
 
@@ -43,6 +51,8 @@ class Point:
     gap: float | None  # accuracy of clean minus this one's, rep for rep
     figures: Mapping[str, float]  # by explanation
     reasons: Mapping[str, str]  # why there is none
+    reaches: Mapping[str, float] = field(default_factory=dict)  # half of a figure's interval over images
+    sides: Mapping[str, Sides] = field(default_factory=dict)  # of a gap without a figure, where known
 
     @property
     def strength(self) -> str:
@@ -78,6 +88,28 @@ class Measured:
             return f"{explanation.gap_to}: {other}"
         apart = ranks_apart(own, there, explanation.gap_to) if explanation.by_rank else None
         return apart or other - value
+
+    def reach(self, row: Row, explanation: Explanation) -> float | None:
+        """Half of the figure's interval over images; of a gap, the errors of both ends are independent."""
+        own, there = self._ends(row, explanation)
+        if explanation.gap_to is None:
+            return reach_over_images(own)
+        ends = reach_over_images(own), reach_over_images(there)
+        return None if None in ends else hypot(*(end or 0.0 for end in ends))
+
+    def sides(self, row: Row, explanation: Explanation) -> Sides:
+        """Of a gap, from the ends of both intervals: one estimate a bound, the other a value."""
+        own, there = self._ends(row, explanation)
+        if own is None or there is None or (explanation.by_rank and ranks_apart(own, there, "")):
+            return Sides()
+        return Sides(_less(there, "at_least", own, "high"), _less(there, "high", own, "at_least"))
+
+    def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
+        """The poison's own record, and that of what it is read against."""
+        name = explanation.gap_to
+        reference = None if name is None else self._reference(row, name)
+        there = None if reference is None else self._seen(reference, explanation)
+        return self._seen(row, explanation), there
 
     def gap(self, row: Row) -> float | None:
         """Accuracy of clean minus the row's."""
@@ -139,6 +171,20 @@ def figure_of(record: Record, key: str) -> float | str:
     return "no value" if bound is None else f"a bound only: {bound}"
 
 
+def reach_over_images(record: Record | None) -> float | None:
+    """Half of a record's own interval, over images alone; None where it states none."""
+    width = None if record is None else _less(record, "high", record, "low")
+    return None if width is None else width / 2
+
+
+def _less(one: Record, end: str, other: Record, other_end: str) -> float | None:
+    """One's end minus the other's."""
+    high, low = one.values.get(end), other.values.get(other_end)
+    if isinstance(high, int | float) and isinstance(low, int | float):
+        return float(high) - float(low)
+    return None
+
+
 def repetition(row: Row, others: Iterable[Row]) -> Row | None:
     """The row among others that shares the row's seeds; clean is crafted only once."""
     there = {(other.poison_rep, other.rep): other for other in others if other.status == "ok"}
@@ -161,7 +207,8 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
     """Rows of one method in one setting; their methods' names may be told apart from those measured."""
     ours = [measured.rows[row.key] for row in rows if row.status == "ok"]
     failed = [last_line(row.reason) for row in rows if row.status != "ok"]
-    figures, reasons = {}, {}
+    figures, reasons, reaches, sides = {}, {}, {}, {}
+    lone = ours[0] if len(ours) == 1 else None
     for explanation in explanations:
         seen = [measured.figure(row, explanation) for row in ours]
         mean = mean_of([figure for figure in seen if not isinstance(figure, str)])
@@ -169,8 +216,13 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
         if mean is None or apart:  # of the other repetitions alone it would be another mean
             said = [figure for figure in seen if isinstance(figure, str)] or failed
             reasons[explanation.name] = "; ".join(dict.fromkeys(said))
+            if lone is not None and (known := measured.sides(lone, explanation)) != Sides():
+                sides[explanation.name] = known
         else:
             figures[explanation.name] = mean
+            reach = None if lone is None else measured.reach(lone, explanation)
+            if reach is not None and explanation.kind in ("MI", "proxy"):
+                reaches[explanation.name] = reach
     return Point(
         setting=rows[0].setting,
         method=rows[0].method,
@@ -181,6 +233,8 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
         gap=mean_of([gap for row in ours if (gap := measured.gap(row)) is not None]),
         figures=figures,
         reasons=reasons,
+        reaches=reaches,
+        sides=sides,
     )
 
 

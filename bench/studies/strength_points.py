@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import hypot
 from statistics import fmean, stdev
 
 from bench.pooling import REFERENCE, UNDEFENDED, all_comparable, beside_clean, in_order, measured
@@ -18,7 +19,8 @@ Place = tuple[str, float, float]  # method, eps in 255ths, share
 class Point:
     """Means over repetitions, with the standard deviation of a repetition. Shares in [0,1], nats.
 
-    Differences are taken within a repetition, and only over those that both sides have.
+    Differences are taken within a repetition, and only over those that both sides have. One repetition
+    has no standard deviation; its MI has the interval over images, which knows nothing of other victims.
     """
 
     method: str
@@ -31,8 +33,11 @@ class Point:
     accuracy_gap: float | None  # clean's minus this
     mi: float | None
     mi_std: float | None
+    mi_low: float | None  # of one repetition, as the row has it; None: several, or not stated
+    mi_high: float | None
     mi_gap: float | None
     mi_gap_std: float | None
+    mi_gap_reach: float | None  # half of one repetition's interval, its errors and clean's independent
     comparable: bool  # whether MI is on the scale of clean's
     baseline: float | None  # accuracy of the victim that learned from the clean rest alone
     gain: float | None  # accuracy minus the baseline's: of having the poisoned images
@@ -84,6 +89,9 @@ def _point(
     gain = [-gap for gap in _gaps(accuracy, least)]
     on_scale = all_comparable(beside_clean(rows, clean))
     mi_gaps = _gaps(mi, _values(clean, "mi")) if on_scale else []
+    once, reference = _once(rows), _once(clean)
+    apart = None if once is None or reference is None else hypot(_reach(once), _reach(reference))
+    mi_gap_reach = apart if mi_gaps and list(rows) != list(clean) else None  # clean is itself, exactly
     return Point(
         method=method,
         control=control,
@@ -95,8 +103,11 @@ def _point(
         accuracy_gap=_mean(_gaps(accuracy, _values(clean, "test_acc"))),
         mi=_mean([*mi.values()]),
         mi_std=_std([*mi.values()]),
+        mi_low=None if once is None else once[0],
+        mi_high=None if once is None else once[1],
         mi_gap=_mean(mi_gaps),
         mi_gap_std=_std(mi_gaps),
+        mi_gap_reach=mi_gap_reach,
         comparable=on_scale,
         baseline=_mean([*least.values()]),
         gain=_mean(gain),
@@ -107,6 +118,18 @@ def _point(
 
 def _values(rows: Iterable[Row], column: str) -> Values:
     return {(row.poison_rep, row.rep): float(getattr(row, column)) for row in measured(rows, column)}
+
+
+def _once(rows: Iterable[Row]) -> tuple[float, float] | None:
+    """The interval of MI over images, where there is one repetition."""
+    known = measured(rows, "mi")
+    if len(known) != 1 or known[0].mi_low is None or known[0].mi_high is None:
+        return None
+    return known[0].mi_low, known[0].mi_high
+
+
+def _reach(interval: tuple[float, float]) -> float:
+    return (interval[1] - interval[0]) / 2
 
 
 def _gaps(values: Values, reference: Values) -> list[float]:

@@ -26,6 +26,7 @@ PROTOCOL = (
 )
 UNKNOWN = (
     f"One repetition: the spread is unknown, and differences below {100 * NOISE:g} points are called unclear"
+    ", and of MI those within its interval over images (95 %), which knows nothing of other victims"
 )
 
 
@@ -98,28 +99,43 @@ def _percent(point: Point | None) -> str:
 
 
 def course(points: Iterable[Point], column: Column) -> str:
-    """Whether it falls with the budget, and where it does not."""
+    """Whether it falls with the budget, where it does not, and which steps are within the noise."""
     known = [p for p in points if getattr(p, column) is not None and (column != "mi" or p.comparable)]
     ends = [f"{p.eps_255:g}/255" for p in known]
     if len(known) < 2:
         return f"{NAMES[column]} was measured at {ends[0] if ends else 'no budget'} alone"
-    rises = [said for a, b in pairwise(known) if (said := _rise(a, b, column)) is not None]
-    if not rises:
-        return f"{NAMES[column]} falls at every step from {ends[0]} to {ends[-1]}"
-    return f"{NAMES[column]} does not fall at every step: not {', nor '.join(rises)}"
+    steps = [(a, b, getattr(b, column) - getattr(a, column)) for a, b in pairwise(known)]
+    rises = [_rise(*step, column) for step in steps if step[2] >= 0]
+    unclear = [_step(a, b) for a, b, change in steps if change < 0 and _within(a, b, change, column)]
+    said = (
+        f"does not fall at every step: not {', nor '.join(rises)}"
+        if rises
+        else f"falls at every step from {ends[0]} to {ends[-1]}"
+    )
+    return f"{NAMES[column]} {said}" + (f" (unclear falls: {', '.join(unclear)})" if unclear else "")
 
 
-def _rise(a: Point, b: Point, column: Column) -> str | None:
-    """A step up; None where it is one down."""
+def _rise(a: Point, b: Point, change: float, column: Column) -> str:
     factor, unit, form = UNITS[column]
-    change = getattr(b, column) - getattr(a, column)
-    if change < 0:
-        return None
-    stds = [getattr(p, f"{column}_std") for p in (a, b)]
-    once = NOISE if column == "accuracy" else 0.0
-    within = change <= (once if None in stds else hypot(*stds))
-    step = f"from {a.eps_255:g} to {b.eps_255:g}/255 ({factor * change:+{form}} {unit}"
-    return step + (", unclear)" if within else ")")
+    unclear = ", unclear" if _within(a, b, change, column) else ""
+    return f"{_step(a, b)} ({factor * change:+{form}} {unit}{unclear})"
+
+
+def _step(a: Point, b: Point) -> str:
+    return f"from {a.eps_255:g} to {b.eps_255:g}/255"
+
+
+def _within(a: Point, b: Point, change: float, column: Column) -> bool:
+    """Whether the noise of both ends may make up the change."""
+    stds = [std for p in (a, b) if (std := getattr(p, f"{column}_std")) is not None]
+    if len(stds) == 2:
+        return abs(change) <= hypot(*stds)
+    return abs(change) <= (NOISE if column == "accuracy" else hypot(_reach(a), _reach(b)))
+
+
+def _reach(point: Point) -> float:
+    """Half of the interval of one repetition's MI; 0 where none is known."""
+    return 0.0 if point.mi_low is None or point.mi_high is None else (point.mi_high - point.mi_low) / 2
 
 
 # Shares
