@@ -69,7 +69,8 @@ class Evidence:
     rows: list[Row]
     accuracy: Table
     mi: Table
-    board: Leaderboard | None  # None: every defense was skipped, so that there is nothing to rank over
+    board: Leaderboard | None  # None: there is nothing to rank over
+    unranked: str = ""  # why not
 
     @property
     def methods(self) -> list[str]:
@@ -141,21 +142,33 @@ def mean_curve(rows: Sequence[Row]) -> Curve | None:
 
 
 def collect(
-    rows: Iterable[Row], methods: Sequence[str] | None = None, defenses: Sequence[str] | None = None
+    rows: Iterable[Row],
+    methods: Sequence[str] | None = None,
+    defenses: Sequence[str] | None = None,
+    ranked: Sequence[str] | None = None,
 ) -> list[Evidence]:
-    """What there is to show, whatever order the rows come in; names in the order given."""
-    return [_of_setting(ours, methods, defenses) for ours in by_setting(rows)]
+    """What there is to show, whatever order the rows come in; names in the order given.
+
+    ranked: the set of defenses that ranks; by default all.
+    """
+    return [_of_setting(ours, methods, defenses, ranked) for ours in by_setting(rows)]
 
 
-def _of_setting(rows: list[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None) -> Evidence:
+def _of_setting(
+    rows: list[Row],
+    methods: Sequence[str] | None,
+    defenses: Sequence[str] | None,
+    ranked: Sequence[str] | None,
+) -> Evidence:
     accuracy, mi = tables_of_setting(rows, methods, defenses)
+    board, unranked = None, ""
     try:
-        board = leaderboard(rows)
-    except BadInput:
-        board = None
+        board = leaderboard(rows, ranked)
+    except BadInput as error:
+        unranked = str(error)
     rows, _ = told_apart(rows, "method")
     rows, _ = told_apart(rows, "defense")
-    return Evidence(rows[0].setting, rows, accuracy, mi, board)
+    return Evidence(rows[0].setting, rows, accuracy, mi, board, unranked)
 
 
 def slug(name: str) -> str:

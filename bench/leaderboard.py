@@ -101,6 +101,7 @@ class Leaderboard:
     classes: int | None  # None: no row says, so that chance is not known
     defenses: list[str]  # the set that ranks
     digest: str  # of that set
+    left_out: list[str]  # defenses with rows that nobody put into the set
     dropped: dict[str, str]  # defense skipped for the data set -> why
     standings: list[Standing]
     variants: list[str]  # what names with @ stand for
@@ -113,7 +114,8 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     """
     ours, notes = told_apart(sorted(rows, key=identity), "method")
     ours, more = told_apart(ours, "defense")
-    declared = choose(defenses, in_order((row.defense for row in ours), None, UNDEFENDED))
+    present = in_order((row.defense for row in ours), None, UNDEFENDED)
+    declared = choose(defenses, present)
     skipped = {row.defense: last_line(row.reason) for row in ours if row.status == "skipped"}
     dropped = {name: skipped[name] for name in declared if name in skipped}
     names = [name for name in declared if name not in dropped]
@@ -131,6 +133,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         classes=counted,
         defenses=names,
         digest=digest(ours, names),
+        left_out=[name for name in present if name not in declared],
         dropped=dropped,
         standings=ordered([standing(groups, cells, method, names, counted) for method in methods]),
         variants=notes + more,

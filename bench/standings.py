@@ -85,6 +85,7 @@ def summary(board: Leaderboard) -> str:
         "The worst case is a maximum over noisy cells, which biases it upward, more with noisier cells and "
         "with more defenses",
         f"Set of defenses: {', '.join(board.defenses)} (hash {board.digest})",
+        f"Not in the set, though there are rows: {', '.join(board.left_out)}" if board.left_out else "",
         f"Dropped for all, as skipped for this data set: {dropped}" if dropped else "",
         board.circumstances.removesuffix("."),
     )

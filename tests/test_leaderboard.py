@@ -90,6 +90,15 @@ def test_the_declared_set_decides() -> None:
     assert board.defenses == ["none", "cutout"]
 
 
+def test_what_the_declared_set_leaves_out_is_said(tmp_path: Path) -> None:
+    board = leaderboard(without("em", "at-8"), ["none", "cutout"])
+    assert (ranking(board)["em"], board.left_out) == (1, ["at-8"])
+    for text in texts(board, tmp_path).values():
+        assert "Set of defenses: none, cutout (hash" in text
+        assert "Not in the set, though there are rows: at-8." in text
+    assert not any("Not in the set" in text for text in texts(leaderboard(matrix()), tmp_path).values())
+
+
 def test_the_defender_chooses_one_defense_for_all_repetitions() -> None:
     accs = {"none": (0.2, 0.6), "cutout": (0.5, 0.1)}
     rows = [cell("em", d, a, rep) for d, pair in accs.items() for rep, a in enumerate(pair)]

@@ -58,7 +58,7 @@ def _setting(evidence: Evidence, everything: Sequence[Evidence], figures: Mappin
             "ul", *(tag("li", text) for text in flags_of_setting(evidence)), class_="flags"
         ),
         "Accuracy": tag("div", summary.heat_map(evidence), notes, id=anchor("accuracy", evidence.setting)),
-        "Leaderboard": leaderboard(evidence.board),
+        "Leaderboard": leaderboard(evidence.board, evidence.unranked),
         "Mutual information": summary.mi_table(evidence),
         "MI against accuracy": join(
             [figure("mi-accuracy", "MI against accuracy"), summary.correlations(evidence)]
