@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from statistics import fmean
 from bench.captions import circumstances
 from bench.core.errors import BadInput
 from bench.leaderboard import Leaderboard, Standing, guessed, leaderboard, whole
-from bench.pooling import UNDEFENDED, by_setting, grouped, told_apart
+from bench.pooling import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
 from bench.rank import Correlation, correlation
 from bench.rows import Row
 from bench.tables import Table, tables_of_setting
@@ -112,8 +113,13 @@ class Evidence:
         return {m: (mi, acc) for m, (mi, acc) in pairs.items() if mi is not None and acc is not None}
 
     def correlation(self, defense: str) -> Correlation:
-        """Of MI and accuracy over methods, controls apart."""
-        return correlation([xy for m, xy in self.points(defense).items() if m not in self.controls])
+        """Of MI and accuracy over methods, controls apart; a variant beside its base is none of its own.
+
+        Of one name told apart the one with most rows stands for it.
+        """
+        points = {m: xy for m, xy in self.points(defense).items() if m not in self.controls}
+        rows = Counter(row.method for row in self.rows)
+        return correlation([points[m] for m in one_a_family(sorted(points, key=lambda m: (rows[m], m)))])
 
     def curve(self, method: str, defense: str) -> Curve | None:
         """The mean learning curve of a cell; None where nothing was recorded."""

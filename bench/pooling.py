@@ -58,11 +58,27 @@ def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> l
     place = {name: index for index, name in enumerate(given or ())}
 
     def order(name: str) -> tuple[int, bool, tuple[str | int, ...]]:
-        plain = name.split("@", maxsplit=1)[0]
+        plain = bare(name)
         parts = enumerate(re.split(r"(\d+)", name))  # text and digits in turn
         return place.get(plain, len(place)), plain != first, tuple(int(p) if i % 2 else p for i, p in parts)
 
     return sorted(set(names), key=order)
+
+
+def bare(name: str) -> str:
+    """em@1f2e3d, as one of several plugins of a name is told apart -> em."""
+    return name.split("@", maxsplit=1)[0]
+
+
+def lesser(name: str, of: str) -> bool:
+    """Whether a data set, net or method is a form of another: cifar10-jpeg75, resnet18-slim, em-class."""
+    return name.startswith(f"{of}-")
+
+
+def one_a_family(methods: Iterable[str]) -> list[str]:
+    """These without variants of others among them: em-class beside em; of em@1f and em@2e the last given."""
+    last = {bare(name): name for name in methods}
+    return [last[name] for name in sorted(last) if not any(lesser(name, base) for base in last)]
 
 
 def grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from bench.claims.claim import Claim
-from bench.pooling import leaves
+from bench.pooling import bare, leaves, lesser
 from bench.rows import Row
 from bench.shares import completed
 
@@ -52,16 +52,6 @@ class Nearness:
 def same_data(claim: Claim, row: Row) -> bool:
     """Whether a row is of the claim's data set, or of a copy of it."""
     return row.data == claim.data or lesser(row.data, claim.data)
-
-
-def lesser(name: str, of: str) -> bool:
-    """Whether a data set, net or method is a form of another: cifar10-jpeg75, resnet18-slim, em-class."""
-    return name.startswith(f"{of}-")
-
-
-def bare(name: str) -> str:
-    """em@1f2e3d, as one of several plugins of a name is told apart -> em."""
-    return name.split("@", maxsplit=1)[0]
 
 
 def nearness(claim: Claim, row: Row) -> Nearness:

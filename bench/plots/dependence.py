@@ -12,8 +12,9 @@ from bench.pooling import Cell
 from bench.rank import ENOUGH
 
 CAPTION = (
-    "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods; in "
-    "brackets: 95 % interval, from drawing methods with replacement. Below "
+    "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods, of which a "
+    "variant beside its base (em-class beside em) is none of its own; in brackets: 95 % interval, from "
+    "drawing methods with replacement. Below "
     f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is an "
     "estimated dependence in the victim's own features; its scale differs between defenses. Where no victim "
     "learns, what is left is noise. Left out: methods whose features have other dimensions than clean's."
