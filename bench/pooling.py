@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from statistics import fmean, stdev
+from math import sqrt
+from statistics import fmean, stdev, variance
 from typing import Any, Literal
 
 from bench.rows import Row
@@ -166,6 +167,17 @@ def pool(setting: str, pair: tuple[str, str], rows: Sequence[Row], column: str) 
     reasons = dict.fromkeys(reason for row in rows if (reason := reason_of(row, column)))
     reason = "; ".join(reasons) or None
     return Cell(setting, *pair, mean_of(values), std, len(values), status_of(rows, len(values)), reason)
+
+
+def pooled_spread(cells: Iterable[Sequence[float]]) -> tuple[float, int] | None:
+    """Standard deviation pooled over cells with repetitions, and its degrees of freedom; None without any.
+
+    A cell with one repetition may borrow it.
+    """
+    repeated = [values for values in cells if len(values) > 1]
+    free = sum(len(values) - 1 for values in repeated)
+    summed = sum((len(values) - 1) * variance(values) for values in repeated)
+    return (sqrt(summed / free), free) if free else None
 
 
 def comparable(rank: int | None, other: int | None) -> bool:

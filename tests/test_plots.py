@@ -14,6 +14,7 @@ from matplotlib.text import Text
 
 from bench import samples
 from bench.evidence import Evidence, anchor, collect, slug
+from bench.page.summary import costs, every_row
 from bench.plots.canvas import png_and_svg, spread, style
 from bench.plots.cost import cost
 from bench.plots.curves import curves
@@ -99,6 +100,15 @@ def test_figures_say_n_and_what_the_star_is() -> None:
     assert any("n = 3, descriptive" in text for text in texts(dependence(one(grid()))))
     assert any("oracle" in text for text in texts(curves(one(grid()))))
     assert any("least to the greatest" in " ".join(text.split()) for text in texts(curves(one(grid()))))
+
+
+def test_crafting_cost_names_its_device_and_its_defenses() -> None:
+    rows = [row("em", d, craft_environment={"device": "cuda H100"}) for d in ("none", "cutout")]
+    (evidence,) = collect(rows, ranked=["cutout"])
+    said = " ".join(" ".join(texts(cost(evidence))).split())
+    assert "Seconds of one crafting, on cuda H100." in said and "set of defenses (cutout)" in said
+    assert "Crafting cost on cuda H100," in costs(evidence)
+    assert "crafted on cuda H100, trained on" in every_row(evidence)
 
 
 def test_a_name_is_text_and_never_mathematics() -> None:

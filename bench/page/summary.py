@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from bench.captions import look_up
+from bench.captions import crafted_on, devices, look_up
 from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, link, number, table, tag
 from bench.plots.heat_map import shade
@@ -69,7 +69,8 @@ def costs(evidence: Evidence) -> Html:
             ]
         )
     head = ["method", "crafting, s", "peak, MB", "under none, %", "highest, %", "under"]
-    return table("Crafting cost, and the accuracy that a defender reaches", head, body)
+    on = crafted_on(evidence.rows)
+    return table(f"Crafting cost on {on}, and the accuracy that a defender reaches", head, body)
 
 
 def every_row(evidence: Evidence) -> Html:
@@ -95,7 +96,8 @@ def every_row(evidence: Evidence) -> Html:
                 Value(commit, commit),
             ]
         )
-    return table("Every row", head, body)
+    trained = devices(row.environment for row in evidence.rows if row.train_seconds is not None)
+    return table(f"Every row; crafted on {crafted_on(evidence.rows)}, trained on {trained}", head, body)
 
 
 def provenance(evidence: Evidence) -> Html:

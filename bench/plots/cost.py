@@ -17,7 +17,7 @@ from bench.pooling import REFERENCE, UNDEFENDED
 CAPTION = (
     "Lower protects better. Large: the highest accuracy over the set of defenses ({}), since a defender "
     "chooses; that defense is named beside it. Small: without a defense. A method without a large mark lacks "
-    "cells. Seconds of one crafting. Hollow: controls."
+    "cells. Seconds of one crafting, on {}. Hollow: controls."
 )
 FLOOR = 0.1  # seconds; below it everything is free
 
@@ -32,7 +32,7 @@ def cost(evidence: Evidence) -> Figure | None:
     sizes = {"highest over the set of defenses": 8, f"under {UNDEFENDED}": 4}
     handles = [Line2D([], [], ms=size, label=name, **grey) for name, size in sizes.items()]
     title, high = f"Cost against protection: {evidence.about}", max(2.9, 0.5 + 0.25 * len(points))
-    caption = CAPTION.format(", ".join(evidence.board.defenses))
+    caption = CAPTION.format(", ".join(evidence.board.defenses), evidence.board.crafted_on)
     figure = sheet(title, caption, high, handles=handles)
     axes, styles = figure.subplots(), looks(evidence)
     for point in points:
