@@ -19,7 +19,7 @@ from scipy.stats import t
 from bench import rows as files
 from bench.cli import parser
 from bench.means import Mean
-from bench.plots.canvas import png, style
+from bench.plots.canvas import looks, png, style
 from bench.rows import Row
 from bench.studies.reference import STUDY, pairs
 from bench.studies.reference_patterns import PATTERNS, Pattern, judged, together
@@ -274,6 +274,8 @@ def test_figures_show_the_numbers() -> None:
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5", "10", "30", "50", "75", "95", "none"]
     names = {text.get_text() for legend in figures["jpeg-sweep"].legends for text in legend.get_texts()}
     assert names == {"clean", "em", "tap", "mi-ue", "chance"}
+    colors = {line.get_label(): line.get_color() for line in figures["jpeg-sweep"].legends[0].get_lines()}
+    assert all(look.color == colors[name] for name, look in looks(rows).items() if name in names)
     panels = {axes.get_title(loc="left") for axes in figures["restored"].axes if axes.get_visible()}
     assert panels == {"em", "emax", "tap", "mi-ue", "em-class", "mi-ue-cos"}
     with style():

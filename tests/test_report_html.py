@@ -211,6 +211,7 @@ def test_it_says_what_happened(text: str, seen: Reader) -> None:
     assert "synthetic" in words and "Spread unknown" in words
     assert "run --methods tap" in words and "No command to compute it again" in words
     assert "data:image/png;base64," in text and "delta amplified" in text
+    assert "Without samples beside the rows: clean, mi-ue, tap." in words
     for fact in ("d" * 64, "c0ffee", SETTING):
         assert fact in words
 

@@ -34,7 +34,7 @@ def cost(evidence: Evidence) -> Figure | None:
     title, high = f"Cost against protection: {evidence.about}", max(2.9, 0.5 + 0.25 * len(points))
     caption = CAPTION.format(", ".join(evidence.board.defenses), evidence.board.crafted_on)
     figure = sheet(title, caption, high, handles=handles)
-    axes, styles = figure.subplots(), looks(evidence)
+    axes, styles = figure.subplots(), looks(evidence.rows)
     for point in points:
         _draw(axes, point, styles[point.method])
     _time_axis(axes, [max(c.seconds, FLOOR) for c in points])

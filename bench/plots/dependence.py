@@ -26,7 +26,7 @@ def dependence(evidence: Evidence) -> Figure | None:
     shown = [defense for defense in evidence.defenses if evidence.points(defense)]
     if not shown:
         return None
-    styles = looks(evidence)
+    styles = looks(evidence.rows)
     handles = [Line2D([], [], ms=6, label=name, **look.dots) for name, look in styles.items()]
     title, high = f"MI against accuracy: {evidence.about}", 0.1 + 2.15 * rows_of(shown)
     figure = sheet(title, CAPTION, high, handles=handles)
