@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -96,6 +97,18 @@ def test_every_stored_row_is_a_cell_of_the_grids() -> None:
     cells = {one for options in STUDY.grids() for one in cells_of(options)}
     stored = [(one.method, one.defense, one.rep) for one in files.load_all(STORED)]
     assert stored and len(stored) == len(set(stored)) and set(stored) <= cells
+
+
+def test_the_stored_board_page_and_findings_rank_over_one_set() -> None:
+    home = STORED.parent
+    board = (home / "leaderboard.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"Set of defenses: [^(]*\(hash \w+\)", board)
+    assert said in (home / "report" / "report.html").read_text(encoding="utf-8")
+    (found,) = re.findall(
+        r"variants and controls aside \(([^)]*)\)", (home / "README.md").read_text(encoding="utf-8")
+    )
+    ranked = said.removeprefix("Set of defenses: ").partition(" (")[0].split(", ")
+    assert sorted(found.split(", ")) == sorted(ranked)
 
 
 def test_patterns_and_their_cells_are_among_the_grids() -> None:

@@ -75,5 +75,5 @@ def _say_why(axes: Axes, column: int, row: int, status: str) -> None:
     axes.add_patch(Rectangle((column, row), 1, 1, fc="white", ec="0.8", hatch="////", lw=0))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    said = ABSENT if status == MISSING else status
-    axes.text(column + 0.5, row + 0.5, said, **middle, fontsize=SMALL, color=QUIET, bbox=box)
+    said, size = (ABSENT, 2 * SMALL) if status == MISSING else (status, SMALL)
+    axes.text(column + 0.5, row + 0.5, said, **middle, fontsize=size, color=QUIET, bbox=box)
