@@ -81,6 +81,23 @@ def mixture(rows: Iterable[Row]) -> str:
     return f"mixed: {said}" if mixed else ""
 
 
+def devices(environments: Iterable[Mapping[str, Any]]) -> str:
+    """What seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, where it is known."""
+    said = [_device(environment) for environment in environments]
+    return " and ".join(sorted({*filter(None, said)})) or "a device that was not recorded"
+
+
+def _device(environment: Mapping[str, Any]) -> str:
+    device = str(environment.get("device", ""))
+    processor = environment.get("processor") if device.startswith("cpu") else None
+    return f"{device} ({processor})" if processor else device
+
+
+def crafted_on(rows: Iterable[Row]) -> str:
+    """Devices of the craftings that were timed."""
+    return devices(row.craft_environment or {} for row in rows if row.craft_seconds is not None)
+
+
 def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
     """The MI estimator with all that its numbers depend on."""
     if not rows:

@@ -37,16 +37,21 @@ def derive(
     console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
 
 
-def derive_report(run: Path, console: Console) -> None:
-    """Write the tables of a run again, and all figures and the page into its folder report/."""
+def derive_report(run: Path, console: Console, ranked: Sequence[str] | None = None) -> None:
+    """Write the tables of a run again, and all figures and the page into its folder report/.
+
+    ranked: the set of defenses that ranks (default: all); BadInput where no setting has them all.
+    """
     from bench.page.document import page
     from bench.plots.write import write_figures
 
     everything = rows.load_all(run / "rows")
     if not everything:
         raise BadInput(f"{run / 'rows'} has no rows, expected a run that has computed a cell")
+    evidence, out = collect(everything, ranked=ranked), run / "report"
+    if ranked is not None and not any(own.board for own in evidence):
+        raise BadInput(evidence[0].unranked)
     derive(run, console)
-    evidence, out = collect(everything), run / "report"
     out.mkdir(exist_ok=True)
     figures = write_figures(evidence, run, out)
     rows.write_atomically(out / "report.html", page(evidence, figures))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,7 +13,7 @@ from statistics import fmean
 from bench.captions import circumstances
 from bench.core.errors import BadInput
 from bench.leaderboard import Leaderboard, Standing, guessed, leaderboard, whole
-from bench.pooling import UNDEFENDED, by_setting, grouped, told_apart
+from bench.pooling import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
 from bench.rank import Correlation, correlation
 from bench.rows import Row
 from bench.tables import Table, tables_of_setting
@@ -69,7 +70,8 @@ class Evidence:
     rows: list[Row]
     accuracy: Table
     mi: Table
-    board: Leaderboard | None  # None: every defense was skipped, so that there is nothing to rank over
+    board: Leaderboard | None  # None: there is nothing to rank over
+    unranked: str = ""  # why not
 
     @property
     def methods(self) -> list[str]:
@@ -111,8 +113,13 @@ class Evidence:
         return {m: (mi, acc) for m, (mi, acc) in pairs.items() if mi is not None and acc is not None}
 
     def correlation(self, defense: str) -> Correlation:
-        """Of MI and accuracy over methods, controls apart."""
-        return correlation([xy for m, xy in self.points(defense).items() if m not in self.controls])
+        """Of MI and accuracy over methods, controls apart; a variant beside its base is none of its own.
+
+        Of one name told apart the one with most rows stands for it.
+        """
+        points = {m: xy for m, xy in self.points(defense).items() if m not in self.controls}
+        rows = Counter(row.method for row in self.rows)
+        return correlation([points[m] for m in one_a_family(sorted(points, key=lambda m: (rows[m], m)))])
 
     def curve(self, method: str, defense: str) -> Curve | None:
         """The mean learning curve of a cell; None where nothing was recorded."""
@@ -141,21 +148,33 @@ def mean_curve(rows: Sequence[Row]) -> Curve | None:
 
 
 def collect(
-    rows: Iterable[Row], methods: Sequence[str] | None = None, defenses: Sequence[str] | None = None
+    rows: Iterable[Row],
+    methods: Sequence[str] | None = None,
+    defenses: Sequence[str] | None = None,
+    ranked: Sequence[str] | None = None,
 ) -> list[Evidence]:
-    """What there is to show, whatever order the rows come in; names in the order given."""
-    return [_of_setting(ours, methods, defenses) for ours in by_setting(rows)]
+    """What there is to show, whatever order the rows come in; names in the order given.
+
+    ranked: the set of defenses that ranks; by default all.
+    """
+    return [_of_setting(ours, methods, defenses, ranked) for ours in by_setting(rows)]
 
 
-def _of_setting(rows: list[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None) -> Evidence:
+def _of_setting(
+    rows: list[Row],
+    methods: Sequence[str] | None,
+    defenses: Sequence[str] | None,
+    ranked: Sequence[str] | None,
+) -> Evidence:
     accuracy, mi = tables_of_setting(rows, methods, defenses)
+    board, unranked = None, ""
     try:
-        board = leaderboard(rows)
-    except BadInput:
-        board = None
+        board = leaderboard(rows, ranked)
+    except BadInput as error:
+        unranked = str(error)
     rows, _ = told_apart(rows, "method")
     rows, _ = told_apart(rows, "defense")
-    return Evidence(rows[0].setting, rows, accuracy, mi, board)
+    return Evidence(rows[0].setting, rows, accuracy, mi, board, unranked)
 
 
 def slug(name: str) -> str:

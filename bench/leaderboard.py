@@ -9,7 +9,7 @@ from hashlib import sha256
 from itertools import product
 from math import hypot
 
-from bench.captions import circumstances, mixture, repetitions, sentences
+from bench.captions import circumstances, crafted_on, mixture, repetitions, sentences
 from bench.core.errors import BadInput
 from bench.override import unknown
 from bench.pooling import (
@@ -25,6 +25,7 @@ from bench.pooling import (
     last_line,
     mean_of,
     measured,
+    pooled_spread,
     told_apart,
 )
 from bench.rows import Row
@@ -101,6 +102,9 @@ class Leaderboard:
     classes: int | None  # None: no row says, so that chance is not known
     defenses: list[str]  # the set that ranks
     digest: str  # of that set
+    left_out: list[str]  # defenses with rows that nobody put into the set
+    borrowed: float | None  # spread of a cell with one repetition, in ranks: pooled over the repeated cells
+    crafted_on: str  # devices
     dropped: dict[str, str]  # defense skipped for the data set -> why
     standings: list[Standing]
     variants: list[str]  # what names with @ stand for
@@ -113,7 +117,8 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     """
     ours, notes = told_apart(sorted(rows, key=identity), "method")
     ours, more = told_apart(ours, "defense")
-    declared = choose(defenses, in_order((row.defense for row in ours), None, UNDEFENDED))
+    present = in_order((row.defense for row in ours), None, UNDEFENDED)
+    declared = choose(defenses, present)
     skipped = {row.defense: last_line(row.reason) for row in ours if row.status == "skipped"}
     dropped = {name: skipped[name] for name in declared if name in skipped}
     names = [name for name in declared if name not in dropped]
@@ -123,6 +128,8 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     methods = list(dict.fromkeys(row.method for row in ours))
     pairs = product({REFERENCE, *methods}, {UNDEFENDED, *names})
     cells = accuracy_cells(setting, pairs, groups)
+    found = pooled_spread(accuracies(own) for own in groups.values())
+    borrowed = None if found is None else found[0]
     return Leaderboard(
         setting=setting,
         data=ours[0].data,
@@ -131,8 +138,13 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         classes=counted,
         defenses=names,
         digest=digest(ours, names),
+        left_out=[name for name in present if name not in declared],
+        borrowed=borrowed,
+        crafted_on=crafted_on(ours),
         dropped=dropped,
-        standings=ordered([standing(groups, cells, method, names, counted) for method in methods]),
+        standings=ordered(
+            [standing(groups, cells, method, names, counted) for method in methods], borrowed or 0.0
+        ),
         variants=notes + more,
     )
 
@@ -198,6 +210,10 @@ def mi_gap(groups: Groups, method: str, defense: str) -> float | None:
     return gap_of(groups.get((method, defense), ()), groups.get((REFERENCE, defense), ()))
 
 
+def accuracies(rows: Iterable[Row]) -> list[float]:
+    return [row.test_acc for row in measured(rows, "test_acc") if row.test_acc is not None]
+
+
 def average(rows: Iterable[Row], column: str) -> float | None:
     return mean_of([getattr(row, column) for row in measured(rows, column)])
 
@@ -241,9 +257,9 @@ def lacking(cells: Iterable[Cell]) -> str | None:
 # Standings -> ranks
 
 
-def ordered(standings: Sequence[Standing]) -> list[Standing]:
-    """Ranked from the best, then the unranked, then controls."""
-    level = {s.method: (s.worst.mean or 0.0, s.worst.std or 0.0) for s in standings if s.worst is not None}
+def ordered(standings: Sequence[Standing], borrowed: float) -> list[Standing]:
+    """Ranked from the best, then the unranked, then controls. borrowed: spread of a single repetition."""
+    level = {s.method: _level(s.worst, borrowed) for s in standings if s.worst is not None}
     places = ranks({s.method: level[s.method] for s in standings if s.unranked is None})
     placed = [replace(s, rank=places.get(s.method)) for s in standings]
 
@@ -251,6 +267,11 @@ def ordered(standings: Sequence[Standing]) -> list[Standing]:
         return s.control, s.rank is None, s.rank or 0, level.get(s.method, (0.0, 0.0)), s.method
 
     return sorted(placed, key=place)
+
+
+def _level(worst: Cell, borrowed: float) -> tuple[float, float]:
+    """Mean and spread."""
+    return worst.mean or 0.0, borrowed if worst.std is None else worst.std
 
 
 def ranks(worst: Mapping[str, tuple[float, float]]) -> dict[str, int]:

@@ -7,7 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, variance
 
-from bench.pooling import REFERENCE, all_comparable, beside_clean, gap_of, grouped, told_apart
+from bench.pooling import (
+    REFERENCE,
+    all_comparable,
+    beside_clean,
+    gap_of,
+    grouped,
+    pooled_spread,
+    told_apart,
+)
 from bench.rank import LEVEL
 from bench.rows import Row
 
@@ -71,10 +79,7 @@ class Means:
     def spread(self, metric: str) -> tuple[float, int] | None:
         """Pooled standard deviation over the repeated cells, and its degrees of freedom; None without any."""
         if metric not in self.spreads:
-            repeated = [v for pair in self.groups if len(v := self.values(pair, metric)) > 1]
-            free = sum(len(values) - 1 for values in repeated)
-            summed = sum((len(values) - 1) * variance(values) for values in repeated)
-            self.spreads[metric] = (math.sqrt(summed / free), free) if free else None
+            self.spreads[metric] = pooled_spread(self.values(pair, metric) for pair in self.groups)
         return self.spreads[metric]
 
 

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from statistics import fmean, stdev
+from math import sqrt
+from statistics import fmean, stdev, variance
 from typing import Any, Literal
 
 from bench.rows import Row
@@ -58,11 +59,27 @@ def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> l
     place = {name: index for index, name in enumerate(given or ())}
 
     def order(name: str) -> tuple[int, bool, tuple[str | int, ...]]:
-        plain = name.split("@", maxsplit=1)[0]
+        plain = bare(name)
         parts = enumerate(re.split(r"(\d+)", name))  # text and digits in turn
         return place.get(plain, len(place)), plain != first, tuple(int(p) if i % 2 else p for i, p in parts)
 
     return sorted(set(names), key=order)
+
+
+def bare(name: str) -> str:
+    """em@1f2e3d, as one of several plugins of a name is told apart -> em."""
+    return name.split("@", maxsplit=1)[0]
+
+
+def lesser(name: str, of: str) -> bool:
+    """Whether a data set, net or method is a form of another: cifar10-jpeg75, resnet18-slim, em-class."""
+    return name.startswith(f"{of}-")
+
+
+def one_a_family(methods: Iterable[str]) -> list[str]:
+    """These without variants of others among them: em-class beside em; of em@1f and em@2e the last given."""
+    last = {bare(name): name for name in methods}
+    return [last[name] for name in sorted(last) if not any(lesser(name, base) for base in last)]
 
 
 def grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
@@ -150,6 +167,17 @@ def pool(setting: str, pair: tuple[str, str], rows: Sequence[Row], column: str) 
     reasons = dict.fromkeys(reason for row in rows if (reason := reason_of(row, column)))
     reason = "; ".join(reasons) or None
     return Cell(setting, *pair, mean_of(values), std, len(values), status_of(rows, len(values)), reason)
+
+
+def pooled_spread(cells: Iterable[Sequence[float]]) -> tuple[float, int] | None:
+    """Standard deviation pooled over cells with repetitions, and its degrees of freedom; None without any.
+
+    A cell with one repetition may borrow it.
+    """
+    repeated = [values for values in cells if len(values) > 1]
+    free = sum(len(values) - 1 for values in repeated)
+    summed = sum((len(values) - 1) * variance(values) for values in repeated)
+    return (sqrt(summed / free), free) if free else None
 
 
 def comparable(rank: int | None, other: int | None) -> bool:

@@ -23,7 +23,7 @@ from bench.tables import LONGEST, Table, text_of
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
 COLUMNS = (  # of the CSV: one line for each method under each defense
     *("setting", "data", "classes", "defenses", "defenses_hash", "dropped"),
-    *("method", "control", "rank", "unranked", "worst", "worst_std", "worst_defense", "mean"),
+    *("method", "control", "rank", "unranked", "worst", "worst_std", "borrowed_std", "worst_defense", "mean"),
     *("highest_val_selected", "highest_peak", "undefended_mi_gap", "craft_seconds", "craft_peak_mb"),
     *("defense", "status", "reason", "accuracy", "std", "reps"),
     *("val_selected", "peak", "mi_gap", "retained"),
@@ -34,7 +34,9 @@ LEGEND = {  # column -> what it is
     "mean": "over the set",
     "rank": "by the worst case, lowest first. A method shares the rank of the first method of that rank "
     "unless its worst case is higher by more than the spread of both, the root of their summed squares. A "
-    "method with a failed or missing cell has no rank; controls have none",
+    "cell with one repetition borrows the pooled spread of the repeated cells, those of other methods and "
+    "defenses: too little where it scatters more than they do. Ranks apart prove no difference: one spread "
+    "is less than a 95 % interval. A method with a failed or missing cell has no rank; controls have none",
     "reps": "repetitions behind a cell, the fewest to the most",
     "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
     "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
@@ -66,13 +68,16 @@ def percent(share: float | None) -> str:
 
 
 def spreads(board: Leaderboard) -> str:
-    """Whose spread is not known; an unknown one ties nobody."""
+    """Whose spread is borrowed, or not known; an unknown one ties nobody."""
     ranked = [s for s in board.standings if s.rank is not None]
     once = [s.method for s in ranked if s.worst is not None and s.worst.std is None]
     if not once:
         return ""
     who = "All worst cases" if len(once) == len(ranked) else f"The worst cases of {', '.join(once)}"
-    return f"{who} are of one repetition: spread unknown, counted as 0 in ranks"
+    if board.borrowed is None:
+        return f"{who} are of one repetition: spread unknown, counted as 0 in ranks"
+    borrowed = f"pooled spread of the repeated cells, {100 * board.borrowed:.1f} points"
+    return f"{who} are of one repetition: in ranks they borrow the {borrowed}"
 
 
 def summary(board: Leaderboard) -> str:
@@ -85,6 +90,7 @@ def summary(board: Leaderboard) -> str:
         "The worst case is a maximum over noisy cells, which biases it upward, more with noisier cells and "
         "with more defenses",
         f"Set of defenses: {', '.join(board.defenses)} (hash {board.digest})",
+        f"Not in the set, though there are rows: {', '.join(board.left_out)}" if board.left_out else "",
         f"Dropped for all, as skipped for this data set: {dropped}" if dropped else "",
         board.circumstances.removesuffix("."),
     )
@@ -112,12 +118,17 @@ def sheets(board: Leaderboard) -> list[Sheet]:
     formula = f"({REFERENCE}_d - method_d) / ({REFERENCE}_none - method_none){chance}"
     ranking = {s.method: ranking_line(s) for s in board.standings}
     beside = {s.method: line_beside(s) for s in board.standings}
-    what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB."
+    what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
     return [
         sheet(board, summary(board), ["rank", "worst case", "under", "mean", "reps"], ranking, notes(board)),
         sheet(board, "Final test accuracy in percent under each defense.", across, accuracy),
         sheet(board, f"Retained protection in percent under each defense d: {formula}.", across, retained),
-        sheet(board, what, ["val-selected", "peak", "MI gap", "seconds", "MB"], beside),
+        sheet(
+            board,
+            f"{what} on {board.crafted_on}.",
+            ["val-selected", "peak", "MI gap", "seconds", "MB"],
+            beside,
+        ),
     ]
 
 
@@ -164,6 +175,7 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
             "unranked": s.unranked,
             "worst": s.worst and s.worst.mean,
             "worst_std": s.worst and s.worst.std,
+            "borrowed_std": board.borrowed if s.worst and s.worst.std is None else None,
             "worst_defense": s.worst and s.worst.defense,
             "mean": s.mean,
             "highest_val_selected": s.highest("val_selected"),

@@ -31,6 +31,7 @@ from bench.plots.canvas import style
 from bench.plots.claims import drawable, scatter
 from bench.registry import KINDS, catalog
 from bench.rows import Row, save
+from bench.settings import PROFILES
 
 STORED = Path(__file__).parent.parent / "results" / "claims.csv"
 CLAIMS = load(STORED)
@@ -41,17 +42,21 @@ PLAIN = {  # a claim in text
     **{
         "images": "50000",
         "net": "resnet18",
+        "surrogate": "resnet18",
         "epochs": "60",
         "method": "em",
         "defense": "none",
         "eps": "8/255",
     },
-    **{"batch": "128", "lr": "0.1", "weight_decay": "0.0005", "schedule": "cosine"},
+    **{"batch": "128", "lr": "0.1", "weight_decay": "0.0005", "schedule": "cosine", "clip": "0"},
     **{"metric": "test_acc", "published": "25", "confidence": "primary"},
 }
 
 
-RECIPE = {"batch": 128, "lr": 0.1, "weight_decay": 0.0005, "schedule": "cosine"}  # of that claim
+RECIPE = {  # of that claim
+    **{"batch": 128, "lr": 0.1, "weight_decay": 0.0005, "schedule": "cosine"},
+    **{"milestones": [], "clip": None},
+}
 
 
 def claim(published: float, method: str = "em", defense: str = "none", **texts: str) -> Claim:
@@ -263,9 +268,18 @@ def test_a_parameter_that_is_off_in_a_row_differs_from_its_value() -> None:
     assert nearness(claim(25), as_published(25, method=older)).setting is Setting.SAME
 
 
-@pytest.mark.parametrize("name", ["net", "epochs", "images", "batch", "lr", "weight_decay", "schedule"])
+@pytest.mark.parametrize(
+    "name",
+    ["net", "surrogate", "epochs", "images", "batch", "lr", "weight_decay", "schedule", "clip"],
+)
 def test_what_is_not_stated_is_not_the_same(name: str) -> None:
-    assert nearness(claim(25, **{name: ""}), as_published(25)).setting is Setting.REDUCED
+    found = nearness(claim(25, **{name: ""}), as_published(25))
+    assert (found.setting, found.differs) == (Setting.REDUCED, (f"{name.replace('_', ' ')} not stated",))
+
+
+def test_controls_have_no_surrogate_to_state() -> None:
+    found = nearness(claim(94, "clean", eps="", surrogate=""), as_published(94, "clean"))
+    assert found.setting is Setting.SAME
 
 
 @pytest.mark.parametrize(
@@ -275,6 +289,31 @@ def test_another_recipe_is_not_the_same_setting(name: str, theirs: str) -> None:
     found = nearness(claim(25, **{name: theirs}), as_published(25))
     said = f"{name.replace('_', ' ')} {RECIPE[name]} against {theirs}"
     assert (found.setting, found.differs) == (Setting.REDUCED, (said,))
+
+
+@pytest.mark.parametrize(
+    ("profile", "differs"),
+    [
+        ("paper-mi-ue-at", ()),
+        ("paper-em-at", ("milestones 0.75 0.9 1 against 0.4 0.8", "clip 5.0 against 0.0")),
+    ],
+)
+def test_a_recipe_is_the_same_if_its_milestones_and_clipping_are(
+    profile: str, differs: tuple[str, ...]
+) -> None:
+    """EM and MI-UE train adversarially for as many epochs of as large steps, which fall at other times."""
+    (own,) = (c for c in CLAIMS if c.id == "miue-c10-em-at-8")
+    victim = dataclasses.asdict(PROFILES[profile].setting.victim)
+    found = nearness(own, as_published(85, "em", "at-8", epochs=victim["epochs"], recipe=victim))
+    assert found.differs == differs
+    assert found.setting is (Setting.REDUCED if differs else Setting.SAME)
+
+
+def test_stored_schedules_that_fall_in_steps_have_milestones() -> None:
+    for own in CLAIMS:
+        shares = [float(at) for at in (own.milestones or "").split()]
+        assert bool(shares) == (own.schedule in ("steps", "halvings")), own.id
+        assert shares == sorted(shares) and all(0 < at <= 1 for at in shares), own.id
 
 
 def test_a_claim_is_judged_by_rows_of_its_recipe_however_many_others_there_are() -> None:

@@ -90,6 +90,15 @@ def test_the_declared_set_decides() -> None:
     assert board.defenses == ["none", "cutout"]
 
 
+def test_what_the_declared_set_leaves_out_is_said(tmp_path: Path) -> None:
+    board = leaderboard(without("em", "at-8"), ["none", "cutout"])
+    assert (ranking(board)["em"], board.left_out) == (1, ["at-8"])
+    for text in texts(board, tmp_path).values():
+        assert "Set of defenses: none, cutout (hash" in text
+        assert "Not in the set, though there are rows: at-8." in text
+    assert not any("Not in the set" in text for text in texts(leaderboard(matrix()), tmp_path).values())
+
+
 def test_the_defender_chooses_one_defense_for_all_repetitions() -> None:
     accs = {"none": (0.2, 0.6), "cutout": (0.5, 0.1)}
     rows = [cell("em", d, a, rep) for d, pair in accs.items() for rep, a in enumerate(pair)]
@@ -153,8 +162,23 @@ def test_one_repetition_prints_spread_unknown(tmp_path: Path) -> None:
     twice = [*matrix(), *(replace(r, key=r.key + "'", rep=1) for r in matrix())]
     assert not any("spread unknown" in text for text in texts(leaderboard(twice), tmp_path).values())
 
-    mixed = texts(leaderboard([r for r in twice if r.rep == 0 or r.method != "tap"]), tmp_path)
-    assert all("worst cases of tap are of one repetition: spread unknown" in text for text in mixed.values())
+
+def test_one_repetition_borrows_the_spread_of_those_that_are_repeated(tmp_path: Path) -> None:
+    """In ranks; the number itself stays without a spread, and the files say so."""
+    rows = [*repeated({"a": (0.30, 0.40), "b": (0.38, 0.44)}), cell("c", "none", 0.42)]
+    board = leaderboard(rows)
+    pooled = ((0.1**2 / 2 + 0.06**2 / 2) / 2) ** 0.5  # two deviations of one degree of freedom each
+    assert board.borrowed == pytest.approx(pooled) == pytest.approx(0.0583, abs=1e-4)
+    assert ranking(board) == {"a": 1, "b": 1, "c": 1}  # c is 0.07 from a, whose own spread is 0.0707
+    near = leaderboard([*repeated({"b": (0.38, 0.44)}), cell("c", "none", 0.46)])
+    assert ranking(near) == {"b": 1, "c": 1} and near.borrowed == pytest.approx(0.06 / 2**0.5)
+    said = "The worst cases of c are of one repetition: in ranks they borrow the pooled spread"
+    for text in texts(board, tmp_path).values():
+        assert f"{said} of the repeated cells, 5.8 points." in text
+        assert "spread unknown" not in text
+    table = pd.read_csv(tmp_path / "leaderboard.csv").set_index("method")
+    assert table.borrowed_std["c"] == pytest.approx(pooled) and pd.isna(table.worst_std["c"])
+    assert table.borrowed_std[["a", "b"]].isna().all()
 
 
 def test_the_bias_of_a_maximum_is_said(tmp_path: Path) -> None:
@@ -279,6 +303,19 @@ def test_what_stands_beside(tmp_path: Path) -> None:
     assert (em.craft_seconds, em.craft_peak_mb) == (15.0, 950.0)
     assert (em.highest("val_selected"), em.highest("peak")) == (0.75, 0.875)
     assert "| em | 75.0 | 87.5 | 0.200 | 15.0 | 950 |" in texts(board, tmp_path)["md"]
+
+
+def test_seconds_and_memory_of_crafting_stand_beside_their_device(tmp_path: Path) -> None:
+    """Also where all rows agree: the victims' device is another fact."""
+    gpu, cpu = {"device": "cuda H100", "processor": "P"}, {"device": "cpu x86_64", "processor": "P 9000"}
+    own = [replace(r, environment=cpu, craft_environment=gpu, craft_seconds=7.0) for r in matrix()]
+    for text in texts(leaderboard(own), tmp_path).values():
+        assert "crafting in seconds and MB on cuda H100." in text
+    both = [replace(own[0], craft_environment=cpu), *own[1:]]
+    assert leaderboard(both).crafted_on == "cpu x86_64 (P 9000) and cuda H100"
+    untimed = replace(own[0], craft_seconds=None, craft_environment=cpu)
+    assert leaderboard([untimed, *own[1:]]).crafted_on == "cuda H100"
+    assert "not recorded" in leaderboard(matrix()).crafted_on
 
 
 def test_hash_is_of_the_set() -> None:

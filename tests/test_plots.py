@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
 from evidence import EPS, grid, keep_sample, row, sample
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from matplotlib.text import Annotation, Text
 
 from bench import samples
 from bench.evidence import Evidence, anchor, collect, slug
-from bench.plots.canvas import png_and_svg, spread, style
+from bench.page.summary import costs, every_row
+from bench.plots.canvas import looks, png_and_svg, spread, style
 from bench.plots.cost import cost
 from bench.plots.curves import curves
 from bench.plots.dependence import dependence
@@ -70,6 +71,40 @@ def test_same_rows_same_bytes(written: Path) -> None:
         assert content == (written / f"cost.{ending}").read_bytes()
 
 
+def test_no_word_of_a_narrow_heat_map_touches_another() -> None:
+    """Eighteen defenses, of which two methods lack different ones."""
+    defenses = [f"iss-jpeg{q}" for q in range(10, 100, 5)]
+    rows = [row(m, d) for m, own in (("em", defenses[:9]), ("tap", defenses[9:])) for d in own]
+    figure = heat_map(one(rows))
+    figure.draw_without_rendering()
+    axes = figure.axes[0]
+    boxes = [text.get_window_extent() for text in axes.texts]
+    assert len(boxes) == 2 * len(defenses)
+    assert not any(a.overlaps(b) for a, b in combinations(boxes, 2))
+
+
+def test_a_name_has_a_line_that_ends_at_it_and_at_no_other() -> None:
+    """Five methods of nearly the same worst case, whose names must stand apart."""
+    rows = [row(f"m{i}", acc=0.7 + 0.001 * i) for i in range(5)]
+    figure = cost(one(rows))
+    assert figure is not None
+    figure.draw_without_rendering()
+    names = [t for t in figure.axes[0].texts if isinstance(t, Annotation) and t.arrow_patch is not None]
+    assert len(names) == 5
+    for name in names:
+        box = Text.get_window_extent(name)
+        ends = name.arrow_patch.get_transform().transform_path(name.arrow_patch.get_path()).vertices
+        assert abs(ends[:, 1] - (box.y0 + box.y1) / 2).min() < box.height / 4
+        assert ends[:, 0].max() <= box.x0
+
+
+def test_a_method_looks_the_same_whatever_else_a_figure_shows() -> None:
+    rows = [row(m, control=m == "clean") for m in ("tap", "em", "clean", "mi-ue", "emax")]
+    assert looks(rows) == looks(rows[::-1]) == looks([*rows, row("tap", "cutout", control=None)])
+    assert [*looks(rows)] == ["clean", "em", "emax", "mi-ue", "tap"]
+    assert [own.control for own in looks(rows).values()] == [True, False, False, False, False]
+
+
 def test_curves_can_be_linked_to(written: Path) -> None:
     drawing = (written / "curves.svg").read_text()
     evidence = one(grid())
@@ -91,7 +126,10 @@ def test_without_numbers_only_the_heat_map_is_drawn() -> None:
 
 def test_heat_map_says_why_a_number_is_missing() -> None:
     said = texts(heat_map(one(grid())))
-    assert {"failed", "skipped", "missing"} <= {*said}
+    assert {"failed", "skipped", "–"} <= {*said} and "missing" not in said
+    assert any(text.endswith("–: not run.") for text in said)
+    whole = texts(heat_map(one([row("em")])))
+    assert not any("not run" in text for text in whole)
     assert "90.5\n±0.7" in said and not any("nan" in text for text in said)
 
 
@@ -99,6 +137,15 @@ def test_figures_say_n_and_what_the_star_is() -> None:
     assert any("n = 3, descriptive" in text for text in texts(dependence(one(grid()))))
     assert any("oracle" in text for text in texts(curves(one(grid()))))
     assert any("least to the greatest" in " ".join(text.split()) for text in texts(curves(one(grid()))))
+
+
+def test_crafting_cost_names_its_device_and_its_defenses() -> None:
+    rows = [row("em", d, craft_environment={"device": "cuda H100"}) for d in ("none", "cutout")]
+    (evidence,) = collect(rows, ranked=["cutout"])
+    said = " ".join(" ".join(texts(cost(evidence))).split())
+    assert "Seconds of one crafting, on cuda H100." in said and "set of defenses (cutout)" in said
+    assert "Crafting cost on cuda H100," in costs(evidence)
+    assert "crafted on cuda H100, trained on" in every_row(evidence)
 
 
 def test_a_name_is_text_and_never_mathematics() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 from evidence import row
@@ -62,6 +63,22 @@ def test_controls_are_apart_and_n_counts_methods() -> None:
     found = evidence.correlation("none")
     assert (found.n, found.rho) == (3, pytest.approx(-1))
     assert evidence.controls == {"clean"} and not evidence.guessed
+
+
+def test_a_variant_beside_its_base_is_no_method_of_its_own() -> None:
+    """Each point alone, it would turn the order: em-class, mi-ue-cos, and the em of fewer rows."""
+    other = {"data": {"digest": "d" * 64}, "method": {"name": "em", "steps": 5}}
+    variants = [
+        row("em-class", acc=0.4, mi=2.0),
+        row("mi-ue-cos", acc=0.5, mi=3.0),
+        replace(row("em", acc=0.6, mi=4.0, inputs=other), key="e" * 64),
+    ]
+    (evidence,) = collect([*four(True), row("em", "cutout", acc=0.1, mi=0.9), *variants])
+    assert len(evidence.points("none")) == 7
+    assert evidence.correlation("none") == collect(four(True))[0].correlation("none")
+
+    (alone,) = collect([own for own in four(True) if own.method != "em"] + variants[:1])
+    assert alone.correlation("none").n == 3  # without em, em-class is what there is of it
 
 
 def test_old_rows_say_by_their_images_who_is_a_control() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -19,7 +20,7 @@ from scipy.stats import t
 from bench import rows as files
 from bench.cli import parser
 from bench.means import Mean
-from bench.plots.canvas import png, style
+from bench.plots.canvas import looks, png, style
 from bench.rows import Row
 from bench.studies.reference import STUDY, pairs
 from bench.studies.reference_patterns import PATTERNS, Pattern, judged, together
@@ -96,6 +97,18 @@ def test_every_stored_row_is_a_cell_of_the_grids() -> None:
     cells = {one for options in STUDY.grids() for one in cells_of(options)}
     stored = [(one.method, one.defense, one.rep) for one in files.load_all(STORED)]
     assert stored and len(stored) == len(set(stored)) and set(stored) <= cells
+
+
+def test_the_stored_board_page_and_findings_rank_over_one_set() -> None:
+    home = STORED.parent
+    board = (home / "leaderboard.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"Set of defenses: [^(]*\(hash \w+\)", board)
+    assert said in (home / "report" / "report.html").read_text(encoding="utf-8")
+    (found,) = re.findall(
+        r"variants and controls aside \(([^)]*)\)", (home / "README.md").read_text(encoding="utf-8")
+    )
+    ranked = said.removeprefix("Set of defenses: ").partition(" (")[0].split(", ")
+    assert sorted(found.split(", ")) == sorted(ranked)
 
 
 def test_patterns_and_their_cells_are_among_the_grids() -> None:
@@ -252,11 +265,13 @@ def test_the_table_marks_a_borrowed_interval() -> None:
 
 
 def test_the_worst_case_is_over_what_all_methods_have() -> None:
-    levels = {("em", "at-8"): 0.65, ("em", "iss-gray"): 0.5, ("tap", "iss-jpeg10"): 0.6}
+    """The set of the leaderboard; variants have fewer cells, and emax none of iss-jpeg5."""
+    levels = {("em", "iss-jpeg5"): 0.65, ("em", "at-8"): 0.5, ("tap", "iss-jpeg10"): 0.6}
     text = STUDY.analyse(all_rows(levels), ()).text.split("## Worst case")[1]
-    assert "(none, iss-gray, iss-jpeg10, at-4)" in text  # em x at-8 is nobody's to compare with
-    assert said(text, "em")[1::2] == ["50.0", "iss-gray"]
+    assert "(none, iss-gray, iss-jpeg10, cutout, uer, iss-bdr2, at-8, at-4, at-2)" in text
+    assert said(text, "em")[1::2] == ["50.0°", "at-8"]
     assert said(text, "tap")[1::2] == ["60.0", "iss-jpeg10"]
+    assert "Without some of these cells: em-class, mi-ue-cos." in text and "| em-class |" not in text
 
 
 def drawn(axes: Axes) -> list[list[float]]:
@@ -272,6 +287,8 @@ def test_figures_show_the_numbers() -> None:
     assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5", "10", "30", "50", "75", "95", "none"]
     names = {text.get_text() for legend in figures["jpeg-sweep"].legends for text in legend.get_texts()}
     assert names == {"clean", "em", "tap", "mi-ue", "chance"}
+    colors = {line.get_label(): line.get_color() for line in figures["jpeg-sweep"].legends[0].get_lines()}
+    assert all(look.color == colors[name] for name, look in looks(rows).items() if name in names)
     panels = {axes.get_title(loc="left") for axes in figures["restored"].axes if axes.get_visible()}
     assert panels == {"em", "emax", "tap", "mi-ue", "em-class", "mi-ue-cos"}
     with style():

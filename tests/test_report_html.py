@@ -159,6 +159,28 @@ def test_the_leaderboard_is_that_of_its_verb(run: Path, text: str, tmp_path: Pat
         )
 
 
+def test_the_page_ranks_over_the_set_that_was_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `leaderboard` does with the same words: table, cost figure and cost table are of one set."""
+    rows = [replace(own, key=f"{number:064x}"[::-1]) for number, own in enumerate(grid())]
+    place = run_folder(tmp_path / "run", rows)
+    assert main(["report", str(place), "--defenses", "none,cutot"]) == 2
+    assert "did you mean 'cutout'?" in capsys.readouterr().err
+    assert not (place / "report").exists() and not (place / "rows.csv").exists()
+
+    assert main(["report", str(place), "--defenses", "none"]) == 0
+    assert main(["leaderboard", str(place), "--defenses", "none"]) == 0
+    words = " ".join(" ".join(Reader((place / "report" / "report.html").read_text()).words).split())
+    board = (place / "leaderboard.md").read_text()
+    said = board[board.index("Set of defenses") : board.index("iss-gray.") + len("iss-gray.")]
+    assert "Set of defenses: none (hash" in said and "there are rows: cutout, iss-gray." in said
+    assert said in words
+    assert "mi-ue: unranked" not in words  # the cell that it lacks is not in the set
+    (evidence,) = collect(rows, ranked=["none"])
+    assert {cost.chosen for cost in evidence.costs()} == {"none"}
+
+
 def test_processors_are_said_and_doubted_where_there_are_several() -> None:
     rows = [row("em", rep=i, environment={"processor": name}) for i, name in enumerate(("One", "Another"))]
     rows += [row("tap", environment={})]  # from before it was kept
@@ -189,6 +211,7 @@ def test_it_says_what_happened(text: str, seen: Reader) -> None:
     assert "synthetic" in words and "Spread unknown" in words
     assert "run --methods tap" in words and "No command to compute it again" in words
     assert "data:image/png;base64," in text and "delta amplified" in text
+    assert "Without samples beside the rows: clean, mi-ue, tap." in words
     for fact in ("d" * 64, "c0ffee", SETTING):
         assert fact in words
 

@@ -30,11 +30,13 @@ class Claim:
     images: int | None  # training images
     net: str | None  # of the victim
     surrogate: str | None  # net of the method
-    epochs: int | None  # of the victim, as the four that follow
+    epochs: int | None  # of the victim, as the six that follow
     batch: int | None
     lr: float | None
     weight_decay: float | None
     schedule: str | None
+    milestones: str | None  # shares of the training at which lr drops, with spaces between
+    clip: float | None  # largest gradient norm; 0: the recipe clips nothing
     method: str
     defense: str
     eps: float | None  # L-inf, pixels in [0,1]; None: nothing is perturbed

@@ -9,22 +9,23 @@ from enum import StrEnum
 from typing import Any
 
 from bench.claims.claim import Claim
-from bench.pooling import leaves
+from bench.pooling import bare, leaves, lesser
 from bench.rows import Row
 from bench.shares import completed
 
 WHOLE = 0.95  # of the published training images: the rest of ours is validation
 PUBLISHED = "paper"  # in this profile, and in those named after it, plugins are at their papers' strength
-RECIPE = ("batch", "lr", "weight_decay", "schedule")  # of the victim, beside its epochs
+RECIPE = ("batch", "lr", "weight_decay", "schedule", "milestones", "clip")  # of the victim, beside its epochs
+SMOOTH = ("cosine", "constant")  # schedules without milestones
 ASIDE = ("name", "code", "eps")  # of a plugin's inputs: no strength; a claim's budget is its row's already
 
 
 class Setting(StrEnum):
     """How near a setting of ours is to a published one.
 
-    same: data set, images, nets, recipe (epochs, batch, lr, weight decay, schedule) and strength of method
-    and defense as published; reduced: less of one, another recipe of no more epochs, or one is not stated;
-    other: anything else.
+    same: data set, images, nets, recipe (epochs, batch, lr, weight decay, schedule with its milestones,
+    clipping) and strength of method and defense as published; reduced: less of one, another recipe of no
+    more epochs, or one is not stated; other: anything else.
     """
 
     SAME = "same"
@@ -54,16 +55,6 @@ def same_data(claim: Claim, row: Row) -> bool:
     return row.data == claim.data or lesser(row.data, claim.data)
 
 
-def lesser(name: str, of: str) -> bool:
-    """Whether a data set, net or method is a form of another: cifar10-jpeg75, resnet18-slim, em-class."""
-    return name.startswith(f"{of}-")
-
-
-def bare(name: str) -> str:
-    """em@1f2e3d, as one of several plugins of a name is told apart -> em."""
-    return name.split("@", maxsplit=1)[0]
-
-
 def nearness(claim: Claim, row: Row) -> Nearness:
     """Of a row of the claim's data set, method and defense."""
     found = [*_size(claim, row), *_manner(claim, row)]
@@ -85,7 +76,7 @@ def _size(claim: Claim, row: Row) -> Iterator[Difference]:
     elif images > claim.images:
         yield Setting.OTHER, f"{images} images against {claim.images}"
     yield from _net("net", claim.net, row.inputs.get("net"))
-    if claim.surrogate is not None and not row.is_control:
+    if not row.is_control:
         yield from _net("surrogate", claim.surrogate, row.inputs.get("surrogate"))
     epochs = row.inputs.get("victim", {}).get("epochs")
     if claim.epochs is None or epochs is None:
@@ -115,16 +106,28 @@ def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
 
 
 def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:
-    unknown = []
+    unknown, own = [], _recipe_of(row)
     for name in RECIPE:
-        theirs, ours = getattr(claim, name), row.inputs.get("victim", {}).get(name)
+        theirs, ours = getattr(claim, name), own.get(name)
         said = name.replace("_", " ")
+        if name == "milestones" and (claim.schedule in SMOOTH or claim.schedule != own.get("schedule")):
+            continue  # there are none, or there is nothing to compare them with
         if theirs is None or ours is None:
             unknown.append(said)
         elif ours != theirs:
             yield Setting.REDUCED, f"{said} {ours} against {theirs}"
     if unknown:
         yield Setting.REDUCED, f"{', '.join(unknown)} not stated"
+
+
+def _recipe_of(row: Row) -> dict[str, Any]:
+    """A row's own, as claims put it."""
+    own = dict(row.inputs.get("victim", {}))
+    if own.get("milestones") is not None:
+        own["milestones"] = " ".join(f"{at:g}" for at in own["milestones"])
+    if "clip" in own:
+        own["clip"] = own["clip"] or 0
+    return own
 
 
 def _strength(row: Row, *, alone: bool) -> Iterator[Difference]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from bench.claims.claim import Claim
-from bench.claims.nearness import Setting, bare, lesser, nearness, same_data
+from bench.claims.nearness import Setting, nearness, same_data
 from bench.means import Mean, Means, Pair
-from bench.pooling import REFERENCE, by_setting
+from bench.pooling import REFERENCE, bare, by_setting, one_a_family
 from bench.rank import correlation
 from bench.rows import Row
 
@@ -57,9 +57,8 @@ class Sheet(Means):
             rows = self.groups[pair]
             ours = pair[1] == claim.defense and same_data(claim, rows[0]) and at_budget(claim, rows[0])
             if ours and not rows[0].is_control and (point := self._point(pair)):
-                points[bare(pair[0])] = point
-        families = [name for name in sorted(points) if not any(lesser(name, base) for base in points)]
-        found = correlation([points[name] for name in families])
+                points[pair[0]] = point
+        found = correlation([points[name] for name in one_a_family(points)])
         return None if found.rho is None else Mean(found.rho, found.n, found.low, found.high)
 
     def _point(self, pair: Pair) -> tuple[float, float] | None:

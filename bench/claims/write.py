@@ -31,11 +31,13 @@ LEGEND = {
     "ours": "the mean over repetitions and its 95 % t interval. ~: one repetition, with the pooled spread of "
     "the setting's repeated cells, which is too small for a cell that scatters more than they do. Without an "
     "interval: nothing in its setting was repeated. Victims of one poison differ in their seeds alone",
-    "setting": "same: data set, at least 95 % of the training images (the rest is validation), nets, the "
-    "victim's recipe (epochs, batch, lr, weight decay, schedule), and method and defense at their published "
+    "setting": "same: data set, at least 95 % of the training images (the rest is validation), nets (but for "
+    "controls the surrogate's too), the victim's recipe (epochs, batch, lr, weight decay, schedule, the "
+    "milestones at which its steps fall, clipping of gradients), and method and defense at their published "
     "strength. reduced: less of one of these and more of none, another recipe with no more epochs, or one of "
-    "these not stated. other: anything else, which is not judged. Of several settings of ours the nearest is "
-    "judged, then the one in which fewest things differ",
+    "these not stated. A recipe that was read and names no clipping has none. other: anything else, which is "
+    "not judged. Of several settings of ours the nearest is judged, then the one in which fewest things "
+    "differ",
     "strength": f"methods and defenses are at their published strength in the profile {PUBLISHED} and in "
     f"those named after it ({PUBLISHED}-em), where each parameter that is not is said. In another profile "
     "parameters are said where nothing else differs, and else that the strength is the profile's, which can "

@@ -12,9 +12,10 @@ ABSENT = ("-", "control", "failed", "skipped")
 NUMBER = re.compile(r"-?\d+(\.\d+)?(?=$|[ *])")  # a text that begins with one: 12.3* ±0.4
 
 
-def leaderboard(board: Leaderboard | None) -> Html:
+def leaderboard(board: Leaderboard | None, unranked: str) -> Html:
+    """unranked: why there is none."""
     if board is None:
-        return tag("p", "No method can be ranked: every defense was skipped for this data set.")
+        return tag("p", f"No method can be ranked: {unranked}.")
     legend = tag("details", tag("summary", "What the columns mean"), facts(LEGEND.items()))
     return join([*map(_sheet, sheets(board)), legend])
 

@@ -14,7 +14,7 @@ from bench.page.board import leaderboard
 from bench.page.cells import cell_sections
 from bench.page.elements import Html, join, link, tag, void
 from bench.page.flags import flags_of_setting
-from bench.plots.write import name_of, published
+from bench.plots.write import name_of
 
 TITLE = "Unlearnable examples: methods x defenses"
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
@@ -58,7 +58,7 @@ def _setting(evidence: Evidence, everything: Sequence[Evidence], figures: Mappin
             "ul", *(tag("li", text) for text in flags_of_setting(evidence)), class_="flags"
         ),
         "Accuracy": tag("div", summary.heat_map(evidence), notes, id=anchor("accuracy", evidence.setting)),
-        "Leaderboard": leaderboard(evidence.board),
+        "Leaderboard": leaderboard(evidence.board, evidence.unranked),
         "Mutual information": summary.mi_table(evidence),
         "MI against accuracy": join(
             [figure("mi-accuracy", "MI against accuracy"), summary.correlations(evidence)]
@@ -82,14 +82,19 @@ def _heading(evidence: Evidence) -> str:
 
 
 def _gallery(evidence: Evidence, everything: Sequence[Evidence], figures: Mapping[str, Path]) -> Html:
-    sheets = []
-    for method in published(evidence):
+    sheets, without = [], []
+    for method in evidence.methods:
         path = figures.get(name_of(f"gallery-{slug(method)}", evidence, everything))
         if path is not None:
             data = base64.b64encode(path.with_suffix(".png").read_bytes()).decode()
             alt = f"{method}: clean images, delta amplified, published images"
             sheets.append(tag("figure", void("img", src=f"data:image/png;base64,{data}", alt=alt)))
-    return join(sheets) if sheets else tag("p", "No samples of the published images lie beside the rows.")
+        else:
+            without.append(method)
+    if not sheets:
+        return tag("p", "No samples of the published images lie beside the rows.")
+    said = tag("p", f"Without samples beside the rows: {', '.join(without)}.") if without else Html()
+    return join([*sheets, said])
 
 
 def _drawing(path: Path, name: str, title: str) -> Html:

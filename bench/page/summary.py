@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 
-from bench.captions import look_up
+from bench.captions import crafted_on, devices, look_up
 from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, link, number, table, tag
 from bench.plots.heat_map import shade
 from bench.rows import SCHEMA
 from bench.setting_of import OWN
 from bench.tables import Table, text_of
+
+CORRELATED = (
+    "MI against accuracy over methods, controls apart; a variant beside its base (em-class beside em) is no "
+    "method of its own"
+)
 
 
 def heat_map(evidence: Evidence) -> Html:
@@ -47,7 +52,7 @@ def correlations(evidence: Evidence) -> Html:
         numbers = [number(value, "{:z.2f}") for value in (found.rho, found.low, found.high)]
         body.append([Value(defense, defense), Value(str(found.n), found.n), *numbers, Value(said, said)])
     head = ["defense", "methods (n)", "Spearman's ρ", "95 % from", "to", "note"]
-    return table("MI against accuracy over methods, controls apart", head, body)
+    return table(CORRELATED, head, body)
 
 
 def costs(evidence: Evidence) -> Html:
@@ -64,7 +69,8 @@ def costs(evidence: Evidence) -> Html:
             ]
         )
     head = ["method", "crafting, s", "peak, MB", "under none, %", "highest, %", "under"]
-    return table("Crafting cost, and the accuracy that a defender reaches", head, body)
+    on = crafted_on(evidence.rows)
+    return table(f"Crafting cost on {on}, and the accuracy that a defender reaches", head, body)
 
 
 def every_row(evidence: Evidence) -> Html:
@@ -90,7 +96,8 @@ def every_row(evidence: Evidence) -> Html:
                 Value(commit, commit),
             ]
         )
-    return table("Every row", head, body)
+    trained = devices(row.environment for row in evidence.rows if row.train_seconds is not None)
+    return table(f"Every row; crafted on {crafted_on(evidence.rows)}, trained on {trained}", head, body)
 
 
 def provenance(evidence: Evidence) -> Html:

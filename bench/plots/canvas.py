@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from bench.evidence import Evidence
+from bench.pooling import REFERENCE, in_order
+from bench.rows import Row
 
 WIDTH = 7.6  # inches; a README shows it at about 800 pixels, so that a point is 1.5 of them
 DPI = 160
@@ -47,12 +48,15 @@ class Look:
         return {"marker": self.marker, "mfc": face, "mec": self.color, "color": self.color, "ls": "none"}
 
 
-def looks(evidence: Evidence) -> dict[str, Look]:
-    """Colours and markers by the order of the table; controls are grey."""
-    return looks_of(evidence.methods, evidence.controls)
+def looks(rows: Iterable[Row]) -> dict[str, Look]:
+    """Of all methods in rows, in one order: a method looks the same in all figures of the same rows."""
+    known = {(row.method, row.is_control) for row in rows}
+    methods = in_order((method for method, _ in known), None, REFERENCE)
+    return looks_of(methods, {method for method, control in known if control})
 
 
 def looks_of(methods: Iterable[str], controls: Collection[str]) -> dict[str, Look]:
+    """Colours and markers in the order of the methods; controls are grey."""
     colors, greys, markers = cycle(PALETTE), cycle(GREYS), cycle(MARKERS)
     return {
         name: Look(next(greys if control else colors), next(markers), control)

@@ -15,9 +15,9 @@ from bench.plots.canvas import QUIET, SMALL, Look, looks, sheet, spread
 from bench.pooling import REFERENCE, UNDEFENDED
 
 CAPTION = (
-    "Lower protects better. Large: the highest accuracy over the defenses, since a defender chooses; that "
-    "defense is named beside it. Small: without a defense. A method without a large mark lacks cells. "
-    "Seconds are those of one crafting on the machine that did it. Hollow: controls."
+    "Lower protects better. Large: the highest accuracy over the set of defenses ({}), since a defender "
+    "chooses; that defense is named beside it. Small: without a defense. A method without a large mark lacks "
+    "cells. Seconds of one crafting, on {}. Hollow: controls."
 )
 FLOOR = 0.1  # seconds; below it everything is free
 
@@ -26,14 +26,15 @@ def cost(evidence: Evidence) -> Figure | None:
     """None where no crafting was timed."""
     found = [c for c in evidence.costs() if (c.undefended, c.worst) != (None, None)]
     points = [c for c in found if c.method != REFERENCE]
-    if not points:
+    if not points or evidence.board is None:
         return None
     grey: dict[str, Any] = {"marker": "o", "color": QUIET, "ls": "none"}
-    sizes = {"highest over all defenses": 8, f"under {UNDEFENDED}": 4}
+    sizes = {"highest over the set of defenses": 8, f"under {UNDEFENDED}": 4}
     handles = [Line2D([], [], ms=size, label=name, **grey) for name, size in sizes.items()]
     title, high = f"Cost against protection: {evidence.about}", max(2.9, 0.5 + 0.25 * len(points))
-    figure = sheet(title, CAPTION, high, handles=handles)
-    axes, styles = figure.subplots(), looks(evidence)
+    caption = CAPTION.format(", ".join(evidence.board.defenses), evidence.board.crafted_on)
+    figure = sheet(title, caption, high, handles=handles)
+    axes, styles = figure.subplots(), looks(evidence.rows)
     for point in points:
         _draw(axes, point, styles[point.method])
     _time_axis(axes, [max(c.seconds, FLOOR) for c in points])
@@ -93,5 +94,11 @@ def _names(axes: Axes, points: Sequence[Cost], styles: dict[str, Look]) -> None:
             textcoords="axes fraction",
             va="center",
             fontsize=8.5,
-            arrowprops={"arrowstyle": "-", "color": styles[point.method].color, "lw": 0.6, "alpha": 0.7},
+            arrowprops={
+                "arrowstyle": "-",
+                "relpos": (0, 0.5),  # to the name's beginning, and not towards its middle
+                "color": styles[point.method].color,
+                "lw": 0.6,
+                "alpha": 0.7,
+            },
         )

@@ -26,7 +26,7 @@ def curves(evidence: Evidence) -> Figure | None:
     if not known:
         return None
     several = any(len(rows) > 1 for rows in evidence.groups.values())
-    styles = looks(evidence)
+    styles = looks(evidence.rows)
     handles = [Line2D([], [], lw=1.6, label=name, **_dots(look)) for name, look in styles.items()]
     title, caption = f"Learning curves: {evidence.about}", CAPTION + REPS * several
     figure = sheet(title, caption, 0.3 + 1.8 * rows_of(shown), handles=handles)

@@ -12,8 +12,9 @@ from bench.pooling import Cell
 from bench.rank import ENOUGH
 
 CAPTION = (
-    "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods; in "
-    "brackets: 95 % interval, from drawing methods with replacement. Below "
+    "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods, of which a "
+    "variant beside its base (em-class beside em) is none of its own; in brackets: 95 % interval, from "
+    "drawing methods with replacement. Below "
     f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is an "
     "estimated dependence in the victim's own features; its scale differs between defenses. Where no victim "
     "learns, what is left is noise. Left out: methods whose features have other dimensions than clean's."
@@ -25,7 +26,7 @@ def dependence(evidence: Evidence) -> Figure | None:
     shown = [defense for defense in evidence.defenses if evidence.points(defense)]
     if not shown:
         return None
-    styles = looks(evidence)
+    styles = looks(evidence.rows)
     handles = [Line2D([], [], ms=6, label=name, **look.dots) for name, look in styles.items()]
     title, high = f"MI against accuracy: {evidence.about}", 0.1 + 2.15 * rows_of(shown)
     figure = sheet(title, CAPTION, high, handles=handles)

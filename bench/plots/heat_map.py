@@ -19,6 +19,7 @@ from bench.tables import Table
 
 CELL = 0.95, 0.42  # inches, across and down
 COLORS = "cividis"
+MISSING, ABSENT = "missing", "–"  # a status, and the sign of it: words of narrow columns would touch
 
 
 def shade(mean: float) -> tuple[str, str]:
@@ -34,7 +35,9 @@ def heat_map(evidence: Evidence) -> Figure:
     width = min(max(1.6 + 0.08 * longest + CELL[0] * len(table.defenses), 5.0), WIDTH)
     spread = any(cell.std is not None for cell in table.cells.values())
     high = CELL[1] * (1.25 if spread else 1) * len(table.methods)
-    figure = sheet(f"Test accuracy, %: {evidence.about}", table.caption, 0.7 + high, width)
+    absent = any(cell.status == MISSING for cell in table.cells.values())
+    caption = f"{table.caption} {ABSENT}: not run." if absent else table.caption
+    figure = sheet(f"Test accuracy, %: {evidence.about}", caption, 0.7 + high, width)
     axes = figure.subplots()
     _draw(axes, table)
     return figure
@@ -72,4 +75,5 @@ def _say_why(axes: Axes, column: int, row: int, status: str) -> None:
     axes.add_patch(Rectangle((column, row), 1, 1, fc="white", ec="0.8", hatch="////", lw=0))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     middle: dict[str, Any] = {"ha": "center", "va": "center"}
-    axes.text(column + 0.5, row + 0.5, status, **middle, fontsize=SMALL, color=QUIET, bbox=box)
+    said, size = (ABSENT, 2 * SMALL) if status == MISSING else (status, SMALL)
+    axes.text(column + 0.5, row + 0.5, said, **middle, fontsize=size, color=QUIET, bbox=box)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.captions import circumstances
-from bench.plots.canvas import PALETTE, PERCENT, QUIET, SMALL, Look, looks_of, panels, rows_of, sheet
+from bench.plots.canvas import PALETTE, PERCENT, QUIET, SMALL, Look, looks, panels, rows_of, sheet
 from bench.pooling import UNDEFENDED
 from bench.rows import Row
 from bench.studies.reference_shares import HALF, Line, Share, Verdict
@@ -54,7 +54,7 @@ def jpeg_sweep(lines: Sequence[Line], rows: Sequence[Row]) -> Figure | None:
     methods = [m for m in dict.fromkeys(line.method for line in swept) if _several(swept, m)]
     if not order or not methods:
         return None
-    styles = _looks(lines)
+    styles = looks(rows)
     handles = [Line2D([], [], label=m, **styles[m].dots | {"ls": "-"}) for m in methods]
     handles.append(Line2D([], [], label="chance", **CHANCE))
     figure = sheet(f"JPEG quality: {_about(rows)}", SWEEP, HEIGHT, handles=handles)
@@ -139,13 +139,6 @@ def _mark(axes: Axes, share: Share, place: int) -> None:
     beyond = {"marker": "<" if share.value < least else ">"} if not least <= share.value <= most else {}
     axes.plot([share.low, share.high], [place, place], color=look["color"], lw=look["lw"])
     axes.plot([min(max(share.value, least), most)], [place], clip_on=not beyond, **look | beyond, ls="none")
-
-
-def _looks(lines: Sequence[Line]) -> dict[str, Look]:
-    """Of all methods, so that one has the same colour as in a figure of them all."""
-    return looks_of(
-        dict.fromkeys(line.method for line in lines), {line.method for line in lines if line.control}
-    )
 
 
 def _about(rows: Sequence[Row]) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from bench.captions import circumstances, mixture, repetitions, sentences, span
 from bench.means import Means
-from bench.pooling import REFERENCE, UNDEFENDED, last_line
+from bench.pooling import REFERENCE, UNDEFENDED, last_line, one_a_family
 from bench.rows import Row
 from bench.studies.findings import markdown
 from bench.studies.reference_patterns import EFFECT, SMALL, Judged, together
@@ -37,8 +37,9 @@ DEFINITION = (
     "divisor is not clearly above 0 the share is not defined. MI plays no part in it."
 )
 WORST = (
-    "The highest accuracy over the defenses that all methods have cells of ({}): what a victim gets who "
-    "chooses among these. The interval is that of the chosen cell, and knows nothing of the choice."
+    "The highest accuracy over the defenses that all methods have cells of, variants and controls aside "
+    "({}): what a victim gets who chooses among these. The interval is that of the chosen cell, and knows "
+    "nothing of the choice."
 )
 
 
@@ -137,17 +138,19 @@ def _patterns(found: Sequence[Judged]) -> list[str]:
 
 
 def _worst(lines: Sequence[Line]) -> list[str]:
-    """Controls are no contestants, and bound no set of defenses."""
+    """Controls and variants bound no set of defenses; a variant without all of it is left out."""
     own: dict[str, dict[str, Line]] = {}
     for line in lines:
         if line.n and not line.control:
             own.setdefault(line.method, {})[line.defense] = line
-    shared = [
-        d for d in dict.fromkeys(line.defense for line in lines) if all(d in some for some in own.values())
-    ]
+    bases = [own[method] for method in one_a_family(own)]
+    shared = [d for d in dict.fromkeys(line.defense for line in lines) if all(d in some for some in bases)]
     if not own or len(shared) < 2:
         return []
-    worst = [max((some[d] for d in shared), key=lambda line: line.accuracy or 0.0) for some in own.values()]
+    whole = [[some[d] for d in shared] for some in own.values() if all(d in some for d in shared)]
+    worst = [max(cells, key=lambda line: line.accuracy or 0.0) for cells in whole]
+    lacking = [method for method, some in own.items() if not all(d in some for d in shared)]
+    said = f"Without some of these cells: {', '.join(lacking)}." if lacking else ""
     clean = {line.defense: line for line in lines if line.method == REFERENCE and line.n}
     table = [
         {
@@ -159,7 +162,7 @@ def _worst(lines: Sequence[Line]) -> list[str]:
         }
         for line in sorted(worst, key=lambda line: line.accuracy or 0.0)
     ]
-    return ["## Worst case", WORST.format(", ".join(shared)), markdown(pd.DataFrame(table))]
+    return ["## Worst case", WORST.format(", ".join(shared)), markdown(pd.DataFrame(table)), said]
 
 
 # All cells

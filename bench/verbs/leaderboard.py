@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.verbs import options
+
 ABOUT = "rank the methods of a run by their worst case over its defenses"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder; the files are written there")
     parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
-    parser.add_argument(
-        "--defenses",
-        metavar="NAMES",
-        help="the set to rank over, names with commas (default: all in the rows)",
-    )
+    options.ranked(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -31,10 +29,7 @@ def main(args: argparse.Namespace) -> int:
     if not rows:
         raise BadInput(f"{args.out}/rows is empty, expected rows to rank")
     ours = rows_of_setting(rows, args.setting)
-    names = None if args.defenses is None else [*filter(None, map(str.strip, args.defenses.split(",")))]
-    if names == []:
-        raise BadInput("--defenses names none, expected names with commas between")
-    board = leaderboard(ours, names)
+    board = leaderboard(ours, options.names_of(args.defenses))
     check_writable(args.out)
     several = len(ours) < len(rows)
     written = write_leaderboard(

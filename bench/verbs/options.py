@@ -43,6 +43,24 @@ def victims(to: Options) -> None:
     to.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
 
 
+def ranked(to: Options) -> None:
+    to.add_argument(
+        "--defenses",
+        metavar="NAMES",
+        help="the set to rank over, names with commas (default: all in the rows)",
+    )
+
+
+def names_of(text: str | None) -> list[str] | None:
+    """Of --defenses; None where it was not given."""
+    from bench.core.errors import BadInput
+
+    names = None if text is None else [*filter(None, map(str.strip, text.split(",")))]
+    if names == []:
+        raise BadInput("--defenses names none, expected names with commas between")
+    return names
+
+
 def data_root(to: Options) -> None:
     to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 

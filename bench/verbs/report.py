@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.verbs import options
+
 ABOUT = "tables, figures and one page (DIR/report/report.html) from the rows of a run"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
+    options.ranked(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -20,5 +23,5 @@ def main(args: argparse.Namespace) -> int:
 
     finished_run(args.out)
     check_writable(args.out / "report")
-    derive_report(args.out, Console())
+    derive_report(args.out, Console(), options.names_of(args.defenses))
     return 0
