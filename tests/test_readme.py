@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -15,6 +17,9 @@ from bench.cli import parser
 from bench.core.pixels import check_delta
 from bench.core.types import Split
 from bench.registry import KINDS, catalog
+from bench.report import markdown
+from bench.rows import load_all
+from bench.tables import tables
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -95,10 +100,37 @@ def test_pages_link_to_results() -> None:
     assert linking >= {ROOT.name, "studies"}
 
 
-@pytest.mark.parametrize("name", ["accuracy.md", "mi.md", "leaderboard.md"])
+def table_in(markdown: str) -> str:
+    """The first table of a page."""
+    lines = markdown[markdown.index("\n|") + 1 :].splitlines()
+    found = "\n".join(takewhile(lambda line: line.startswith("|"), lines))
+    assert found.count("\n") > 2
+    return found
+
+
+@pytest.mark.parametrize("name", ["accuracy.md", "leaderboard.md"])
 def test_the_real_tables_are_those_of_the_stored_rows(name: str) -> None:
-    stored = (ROOT / "results" / "reference" / name).read_text(encoding="utf-8")
-    lines = stored[stored.index("\n|") + 1 :].splitlines()
-    first = "\n".join(takewhile(lambda line: line.startswith("|"), lines))
-    assert first.count("\n") > 3
-    assert first in README
+    assert table_in((ROOT / "results" / "reference" / name).read_text(encoding="utf-8")) in README
+
+
+@pytest.mark.parametrize("name", ["quick", "repeats", "variants"])
+def test_accuracies_on_a_page_are_those_of_the_rows_beside_it(name: str) -> None:
+    folder = ROOT / "results" / name
+    page = README if name == "quick" else (folder / "README.md").read_text(encoding="utf-8")
+    made = [table for table in tables(load_all(folder / "rows"), None, None) if table.measure == "accuracy"]
+    assert made and all(table_in(markdown(table)) in page for table in made)
+
+
+def test_the_settings_page_prints_its_numbers(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
+    page = (ROOT / "results" / "settings" / "README.md").read_text(encoding="utf-8")
+    (source,) = re.findall(r"python - <<'EOF'\n(.*?)EOF\n", page, re.S)
+    monkeypatch.chdir(ROOT)
+    exec(source, {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == 5
+    for line in printed:
+        setting, numbers = line.split(maxsplit=1)
+        (shown,) = re.findall(rf"^\| {setting} \|.*$", page, re.M)
+        assert [cell for cell in map(str.strip, shown.split("|")[5:-1]) if cell != "-"] == [
+            str(number) for number in ast.literal_eval(numbers).values()
+        ]
