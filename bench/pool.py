@@ -30,7 +30,8 @@ class Workers(Protocol):
     def workers(self) -> int:
         """How many pieces can be at work now."""
 
-    def submit(self, piece: Any) -> Future[Any]: ...
+    def submit(self, piece: Any) -> Future[Any]:
+        """May raise BrokenProcessPool, as may the future, and then with it all futures."""
 
     def revive(self) -> None:
         """Begin anew after BrokenProcessPool, with which all pieces at work were lost."""
@@ -80,7 +81,9 @@ class Pool:
     def submit(self, piece: Any) -> Future[Any]:
         if self.workers == 1:
             return self.executor.submit(self.work, self.bench, piece, self._tick(piece.name))
-        return self.executor.submit(_do, piece)
+        future = self.executor.submit(_do, piece)
+        self.executor.submit(_nothing)  # its end makes the executor watch a worker that it has just started
+        return future
 
     def revive(self) -> None:
         """New workers in the place of a broken pool's, and a new queue: a dead one may hold its lock."""
@@ -141,3 +144,6 @@ def _watch(lifeline: Any) -> None:
 def _do(piece: Any) -> Any:
     ticks = _worker["ticks"]
     return _worker["work"](_worker["bench"], piece, lambda share, what: ticks.put((piece.name, share, what)))
+
+
+def _nothing() -> None: ...
