@@ -542,10 +542,12 @@ class Odd(Method):
             clean.images.fill_(7)
         if self.kind == "raises":
             raise RuntimeError("no such luck")
+        if self.kind == "exits":
+            raise SystemExit(0)
         return delta
 
 
-VARIANTS = {k: Odd(kind=k) for k in "nan over empty small shape double thief raises".split()}
+VARIANTS = {k: Odd(kind=k) for k in "nan over empty small shape double thief raises exits".split()}
 """
 METHOD_FAULTS = {
     "nan": "1 values that are nan or infinite",
@@ -556,6 +558,7 @@ METHOD_FAULTS = {
     "double": "returned torch.float64",
     "thief": "changed the clean images",
     "raises": "RuntimeError: no such luck",
+    "exits": "SystemExit: 0",
 }
 BROKEN_DEFENSES = """\
 from dataclasses import dataclass
@@ -610,7 +613,7 @@ def test_a_fault_is_named_and_never_a_number(place: Path, kind: str) -> None:
     for name, fault in faults.items():
         row = rows[(name, "none") if kind == "methods" else ("random", name)]
         assert row.status == "failed" and row.reason and fault in row.reason
-        assert name in row.reason.splitlines()[-1] or name == "raises"
+        assert name in row.reason.splitlines()[-1] or name in ("raises", "exits")
         assert all(getattr(row, number) is None for number in NUMBERS) and row.curve == []
     if kind == "defenses":
         assert rows["random", "none"].status == "ok"

@@ -23,7 +23,7 @@ from bench import grid
 from bench.cell import Bench, blank_row
 from bench.cli import main
 from bench.core.defense import Undefended
-from bench.pieces import Piece, Result
+from bench.pieces import Piece, Result, without_places
 from bench.pool import Pool
 from bench.progress import Progress
 from bench.registry import Plugin
@@ -222,3 +222,21 @@ def test_a_dead_worker_is_noticed_while_another_is_at_work(pool: Pool) -> None:
     assert isinstance(pool.submit(Task("die")).exception(40), BrokenProcessPool)
     pool.revive()
     assert pool.submit(Task("work")).result(40)
+
+
+# What a failure says
+
+
+@pytest.mark.parametrize("home", ["/", "", "/home/me"])
+def test_a_failure_names_no_folder_of_the_user(home: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container, a user may have the root as a home, or none."""
+
+    def here() -> Path:
+        if not home:
+            raise RuntimeError("Could not determine home directory.")
+        return Path(home)
+
+    monkeypatch.setattr(Path, "home", here)
+    error = "https://x.org, /plug/odd.py, /home/me/odd.py"
+    kept = "odd.py" if home == "/home/me" else "/home/me/odd.py"
+    assert without_places(error, Path("/plug")) == f"https://x.org, odd.py, {kept}"
