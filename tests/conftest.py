@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable
@@ -27,6 +28,10 @@ from bench.registry import Plugin, catalog
 from bench.rows import Row
 
 torch.set_num_threads(1)
+for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)  # what is printed follows them
+if os.path.expanduser("~") in ("~", "/"):  # noqa: PTH111 (Path's raises where there is none)
+    os.environ["HOME"] = "/home/nobody"  # tests look for the user's folder in what may be published
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # a shell starts background jobs so, and children inherit it
