@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bench.core.errors import BadInput
-from bench.core.process import own
+from bench.core.process import replacing
 from bench.core.types import Dataset, Split
 from bench.data.prepare import digest
 
@@ -21,9 +21,8 @@ def park(data: Dataset, cache: Path) -> Dataset:
     path = _path(data, cache)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{own()}.tmp")
-        torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
     empty: dict[str, Any] = {name: _emptied(getattr(data, name)) for name in SPLITS}
     return replace(data, **empty)
 
