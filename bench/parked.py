@@ -34,13 +34,18 @@ def fetch(data: Dataset, cache: Path) -> Dataset:
     """
     path = _path(data, cache)
     try:
-        stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        splits: dict[str, Any] = {name: Split(**stored[name]) for name in SPLITS}
+        seen = digest(_mapped(path).values(), data.classes, data.augmentation)
     except Exception as error:  # absent, torn, or no such file at all
         raise BadInput(f"{path} cannot be read ({type(error).__name__}); remove it and run again") from error
-    if digest(splits.values(), data.classes, data.augmentation) != data.digest:
+    if seen != data.digest:
         raise BadInput(f"{path} has other images than its name says; remove it and run again")
+    splits: dict[str, Any] = _mapped(path)  # anew: what has been read of a mapping counts as memory
     return replace(data, **splits)
+
+
+def _mapped(path: Path) -> dict[str, Split]:
+    stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    return {name: Split(**stored[name]) for name in SPLITS}
 
 
 def _emptied(split: Split) -> Split:

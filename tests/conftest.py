@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +21,7 @@ from bench.core.errors import BadInput
 from bench.core.method import Lab
 from bench.core.rng import generator
 from bench.core.types import Augmentation, Dataset, Recipe, Split
+from bench.data.prepare import digest
 from bench.nets import Net
 from bench.nets import build as build_net
 from bench.override import change
@@ -92,7 +93,8 @@ def toy_split(n: int, seed: int, *, channels: int = 3, size: int = SIZE, contras
 def toy_dataset(*, channels: int = 3) -> Dataset:
     train, val, test = (toy_split(n, n, channels=channels) for n in (64, 24, 40))
     names = tuple("abcd")
-    return Dataset("toy", f"digest-{channels}", train, val, test, names, AUGMENTATION, synthetic=True)
+    true = digest((train, val, test), names, AUGMENTATION)
+    return Dataset("toy", true, train, val, test, names, AUGMENTATION, synthetic=True)
 
 
 def small_net(seed: int = 0, *, channels: int = 3) -> Net:
@@ -186,6 +188,21 @@ def rng() -> torch.Generator:
 def noise(*shape: int, seed: int = 0) -> Tensor:
     """Uniform in [0,1]."""
     return torch.rand(shape, generator=generator(seed))
+
+
+# Processes that tests start
+
+
+CHILDREN: list[Any] = []  # those of this test
+
+
+@pytest.fixture(autouse=True)
+def no_child_outlives_its_test() -> Iterator[None]:
+    yield
+    while CHILDREN:
+        child = CHILDREN.pop()
+        child.kill()
+        child.join(60)
 
 
 # Pictures on disk

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ from bench import grid
 from bench.cell import Bench, blank_row
 from bench.cli import main
 from bench.core.defense import Undefended
+from bench.core.errors import BadInput
+from bench.parked import fetch, park
 from bench.pieces import Piece, Result, without_places
 from bench.pool import Pool
 from bench.progress import Progress
@@ -195,6 +198,16 @@ class Task:
     name: str
 
 
+def file_at(address: int) -> tuple[int, str]:
+    """This process, and the file that it has mapped there, by Linux's /proc."""
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        span, _, _, _, _, *path = line.split(maxsplit=5)
+        low, high = (int(end, 16) for end in span.split("-"))
+        if low <= address < high:
+            return os.getpid(), "".join(path)
+    raise AssertionError(f"nothing is mapped at {address}")
+
+
 class Deeds:
     """What the processes below do. It takes as long to send as much work does, while others may look."""
 
@@ -202,12 +215,15 @@ class Deeds:
         time.sleep(0.2)
         return Deeds, ()
 
-    def __call__(self, bench: Any, task: Task, tick: Any) -> int:
+    def __call__(self, bench: Any, task: Task, tick: Any) -> tuple[int, str] | None:
         if task.name == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if task.name == "sleep":
             time.sleep(60)
-        return os.getpid()
+        if task.name == "meet":  # a moment, so that each worker does one
+            time.sleep(2)
+            return file_at(bench.data.train.images.data_ptr())
+        return None
 
 
 @pytest.fixture
@@ -221,7 +237,36 @@ def test_a_dead_worker_is_noticed_while_another_is_at_work(pool: Pool) -> None:
     pool.submit(Task("sleep"))
     assert isinstance(pool.submit(Task("die")).exception(40), BrokenProcessPool)
     pool.revive()
-    assert pool.submit(Task("work")).result(40)
+    assert pool.submit(Task("nothing")).result(40) is None
+
+
+LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's /proc")
+
+
+@LINUX
+def test_workers_map_one_file_of_images(pool: Pool, bench: Bench) -> None:
+    """They hold no copies, and take no shared memory."""
+    (one, mapped), (other, also) = (f.result(60) for f in [pool.submit(Task("meet")) for _ in range(2)])
+    (file,) = (bench.cache / "images").iterdir()
+    assert one != other and mapped == also == str(file)
+
+
+@LINUX
+def test_images_take_memory_once_they_are_used(bench: Bench) -> None:
+    """And not for having been compared with their digest."""
+    found = fetch(park(bench.data, bench.cache), bench.cache)
+    (file,) = (bench.cache / "images").iterdir()
+    _, *maps = Path("/proc/self/smaps").read_text().split(f"{file}\n")
+    assert maps and {re.findall(r"Rss: +(\d+) kB", lines)[0] for lines in maps} == {"0"}
+    assert torch.equal(found.train.images, bench.data.train.images)
+
+
+def test_images_that_are_damaged_are_named(bench: Bench) -> None:
+    park(bench.data, bench.cache)
+    (file,) = (bench.cache / "images").iterdir()
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(BadInput, match=f"{file.name} cannot be read"):
+        Pool(Deeds(), bench, workers=2, plugins=None, report=lambda *said: None)
 
 
 # What a failure says
