@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import toy_split
+from conftest import CHILDREN, toy_split
 from test_cli import command
 from test_resume import wait_for
 from torch import Tensor
@@ -104,6 +104,7 @@ def count(folder: Path, what: str) -> int:
 def started(*args: Any) -> Any:
     child = mp.get_context("spawn").Process(target=prepare, args=args, daemon=True)
     child.start()
+    CHILDREN.append(child)
     return child
 
 
