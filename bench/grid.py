@@ -101,6 +101,7 @@ class _Run:
         self.ready: list[Piece] = []
         self.waiting: dict[Piece, list[Piece]] = {}  # craft -> cells of its poison
         self.running: dict[Future[Result], Piece] = {}
+        self.suspects: set[Piece] = set()  # at work as a worker died: tried again, one at a time
         self.locks = Locks(bench.cache / "locks")
         self.elsewhere: set[Piece] = set()  # what was said to be computed by another run
         self.seconds, self.passes = 0.0, 0.0  # of pieces that are done: the pace
@@ -130,7 +131,7 @@ class _Run:
             while self.ready or self.running:
                 self._submit(pool)
                 for future in self._ended():
-                    if future in self.running:  # else a revived pool took its piece back
+                    if future in self.running:  # else its piece was taken back with another's
                         self._settle(self.running.pop(future), future, pool)
 
     def _submit(self, pool: Workers) -> None:
@@ -138,8 +139,9 @@ class _Run:
 
         What another run is at is passed over, and tried again the next time.
         """
-        self.ready.sort(key=lambda piece: (piece.cell is not None, -piece.passes))
-        passed_over, workers = [], pool.workers
+        self.ready.sort(key=lambda p: (p not in self.suspects, p.cell is not None, -p.passes))
+        alone = not self.suspects.isdisjoint([*self.ready, *self.running.values()])
+        passed_over, workers = [], 1 if alone else pool.workers
         while self.ready and len(self.running) < workers:
             piece = self.ready.pop(0)
             if not self._fits(piece):
@@ -150,14 +152,20 @@ class _Run:
                 self.locks.drop(self._state(piece).name)
             else:
                 self.progress.begin(piece.name, piece.passes)
-                self.running[pool.submit(piece)] = piece
+                try:
+                    self.running[pool.submit(piece)] = piece
+                except BrokenProcessPool:  # a worker has died, not of this piece
+                    self._take_back(piece)
+                    if self.running:
+                        break  # they went down with it, and are settled first
+                    pool.revive()
         self._pass_over(passed_over)
 
-    def _ended(self) -> set[Future[Result]]:
-        """Wait for a piece to end, or for a while."""
+    def _ended(self) -> list[Future[Result]]:
+        """Wait for a piece to end, or for a while; results come before what a dead worker leaves."""
         if not self.running and self.ready:
             time.sleep(PAUSE)
-        return wait(self.running, PAUSE, FIRST_COMPLETED).done
+        return sorted(wait(self.running, PAUSE, FIRST_COMPLETED).done, key=lambda f: bool(f.exception()))
 
     def _pass_over(self, pieces: list[Piece]) -> None:
         for piece in (piece for piece in pieces if piece not in self.elsewhere):
@@ -180,8 +188,14 @@ class _Run:
         try:
             result = future.result()
         except BrokenProcessPool:
+            again = piece not in self.suspects  # the executor does not say whose worker it was
             self._revive(pool)
-            result = Result(error="BrokenProcessPool: a worker process died (killed, or out of memory)")
+            if again:
+                self._suspect(piece)
+                return
+            result = Result(
+                error="BrokenProcessPool: its worker process died twice (killed, or out of memory)"
+            )
         except BadInput:  # the workers' fault: nothing that they compute could be trusted
             raise
         except Exception:  # a plugin that cannot be sent to a worker, for one
@@ -200,10 +214,18 @@ class _Run:
         """New workers; pieces that went down with another's worker start again, from their checkpoints."""
         pool.revive()
         for future in [*self.running]:
-            innocent = self.running.pop(future)
-            self.progress.end(innocent.name)
-            self.locks.drop(self._state(innocent).name)
-            self.ready.append(innocent)
+            self._suspect(self.running.pop(future))
+
+    def _suspect(self, piece: Piece) -> None:
+        self.suspects.add(piece)
+        self._take_back(piece)
+
+    def _take_back(self, piece: Piece) -> None:
+        """It is ready again."""
+        self.progress.end(piece.name)
+        self.progress.skip(-piece.passes)
+        self.locks.drop(self._state(piece).name)
+        self.ready.append(piece)
 
     def _done(self, piece: Piece, result: Result) -> None:
         if result.row is None:

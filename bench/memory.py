@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -73,12 +74,19 @@ def _free_mb(info: Path = Path("/proc/meminfo")) -> float | None:
 
 
 def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """A container's own limit."""
+    """A container's own limit, less what it uses. Files that were read and lie idle make room at once."""
     try:
         limit, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
-        return None if limit == "max" else (int(limit) - int(used)) / MB
+        return None if limit == "max" else (int(limit) - int(used) + _idle_files(group)) / MB
     except (OSError, ValueError):
         return None
+
+
+def _idle_files(group: Path) -> int:
+    with contextlib.suppress(OSError):
+        stats = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        return int(stats.get("inactive_file", 0))
+    return 0
 
 
 def affordable(bench: Bench, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:

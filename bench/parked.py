@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bench.core.errors import BadInput
-from bench.core.process import own
+from bench.core.process import replacing
 from bench.core.types import Dataset, Split
 from bench.data.prepare import digest
 
@@ -21,9 +21,8 @@ def park(data: Dataset, cache: Path) -> Dataset:
     path = _path(data, cache)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{own()}.tmp")
-        torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
-        temporary.replace(path)
+        with replacing(path) as temporary:
+            torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
     empty: dict[str, Any] = {name: _emptied(getattr(data, name)) for name in SPLITS}
     return replace(data, **empty)
 
@@ -35,13 +34,18 @@ def fetch(data: Dataset, cache: Path) -> Dataset:
     """
     path = _path(data, cache)
     try:
-        stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-        splits: dict[str, Any] = {name: Split(**stored[name]) for name in SPLITS}
+        seen = digest(_mapped(path).values(), data.classes, data.augmentation)
     except Exception as error:  # absent, torn, or no such file at all
         raise BadInput(f"{path} cannot be read ({type(error).__name__}); remove it and run again") from error
-    if digest(splits.values(), data.classes, data.augmentation) != data.digest:
+    if seen != data.digest:
         raise BadInput(f"{path} has other images than its name says; remove it and run again")
+    splits: dict[str, Any] = _mapped(path)  # anew: what has been read of a mapping counts as memory
     return replace(data, **splits)
+
+
+def _mapped(path: Path) -> dict[str, Split]:
+    stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    return {name: Split(**stored[name]) for name in SPLITS}
 
 
 def _emptied(split: Split) -> Split:

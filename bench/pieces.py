@@ -54,12 +54,19 @@ def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
         return Result(row, seconds=time.monotonic() - started)
     except OutOfTime:
         return Result(late=True)
-    except Exception:  # whatever it is, the row says it
+    except (Exception, SystemExit):  # whatever it is, the row says it
         return Result(error=traceback.format_exc())
 
 
 def without_places(error: str, plugins: Path | None) -> str:
     """A traceback without this machine's folders: a row holds no path."""
-    for place in (HOME, plugins, sys.prefix, sys.base_prefix, Path.home()):
-        error = error.replace(f"{place}{os.sep}", "") if place else error
+    for place in (HOME, plugins, sys.prefix, sys.base_prefix, _home()):
+        error = error.replace(f"{place}{os.sep}", "") if place and str(place) != os.sep else error
     return error
+
+
+def _home() -> Path | None:
+    try:
+        return Path.home()
+    except RuntimeError:  # in a container, a user may have none
+        return None

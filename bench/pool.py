@@ -17,6 +17,7 @@ import torch
 
 from bench.core.train import Tick
 from bench.machine import set_up
+from bench.parked import fetch, park
 
 Report = Callable[[str, float, str], None]  # name of a piece, share done, what is going on
 
@@ -30,7 +31,8 @@ class Workers(Protocol):
     def workers(self) -> int:
         """How many pieces can be at work now."""
 
-    def submit(self, piece: Any) -> Future[Any]: ...
+    def submit(self, piece: Any) -> Future[Any]:
+        """May raise BrokenProcessPool, as may the future, and then with it all futures."""
 
     def revive(self) -> None:
         """Begin anew after BrokenProcessPool, with which all pieces at work were lost."""
@@ -60,6 +62,9 @@ class Pool:
     ) -> None:
         self.work, self.bench, self.workers, self.report = work, bench, workers, report
         self.plugins = plugins
+        if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
+            self.parked = park(bench.data.to(torch.device("cpu")), bench.cache)
+            fetch(self.parked, bench.cache)  # or say what is wrong, which a worker could not
         self.context = mp.get_context("spawn")
         self.executor = self._start()
 
@@ -73,14 +78,16 @@ class Pool:
         seats = self.context.SimpleQueue()
         for seat in range(self.workers):
             seats.put(seat)
-        sent = replace(self.bench, data=self.bench.data.to(torch.device("cpu")))
+        sent = replace(self.bench, data=self.parked)
         arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
         return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
 
     def submit(self, piece: Any) -> Future[Any]:
         if self.workers == 1:
             return self.executor.submit(self.work, self.bench, piece, self._tick(piece.name))
-        return self.executor.submit(_do, piece)
+        future = self.executor.submit(_do, piece)
+        self.executor.submit(_nothing)  # its end makes the executor watch a worker that it has just started
+        return future
 
     def revive(self) -> None:
         """New workers in the place of a broken pool's, and a new queue: a dead one may hold its lock."""
@@ -121,7 +128,8 @@ def _begin(
 
         for kind in KINDS:  # their modules must be there before a piece of theirs is unpickled
             catalog(kind, plugins)
-    _worker.update(work=work, bench=replace(bench, device=device, data=bench.data.to(device)), ticks=ticks)
+    data = fetch(bench.data, bench.cache).to(device)
+    _worker.update(work=work, bench=replace(bench, device=device, data=data), ticks=ticks)
 
 
 def seated(device: torch.device, seat: int, count: int) -> torch.device:
@@ -141,3 +149,6 @@ def _watch(lifeline: Any) -> None:
 def _do(piece: Any) -> Any:
     ticks = _worker["ticks"]
     return _worker["work"](_worker["bench"], piece, lambda share, what: ticks.put((piece.name, share, what)))
+
+
+def _nothing() -> None: ...

@@ -8,7 +8,7 @@ from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bench.core.process import own
+from bench.core.process import replacing
 
 SCHEMA = 1  # of a row; raised when a column changes its name or meaning
 
@@ -93,15 +93,10 @@ class Row:
 
 def write_atomically(path: Path, content: str | bytes) -> None:
     """All of the content or nothing: a killed process leaves the old file, or none."""
-    temporary = path.with_name(f".{path.name}.{own()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content.encode() if isinstance(content, str) else content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def path_of(key: str, folder: Path) -> Path:

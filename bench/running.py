@@ -16,6 +16,7 @@ from rich.console import Console
 from bench import data, gallery, grid, masks
 from bench.arguments import check_batches, check_offered, command, resolve, resolved
 from bench.cell import Bench, Cell, blank_row
+from bench.core.process import sweep
 from bench.core.types import Dataset
 from bench.derive import derive
 from bench.environment import environment
@@ -68,6 +69,7 @@ class Grid:
 
     def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
         """Those of the cells that have no finished row; samples of all their poisons."""
+        sweep(self.bench.cache)
         (self.out / "rows").mkdir(parents=True, exist_ok=True)
         masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
         self.console.print(headline(self.bench, self.old), markup=False, highlight=False, soft_wrap=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core.process import own
+from bench.core.process import own, replacing
+from bench.locks import Locks
+
+PAUSE = 0.1  # seconds between two looks at whether another process has finished
 
 
 def key_of(inputs: dict[str, Any]) -> str:
@@ -75,23 +79,45 @@ def save(folder: Path, poison: Poison) -> None:
 
     Where another process was faster with the same poison, that one stays.
     """
-    temporary = folder.with_name(f".{folder.name}.{own()}")
+    temporary = folder.with_name(f".{folder.name}.{own()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    np.save(temporary / "published.npy", poison.images.contiguous().numpy())
-    (temporary / "manifest.json").write_text(json.dumps(poison.manifest, indent=1), encoding="utf-8")
-    if load(folder) is None:
-        shutil.rmtree(folder, ignore_errors=True)  # damaged
+    try:
+        temporary.mkdir(parents=True)
+        np.save(temporary / "published.npy", poison.images.contiguous().numpy())
+        (temporary / "manifest.json").write_text(json.dumps(poison.manifest, indent=1), encoding="utf-8")
+        if load(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)  # damaged
+        _take_place(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _take_place(temporary: Path, folder: Path) -> None:
     try:
         temporary.rename(folder)
     except OSError:
-        shutil.rmtree(temporary)
         if load(folder) is None:
             raise
 
 
 def prepared(path: Path, make: Callable[[], Tensor]) -> Tensor:
-    """What make() returns, uint8 on the CPU, made once and kept at path; made again where it is damaged."""
+    """What make() returns, uint8 on the CPU, made once and kept at path; made again where it is damaged.
+
+    While another process is at it, this one waits: a lock goes with its owner.
+    """
+    if (kept := _kept(path)) is not None:
+        return kept
+    locks, name = Locks(path.parent), f".{path.name}.lock"
+    while not locks.take(name):
+        time.sleep(PAUSE)
+    try:
+        kept = _kept(path)
+        return _made(path, make) if kept is None else kept
+    finally:
+        locks.drop(name)
+
+
+def _kept(path: Path) -> Tensor | None:
     for kept in path.parent.glob(f"{path.name}-*.npy"):
         try:
             images, seen = _mapped(kept)
@@ -99,8 +125,12 @@ def prepared(path: Path, make: Callable[[], Tensor]) -> Tensor:
             continue
         if kept.stem == f"{path.name}-{seen[:16]}":
             return images
+    return None
+
+
+def _made(path: Path, make: Callable[[], Tensor]) -> Tensor:
     images = make().cpu()
-    temporary = path.with_name(f".{path.name}.{own()}.npy")
-    np.save(temporary, images.contiguous().numpy())
-    temporary.replace(path.with_name(f"{path.name}-{digest(images)[:16]}.npy"))
+    whole = path.with_name(f"{path.name}-{digest(images)[:16]}.npy")
+    with replacing(whole) as temporary, temporary.open("wb") as file:
+        np.save(file, images.contiguous().numpy())
     return images

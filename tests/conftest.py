@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from bench.core.errors import BadInput
 from bench.core.method import Lab
 from bench.core.rng import generator
 from bench.core.types import Augmentation, Dataset, Recipe, Split
+from bench.data.prepare import digest
 from bench.nets import Net
 from bench.nets import build as build_net
 from bench.override import change
@@ -27,6 +29,10 @@ from bench.registry import Plugin, catalog
 from bench.rows import Row
 
 torch.set_num_threads(1)
+for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
+    os.environ.pop(name, None)  # what is printed follows them
+if os.path.expanduser("~") in ("~", "/"):  # noqa: PTH111 (Path's raises where there is none)
+    os.environ["HOME"] = "/home/nobody"  # tests look for the user's folder in what may be published
 if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # a shell starts background jobs so, and children inherit it
@@ -87,7 +93,8 @@ def toy_split(n: int, seed: int, *, channels: int = 3, size: int = SIZE, contras
 def toy_dataset(*, channels: int = 3) -> Dataset:
     train, val, test = (toy_split(n, n, channels=channels) for n in (64, 24, 40))
     names = tuple("abcd")
-    return Dataset("toy", f"digest-{channels}", train, val, test, names, AUGMENTATION, synthetic=True)
+    true = digest((train, val, test), names, AUGMENTATION)
+    return Dataset("toy", true, train, val, test, names, AUGMENTATION, synthetic=True)
 
 
 def small_net(seed: int = 0, *, channels: int = 3) -> Net:
@@ -181,6 +188,21 @@ def rng() -> torch.Generator:
 def noise(*shape: int, seed: int = 0) -> Tensor:
     """Uniform in [0,1]."""
     return torch.rand(shape, generator=generator(seed))
+
+
+# Processes that tests start
+
+
+CHILDREN: list[Any] = []  # those of this test
+
+
+@pytest.fixture(autouse=True)
+def no_child_outlives_its_test() -> Iterator[None]:
+    yield
+    while CHILDREN:
+        child = CHILDREN.pop()
+        child.kill()
+        child.join(60)
 
 
 # Pictures on disk

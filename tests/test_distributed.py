@@ -18,13 +18,12 @@ from conftest import METHODS as TOYS
 from conftest import draw_images, toy_dataset
 from distributed import Client
 from test_cli import command, plug, rows_of
-from test_resume import SAVING, Rows, checkpoints, fresh, rows_in, start, wait_for
+from test_resume import SAVING, Rows, checkpoints, end_of, fresh, rows_in, start, wait_for
 
 from bench import muster
 from bench.cell import Bench
 from bench.cli import main
 from bench.core.errors import BadInput
-from bench.data.prepare import digest
 from bench.distributed import Cluster
 from bench.facts import facts
 from bench.pieces import Piece, work
@@ -153,20 +152,18 @@ def test_killed_worker(
     town: Town, second: Callable[..., subprocess.Popen[bytes]], place: Path, tmp_path: Path
 ) -> None:
     """Every row is there once, and is the row of a local run."""
-    local = fresh(place, tmp_path / "local")
-    child = start(command(local, *GRID), tmp_path / "log")
+    local, long = fresh(place, tmp_path / "local"), ("--set", "victim.epochs=20")  # two at work are seen
+    child = start(command(local, *GRID, *long), tmp_path / "log")
     doomed = second()
-    child.join()
-    assert child.exitcode == 0, (tmp_path / "log").read_text()
+    assert end_of(child) == 0, (tmp_path / "log").read_text()
     whole: Rows = rows_in(local / "out")
     assert len(whole) == 4
 
-    child = start(on(town, place, *GRID, *SAVING), tmp_path / "log")
+    child = start(on(town, place, *GRID, *SAVING, *long), tmp_path / "log")
     wait_for(lambda: pieces_at_work(place) >= 2 or child.exitcode is not None, seconds=120)
     assert child.exitcode is None, (tmp_path / "log").read_text()
     town.end(doomed)
-    child.join()
-    assert child.exitcode == 0, (tmp_path / "log").read_text()
+    assert end_of(child) == 0, (tmp_path / "log").read_text()
     assert rows_in(place / "out") == whole
     assert not checkpoints(place) and not [*(place / "cache" / "clusters").iterdir()]
 
@@ -174,8 +171,7 @@ def test_killed_worker(
 def test_what_kills_its_workers_is_a_failed_row(town: Town, place: Path, tmp_path: Path) -> None:
     plugins = plug(place, "methods", LETHAL)
     child = start(on(town, place, "clean,lethal", "none", "--plugins", str(plugins)), tmp_path / "log")
-    child.join()
-    assert child.exitcode == 1, (tmp_path / "log").read_text()
+    assert end_of(child) == 1, (tmp_path / "log").read_text()
     rows = rows_of(place)
     assert rows["clean", "none"].status == "ok"
     failed = rows["lethal", "none"]
@@ -189,8 +185,7 @@ ENDLESS = ("--set", "victim.epochs=100000")
 def test_time_that_is_up(town: Town, place: Path, tmp_path: Path) -> None:
     """The client's deadline ends work elsewhere too."""
     child = start(on(town, place, "clean", "none", *ENDLESS, "--minutes", "0.1"), tmp_path / "log")
-    child.join()
-    assert child.exitcode == 0 and not rows_in(place / "out"), (tmp_path / "log").read_text()
+    assert end_of(child) == 0 and not rows_in(place / "out"), (tmp_path / "log").read_text()
     assert "1 cells are left for lack of time" in (tmp_path / "log").read_text()
 
 
@@ -201,7 +196,7 @@ def test_work_ends_with_its_client(town: Town, place: Path, tmp_path: Path, how:
     assert child.pid is not None and child.exitcode is None, (tmp_path / "log").read_text()
     assert not town.idle()
     os.kill(child.pid, how)
-    child.join(60)
+    end_of(child)
     wait_for(town.idle, seconds=20)
     assert checkpoints(place)  # it can go on
     if how == signal.SIGINT:
@@ -210,9 +205,8 @@ def test_work_ends_with_its_client(town: Town, place: Path, tmp_path: Path, how:
 
 
 def toy_bench(place: Path) -> Bench:
-    cpu, setting, data = torch.device("cpu"), PROFILES["quick"].setting, toy_dataset()
-    true = digest((data.train, data.val, data.test), data.classes, data.augmentation)
-    return Bench(replace(data, digest=true), setting, "quick", cpu, place / "cache", {})
+    cpu, setting = torch.device("cpu"), PROFILES["quick"].setting
+    return Bench(toy_dataset(), setting, "quick", cpu, place / "cache", {})
 
 
 PIECE = Piece(TOYS["tap"], 0, None, 1.0)

@@ -71,6 +71,8 @@ def test_what_the_system_says_is_read(tmp_path: Path) -> None:
         (tmp_path / "memory.max").write_text(f"{limit}\n")
         (tmp_path / "memory.current").write_text(f"{2 * 2**20}\n")
         assert memory._granted_mb(tmp_path) == expected
+    (tmp_path / "memory.stat").write_text(f"anon 9\ninactive_file {2**20}\nactive_file 7\n")
+    assert memory._granted_mb(tmp_path) == 4  # of 5 MB 2 are used, one of them by files that were read
     assert memory._granted_mb(tmp_path / "absent") is None
 
 

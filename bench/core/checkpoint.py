@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.core.process import own
+from bench.core.process import replacing
 
 DAMAGED = (
     OSError,
@@ -92,10 +92,9 @@ class Checkpoint:
         if self.path is None:
             return
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = self.path.with_name(f"{self.path.name}.{own()}.tmp")
         stored = {"state": state, "spent": self.clock.spent, "device": self.device}
-        torch.save(stored, temporary)
-        temporary.replace(self.path)
+        with replacing(self.path) as temporary:
+            torch.save(stored, temporary)
         self.saved = time.monotonic()
         if self._late():
             raise OutOfTime
@@ -104,5 +103,4 @@ class Checkpoint:
         """Forget this state and those of its parts."""
         if self.path is not None:
             for path in self.path.parent.glob(f"{self.path.name}*"):
-                if path.suffix != ".tmp" or f".{own()}." in path.name:  # else another process's
-                    path.unlink(missing_ok=True)
+                path.unlink(missing_ok=True)

@@ -12,6 +12,7 @@ from rich.console import Console
 from bench import grid
 from bench.cell import Bench
 from bench.core.types import Augmentation, Dataset, Recipe
+from bench.data.prepare import digest
 from bench.mi.sliced import MISettings
 from bench.pool import Pool
 from bench.progress import Progress
@@ -40,7 +41,9 @@ def test_time(figures: Figures) -> None:
 def peak_mb(n: int, folder: Path) -> float:
     """Of a worker that trains and measures victims on n images, with one static defense."""
     data, few = loops.images(n), loops.images(100)
-    dataset = Dataset("grown", str(n), data, few, few, tuple("abcdefghij"), Augmentation())
+    names, augmentation = tuple("abcdefghij"), Augmentation()
+    true = digest((data, few, few), names, augmentation)
+    dataset = Dataset("grown", true, data, few, few, names, augmentation)
     setting = Setting(victim=Recipe(epochs=1, batch=64), points=1, mi=MISettings(images=100, slices=4))
     bench = Bench(dataset, setting, "quick", loops.CPU, folder / "cache", {})
     methods, defenses = [catalog("methods").get("random")], [catalog("defenses").get("iss-bdr2")]

@@ -12,6 +12,7 @@ from rich.console import Console
 from bench import grid
 from bench.cell import Bench
 from bench.core.types import Augmentation, Dataset, Recipe
+from bench.data.prepare import digest
 from bench.mi.sliced import MISettings
 from bench.pool import Pool
 from bench.progress import Progress
@@ -29,8 +30,9 @@ def trained_per_second(folder: Path, workers: int, steps: int) -> float:
     """Images per second of each of two victims, added up for those that train at once."""
     data = loops.images(BATCH * steps)
     few = data.take(torch.arange(128))
-    names = tuple("abcdefghij")
-    dataset = Dataset("timed", "timed", data, few, few, names, Augmentation())
+    names, augmentation = tuple("abcdefghij"), Augmentation()
+    true = digest((data, few, few), names, augmentation)
+    dataset = Dataset("timed", true, data, few, few, names, augmentation)
     victim, mi = Recipe(epochs=2, batch=BATCH, lr=0.01), MISettings(images=100, slices=4)
     setting = Setting(victim=victim, points=1, mi=mi, precision=PRECISION, net=NET, reps=2)  # type: ignore[arg-type]
     bench = Bench(dataset, setting, "quick", loops.CPU, folder / "cache", {})
