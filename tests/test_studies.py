@@ -21,10 +21,10 @@ from bench import rows as files
 from bench.cli import main, parser
 from bench.measures import MEASURES
 from bench.nets import build
-from bench.plots.studied import studied_looks
 from bench.rows import Row
 from bench.studies import NAMES, depth, explain, named, runner
 from bench.studies.asked import grids_of
+from bench.studies.drawn import studied_looks
 from bench.studies.records import code_of
 from bench.studies.study import Findings, Record, Study
 

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.plots.canvas import SMALL, Look, sheet
-from bench.plots.studied import studied_looks
+from bench.studies.drawn import studied_looks
 
 CAPTION = (
     "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither "

@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 
 from bench.plots.canvas import PALETTE, QUIET, SMALL, Look, sheet
 from bench.plots.labels import Label, place
-from bench.plots.studied import studied_looks
 from bench.rank import ENOUGH
 from bench.studies.association import Association
 from bench.studies.compare import Comparison, contestants, family
+from bench.studies.drawn import studied_looks
 from bench.studies.points import Explanation, Point
 
 COLUMNS = 2

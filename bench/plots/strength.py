@@ -12,9 +12,9 @@ from matplotlib.transforms import ScaledTranslation
 
 from bench.captions import circumstances
 from bench.plots.canvas import PERCENT, Look, sheet
-from bench.plots.studied import studied_looks
 from bench.pooling import REFERENCE
 from bench.rows import Row
+from bench.studies.drawn import studied_looks
 from bench.studies.strength_points import Point
 
 X = Callable[[Point], float]  # where a point stands
