@@ -103,6 +103,9 @@ def rep_of(row: Row) -> Rep:
 def make(rows: Sequence[Row]) -> Baseline:
     """The baseline that a finished grid gives; BadInput where its rows are not fit to be one."""
     _check_rows(rows)
+    for column in LACKING:
+        if all(getattr(row, column) is None for row in rows):
+            raise BadInput(f"a baseline needs {column} in some cell; here {reason_of(rows[0], column)}")
     groups = grouped(rows)
     _check_complete(groups)
     return Baseline(

@@ -60,7 +60,8 @@ def compare(baseline: Baseline, rows: Sequence[Row]) -> Comparison:
     lines = [line for pair, cell in pairs.items() for line in _lines(baseline, cell, groups.get(pair, []))]
     lines.sort(key=lambda line: -line.strain)  # stable: else in the baseline's order
     ours = [row for pair in pairs for row in groups.get(pair, [])]
-    return Comparison(lines, [*_extra(rows, ours), *_changed(baseline, ours)])
+    notes = [*_extra(rows, ours), *_lacking(baseline), *_changed(baseline, ours)]
+    return Comparison(lines, notes)
 
 
 # Which rows can be compared
@@ -167,6 +168,17 @@ def _extra(rows: Sequence[Row], compared: Sequence[Row]) -> list[str]:
     keys = {row.key for row in compared}
     names = sorted({f"{row.method} x {row.defense}" for row in rows if row.key not in keys})
     return [f"not compared, the baseline has none such: {', '.join(names)}"] if names else []
+
+
+def _lacking(baseline: Baseline) -> list[str]:
+    """What the baseline itself has no number for."""
+    found = {
+        column: [cell.name for cell in baseline.cells if column not in cell.measures]
+        for column in baseline.rules
+    }
+    return [
+        f"{column} not compared, the baseline has none: {', '.join(c)}" for column, c in found.items() if c
+    ]
 
 
 def _changed(baseline: Baseline, rows: Sequence[Row]) -> list[str]:

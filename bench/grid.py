@@ -147,6 +147,7 @@ class _Run:
             if not self._fits(piece):
                 self._leave(piece)
             elif not self.locks.take(self._state(piece).name):
+                self.suspects.discard(piece)  # while another run is at it, nobody waits
                 passed_over.append(piece)
             elif self._found(piece):
                 self.locks.drop(self._state(piece).name)
@@ -165,7 +166,9 @@ class _Run:
         """Wait for a piece to end, or for a while; results come before what a dead worker leaves."""
         if not self.running and self.ready:
             time.sleep(PAUSE)
-        return sorted(wait(self.running, PAUSE, FIRST_COMPLETED).done, key=lambda f: bool(f.exception()))
+        return sorted(
+            wait(self.running, PAUSE, FIRST_COMPLETED).done, key=lambda f: f.exception() is not None
+        )
 
     def _pass_over(self, pieces: list[Piece]) -> None:
         for piece in (piece for piece in pieces if piece not in self.elsewhere):

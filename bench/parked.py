@@ -17,14 +17,16 @@ SPLITS = ("train", "val", "test")
 
 
 def park(data: Dataset, cache: Path) -> Dataset:
-    """Write the images under their digest, unless they are there; gives the data set without them."""
-    path = _path(data, cache)
-    if not path.exists():
+    """Write the images under their digest, unless they are there, whole; gives the data set without them."""
+    empty: dict[str, Any] = {name: _emptied(getattr(data, name)) for name in SPLITS}
+    parked, path = replace(data, **empty), _path(data, cache)
+    try:
+        fetch(parked, cache)
+    except BadInput:  # absent or damaged
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
-    empty: dict[str, Any] = {name: _emptied(getattr(data, name)) for name in SPLITS}
-    return replace(data, **empty)
+    return parked
 
 
 def fetch(data: Dataset, cache: Path) -> Dataset:

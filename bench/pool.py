@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -64,7 +65,6 @@ class Pool:
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
             self.parked = park(bench.data.to(torch.device("cpu")), bench.cache)
-            fetch(self.parked, bench.cache)  # or say what is wrong, which a worker could not
         self.context = mp.get_context("spawn")
         self.executor = self._start()
 
@@ -86,7 +86,8 @@ class Pool:
         if self.workers == 1:
             return self.executor.submit(self.work, self.bench, piece, self._tick(piece.name))
         future = self.executor.submit(_do, piece)
-        self.executor.submit(_nothing)  # its end makes the executor watch a worker that it has just started
+        with contextlib.suppress(BrokenProcessPool):  # then the future says it
+            self.executor.submit(_nothing)  # its end makes the executor watch a worker that it just started
         return future
 
     def revive(self) -> None:

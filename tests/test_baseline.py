@@ -189,6 +189,8 @@ def test_where_the_baseline_has_a_bound_of_mi_the_rest_is_compared(tmp_path: Pat
     baseline.save(baseline.make(bound), tmp_path / "b.json")
     stored = baseline.load(tmp_path / "b.json")
     assert compare(stored, bound).passed and compare(stored, ROWS).passed
+    assert "mi not compared, the baseline has none: tap x none" in compare(stored, ROWS).notes
+    assert not any("not compared" in note for note in compare(BASELINE, ROWS).notes)
     worse = [replace(r, test_acc=0.9) if (r.method, r.defense) == ("tap", "none") else r for r in bound]
     assert [line.measure for line in compare(stored, worse).lines if line.verdict != "within"] == ["test_acc"]
 
@@ -277,6 +279,7 @@ def test_code_images_and_machine_may_change() -> None:
             "failed, ValueError: no",
         ),
         ([*ROWS[1:], replace(ROWS[0], mi=None)], "needs mi; clean x none has none and does not say why"),
+        ([replace(r, mi=None, mi_reason="too few") for r in ROWS], "needs mi in some cell; here too few"),
         ([*ROWS[1:], replace(ROWS[0], linf=None, mi_reason="too few")], "needs linf; clean x none"),
         (ROWS[1:], r"clean x none lacks \(poison_rep, rep\) \(0, 0\)"),
         (ROWS[3:], r"clean x none lacks"),

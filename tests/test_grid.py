@@ -261,12 +261,15 @@ def test_images_take_memory_once_they_are_used(bench: Bench) -> None:
     assert torch.equal(found.train.images, bench.data.train.images)
 
 
-def test_images_that_are_damaged_are_named(bench: Bench) -> None:
-    park(bench.data, bench.cache)
+@pytest.mark.parametrize("damage", [lambda whole: whole[:-100], lambda whole: b"", lambda whole: b"no"])
+def test_images_that_are_damaged_are_parked_anew(bench: Bench, damage: Callable[[bytes], bytes]) -> None:
+    parked = park(bench.data, bench.cache)
     (file,) = (bench.cache / "images").iterdir()
-    file.write_bytes(file.read_bytes()[:-100])
+    file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(BadInput, match=f"{file.name} cannot be read"):
-        Pool(Deeds(), bench, workers=2, plugins=None, report=lambda *said: None)
+        fetch(parked, bench.cache)
+    found = fetch(park(bench.data, bench.cache), bench.cache)
+    assert torch.equal(found.train.images, bench.data.train.images)
 
 
 # What a failure says

@@ -67,13 +67,14 @@ def test_what_the_dead_left_goes_with_the_next_run(place: Path) -> None:
     dead.join(60)
     mine, theirs = f"{here}-{os.getpid()}", f"{here}-{dead.pid}"
     names = [f".a.{mine}.tmp", f".a.elsewhere-{dead.pid}.tmp", f"a-{dead.pid}", f".young.{theirs}.tmp"]
-    gone = [f".a.{theirs}.tmp", f"a.{theirs}.tmp", f".p-0.{theirs}.npy", f".poison.{theirs}"]
+    names += [f"backup.{theirs}", f"log.{theirs}.tmp", f".a.{here}-20240115123000.tmp"]  # no names of ours
+    gone = [f".a.{theirs}.tmp", f".p-0.{theirs}.tmp", f".poison.{theirs}.tmp"]
     cache, old = place / "cache", time.time() - process.YOUNG - 60
     for name in (*names, *gone):
         for folder in (cache / "checkpoints", cache / "poisons" / "0123"):
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix in (".tmp", ".npy"):
+            if path.suffix == ".tmp" and "poison" not in name:
                 path.write_text("half")
             else:
                 path.mkdir()

@@ -10,7 +10,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from itertools import chain
 from pathlib import Path
 
 YOUNG = 3600.0  # seconds: what is no older is left alone, whoever wrote it
@@ -32,16 +31,17 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
-    """Remove what killed processes of this machine left half written in a folder and those in it."""
-    name = re.compile(rf".*\.{re.escape(platform.node())}-(\d+)(\.\w+)?")
-    for path in chain.from_iterable(folder.glob(pattern) for pattern in ("*", "*/*", "*/*/*")):
-        whose = name.fullmatch(path.name)
-        if whose and not _is_alive(int(whose[1])) and _age(path) > YOUNG:
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)
+def sweep(cache: Path) -> None:
+    """Remove what killed processes of this machine left half written in a cache, and nothing else."""
+    name = re.compile(rf"\..+\.{re.escape(platform.node())}-(\d{{1,9}})\.tmp")
+    for place, folders, files in os.walk(cache):  # passes over what goes away meanwhile
+        for path in (Path(place, entry) for entry in (*folders, *files)):
+            whose = name.fullmatch(path.name)
+            if whose and not _is_alive(int(whose[1])) and _age(path) > YOUNG:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
 
 
 def _age(path: Path) -> float:

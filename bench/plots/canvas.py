@@ -35,7 +35,7 @@ GREYS = ("0.15", "0.55")  # of controls
 
 @dataclass(frozen=True)
 class Look:
-    """How a method is drawn: alike in all figures of a report, and in those of all studies."""
+    """How a method is drawn: alike in all figures of the same rows, and in those of most studies."""
 
     color: str
     marker: str

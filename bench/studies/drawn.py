@@ -1,4 +1,4 @@
-"""How methods look in the figures of all studies: by one order, whatever methods a study has."""
+"""How methods look in the figures of depth, explain and strength: by one order."""
 
 from __future__ import annotations
 
