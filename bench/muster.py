@@ -78,7 +78,7 @@ class Roll:
         if self.deserted and now - self.deserted > PATIENCE_SECONDS:
             raise BadInput(
                 f"{self.address} has had no worker that takes work for {PATIENCE_SECONDS:.0f} s, expected "
-                f"some, as by `dask worker {self.address} --nthreads 1`; {AGAIN}"
+                f"some, as by `dask worker {self.address} --host HOST --nthreads 1`; {AGAIN}"
             )
         return lively
 

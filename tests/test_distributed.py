@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from conftest import METHODS as TOYS
@@ -31,6 +33,7 @@ from bench.registry import HOME
 from bench.settings import PROFILES
 
 GRID = "em,tap", "none,cutout"
+LOOPBACK = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
 HERE = "/proc/self/cwd"  # another folder in every process
 LETHAL = """
 import os, signal
@@ -52,16 +55,17 @@ class Town:
     def __init__(self, place: Path) -> None:
         self.place, self.running = place, list[subprocess.Popen[bytes]]()
         file = place / "scheduler.json"
-        self.dask("scheduler", "--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file))
+        self.dask("scheduler", "--port", "0", "--scheduler-file", str(file))
         wait_for(lambda: file.exists() and file.read_text().endswith("\n}"))  # written, not only opened
         self.address: str = json.loads(file.read_text())["address"]
 
     def dask(self, *argv: str) -> subprocess.Popen[bytes]:
         number = len(self.running)
         few = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+        argv = (*argv, *LOOPBACK, "--no-dashboard")
         with (self.place / f"{number}.log").open("wb") as log:
             started = subprocess.Popen(
-                [sys.executable, "-m", "dask", *argv, "--no-dashboard"],
+                [sys.executable, "-m", "dask", *argv],
                 cwd=HOME,  # from which it takes the package
                 env=os.environ | few | {"CUDA_VISIBLE_DEVICES": ""},
                 stdout=log,
@@ -73,7 +77,7 @@ class Town:
 
     def worker(self, *argv: str, nthreads: int = 1) -> subprocess.Popen[bytes]:
         known = self.workers()
-        place = ["--local-directory", str(self.place), "--memory-limit", "0", "--host", "127.0.0.1"]
+        place = ["--local-directory", str(self.place), "--memory-limit", "0"]
         size = ["--nworkers", "1", "--nthreads", str(nthreads)]
         started = self.dask("worker", self.address, *size, *place, *argv)
         wait_for(lambda: self.workers() > known)
@@ -97,6 +101,13 @@ class Town:
                 ]
             )
         return asked
+
+    def listening(self) -> set[str]:
+        """Where the commands and all that they started, nannies among them, take connections."""
+        heads = [psutil.Process(process.pid) for process in self.running]
+        family = [*heads, *(child for head in heads for child in head.children(recursive=True))]
+        found = [place for process in family for place in process.net_connections("inet")]
+        return {place.laddr.ip for place in found if place.status == psutil.CONN_LISTEN}
 
     def end(self, process: subprocess.Popen[bytes]) -> None:
         """SIGKILL to a command and all that it started."""
@@ -146,6 +157,13 @@ def on(town: Town, place: Path, methods: str, defenses: str, *more: str) -> list
 def pieces_at_work(place: Path) -> int:
     """One for each worker, since each does one at a time."""
     return len({name.partition(".")[0] for name in checkpoints(place)})
+
+
+def test_only_this_machine_can_reach_it(town: Town) -> None:
+    """Whoever reaches a port runs code; so the recipe in README binds what the tests bind."""
+    assert town.listening() == {"127.0.0.1"}
+    commands = re.findall(r"^.*-m dask .*$", (HOME / "README.md").read_text(encoding="utf-8"), re.M)
+    assert len(commands) == 3 and all(" ".join(LOOPBACK) in command for command in commands)
 
 
 def test_killed_worker(
@@ -381,7 +399,7 @@ def test_scheduler_without_workers(
         said = refused(on(town, place, "clean", "none"), place, capsys)
     finally:
         town.close()
-    assert "has had no worker" in said and f"dask worker {town.address} --nthreads 1" in said
+    assert "has had no worker" in said and f"dask worker {town.address} --host HOST --nthreads 1" in said
 
 
 def test_without_the_extra(
