@@ -85,12 +85,12 @@ def setting_of(row: Row) -> dict[str, Any]:
 
 
 def parameters(row: Row, kind: str) -> dict[str, Any]:
-    """Of the row's method or defense, without its code."""
-    return {name: value for name, value in row.inputs[kind].items() if name != "code"}
+    """Of the row's method or defense."""
+    return dict(row.inputs[kind])
 
 
 def codes(rows: Sequence[Row]) -> dict[str, str]:
-    return {getattr(row, kind): row.inputs[kind]["code"] for row in rows for kind in ("method", "defense")}
+    return {getattr(row, kind): row.code[kind] for row in rows for kind in ("method", "defense")}
 
 
 def rep_of(row: Row) -> Rep:

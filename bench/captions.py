@@ -23,7 +23,7 @@ def circumstances(rows: Sequence[Row]) -> str:
     known = {
         "profile {}": " and ".join(sorted({row.profile for row in rows})),
         "{} training images": look_up(row.inputs, "data", "train_images"),
-        "{} of them poisoned": percent(row.inputs.get("share")),
+        "{} of them poisoned": percent(row.inputs.get("share", 1)),
         "poisoned images left out of training{}": "" if row.inputs.get("drop_poisoned") else None,
         "victim {}": look_up(row.inputs, "net"),
         "surrogate {}": look_up(row.inputs, "surrogate"),
@@ -38,8 +38,8 @@ def circumstances(rows: Sequence[Row]) -> str:
     return ", ".join([data, *(phrase.format(value) for phrase, value in known.items() if value is not None)])
 
 
-def percent(share: float | None) -> str | None:
-    return None if share is None else f"{100 * share:g} %"
+def percent(share: float) -> str | None:
+    return None if share == 1 else f"{100 * share:g} %"
 
 
 def budgets(rows: Iterable[Row]) -> str | None:

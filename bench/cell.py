@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from bench import masks, shares, store, victims
+from bench import keys, masks, store, victims
 from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
@@ -31,8 +31,6 @@ from bench.registry import Plugin
 from bench.rerun import Command
 from bench.rows import Row
 from bench.settings import Setting
-
-PROTOCOL = 1  # raised when a change outside the plugins moves numbers
 
 
 @dataclass(frozen=True)
@@ -60,18 +58,10 @@ class Bench:
         path = self.cache / "checkpoints" / f"{kind}-{key[:32]}"
         return Checkpoint(path, self.save_seconds, self.deadline, device=self.device.type)
 
-    def shared_inputs(self) -> dict[str, Any]:
-        """What both a poison's and a row's key take: the images and how to compute on them."""
-        data = self.data
-        facts: dict[str, Any] = {
-            "name": data.name,
-            "digest": data.digest,
-            "limit": data.limit,
-            "resize": data.resize,
-        }
-        facts |= {"train_images": len(data.train), "augmentation": asdict(data.augmentation)}
-        setting = {name: getattr(self.setting, name) for name in ("surrogate", "precision", "seed")}
-        return {"protocol": PROTOCOL, "data": facts, **setting}
+    def identity(self, cell: Cell) -> keys.Identity:
+        """What decides the cell's row."""
+        plugins = cell.method, cell.defense
+        return keys.cell(self.data, self.setting, *plugins, cell.poison_rep, cell.rep)
 
 
 @dataclass(frozen=True)
@@ -84,27 +74,12 @@ class Cell:
     rep: int
 
 
-def craft_inputs(bench: Bench, method: Plugin, poison_rep: int) -> dict[str, Any]:
-    return {**bench.shared_inputs(), "method": method.inputs, "poison_rep": poison_rep}
-
-
-def row_inputs(bench: Bench, cell: Cell) -> tuple[dict[str, Any], str]:
-    """All that can move a cell's numbers, and the id of its setting: the same without the cell."""
-    chosen = {name: getattr(bench.setting, name) for name in ("net", "eps", "prepare_test", "points")}
-    shared = {**bench.shared_inputs(), **chosen}
-    shared |= {"victim": asdict(bench.setting.victim), "mi": asdict(bench.setting.mi)}
-    shared |= shares.inputs(bench.setting)
-    own = {"method": cell.method.inputs, "defense": cell.defense.inputs}
-    reps = {"poison_rep": cell.poison_rep, "rep": cell.rep}
-    return {**shared, **own, **reps}, store.key_of(shared)
-
-
 def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
     """A cell's row with its identity alone."""
-    inputs, setting = row_inputs(bench, cell)
+    identity = bench.identity(cell)
     return Row(
-        key=store.key_of(inputs),
-        setting=setting,
+        key=identity.key,
+        setting=identity.setting,
         data=bench.data.name,
         synthetic=bench.data.synthetic,
         classes=len(bench.data.classes),
@@ -113,7 +88,8 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
         poison_rep=cell.poison_rep,
         rep=cell.rep,
         profile=bench.profile,
-        inputs=inputs,
+        inputs=identity.inputs,
+        code={"method": cell.method.code, "defense": cell.defense.code},
         control=cell.method.control,
         rerun=bench.command.of(cell.method, cell.defense) if bench.command else None,
         environment=bench.environment,
@@ -122,50 +98,77 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
     )
 
 
+def crafting_key(bench: Bench, method: Plugin, poison_rep: int) -> str:
+    """Of a delta: variants that publish it otherwise share it, its seeds and its checkpoint."""
+    return keys.key_of(keys.crafting(bench.data, bench.setting, method, poison_rep))
+
+
 def craft_checkpoint(bench: Bench, method: Plugin, poison_rep: int) -> Checkpoint:
-    return bench.checkpoint("craft", store.key_of(craft_inputs(bench, method, poison_rep)))
+    return bench.checkpoint("craft", crafting_key(bench, method, poison_rep))
+
+
+def delta_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
+    return bench.cache / "deltas" / crafting_key(bench, method, poison_rep)[:32]
 
 
 def poison_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
-    return bench.cache / "poisons" / store.key_of(craft_inputs(bench, method, poison_rep))[:32]
+    inputs = keys.publication(bench.data, bench.setting, method, poison_rep)
+    return bench.cache / "poisons" / keys.key_of(inputs)[:32]
 
 
 def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> store.Poison:
     """The method's published images, from the cache where they are there."""
-    inputs = craft_inputs(bench, method, poison_rep)
     folder = poison_folder(bench, method, poison_rep)
     if poison := store.load(folder):
         return poison
+    value, data = method.value, bench.data
+    crafted = _delta(bench, method, poison_rep, tick)
+    delta, before = value.publish(crafted.images.to(bench.device)), data.train.images
+    check_delta(delta, before, value.eps, method.name)
+    published = release(before, delta, value.eps)
+    if type(value).form == "class-wise" and value.eps > 0:  # a file may leave classes out
+        check_classes(published, before, data.train.labels, data.classes, method.name)
+    manifest = crafted.manifest | {
+        "inputs": keys.publication(data, bench.setting, method, poison_rep),
+        "published": store.digest(published),
+        "norm": value.norm,
+        "form": value.form,
+        "distances": distances(before, published),
+    }
+    poison = store.Poison(published.cpu(), manifest)
+    store.save(folder, poison)
+    craft_checkpoint(bench, method, poison_rep).clear()
+    return poison
+
+
+def _delta(bench: Bench, method: Plugin, poison_rep: int, tick: Tick) -> store.Poison:
+    """What the method crafts, float32; kept where variants may publish it in other ways."""
+    folder = delta_folder(bench, method, poison_rep)
+    if method.publishes_otherwise and (kept := store.load(folder)):
+        return kept
     setting, data, checkpoint = bench.setting, bench.data, craft_checkpoint(bench, method, poison_rep)
-    seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, method.name, poison_rep)
+    name = method.crafted_as or method.name
+    seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
     lent, val = _copy(data.train), _copy(data.val)  # a method may be careless
     lab = Lab(len(data.classes), data.augmentation, val, lambda s: bench.build(setting.surrogate, s), seed)
     lab.checkpoint, lab.tick = checkpoint, tick
     with meter(bench.device) as used:
         delta = method.value.craft(lent, lab)
-    before = data.train.images
-    if not torch.equal(before, lent.images):
+    if not torch.equal(data.train.images, lent.images):
         raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
-    check_delta(delta, before, method.value.eps, method.name)
-    published = release(before, delta, method.value.eps)
-    if type(method.value).form == "class-wise" and method.value.eps > 0:  # a file may leave classes out
-        check_classes(published, before, data.train.labels, data.classes, method.name)
+    check_delta(delta, data.train.images, method.value.eps, method.name)
     manifest = {
-        "inputs": inputs,
-        "published": store.digest(published),
-        "norm": method.value.norm,
-        "form": method.value.form,
-        "distances": distances(before, published),
         "facts": lab.facts,
         "seed": seed,
         "seconds": checkpoint.clock.spent,
         "peak_mb": used.peak_mb,
         "environment": bench.environment,
     }
-    poison = store.Poison(published.cpu(), manifest)
-    store.save(folder, poison)
-    checkpoint.clear()
-    return poison
+    crafted = store.Poison(delta.cpu(), manifest)
+    if method.publishes_otherwise:
+        crafted = store.Poison(crafted.images, manifest | {"published": store.digest(crafted.images)})
+        store.save(folder, crafted)
+    return crafted
 
 
 def _copy(split: Split) -> Split:
@@ -246,8 +249,9 @@ def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
 
     if type(defense.value).prepare is Undefended.prepare:
         return offered
-    folder, part = poison_folder(bench, cell.method, cell.poison_rep), shares.inputs(bench.setting)
-    key = store.key_of({"defense": defense.inputs, **part} if part else defense.inputs)
+    setting, folder = bench.setting, poison_folder(bench, cell.method, cell.poison_rep)
+    part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
+    key = keys.key_of({"defense": defense.inputs, **part})
     return store.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
 
 

@@ -110,7 +110,7 @@ class _Run:
         """The cells that have to be computed; those without meaning get their row at once."""
         rest = []
         for cell in wanted:
-            old = self.old.get(blank_row(self.bench, cell).key)
+            old = self.old.get(self.bench.identity(cell).key)
             if old is not None and is_finished(self.bench, old):
                 if old.status == "ok" and old.train_seconds:
                     self._learn(old.train_seconds, cost(self.bench, cell))
@@ -141,11 +141,13 @@ class _Run:
         """
         self.ready.sort(key=lambda p: (p not in self.suspects, p.cell is not None, -p.passes))
         alone = not self.suspects.isdisjoint([*self.ready, *self.running.values()])
-        passed_over, workers = [], 1 if alone else pool.workers
+        passed_over, waiting, workers = list[Piece](), list[Piece](), 1 if alone else pool.workers
         while self.ready and len(self.running) < workers:
             piece = self.ready.pop(0)
             if not self._fits(piece):
                 self._leave(piece)
+            elif self._state(piece).name in self.locks.held:  # a variant is crafting what this one publishes
+                waiting.append(piece)
             elif not self.locks.take(self._state(piece).name):
                 self.suspects.discard(piece)  # while another run is at it, nobody waits
                 passed_over.append(piece)
@@ -160,6 +162,7 @@ class _Run:
                     if self.running:
                         break  # they went down with it, and are settled first
                     pool.revive()
+        self.ready += waiting
         self._pass_over(passed_over)
 
     def _ended(self) -> list[Future[Result]]:
@@ -180,7 +183,7 @@ class _Run:
         """Whether another run has saved its row since this one began."""
         if piece.cell is None:
             return False
-        path = files.path_of(blank_row(self.bench, piece.cell).key, self.folder)
+        path = files.path_of(self.bench.identity(piece.cell).key, self.folder)
         if not path.exists() or not is_finished(self.bench, files.load(path)):
             return False
         self.progress.skip(piece.passes)
@@ -305,6 +308,6 @@ class _Run:
         if piece.cell is None:
             path = craft_checkpoint(self.bench, piece.method, piece.poison_rep).path
         else:
-            path = self.bench.checkpoint("victim", blank_row(self.bench, piece.cell).key).path
+            path = self.bench.checkpoint("victim", self.bench.identity(piece.cell).key).path
         assert path is not None
         return path

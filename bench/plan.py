@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench import grid, store
-from bench.cell import Bench, Cell, blank_row, poison_folder
+from bench.cell import Bench, Cell, crafting_key, delta_folder, poison_folder
 from bench.effort import Effort, effort
 from bench.pieces import Piece
 from bench.rows import Row
@@ -50,23 +50,29 @@ class Branch:
 
 def planned(bench: Bench, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
     """Every poison and cell of the grid, looked up. rows: all that are there already."""
-    old, branches = {row.key: row for row in rows}, []
+    old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
     for craft, waiting in grid.by_poison(bench, cells).items():
         tasks = [_cell(bench, piece, old) for piece in waiting]
-        branches.append(
-            Branch(_craft(bench, craft, needed=any(task.state == "left" for task in tasks)), tasks)
-        )
+        task = _craft(bench, craft, needed=any(task.state == "left" for task in tasks))
+        key = crafting_key(bench, craft.method, craft.poison_rep)
+        if task.state == "left":
+            task = replace(task, state="there") if key in crafted else task
+            crafted.add(key)
+        branches.append(Branch(task, tasks))
     return branches
 
 
 def _craft(bench: Bench, piece: Piece, needed: bool) -> Task:
-    cached = store.load(poison_folder(bench, piece.method, piece.poison_rep)) is not None
+    folders = [poison_folder(bench, piece.method, piece.poison_rep)]
+    if piece.method.publishes_otherwise:
+        folders.append(delta_folder(bench, piece.method, piece.poison_rep))
+    cached = any(store.load(folder) is not None for folder in folders)
     return Task(piece, "there" if cached else "left" if needed else "skipped", effort(bench, piece))
 
 
 def _cell(bench: Bench, piece: Piece, old: dict[str, Row]) -> Task:
     assert piece.cell is not None
-    row, reason = old.get(blank_row(bench, piece.cell).key), None
+    row, reason = old.get(bench.identity(piece.cell).key), None
     state: State = "there"
     if row is None or not grid.is_finished(bench, row):
         reason = piece.cell.defense.value.unsuited(bench.data)

@@ -39,10 +39,13 @@ class Plugin:
     kind: str  # methods or defenses
     name: str
     value: Any
-    code: str  # digest of its module's code, comments and docstrings aside
+    code: (
+        str  # digest of its module's code, comments and docstrings aside: provenance, and a draft's identity
+    )
     about: str = ""
     control: bool = False  # no contestant: clean, random, none
     place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy
+    crafted_as: str = ""  # the variant whose delta a method publishes, where that is another one
 
     @property
     def asked(self) -> str:
@@ -50,12 +53,38 @@ class Plugin:
         return self.place or self.name
 
     @property
+    def revision(self) -> int | None:
+        """As its class declares it; None of a draft."""
+        declared: int | None = vars(type(self.value)).get("revision")
+        return declared
+
+    @property
     def inputs(self) -> dict[str, Any]:
-        """What the row's key takes of it."""
-        parameters = asdict(self.value) if fields(self.value) else {}
-        aside = {f.name for f in fields(self.value) if not f.compare}  # where something lies, not what it is
-        kept = {name: value for name, value in parameters.items() if name not in aside}
-        return {"name": self.name, "code": self.code, **kept}
+        """What a row's key takes of it: name, revision or, of a draft, code, and all parameters."""
+        made = {"crafted_as": self.crafted_as or self.name} if self.kind == KINDS[0] else {}
+        return {"name": self.name, **made, **self._version, **self._parameters()}
+
+    @property
+    def crafting(self) -> dict[str, Any]:
+        """What the key of a method's delta takes of it."""
+        return {"name": self.crafted_as or self.name, **self._version, **self._parameters(publishing=False)}
+
+    @property
+    def _version(self) -> dict[str, Any]:
+        return {"draft": self.code} if self.revision is None else {"revision": self.revision}
+
+    def _parameters(self, *, publishing: bool = True) -> dict[str, Any]:
+        """All fields but those that say where something lies, not what it is."""
+        kept = [
+            f for f in fields(self.value) if f.compare and (publishing or not f.metadata.get("publishing"))
+        ]
+        values = asdict(self.value) if kept else {}
+        return {f.name: values[f.name] for f in kept}
+
+    @property
+    def publishes_otherwise(self) -> bool:
+        """Whether variants may publish its delta in other ways, so that it is kept."""
+        return any(f.metadata.get("publishing") for f in fields(self.value))
 
     def at(self, profile: str) -> Plugin:
         """The plugin as its class scales itself for a profile."""
@@ -193,12 +222,16 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
     for name in [*variants, *patterns]:
         if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name == "all":
             raise BadInput(f"{where}: the name {name!r} is already taken")
-    base = {"methods": Method, "defenses": Undefended}[found.kind]
+    base, first = {"methods": Method, "defenses": Undefended}[found.kind], dict[str, Plugin]()
     for name, value in variants.items():
         if not isinstance(value, base):
             raise BadInput(f"{where}: {name!r} is a {type(value).__name__}, expected a {base.__name__}")
-        about = _first_line(type(value), module)
-        found.variants[name] = Plugin(found.kind, name, value, code, about, name in controls)
+        plugin = Plugin(found.kind, name, value, code, _first_line(type(value), module), name in controls)
+        if found.kind == KINDS[0]:  # the first of those that craft the same gives them its seeds
+            made = repr((type(value), plugin._parameters(publishing=False)))
+            other = first.setdefault(made, plugin)
+            plugin = plugin if other is plugin else replace(plugin, crafted_as=other.name)
+        found.variants[name] = plugin
     found.patterns |= {pattern: (make, code) for pattern, make in patterns.items()}
     found.everything += everything
     # controls first: every table is read against them

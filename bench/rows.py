@@ -39,7 +39,7 @@ class Row:
     poison_rep: int  # crafting seed
     rep: int  # victim seed
     profile: str
-    inputs: dict[str, Any]  # all that can move a number, resolved
+    inputs: dict[str, Any]  # all that can move a number, resolved: see keys.py
     classes: int | None = None  # of the data set; None: a row from before the column
     # how it ended
     status: str = "ok"  # ok, failed or skipped
@@ -77,6 +77,7 @@ class Row:
     train_peak_mb: float | None = None
     mi_seconds: float | None = None
     seeds: dict[str, int] = field(default_factory=dict)
+    code: dict[str, str] = field(default_factory=dict)  # digests of the code of method and defense
     environment: dict[str, str | int] = field(default_factory=dict)  # device, threads, versions, commit
     craft_environment: dict[str, str | int] = field(default_factory=dict)  # the same of the crafting
     attempt: int = 1

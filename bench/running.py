@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench import data, gallery, grid, masks
 from bench.arguments import check_batches, check_offered, command, resolve, resolved
-from bench.cell import Bench, Cell, blank_row
+from bench.cell import Bench, Cell
 from bench.core.process import sweep
 from bench.core.types import Dataset
 from bench.derive import derive
@@ -65,7 +65,7 @@ class Grid:
     @property
     def keys(self) -> dict[str, Cell]:
         """The cells by the keys of their rows."""
-        return {blank_row(self.bench, cell).key: cell for cell in self.cells}
+        return {self.bench.identity(cell).key: cell for cell in self.cells}
 
     def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
         """Those of the cells that have no finished row; samples of all their poisons."""

@@ -21,11 +21,6 @@ from bench.locks import Locks
 PAUSE = 0.1  # seconds between two looks at whether another process has finished
 
 
-def key_of(inputs: dict[str, Any]) -> str:
-    """sha256 of resolved inputs, whatever their order."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True, allow_nan=False).encode()).hexdigest()
-
-
 def digest(images: Tensor) -> str:
     return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
 
@@ -49,7 +44,7 @@ def _mapped(path: Path) -> tuple[Tensor, str]:
 class Poison:
     """What a method published, and what is known of it."""
 
-    images: Tensor  # uint8 (N,C,H,W), on the CPU; mapped from disk where it comes from there
+    images: Tensor  # uint8 (N,C,H,W), or a delta in float32; on the CPU, mapped where it comes from disk
     manifest: dict[str, Any]  # see craft() in cell.py
 
 

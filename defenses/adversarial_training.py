@@ -31,6 +31,7 @@ class AdversarialTraining(Undefended):
     step: float = 2 / 255
     steps: int = 10
 
+    revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("radius", "step", "steps")
     STEADY: ClassVar[bool] = True
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {

@@ -24,6 +24,7 @@ class Cutout(Undefended):
 
     side: float = 0.5  # of the image's side: 16 of 32 pixels
 
+    revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("side",)
     STEADY: ClassVar[bool] = True
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -27,6 +28,8 @@ BT601 = torch.tensor([19595, 38470, 7471])  # 0.299, 0.587, 0.114 in 1/65536: Pi
 class Gray(Undefended):
     """Luminance in all three channels."""
 
+    revision: ClassVar[int] = 1
+
     def unsuited(self, data: Dataset) -> str | None:
         return None if data.channels == 3 else f"{data.name} has gray images already"
 
@@ -42,6 +45,8 @@ class Jpeg(Undefended):
 
     quality: int = 10  # libjpeg's, 1 to 95
     subsampling: str = "4:2:0"
+
+    revision: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.quality <= 95:
@@ -65,6 +70,8 @@ class BitDepth(Undefended):
     """Keep the highest bits of every value."""
 
     bits: int = 2  # of 8
+
+    revision: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
         if not 1 <= self.bits <= 7:

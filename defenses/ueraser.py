@@ -41,6 +41,7 @@ class UEraser(Undefended):
     until: float = 0.3  # share of the training in which the views compete
     p: float = 0.5  # probability of each plasma transform
 
+    revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("draws",)
     PROFILES: ClassVar[dict[str, dict[str, object]]] = {"quick": {"draws": 2}}
 

@@ -7,6 +7,7 @@ Differs from the paper: nothing known.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -20,6 +21,8 @@ class Clean(Method):
     """No perturbation."""
 
     eps: float = 0.0
+
+    revision: ClassVar[int] = 1
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         return torch.zeros(clean.images.shape, device=clean.images.device)

@@ -10,10 +10,8 @@ published; em-positive publishes what the official loader makes of it: negative 
 to uint8.
 Smaller profiles crop and flip the images that the surrogate learns from, as the data set declares: with
 few images and a small net, noise that is learnt in place alone does not survive the victim's own crops.
-Class-wise: the fifth of the images, on which the error is measured too, is drawn once and keeps its order;
-it is drawn from all images alike (the official code draws a fifth of every class), so that of few images of
-many classes it may miss one, which is refused; the stop is the official README's (error 0.1; its scripts
-have 0.01).
+Class-wise: the fifth of every class, on which the error is measured too, is drawn once for a poison and keeps
+its order; the stop is the official README's (error 0.1; its scripts have 0.01).
 """
 
 from __future__ import annotations
@@ -21,14 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from bench.core.augment import crop_flip
-from bench.core.method import PERTURBING, Lab, Method
+from bench.core.method import PERTURBING, PUBLISHING, Lab, Method
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float, truncated
 from bench.core.rng import generator
@@ -36,7 +34,6 @@ from bench.core.train import Trainer, batches
 from bench.core.types import Recipe, Split
 
 # epochs is not used: rounds decide.
-SUBSET = 0  # seed: the images that class-wise patterns are searched on are the same in every round
 SURROGATE = Recipe(batch=512, schedule="constant", clip=5.0)
 
 
@@ -52,7 +49,10 @@ class EM(Method):
     max_rounds: int = 500
     batch: int = 512
     augment: bool = False  # what the surrogate learns from; never what is perturbed
+    # nearest: both signs, rounded; positive: no negative value, cut to grey levels, as the official loader
+    rounding: Literal["nearest", "positive"] = field(default="nearest", metadata=PUBLISHING)
 
+    revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "share", "max_rounds", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {
@@ -73,31 +73,26 @@ class EM(Method):
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         return alternate(self, clean, lab, torch.zeros(clean.images.shape, device=clean.images.device))
 
-    def searched(self, clean: Split) -> Tensor:
-        """The images that are perturbed, and on which the error is measured."""
+    def publish(self, delta: Tensor) -> Tensor:
+        return truncated(delta.clamp(min=0)) if self.rounding == "positive" else delta
+
+    def searched(self, clean: Split, lab: Lab) -> Tensor:
+        """Rows of the images that are perturbed, and on which the error is measured."""
         return torch.arange(len(clean), device=clean.labels.device)
 
     def expand(self, delta: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
         """The perturbation of these images."""
         return delta[rows]
 
-    def perturb(self, net: nn.Module, clean: Split, delta: Tensor) -> None:
-        """Lower the net's loss on every image, in place in delta."""
-        for rows in self.searched(clean).split(self.batch):
+    def perturb(self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor) -> None:
+        """Lower the net's loss on every searched image, in place in delta."""
+        for rows in searched.split(self.batch):
             delta[rows] = self.descend(net, clean, rows, delta[rows])
 
     def descend(self, net: nn.Module, clean: Split, rows: Tensor, start: Tensor) -> Tensor:
         x, y = to_float(clean.images[rows]), clean.labels[rows]
         objective: Callable[[Tensor], Tensor] = lambda z: F.cross_entropy(net(z), y, reduction="sum")  # noqa: E731
         return pgd(objective, x, start, eps=self.eps, step=self.step * self.eps, steps=self.steps)
-
-
-@dataclass(frozen=True)
-class EMPositive(EM):
-    """Error-minimising noise as its official loader has it: no negative value, whole grey levels."""
-
-    def craft(self, clean: Split, lab: Lab) -> Tensor:
-        return truncated(super().craft(clean, lab).clamp_(min=0))
 
 
 @dataclass(frozen=True)
@@ -108,6 +103,7 @@ class EMClass(EM):
     stop_error: float = 0.1
     subset: float = 0.2  # of the images, on which the patterns are searched
 
+    revision: ClassVar[int] = 2  # 1: every poison searched the same fifth, drawn from all images alike
     form: ClassVar[str] = "class-wise"
     POSITIVE: ClassVar[tuple[str, ...]] = (*EM.POSITIVE, "subset")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
@@ -116,20 +112,28 @@ class EMClass(EM):
         "reference": {"surrogate.batch": 64, "augment": True, "max_rounds": 120},
     }
 
+    @property
+    def passes(self) -> float:
+        return self.max_rounds / 2 * (self.share + PERTURBING * self.steps * self.subset)
+
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         patterns = torch.zeros((lab.classes, *clean.images.shape[1:]), device=clean.images.device)
         return alternate(self, clean, lab, patterns)[clean.labels]
 
-    def searched(self, clean: Split) -> Tensor:
-        count = math.ceil(self.subset * len(clean))
-        return torch.randperm(len(clean), generator=generator(SUBSET))[:count].to(clean.labels.device)
+    def searched(self, clean: Split, lab: Lab) -> Tensor:
+        """The same share of every class, drawn by the poison's seed; shuffled."""
+        shuffled = torch.randperm(len(clean), generator=generator(lab.order("searched")))
+        own = F.one_hot(clean.labels.cpu()[shuffled], lab.classes)
+        place = (own.cumsum(0) * own).sum(1)  # of an image within its class, from 1
+        quota = (self.subset * own.sum(0)).ceil()
+        return shuffled[place <= own @ quota.long()].to(clean.labels.device)
 
     def expand(self, delta: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
         return delta[labels[rows]]
 
-    def perturb(self, net: nn.Module, clean: Split, delta: Tensor) -> None:
+    def perturb(self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor) -> None:
         """After each batch, move every class's pattern by the mean of its images' updates."""
-        for rows in self.searched(clean).split(self.batch):
+        for rows in searched.split(self.batch):
             y = clean.labels[rows]
             moved, seen = torch.zeros_like(delta), torch.zeros(len(delta), device=delta.device)
             moved.index_add_(0, y, self.descend(net, clean, rows, delta[y]) - delta[y])
@@ -141,6 +145,7 @@ def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
     """Train, perturb, and so on until the net makes few errors on the perturbed images."""
     trainer, rng = Trainer(lab.net(), em.surrogate), lab.rng("augment")
     done, error = _resume(trainer, delta, rng, lab.checkpoint.load())
+    searched = em.searched(clean, lab)
 
     def loss(rows: Tensor, progress: float) -> Tensor:
         z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
@@ -154,8 +159,8 @@ def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
         for rows in _walk(em, clean, lab, done):
             learn(rows, 0.0)
         net = frozen(trainer.net)
-        em.perturb(net, clean, delta)
-        error = _error(net, em, clean, delta)
+        em.perturb(net, clean, searched, delta)
+        error = _error(net, em, clean, searched, delta)
         done += 1
         if lab.checkpoint.due():
             state = {"trainer": trainer.state(), "delta": delta, "rng": rng.get_state()}
@@ -188,9 +193,8 @@ def _walk(em: EM, clean: Split, lab: Lab, done: int) -> list[Tensor]:
 
 
 @torch.inference_mode()
-def _error(net: nn.Module, em: EM, clean: Split, delta: Tensor) -> float:
+def _error(net: nn.Module, em: EM, clean: Split, searched: Tensor, delta: Tensor) -> float:
     """Share of the searched images that the net gets wrong when they are perturbed."""
-    searched = em.searched(clean)
     wrong = torch.zeros((), dtype=torch.int64, device=delta.device)  # read once: it waits
     for rows in searched.split(em.batch):
         z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
@@ -198,5 +202,5 @@ def _error(net: nn.Module, em: EM, clean: Split, delta: Tensor) -> float:
     return int(wrong) / len(searched)
 
 
-VARIANTS = {"em": EM(), "em-positive": EMPositive(), "em-class": EMClass()}
+VARIANTS = {"em": EM(), "em-positive": EM(rounding="positive"), "em-class": EMClass()}
 ALL = ("em",)

@@ -34,6 +34,7 @@ class EMax(Method):
     max_passes: int = 50
     batch: int = 512
 
+    revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "max_passes", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 15, "surrogate.batch": 64, "surrogate.lr": 0.05, "max_passes": 2},

@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from bench.core.augment import crop_flip, flip_only
-from bench.core.method import PERTURBING, Lab, Method
+from bench.core.method import PERTURBING, PUBLISHING, Lab, Method
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float, truncated
 from bench.core.train import Learn, Trainer, batches
@@ -38,7 +38,10 @@ class MIUE(Method):
     temperature: float = 0.1
     distance: float = 0.1  # weight of the distance term
     batch: int = 512  # images compared with each other
+    # nearest: rounded, as all methods are; truncate: cut to grey levels, as the official evaluation
+    rounding: Literal["nearest", "truncate"] = field(default="nearest", metadata=PUBLISHING)
 
+    revision: ClassVar[int] = 2  # 1: the last round had last_step
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "first_step", "last_step", "temperature", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 12, "surrogate.batch": 64},
@@ -69,6 +72,9 @@ class MIUE(Method):
         lab.note(rounds=rounds, stop="rounds")
         lab.note_surrogate(trainer.net)
         return delta
+
+    def publish(self, delta: Tensor) -> Tensor:
+        return truncated(delta).clamp_(-self.eps, self.eps) if self.rounding == "truncate" else delta
 
     def _learner(self, trainer: Trainer, clean: Split, delta: Tensor, lab: Lab, rng: Generator) -> Learn:
         flip = flip_only(lab.augmentation)
@@ -114,14 +120,6 @@ class MIUE(Method):
         return (apart + self.distance * spread.log1p()).mean()
 
 
-@dataclass(frozen=True)
-class MIUETruncated(MIUE):
-    """MI-UE as its official evaluation reads it: cut to whole grey levels."""
-
-    def craft(self, clean: Split, lab: Lab) -> Tensor:
-        return truncated(super().craft(clean, lab)).clamp_(-self.eps, self.eps)
-
-
 def _resume(trainer: Trainer, delta: Tensor, rng: Generator, state: dict[str, Any] | None) -> int:
     if state is None:
         return 0
@@ -131,5 +129,5 @@ def _resume(trainer: Trainer, delta: Tensor, rng: Generator, state: dict[str, An
     return int(state["done"])
 
 
-VARIANTS = {"mi-ue": MIUE(), "mi-ue-cos": MIUE(distance=0.0), "mi-ue-trunc": MIUETruncated()}
+VARIANTS = {"mi-ue": MIUE(), "mi-ue-cos": MIUE(distance=0.0), "mi-ue-trunc": MIUE(rounding="truncate")}
 ALL = ("mi-ue",)

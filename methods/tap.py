@@ -39,6 +39,7 @@ class TAP(Method):
     restarts: int = 8  # the one with the lowest final loss is kept, for each image
     batch: int = 512
 
+    revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "restarts", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.epochs": 12, "steps": 40, "restarts": 1},

@@ -10,6 +10,7 @@ uint8, where ours are rounded.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from bench.core.types import Split
 @dataclass(frozen=True)
 class Uniform(Method):
     """Uniform noise, a draw of its own for every image."""
+
+    revision: ClassVar[int] = 1
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         delta = torch.empty(clean.images.shape, device=clean.images.device)

@@ -22,7 +22,7 @@ from bench.rows import Row, save
 
 ROOT = Path(__file__).parent.parent
 CONDITIONS: dict[str, Any] = {
-    "protocol": 1,
+    "revisions": {"training": 1},
     "data": {"name": "toy", "digest": "d" * 64, "limit": None},
     "net": "small",
     "eps": None,
@@ -35,12 +35,13 @@ TOLERANCE = 4 * 0.05  # of the accuracy
 
 
 def row(method: str, defense: str, rep: int, **values: Any) -> Row:
-    own = {"name": method, "code": f"code of {method}", "eps": 8 / 255, "surrogate": {"epochs": 5}}
-    inputs = CONDITIONS | {"method": own, "defense": {"name": defense, "code": f"code of {defense}"}}
+    own = {"name": method, "revision": 1, "eps": 8 / 255, "surrogate": {"epochs": 5}}
+    inputs = CONDITIONS | {"method": own, "defense": {"name": defense, "revision": 1}}
     inputs |= {"poison_rep": 0, "rep": rep}
     usual: dict[str, Any] = {
         "setting": "5" * 64,
         "inputs": inputs,
+        "code": {"method": f"code of {method}", "defense": f"code of {defense}"},
         "test_acc": ACCURACY[method, defense] + OFFSETS[rep % 3],
         "mi": 0.1,
         "mi_estimator": "smi-ksg",
@@ -212,7 +213,7 @@ def test_further_cells_are_noted_and_not_compared() -> None:
         ("victim.milestones", [0.5], "victim.milestones is [0.5], in the baseline []"),
         ("data.digest", "e" * 64, "data.digest is eeeeeeeeeeeeeeee..., in the baseline dddddddddddddddd..."),
         ("data.limit", 100, "data.limit is 100, in the baseline None"),
-        ("protocol", 2, "protocol is 2, in the baseline 1"),
+        ("revisions.training", 2, "revisions.training is 2, in the baseline 1"),
         ("eps", 4 / 255, f"eps is {4 / 255}, in the baseline None"),
         ("extra", 1, "extra is 1, in the baseline absent"),
         ("method.surrogate.epochs", 6, "tap.surrogate.epochs is 6, in the baseline 5"),
@@ -250,13 +251,13 @@ def test_rows_of_other_conditions_beside_the_right_ones_are_left_out() -> None:
 
 
 def test_rows_of_two_codes_are_refused() -> None:
-    again = [replace(r, key=f"again {r.key}") for r in with_inputs("method.code", "new")]
+    again = [replace(r, key=f"again {r.key}") for r in ROWS]
     with pytest.raises(BadInput, match="different code in one folder"):
         compare(BASELINE, [*ROWS, *again])
 
 
 def test_code_images_and_machine_may_change() -> None:
-    rows = with_inputs("method.code", "new")
+    rows = [replace(r, code=r.code | {"method": "new"}) for r in ROWS]
     rows = [replace(r, published="x", environment={**r.environment, "torch": "2.7"}) for r in rows]
     comparison = compare(BASELINE, rows)
     assert comparison.passed

@@ -91,7 +91,18 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
     assert inputs["method"]["name"] == "em" and inputs["method"]["surrogate"]["batch"] == 48
     assert inputs["method"]["eps"] == 8 / 255 and inputs["defense"]["side"] == 0.5
     assert inputs["victim"]["epochs"] == 2 and inputs["mi"]["images"] == 200
-    known = {"protocol", "net", "surrogate", "precision", "seed", "eps", "prepare_test", "poison_rep", "rep"}
+    known = {
+        "revisions",
+        "share",
+        "net",
+        "surrogate",
+        "precision",
+        "seed",
+        "eps",
+        "prepare_test",
+        "poison_rep",
+        "rep",
+    }
     assert known <= {*inputs}
     assert 1 <= len(row.curve) <= 10
     assert all({"epoch", "val_acc", "test_acc"} == {*point} for point in row.curve)

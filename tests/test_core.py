@@ -35,6 +35,7 @@ from bench.core.pixels import check_classes, check_delta, levels, release, to_fl
 from bench.core.rng import generator, global_rng, seed_for
 from bench.core.train import Point, Streams, Trainer, Training, accuracy, batches, fit, lr_at, predict
 from bench.core.types import Augmentation, Recipe, Split
+from bench.keys import key_of
 from bench.measure import distances, resident_mb
 from bench.nets import NETS, build
 
@@ -527,11 +528,11 @@ def test_what_a_reader_writes_into_a_poison_stays_its_own(tmp_path: Path) -> Non
 
 def test_key_does_not_depend_on_order() -> None:
     one, other = {"a": 1, "b": {"c": 2, "d": [3, 4]}}, {"b": {"d": [3, 4], "c": 2}, "a": 1}
-    assert store.key_of(one) == store.key_of(other) == store.key_of(json.loads(json.dumps(one)))
-    assert store.key_of(one) != store.key_of({**one, "a": 2})
-    assert store.key_of({"x": (1, 2)}) == store.key_of({"x": [1, 2]})
+    assert key_of(one) == key_of(other) == key_of(json.loads(json.dumps(one)))
+    assert key_of(one) != key_of({**one, "a": 2})
+    assert key_of({"x": (1, 2)}) == key_of({"x": [1, 2]})
     with pytest.raises(ValueError):
-        store.key_of({"x": math.nan})
+        key_of({"x": math.nan})
 
 
 def test_split_takes_rows() -> None:

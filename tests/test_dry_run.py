@@ -128,6 +128,7 @@ def test_a_lost_row_and_a_lost_poison_are_left_again(done: Path) -> None:
     assert (table["em", "craft"].there, table["em", "craft"].left, table["all", ""].left) == (1, 0, 1)
 
     shutil.rmtree(poisons)
+    shutil.rmtree(done / "cache" / "deltas")
     before, text = tree(done), said([*grid(done), *FAST])
     table = shown(text)
     assert (table["em", "craft"].there, table["em", "craft"].left) == (0, 1)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from bench.measures import MEASURES, Subject, measure
+from bench.measures import METRICS, Subject, measure
 from bench.mi import cka, code, gauss_cca, infonce, smi_hist, smi_ksg
 from bench.mi.certified import CERTIFIED
 from bench.mi.estimate import Estimate
@@ -54,7 +54,7 @@ def figure(estimate: Estimate) -> float:
 
 def test_each_is_a_measure_and_has_a_certified_range() -> None:
     assert set(ESTIMATORS) == set(CERTIFIED)
-    assert set(ESTIMATORS) <= set(MEASURES)
+    assert set(ESTIMATORS) <= set(METRICS)
 
 
 @pytest.mark.parametrize("name", NAMES)

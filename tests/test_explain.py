@@ -15,7 +15,7 @@ from matplotlib.text import Annotation, Text
 from rich.console import Console
 from scipy.stats import rankdata
 
-from bench.measures import MEASURES
+from bench.measures import METRICS
 from bench.plots.canvas import style
 from bench.plots.explain import scatters
 from bench.rank import ENOUGH, correlation
@@ -255,7 +255,7 @@ def test_study_names_what_there_is() -> None:
     assert {*FAMILIES, *FAMILIES.values()} <= {*METHODS}
     assert {*STUDY.through_clean} <= {*STUDY.measures}
     ours = {"class-spread", "separability", "frequency", "feature-distance"}
-    assert ours <= {*STUDY.measures} and ours <= {*MEASURES}
+    assert ours <= {*STUDY.measures} and ours <= {*METRICS}
     names = [e.name for e in EXPLANATIONS]
     assert len(names) == len({*names}) and {name for pair in THEORY for name in pair} <= {*names}
 

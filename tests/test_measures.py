@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.measures import MEASURES, Subject, measure
+from bench.measures import METRICS, Subject, measure
 from bench.measures.frequency import HIGH, LOW
 
 CLASSES, EACH = 4, 60
@@ -55,7 +55,7 @@ def about_means(x: Tensor, factor: float) -> Tensor:
 
 @pytest.mark.parametrize("name", OURS)
 def test_same_subject_same_plain_values_and_nothing_changed(name: str) -> None:
-    assert name in MEASURES
+    assert name in METRICS
     first = subject()
     before = [x.clone() for x in (first.clean, first.published, first.clean_features)]
     found = measure(name)(first)

@@ -146,7 +146,9 @@ def test_variant_is_published_as_the_official_reader_has_it(name: str) -> None:
     """Also where it is saved as a file and read with that rounding."""
     whose, rounding = READ[name]
     official = publish(CLEAN.images, crafted(whose).delta, "delta", "1", rounding)
-    published = release(CLEAN.images, crafted(name).delta, METHODS[name].value.eps)
+    value = METHODS[name].value
+    assert METHODS[name].crafted_as == whose and torch.equal(crafted(name).delta, crafted(whose).delta)
+    published = release(CLEAN.images, value.publish(crafted(name).delta), value.eps)
     assert torch.equal(published, official)
     assert not torch.equal(published, release(CLEAN.images, crafted(whose).delta, METHODS[whose].value.eps))
 
@@ -380,26 +382,21 @@ def test_class_patterns_move_after_each_batch(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(EMClass, "descend", descend)
     delta = torch.zeros(CLASSES, 3, 16, 16)
-    EMClass(subset=1.0, batch=16).perturb(nn.Identity(), CLEAN, delta)
+    EMClass(batch=16).perturb(nn.Identity(), CLEAN, torch.arange(len(CLEAN)), delta)
     assert starts == pytest.approx([0, 1e-3, 2e-3, 3e-3])
     assert torch.allclose(delta, torch.full_like(delta, 4e-3))
 
 
-def test_class_patterns_are_searched_on_their_subset_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawn over all classes, though the images may be sorted by class; the same in every round."""
-    searched: list[list[int]] = []
-
-    def descend(self: EMClass, net: nn.Module, clean: Split, rows: Tensor, start: Tensor) -> Tensor:
-        searched.append(rows.tolist())
-        return start + 1e-3
-
-    monkeypatch.setattr(EMClass, "descend", descend)
+@pytest.mark.parametrize("subset", [0.2, 0.5, 1.0])
+def test_class_patterns_are_searched_on_the_same_share_of_each_class(subset: float) -> None:
+    """Drawn by the poison's seed, though the images may be sorted by class; the same in every round."""
     by_class = CLEAN.take(CLEAN.labels.argsort())
-    delta = torch.zeros(CLASSES, 3, 16, 16)
-    for _ in range(2):
-        EMClass(subset=0.5).perturb(nn.Identity(), by_class, delta)
-    assert searched[0] == searched[1] and len(set(searched[0])) == len(by_class) // 2
-    assert delta.flatten(1).any(1).all()  # every class's pattern has moved
+    first, again, other = (EMClass(subset=subset).searched(by_class, toy_lab(seed)) for seed in (1, 1, 2))
+    counts = by_class.labels.bincount()
+    assert torch.equal(by_class.labels[first].bincount(), (subset * counts).ceil().long())
+    assert len(first.unique()) == len(first)
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert not torch.equal(first, first.sort().values)  # no batch is of one class alone
 
 
 @pytest.mark.parametrize("name", [name for name, p in METHODS.items() if hasattr(p.value, "surrogate")])

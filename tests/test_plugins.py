@@ -147,7 +147,8 @@ def test_plugins_reach_worker_processes(place: Path, plugins: Path) -> None:
     assert rows_in(place / "two") == rows_in(place / "out")
 
 
-def test_code_of_a_plugin_is_in_the_key(place: Path, plugins: Path) -> None:
+def test_a_draft_is_told_by_its_code(place: Path, plugins: Path) -> None:
+    """Of a plugin that declares no revision the code is in the key; once it declares one, it is not."""
     asked = command(place, "stripes", "none", "--plugins", str(plugins))
     assert main(asked) == 0
     path = plugins / "methods" / "stripes.py"

@@ -29,7 +29,7 @@ def test_names_resolve(kind: str, name: str) -> None:
     plugin = CATALOGS[kind].get(name)
     assert (plugin.kind, plugin.name) == (kind, name)
     assert plugin.about.endswith(".")  # a sentence
-    assert plugin.inputs["name"] == name and plugin.inputs["code"] == plugin.code
+    assert plugin.inputs["name"] == name and plugin.inputs["revision"] == plugin.revision >= 1
 
 
 def test_all_means_the_contestants() -> None:
@@ -296,7 +296,7 @@ def test_parse_of_an_integer_written_as_a_fraction() -> None:
 def test_every_field_can_be_set_from_its_own_text(kind: str, name: str) -> None:
     plugin: Plugin = CATALOGS[kind].get(name)
     for path, value in plugin.inputs.items():
-        if path not in ("name", "code") and not isinstance(value, dict):
+        if path not in ("name", "crafted_as", "revision") and not isinstance(value, dict):
             assert change(plugin.value, path, str(value), name) == plugin.value
 
 

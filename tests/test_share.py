@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,12 +14,12 @@ import torch
 from conftest import AUGMENTATION, DEFENSES, METHODS, RECIPE, toy_dataset
 from torch import Tensor
 
-from bench import masks, shares, store
+from bench import masks, store
 from bench.captions import circumstances
-from bench.cell import Bench, Cell, craft, poison_folder, row_inputs, run_cell
+from bench.cell import Bench, Cell, craft, poison_folder, run_cell
 from bench.cli import main
 from bench.core.errors import BadInput
-from bench.core.types import Augmentation, Dataset, Recipe, Split
+from bench.core.types import Dataset, Split
 from bench.mi.sliced import MISettings
 from bench.rows import Row, load_all
 from bench.setting_of import described
@@ -159,36 +158,6 @@ def test_prepared_images_of_one_share_serve_no_other(cache: Path, trained_on: li
 
 
 # Keys
-
-
-def inputs_of(row: Row) -> tuple[dict[str, object], str]:
-    """What this code makes of the plugins, data and setting that a stored row names."""
-    said = row.inputs
-    victim = said["victim"] | {"milestones": tuple(said["victim"]["milestones"])}
-    names = ("net", "surrogate", "precision", "seed", "eps", "prepare_test", "points")
-    setting = Setting(
-        victim=Recipe(**victim), mi=MISettings(**said["mi"]), **{name: said[name] for name in names}
-    )
-    data = {name: said["data"][name] for name in ("name", "digest", "limit", "resize")}
-    split = range(said["data"]["train_images"])
-    images = SimpleNamespace(train=split, augmentation=Augmentation(**said["data"]["augmentation"]), **data)
-    bench = Bench(images, setting, row.profile, torch.device("cpu"), Path(), {})  # type: ignore[arg-type]
-    plugins = (SimpleNamespace(inputs=said[kind]) for kind in ("method", "defense"))
-    return row_inputs(bench, Cell(*plugins, row.poison_rep, row.rep))  # type: ignore[arg-type]
-
-
-def test_stored_rows_keep_their_keys() -> None:
-    rows = load_all(Path(__file__).parent.parent / "results" / "cifar-cpu" / "rows")
-    assert rows
-    for row in rows:
-        inputs, setting = inputs_of(row)
-        assert (store.key_of(inputs), setting) == (row.key, row.setting)
-
-
-def test_a_key_takes_a_share_but_not_the_default() -> None:
-    assert shares.inputs(Setting()) == shares.inputs(Setting(share=1.0)) == {}
-    assert shares.inputs(Setting(share=0.8)) == {"share": 0.8}
-    assert shares.inputs(Setting(share=0.8, drop_poisoned=True)) == {"share": 0.8, "drop_poisoned": True}
 
 
 # What is said of it

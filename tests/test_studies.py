@@ -19,13 +19,12 @@ from torch import nn
 from bench import cell, pieces
 from bench import rows as files
 from bench.cli import main, parser
-from bench.measures import MEASURES
+from bench.measures import METRICS, Metric
 from bench.nets import build
 from bench.rows import Row
 from bench.studies import NAMES, depth, explain, named, runner
 from bench.studies.asked import grids_of
 from bench.studies.drawn import studied_looks
-from bench.studies.records import code_of
 from bench.studies.study import Findings, Record, Study
 
 TOY = """
@@ -69,7 +68,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "toy_measures.py").write_text(TOY)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(place)
-        patch.setitem(MEASURES, "shift", "toy_measures:shift")
+        patch.setitem(METRICS, "shift", Metric("toy_measures:shift", revision=1))
         patch.setattr(runner, "NAMES", ("toy",))
         patch.setattr(runner, "named", lambda name: TOY_STUDY)
         yield place / "toy_measures.py"
@@ -192,14 +191,14 @@ def test_a_second_run_computes_nothing(done: Path, trained: list[str]) -> None:
     assert {path: path.read_bytes() for path in (done / "out").rglob("*.*")} == before
 
 
-@pytest.mark.parametrize("damage", ["gone", "torn", "of other code"])
+@pytest.mark.parametrize("damage", ["gone", "torn", "of another revision"])
 def test_only_the_record_that_is_lacking_is_made(done: Path, trained: list[str], damage: str) -> None:
     before, path = records(done), min((done / "out/records").iterdir())
     if damage == "gone":
         path.unlink()
     else:
         text = path.read_text()
-        path.write_text(text[:40] if damage == "torn" else text.replace('"code": "', '"code": "0'))
+        path.write_text(text[:40] if damage == "torn" else text.replace('"revision": 1', '"revision": 0'))
     assert study(done) == 0
     assert trained == [] and measured() == 1 and records(done) == before
 
@@ -241,32 +240,14 @@ def test_a_victim_that_is_not_its_rows_is_an_error(
     assert files.load(path).test_acc == 0.123
 
 
-def test_a_changed_estimator_measures_again(toy: Path, done: Path, trained: list[str]) -> None:
-    code = code_of("shift")
-    try:
-        toy.write_text(TOY + "# a remark\n")
-        assert code_of("shift") == code
-        toy.write_text(TOY.replace('"n": len', '"images": len'))
-        assert code_of("shift") != code
+def test_a_metric_of_another_revision_measures_again(done: Path, trained: list[str]) -> None:
+    """Its code alone, wherever it lies, does not."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(METRICS, "shift", replace(METRICS["shift"], place="toy_measures:moved"))
+        assert study(done) == 0 and measured() == 0
+        patch.setitem(METRICS, "shift", Metric("toy_measures:shift", revision=2))
         assert study(done) == 0
-    finally:
-        toy.write_text(TOY)
     assert trained == [] and measured() == LOOKS and len(records(done)) == LOOKS
-
-
-def test_code_is_followed_into_what_it_imports(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "bench_toy"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    (package / "a.py").write_text("from bench_toy import b\nfrom bench_toy.b import inner\nimport json\n")
-    monkeypatch.setattr("bench.studies.records.FOLLOWED", ("bench_toy.",))
-    monkeypatch.setitem(MEASURES, "a", "bench_toy.a:found")
-    monkeypatch.syspath_prepend(tmp_path)
-    digests = []
-    for source in ("inner = 1\n", "inner = 1  # the same\n", "inner = 2\n"):
-        (package / "b.py").write_text(source)
-        digests.append(code_of("a"))
-    assert digests[0] == digests[1] != digests[2]
 
 
 def test_measuring_goes_on_where_it_stopped(done: Path, trained: list[str]) -> None:

@@ -17,7 +17,14 @@ WHOLE = 0.95  # of the published training images: the rest of ours is validation
 PUBLISHED = "paper"  # in this profile, and in those named after it, plugins are at their papers' strength
 RECIPE = ("batch", "lr", "weight_decay", "schedule", "milestones", "clip")  # of the victim, beside its epochs
 SMOOTH = ("cosine", "constant")  # schedules without milestones
-ASIDE = ("name", "code", "eps")  # of a plugin's inputs: no strength; a claim's budget is its row's already
+ASIDE = (
+    "name",
+    "crafted_as",
+    "revision",
+    "draft",
+    "code",
+    "eps",
+)  # of a plugin's inputs: no strength; a claim's budget is its row's already
 
 
 class Setting(StrEnum):

@@ -19,6 +19,9 @@ class Undefended:
     The order is fixed: prepare, once -> crop and flip -> augment -> loss -> net, which normalises.
     """
 
+    # Raised by whoever changes what a victim learns from, on the class itself: a class below that says none
+    # is a draft, which rows tell by its code.
+    revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
     # Whether the class's augment and loss do the same tensor operations at every step, whatever progress is,
     # draw from rng alone and wait for no value: a GPU then records a training step and replays it. It is

@@ -17,6 +17,7 @@ from bench.core.types import Augmentation, Dataset, Recipe, Split, check_positiv
 Fact = float | int | str | None
 
 
+PUBLISHING = {"publishing": True}  # metadata of a field that craft() does not read
 PERTURBING = 0.7  # cost of a sign step, which needs no weight gradients, against a training step
 
 
@@ -76,6 +77,9 @@ class Method:
 
     eps: float = 8 / 255  # L-inf budget, pixels in [0,1]; 0 means that nothing is perturbed
 
+    # Raised by whoever changes what is crafted or published, on the class itself: a class below that says
+    # none is a draft, which rows tell by its code.
+    revision: ClassVar[int]
     norm: ClassVar[str] = "linf"
     form: ClassVar[str] = "sample-wise"
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
@@ -105,3 +109,11 @@ class Method:
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         """Return delta, float32 (N,C,H,W), |delta| <= eps, for the images of clean."""
         raise NotImplementedError
+
+    def publish(self, delta: Tensor) -> Tensor:
+        """Return delta as it is published, before it is rounded to uint8: the same shape, type and budget.
+
+        What a field with PUBLISHING decides is decided here: variants that differ in such fields alone are
+        crafted once.
+        """
+        return delta

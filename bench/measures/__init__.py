@@ -29,24 +29,32 @@ class Subject:
     seed: int  # the same for all that is compared
 
 
-# name -> module:function; the function returns what it measured with its main figure as "value",
-# and raises ValueError, which says what was seen and what was expected, where there is none.
-MEASURES: dict[str, str] = {
-    "smi-ksg": "bench.measures.mi:smi_ksg",
-    "smi-ksg-matched": "bench.measures.mi:smi_ksg_matched",
-    "smi-hist": "bench.measures.mi:smi_hist",
-    "gauss-cca": "bench.measures.mi:gauss_cca",
-    "infonce": "bench.measures.mi:infonce",
-    "cka": "bench.measures.mi:cka",
-    "class-spread": "bench.measures.class_spread:class_spread",
-    "separability": "bench.measures.separability:separability",
-    "frequency": "bench.measures.frequency:frequency",
-    "feature-distance": "bench.measures.feature_distance:feature_distance",
+@dataclass(frozen=True)
+class Metric:
+    """A measure by name."""
+
+    # module:function, which returns what it measured with its main figure as "value", and raises ValueError,
+    # which says what was seen and what was expected, where there is none
+    place: str
+    revision: int  # raised by whoever changes what it returns
+
+
+METRICS: dict[str, Metric] = {
+    "smi-ksg": Metric("bench.measures.mi:smi_ksg", revision=1),
+    "smi-ksg-matched": Metric("bench.measures.mi:smi_ksg_matched", revision=1),
+    "smi-hist": Metric("bench.measures.mi:smi_hist", revision=1),
+    "gauss-cca": Metric("bench.measures.mi:gauss_cca", revision=1),
+    "infonce": Metric("bench.measures.mi:infonce", revision=1),
+    "cka": Metric("bench.measures.mi:cka", revision=1),
+    "class-spread": Metric("bench.measures.class_spread:class_spread", revision=1),
+    "separability": Metric("bench.measures.separability:separability", revision=1),
+    "frequency": Metric("bench.measures.frequency:frequency", revision=1),
+    "feature-distance": Metric("bench.measures.feature_distance:feature_distance", revision=1),
 }
 
 
 def measure(name: str) -> Measure:
     """The function behind a name; what it needs is imported now."""
-    module, _, function = MEASURES[name].partition(":")
+    module, _, function = METRICS[name].place.partition(":")
     found: Measure = getattr(importlib.import_module(module), function)
     return found

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
 from bench.core.conv import swap
 from bench.core.rng import generator, global_rng
-from bench.nets.body import Body, Shape
-from bench.nets.dense import linear, mlp
-from bench.nets.plain import lenet5, small, vgg11
-from bench.nets.resnet import resnet10, resnet18, resnet34
+from bench.nets import dense, plain, resnet
+from bench.nets.body import Architecture, Body, Shape
 
 MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
 
@@ -39,20 +34,7 @@ class Net(nn.Module):
         return logits
 
 
-NETS: dict[str, Callable[[Shape], Body]] = {
-    "linear": linear,
-    "mlp2": partial(mlp, hidden=(3072,)),
-    "mlp3": partial(mlp, hidden=(3072, 1536)),
-    "lenet5": lenet5,
-    "small": small,
-    "vgg11": vgg11,
-    "vgg11-slim": partial(vgg11, width=16),
-    "resnet10-slim-s2": partial(resnet10, width=16, stride=2),
-    "resnet18": resnet18,
-    "resnet18-slim": partial(resnet18, width=16),
-    "resnet18-slim-s2": partial(resnet18, width=16, stride=2),
-    "resnet34-slim-s2": partial(resnet34, width=16, stride=2),
-}
+NETS: dict[str, Architecture] = {**dense.NETS, **plain.NETS, **resnet.NETS}
 
 
 def build(
@@ -63,6 +45,6 @@ def build(
     Raises BadInput where its images are too small for it.
     """
     with global_rng(generator(seed)):
-        net = Net(NETS[name](Shape(channels, size, classes)), classes, precision)
+        net = Net(NETS[name].body(Shape(channels, size, classes)), classes, precision)
     swap(net)
     return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

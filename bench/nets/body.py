@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import nn
@@ -24,6 +25,13 @@ class Body(NamedTuple):
     width: int  # length of its features
     stem: str  # as the row records it
     logits: bool = False  # its features are the logits already, and the head is the identity
+
+
+class Architecture(NamedTuple):
+    """A net by name."""
+
+    body: Callable[[Shape], Body]
+    revision: int  # raised by whoever changes what it computes, or what a seed makes of its weights
 
 
 def conv(into: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

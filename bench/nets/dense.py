@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
-from bench.nets.body import Body, Shape
+from bench.nets.body import Architecture, Body, Shape
 
 STEM = "none: all pixels at once"
 
@@ -27,3 +29,10 @@ def mlp(shape: Shape, *, hidden: tuple[int, ...]) -> Body:
 
 def _pixels(shape: Shape) -> int:
     return shape.channels * shape.size**2
+
+
+NETS = {
+    "linear": Architecture(linear, revision=1),
+    "mlp2": Architecture(partial(mlp, hidden=(3072,)), revision=1),
+    "mlp3": Architecture(partial(mlp, hidden=(3072, 1536)), revision=1),
+}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from torch import nn
 
 from bench.core.errors import BadInput
-from bench.nets.body import Body, Shape, conv, pooled
+from bench.nets.body import Architecture, Body, Shape, conv, pooled
 
 LENET_LEAST = 16  # pixels that two 5x5 convolutions and two poolings leave something of
 VGG11 = ((1,), (2,), (4, 4), (8, 8), (8, 8))  # of each stage's convolutions, in widths; a pooling after each
@@ -48,3 +50,11 @@ def vgg11(shape: Shape, *, width: int = 64) -> Body:
             into = width * factor
         layers.append(nn.MaxPool2d(2, ceil_mode=True))
     return Body(pooled(*layers), into, "3x3 stride 1")
+
+
+NETS = {
+    "lenet5": Architecture(lenet5, revision=1),
+    "small": Architecture(small, revision=1),
+    "vgg11": Architecture(vgg11, revision=1),
+    "vgg11-slim": Architecture(partial(vgg11, width=16), revision=1),
+}

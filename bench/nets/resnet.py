@@ -10,7 +10,7 @@ from functools import partial
 
 from torch import nn
 
-from bench.nets.body import LARGE, Body, Shape, conv, pooled
+from bench.nets.body import LARGE, Architecture, Body, Shape, conv, pooled
 
 
 def resnet(shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: int = 1) -> Body:
@@ -38,3 +38,11 @@ def resnet(shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: in
 resnet10 = partial(resnet, blocks=(1, 1, 1, 1))
 resnet18 = partial(resnet, blocks=(2, 2, 2, 2))
 resnet34 = partial(resnet, blocks=(3, 4, 6, 3))
+
+NETS = {
+    "resnet10-slim-s2": Architecture(partial(resnet10, width=16, stride=2), revision=1),
+    "resnet18": Architecture(resnet18, revision=1),
+    "resnet18-slim": Architecture(partial(resnet18, width=16), revision=1),
+    "resnet18-slim-s2": Architecture(partial(resnet18, width=16, stride=2), revision=1),
+    "resnet34-slim-s2": Architecture(partial(resnet34, width=16, stride=2), revision=1),
+}

@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -59,6 +60,8 @@ class Foreign(Method):
     # where to find it, which is no part of what it is
     path: Path = field(default=Path(), compare=False)
     entries: tuple[int, ...] = field(default=(), compare=False, repr=False)  # of each training image
+
+    revision: ClassVar[int] = 1
 
     @property
     def norm(self) -> str:  # type: ignore[override]

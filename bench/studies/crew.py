@@ -9,7 +9,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from typing import Any
 
-from bench import store
+from bench import keys
 from bench.core.errors import BadInput
 from bench.progress import Progress
 from bench.running import Grid
@@ -31,7 +31,7 @@ def by_data(grids: Sequence[Grid], wanted: Sequence[Look]) -> list[tuple[Grid, l
     place = {key: grid for grid in grids for key in grid.keys}
     for look in wanted:
         grid = place[look.poison.key]
-        found.setdefault(store.key_of(grid.bench.shared_inputs()), (grid, []))[1].append(look)
+        found.setdefault(keys.images(grid.bench.data, grid.bench.setting), (grid, []))[1].append(look)
     return [*found.values()]
 
 

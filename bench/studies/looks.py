@@ -11,12 +11,12 @@ from bench.cell import Bench, Cell, craft, published_split
 from bench.core.errors import BadInput
 from bench.core.train import Tick
 from bench.features import subject
+from bench.keys import key_of
 from bench.measures import Subject, measure
 from bench.pooling import REFERENCE
 from bench.registry import Plugin
 from bench.rows import Row
 from bench.settings import Setting
-from bench.store import key_of
 from bench.studies.records import Records, plain
 from bench.studies.study import IMAGES, Record, Study
 
