@@ -11,13 +11,14 @@ from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
+from bench import upgrade
 from bench.captions import mixture
 from bench.core.errors import BadInput
+from bench.identity import shared
 from bench.pooling import grouped, last_line, reason_of, told_apart
 from bench.rows import Row, write_atomically
 
-SCHEMA = 1  # of the file; raised when an entry changes its name or meaning
-OWN = ("method", "defense", "poison_rep", "rep")  # of a row's inputs: the cell's; the rest is the setting's
+SCHEMA = upgrade.SCHEMA
 Rep = tuple[int, int]  # poison_rep, rep
 
 
@@ -70,7 +71,7 @@ class Baseline:
     """Cells, and everything under which they were computed."""
 
     setting: dict[str, Any]  # what all rows share of their inputs: must agree
-    methods: dict[str, dict[str, Any]]  # name -> parameters: must agree
+    methods: dict[str, dict[str, Any]]  # name -> inputs: all but the revision must agree
     defenses: dict[str, dict[str, Any]]
     estimator: str  # of MI: must agree
     code: dict[str, str]  # plugin -> digest: may change, that is what the gate is for
@@ -78,15 +79,6 @@ class Baseline:
     rules: dict[str, Rule]
     cells: list[Cell]
     schema: int = SCHEMA
-
-
-def setting_of(row: Row) -> dict[str, Any]:
-    return {name: value for name, value in row.inputs.items() if name not in OWN}
-
-
-def parameters(row: Row, kind: str) -> dict[str, Any]:
-    """Of the row's method or defense."""
-    return dict(row.inputs[kind])
 
 
 def codes(rows: Sequence[Row]) -> dict[str, str]:
@@ -109,9 +101,9 @@ def make(rows: Sequence[Row]) -> Baseline:
     groups = grouped(rows)
     _check_complete(groups)
     return Baseline(
-        setting=setting_of(rows[0]),
-        methods={row.method: parameters(row, "method") for row in rows},
-        defenses={row.defense: parameters(row, "defense") for row in rows},
+        setting=shared(rows[0].inputs),
+        methods={row.method: row.inputs["method"] for row in rows},
+        defenses={row.defense: row.inputs["defense"] for row in rows},
         estimator=str(rows[0].mi_estimator),
         code=codes(rows),
         environment=rows[0].environment,
@@ -191,7 +183,7 @@ def load(path: Path) -> Baseline:
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise BadInput(f"baseline {path} has schema {schema!r}, this suite reads 1 to {SCHEMA}")
     try:
-        return _parse(values)
+        return _parse(upgrade.baseline(values) if schema < SCHEMA else values)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise BadInput(f"baseline {path} is damaged: {type(error).__name__}: {error}") from None
 

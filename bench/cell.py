@@ -25,6 +25,7 @@ from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
 from bench.curve import HeldOut
 from bench.features import mi_columns
+from bench.identity import key_of
 from bench.measure import distances, meter
 from bench.nets import Net, build
 from bench.registry import Plugin
@@ -100,7 +101,7 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
 
 def crafting_key(bench: Bench, method: Plugin, poison_rep: int) -> str:
     """Of a delta: variants that publish it otherwise share it, its seeds and its checkpoint."""
-    return keys.key_of(keys.crafting(bench.data, bench.setting, method, poison_rep))
+    return key_of(keys.crafting(bench.data, bench.setting, method, poison_rep))
 
 
 def craft_checkpoint(bench: Bench, method: Plugin, poison_rep: int) -> Checkpoint:
@@ -113,7 +114,7 @@ def delta_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
 
 def poison_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
     inputs = keys.publication(bench.data, bench.setting, method, poison_rep)
-    return bench.cache / "poisons" / keys.key_of(inputs)[:32]
+    return bench.cache / "poisons" / key_of(inputs)[:32]
 
 
 def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> store.Poison:
@@ -251,7 +252,7 @@ def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
         return offered
     setting, folder = bench.setting, poison_folder(bench, cell.method, cell.poison_rep)
     part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
-    key = keys.key_of({"defense": defense.inputs, **part})
+    key = key_of({"defense": defense.inputs, **part})
     return store.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
 
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from statistics import fmean
 from typing import Any, Literal
 
-from bench.baseline import Baseline, Cell, codes, parameters, rep_of, setting_of
+from bench.baseline import Baseline, Cell, codes, rep_of
 from bench.core.errors import BadInput
+from bench.identity import shared
 from bench.pooling import grouped, last_line, leaves
 from bench.rows import Row
 
 LONGEST = 20  # characters of a value in a message: digests are longer
+VERSION = ("revision", "draft")
 Verdict = Literal["failed", "missing", "moved", "within"]
 
 
@@ -69,11 +70,15 @@ def compare(baseline: Baseline, rows: Sequence[Row]) -> Comparison:
 
 def comparable(baseline: Baseline, rows: Sequence[Row]) -> list[Row]:
     """The rows that were made as the baseline's were; BadInput names every field that is not the same."""
-    ours, faults = alike(rows, setting_of, baseline.setting)
+    ours, faults = alike(rows, lambda row: shared(row.inputs), baseline.setting)
     for kind, plugins in (("method", baseline.methods), ("defense", baseline.defenses)):
-        of_kind = partial(parameters, kind=kind)
         found = [
-            alike([row for row in ours if getattr(row, kind) == name], of_kind, inputs, f"{name}.")
+            alike(
+                [row for row in ours if getattr(row, kind) == name],
+                lambda row, kind=kind: parameters(row.inputs[kind]),  # type: ignore[misc]
+                parameters(inputs),
+                f"{name}.",
+            )
             for name, inputs in plugins.items()
         ]
         ours = [row for same, _ in found for row in same]
@@ -85,6 +90,11 @@ def comparable(baseline: Baseline, rows: Sequence[Row]) -> list[Row]:
         raise BadInput(f"not comparable with the baseline: {'; '.join(faults)}")
     _check_single(ours)
     return ours
+
+
+def parameters(plugin: Mapping[str, Any]) -> dict[str, Any]:
+    """A method's or defense's inputs without its version, which may change: that is what the gate is for."""
+    return {name: value for name, value in plugin.items() if name not in VERSION}
 
 
 def alike(
@@ -125,13 +135,13 @@ def _facts(rows: Sequence[Row]) -> dict[str, Any]:
 
 
 def _check_single(rows: Sequence[Row]) -> None:
-    """Refuse two rows of one repetition, which then differ in their code."""
+    """Refuse two rows of one repetition, which then differ in their versions."""
     seen = {}
     for row in rows:
         identity = (row.method, row.defense, rep_of(row))
         if identity in seen:
             raise BadInput(
-                f"{row.method} x {row.defense} was computed with different code in one folder, "
+                f"{row.method} x {row.defense} was computed with several revisions in one folder, "
                 f"expected the rows of one run; compute into a fresh --out"
             )
         seen[identity] = row
@@ -188,6 +198,7 @@ def _changed(baseline: Baseline, rows: Sequence[Row]) -> list[str]:
     images = sorted({row.method for row in rows if row.published and row.published not in known})
     places = {repr(row.environment): row.environment for row in rows}.values()
     notes = {
+        "revised since the baseline": _revised(baseline, rows),
         "code changed since the baseline": code,
         "published images differ in some bits from the baseline's": images,
         "environment": list(
@@ -195,3 +206,11 @@ def _changed(baseline: Baseline, rows: Sequence[Row]) -> list[str]:
         ),
     }
     return [f"{what}: {', '.join(names)}" for what, names in notes.items() if names]
+
+
+def _revised(baseline: Baseline, rows: Sequence[Row]) -> list[str]:
+    """Methods and defenses of another revision than the baseline's."""
+    then = baseline.methods | baseline.defenses
+    now = {getattr(row, kind): row.inputs[kind] for row in rows for kind in ("method", "defense")}
+    revisions = {name: (then[name].get("revision"), own.get("revision")) for name, own in sorted(now.items())}
+    return [f"{name} {old} -> {new}" for name, (old, new) in revisions.items() if old != new]

@@ -7,14 +7,12 @@ net or metric, and records new golden numbers (tests/golden), without which a te
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass
 from functools import cached_property
 from typing import Any
 
 from bench.core.types import Dataset
+from bench.identity import key_of
 from bench.nets import NETS
 from bench.registry import Plugin
 from bench.settings import Setting
@@ -28,11 +26,6 @@ REVISIONS = {
 }
 # Fields of the setting that a row's key takes beside those that a poison's takes
 OF_VICTIMS = ("net", "eps", "prepare_test", "points", "victim", "mi", "share", "drop_poisoned")
-
-
-def key_of(inputs: Mapping[str, Any]) -> str:
-    """sha256 of resolved inputs as JSON, whatever their order: 64 hex digits."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def crafting(data: Dataset, setting: Setting, method: Plugin, poison_rep: int) -> dict[str, Any]:

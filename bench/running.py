@@ -25,6 +25,7 @@ from bench.pool import Workers
 from bench.precision import decided
 from bench.progress import Progress
 from bench.registry import Plugin
+from bench.rewrite import rewrite
 from bench.settings import Setting
 from bench.workplace import place_of_work
 
@@ -71,6 +72,7 @@ class Grid:
         """Those of the cells that have no finished row; samples of all their poisons."""
         sweep(self.bench.cache)
         (self.out / "rows").mkdir(parents=True, exist_ok=True)
+        rewrite(self.out)
         masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
         self.console.print(headline(self.bench, self.old), markup=False, highlight=False, soft_wrap=True)
         gallery.keep_cached(self.bench, self.plugins[0])

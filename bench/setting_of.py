@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from bench.core.errors import BadInput
+from bench.identity import shared
 from bench.override import unknown
 from bench.pooling import differing, leaves
 from bench.rows import Row
-from bench.shares import completed
 
-OWN = ("method", "defense", "poison_rep", "rep")  # inputs that rows of one setting may differ in
 SHOWN = 3  # differences named for each setting
 
 
@@ -36,14 +35,10 @@ def rows_of_setting(rows: Sequence[Row], prefix: str | None) -> list[Row]:
 
 def described(settings: Mapping[str, Row]) -> list[str]:
     """Each setting with the values in which it differs: 4c8657cf (victim.epochs 30)."""
-    shared = {
-        name: {"data": row.data}
-        | leaves({key: value for key, value in completed(row.inputs).items() if key not in OWN})
-        for name, row in settings.items()
-    }
-    names = sorted(differing(shared), key=lambda name: (name.count("."), name))[:SHOWN]
+    common = {name: {"data": row.data} | leaves(shared(row.inputs)) for name, row in settings.items()}
+    names = sorted(differing(common), key=lambda name: (name.count("."), name))[:SHOWN]
 
     def said(own: Mapping[str, str]) -> str:
         return ", ".join(f"{name} {own.get(name, 'absent')[:16]}" for name in names)
 
-    return [f"{name[:8]} ({said(own)})" if names else name[:8] for name, own in shared.items()]
+    return [f"{name[:8]} ({said(own)})" if names else name[:8] for name, own in common.items()]

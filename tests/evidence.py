@@ -20,7 +20,7 @@ def row(method: str, defense: str = "none", rep: int = 0, acc: float | None = 0.
     key = values.get("setting", SETTING)[:4] + f"{method}/{defense}/{rep}".encode().hex().ljust(60, "0")
     inputs = {"data": {"digest": "d" * 64}, "method": {"name": method, "eps": EPS}}
     plain: dict[str, Any] = {"setting": SETTING, "data": "toy", "synthetic": True, "inputs": inputs}
-    plain |= {"control": False}
+    plain |= {"control": False, "classes": 10}
     if acc is not None:
         curve = [{"epoch": e, "val_acc": acc * e / 3, "test_acc": acc * (e % 3) / 3} for e in (1, 2, 3)]
         plain |= {"test_acc": acc, "train_acc": 0.9, "mi": acc / 10, "curve": curve, "peak_acc": acc}
@@ -43,7 +43,7 @@ def grid() -> list[Row]:
     """Four methods under three defenses, two victims each; a failed, a skipped and a missing cell."""
     methods, defenses = ("clean", "em", "tap", "mi-ue"), ("none", "cutout", "iss-gray")
     rows = [
-        row(m, d, rep, 0.9 - 0.2 * i + 0.05 * j + 0.01 * rep, control=m == "clean")
+        row(m, d, rep, min(0.9 - 0.2 * i + 0.05 * j + 0.01 * rep, 1.0), control=m == "clean")
         for (i, m), (j, d), rep in product(enumerate(methods), enumerate(defenses), range(2))
         if (m, d) not in {("em", "cutout"), ("tap", "cutout"), ("mi-ue", "iss-gray")}
     ]

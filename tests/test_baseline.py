@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import storable
 
 from bench import baseline
 from bench.baseline import RULES, SCHEMA, Rule
@@ -34,6 +36,10 @@ OFFSETS = (-0.05, 0.0, 0.05)  # of the repetitions: a spread of 0.05
 TOLERANCE = 4 * 0.05  # of the accuracy
 
 
+def code(name: str) -> str:
+    return name.encode().hex().ljust(16, "0")[:16]
+
+
 def row(method: str, defense: str, rep: int, **values: Any) -> Row:
     own = {"name": method, "revision": 1, "eps": 8 / 255, "surrogate": {"epochs": 5}}
     inputs = CONDITIONS | {"method": own, "defense": {"name": defense, "revision": 1}}
@@ -41,20 +47,22 @@ def row(method: str, defense: str, rep: int, **values: Any) -> Row:
     usual: dict[str, Any] = {
         "setting": "5" * 64,
         "inputs": inputs,
-        "code": {"method": f"code of {method}", "defense": f"code of {defense}"},
+        "code": {"method": code(method), "defense": code(defense)},
         "test_acc": ACCURACY[method, defense] + OFFSETS[rep % 3],
         "mi": 0.1,
         "mi_estimator": "smi-ksg",
         "linf": 8 / 255,
         "l2": 1.0,
-        "published": f"images of {method}",
+        "published": hashlib.sha256(method.encode()).hexdigest(),
         "environment": {"device": "cpu", "torch": "2.6", "commit": "abc"},
         "craft_environment": {"device": "cpu", "torch": "2.6", "commit": "abc"},
     }
     return Row(
-        key=f"{method}-{defense}-{rep}".ljust(64, "0"),
+        key=hashlib.sha256(f"{method} {defense} {rep}".encode()).hexdigest(),
         data="toy",
         synthetic=True,
+        classes=10,
+        control=method == "clean",
         method=method,
         defense=defense,
         poison_rep=0,
@@ -197,7 +205,7 @@ def test_where_the_baseline_has_a_bound_of_mi_the_rest_is_compared(tmp_path: Pat
 
 
 def test_further_cells_are_noted_and_not_compared() -> None:
-    more = [replace(r, method="new", key=r.key.replace("tap", "new"), test_acc=0.0) for r in ROWS[6:9]]
+    more = [replace(r, method="new", key=f"new {r.key}", test_acc=0.0) for r in ROWS[6:9]]
     comparison = compare(BASELINE, [*ROWS, *more])
     assert comparison.passed
     assert comparison.notes == ["not compared, the baseline has none such: new x none"]
@@ -250,18 +258,19 @@ def test_rows_of_other_conditions_beside_the_right_ones_are_left_out() -> None:
     assert comparison.passed and "not compared" in comparison.notes[0]
 
 
-def test_rows_of_two_codes_are_refused() -> None:
-    again = [replace(r, key=f"again {r.key}") for r in ROWS]
-    with pytest.raises(BadInput, match="different code in one folder"):
+def test_rows_of_two_revisions_are_refused() -> None:
+    again = [replace(r, key=f"again {r.key}") for r in with_inputs("method.revision", 2)]
+    with pytest.raises(BadInput, match="several revisions in one folder"):
         compare(BASELINE, [*ROWS, *again])
 
 
-def test_code_images_and_machine_may_change() -> None:
-    rows = [replace(r, code=r.code | {"method": "new"}) for r in ROWS]
+def test_revisions_code_images_and_machine_may_change() -> None:
+    rows = [replace(r, code=r.code | {"method": "new"}) for r in with_inputs("method.revision", 2)]
     rows = [replace(r, published="x", environment={**r.environment, "torch": "2.7"}) for r in rows]
     comparison = compare(BASELINE, rows)
     assert comparison.passed
     assert comparison.notes == [
+        "revised since the baseline: clean 1 -> 2, tap 1 -> 2",
         "code changed since the baseline: clean, tap",
         "published images differ in some bits from the baseline's: clean, tap",
         "environment: torch is 2.7, in the baseline 2.6",
@@ -366,7 +375,7 @@ def place(tmp_path: Path) -> Path:
     """A run's folder and the baseline of its rows."""
     (tmp_path / "run" / "rows").mkdir(parents=True)
     for r in ROWS:
-        save(r, tmp_path / "run" / "rows")
+        save(storable(r), tmp_path / "run" / "rows")
     assert main(["check", str(tmp_path / "run"), "--write", str(tmp_path / "new" / "b.json")]) == 0
     return tmp_path
 
@@ -378,22 +387,21 @@ def check(place: Path) -> int:
 def test_exit_codes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(place) == 0
     assert "passed: 16 within" in capsys.readouterr().out
-    save(replace(ROWS[6], test_acc=0.95), place / "run" / "rows")
+    save(replace(storable(ROWS[6]), test_acc=0.95), place / "run" / "rows")
     assert check(place) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == "FAILED: 1 moved, 15 within"
     assert "tap x none" in said[2] and "moved" in said[2] and "20.0" in said[2]
     assert all(len(line) <= 80 for line in said)
-    save(with_inputs("victim.epochs", 4)[0], place / "run" / "rows")
     for r in with_inputs("victim.epochs", 4):
-        save(r, place / "run" / "rows")
+        save(storable(r), place / "run" / "rows")
     assert check(place) == 2
     said_wrong = capsys.readouterr().err.splitlines()
     assert len(said_wrong) == 1 and "victim.epochs is 4, in the baseline 3" in said_wrong[0]
 
 
 def test_a_failed_cell_is_told_with_its_reason(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save(replace(ROWS[6], status="failed", reason="ValueError: [no] luck"), place / "run" / "rows")
+    save(replace(storable(ROWS[6]), status="failed", reason="ValueError: [no] luck"), place / "run" / "rows")
     assert check(place) == 1
     assert "tap x none: failed, ValueError: [no] luck" in capsys.readouterr().out
 
@@ -401,7 +409,7 @@ def test_a_failed_cell_is_told_with_its_reason(place: Path, capsys: pytest.Captu
 def test_nothing_is_written_of_rows_that_are_no_baseline(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(replace(ROWS[0], status="failed", reason="no"), place / "run" / "rows")
+    save(replace(storable(ROWS[0]), status="failed", reason="no"), place / "run" / "rows")
     before = (place / "new" / "b.json").read_bytes()
     assert main(["check", str(place / "run"), "--write", str(place / "new" / "b.json")]) == 2
     assert main(["check", str(place / "run"), "--write", str(place / "other" / "b.json")]) == 2

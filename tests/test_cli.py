@@ -8,11 +8,12 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import QUADRANTS
+from conftest import QUADRANTS, aged
 
 from bench.cli import main
 from bench.rows import Row, load_all
@@ -784,6 +785,19 @@ def test_bad_input_draws_no_glyphs(place: Path, capsys: pytest.CaptureFixture[st
         glyphs = ("--data", "glyphs", "--limit", "20", *more)
         refused(command(place, "clean", "none", *glyphs), capsys)
         assert not (place / "cache").exists()
+
+
+def test_a_run_goes_on_among_rows_of_an_older_schema(
+    done: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, folder = rows_of(done), done / "out" / "rows"
+    aged(done / "out", monkeypatch)
+    assert {path.stem for path in folder.iterdir()}.isdisjoint({row.key[:16] for row in before.values()})
+    assert main(command(done, "clean,em", "none,cutout,iss-gray")) == 0
+    assert "4 rows are there already" in " ".join(capsys.readouterr().out.split())
+    after = rows_of(done)
+    assert {pair: replace(after[pair], legacy_key=None) for pair in before} == before and len(after) == 6
+    assert {path.stem for path in folder.iterdir()} == {row.key[:16] for row in after.values()}
 
 
 @pytest.mark.parametrize("text", ['{"schema": 99}', '{"schema": 1}', "[]", '{"key": "tor'])

@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from conftest import INPUTS, OTHER, SETTING, row
+from conftest import INPUTS, OTHER, SETTING, row, storable
 from rich.console import Console
 
 from bench.cli import main
@@ -245,16 +245,6 @@ def test_controls_are_shown_and_unranked(tmp_path: Path) -> None:
     assert "| clean | control | 90.0 |" in texts(board, tmp_path)["md"]
 
 
-def test_controls_of_rows_from_before_the_column() -> None:
-    old = [
-        row("em"),
-        row("still", inputs={"method": {"eps": 0.0}}),
-        row("still", inputs={"method": {"eps": 0.0}}, control=False),
-        row("random", control=True),
-    ]
-    assert [r.is_control for r in old] == [False, True, False, True]
-
-
 # What else there is for each method
 
 
@@ -279,13 +269,6 @@ def test_retained_protection_needs_something_to_protect(classes: int) -> None:
 def test_retained_protection_reads_clean_under_none_whatever_the_set() -> None:
     board = leaderboard(matrix(), ["at-8"])
     assert of(board, "tap").scores["at-8"].retained == pytest.approx(0.5 / 0.8)
-
-
-def test_rows_without_a_class_count_have_nothing_to_read_retention_against(tmp_path: Path) -> None:
-    old = [replace(r, classes=None) for r in matrix()]
-    unsaid = leaderboard(old)
-    assert {x.retained for s in unsaid.standings for x in s.scores.values()} == {None}
-    assert all("too old" in text for text in texts(unsaid, tmp_path).values())
 
 
 def test_what_stands_beside(tmp_path: Path) -> None:
@@ -441,7 +424,7 @@ def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
 def stored(folder: Path, rows: list[Row]) -> Path:
     (folder / "rows").mkdir(parents=True)
     for number, one in enumerate(rows):
-        save(replace(one, key=f"{number:064x}"[::-1]), folder / "rows")
+        save(storable(replace(one, key=f"{number:064x}"[::-1])), folder / "rows")
     return folder
 
 
@@ -486,7 +469,7 @@ sys.exit("torch was there all the same")
 
 
 def test_needs_no_torch(tmp_path: Path) -> None:
-    out = stored(tmp_path, [replace(r, control=None) for r in matrix()])
+    out = stored(tmp_path, matrix())
     command = [sys.executable, "-c", NO_TORCH, "leaderboard", str(out)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -512,7 +495,7 @@ def test_files_of_another_shape_of_folder_go(tmp_path: Path) -> None:
     assert main(["leaderboard", str(out)]) == 0
     other = [replace(r, setting="f" * 64, key=r.key[::-1]) for r in matrix()]
     for r in other:
-        save(r, out / "rows")
+        save(storable(r), out / "rows")
     assert main(["leaderboard", str(out), "--setting", "ffff"]) == 0
     assert {p.name for p in out.glob("leaderboard*")} == {
         f"leaderboard-ffffffff.{e}" for e in ("csv", "md", "tex")

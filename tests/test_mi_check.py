@@ -16,6 +16,7 @@ from bench.certificate.cases import FULL, SMALL, cases
 from bench.certificate.gaussians import Gaussians
 from bench.certificate.write import write
 from bench.cli import main
+from bench.measures import METRICS
 from bench.mi import ksg, sliced, smi_hist
 from bench.mi.certified import CERTIFIED
 from bench.mi.sliced import MISettings
@@ -29,7 +30,7 @@ def about(*words: str) -> list[Case]:
 
 
 def verdicts(chosen: list[Case]) -> set[str]:
-    return {judge(case, "code").verdict for case in chosen}
+    return {judge(case).verdict for case in chosen}
 
 
 def test_small_certificate_passes_and_leaves_its_files(
@@ -98,7 +99,7 @@ def test_a_failed_case_is_exit_code_1_and_is_named(
     assert "bias +0.5000" in (tmp_path / "certificate.md").read_text(encoding="utf-8")
 
 
-def test_it_goes_on_where_it_stopped_unless_the_code_has_changed(
+def test_it_goes_on_where_it_stopped_unless_a_revision_has_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: list[str] = []
@@ -124,9 +125,14 @@ def test_it_goes_on_where_it_stopped_unless_the_code_has_changed(
     assert lines == run.load(tmp_path)
     write(lines, tmp_path)
     before = len(drawn)
-    monkeypatch.setattr(run, "code", lambda: "other")
+    run.certify(three, tmp_path)
+    assert len(drawn) == before
+    monkeypatch.setattr(run, "CASES", 2)
     run.certify(three, tmp_path)
     assert len(drawn) == before + 6
+    monkeypatch.setitem(METRICS, "cka", replace(METRICS["cka"], revision=2))
+    run.certify(three, tmp_path)
+    assert len(drawn) == before + 12
 
 
 def test_a_file_that_is_no_certificate_is_refused_and_kept(
@@ -143,7 +149,7 @@ def test_a_file_that_is_no_certificate_is_refused_and_kept(
 
 
 def line(trials: list[Trial], tolerance: float | None, covers: bool = False) -> Line:
-    return judge(Case("cka", "toy", 1, 10, len(trials), lambda draw: trials[draw], tolerance, covers), "code")
+    return judge(Case("cka", "toy", 1, 10, len(trials), lambda draw: trials[draw], tolerance, covers))
 
 
 def test_bias_and_spread_are_those_of_the_error() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
-from conftest import draw_images
+from conftest import aged, draw_images
 from matplotlib.figure import Figure
 from torch import nn
 
@@ -189,6 +189,18 @@ def test_a_second_run_computes_nothing(done: Path, trained: list[str]) -> None:
     assert study(done) == 0
     assert trained == [] and measured() == 0
     assert {path: path.read_bytes() for path in (done / "out").rglob("*.*")} == before
+
+
+def test_rows_and_records_of_an_older_schema_count(
+    done: Path, trained: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, named = files.load_all(done / "out/rows"), records(done)
+    aged(done / "out", monkeypatch)
+    assert records(done).keys() != named.keys()
+    assert study(done) == 0
+    assert trained == [] and measured() == 0 and records(done) == named
+    after = files.load_all(done / "out/rows")
+    assert [replace(row, legacy_key=None) for row in after] == before
 
 
 @pytest.mark.parametrize("damage", ["gone", "torn", "of another revision"])

@@ -79,10 +79,12 @@ class Line:
     reason: str | None
     seconds: float
     name: str
-    code: str  # digest of what computed it
+    revision: int = 0  # of the estimator; 0: not known, and computed anew
+    cases: int = 0  # revision of the cases
+    libraries: str | None = None  # that it was computed with; None: not recorded
 
 
-def judge(case: Case, code: str, tick: Callable[[float], None] = lambda share: None) -> Line:
+def judge(case: Case, tick: Callable[[float], None] = lambda share: None) -> Line:
     """Draw all, and compare with what is accepted. tick: is told the share that is drawn."""
     began, trials, why = time.monotonic(), [], None
     try:
@@ -108,7 +110,6 @@ def judge(case: Case, code: str, tick: Callable[[float], None] = lambda share: N
         reason="; ".join(reasons) or None,
         seconds=round(time.monotonic() - began, 2),
         name=case.name,
-        code=code,
     )
 
 

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-import bench
+from bench import upgrade
 from bench.certificate.case import Case, Line, judge
 from bench.core.errors import BadInput
+from bench.measures import METRICS
 from bench.rows import write_atomically
 
-COMPUTED_BY = "mi", "certificate"  # folders of bench
+KSG = 1  # revision of the estimator in one slice, which is no metric
+CASES = 1  # of the cases: raised by whoever changes what they draw or accept
 LIBRARIES = "numpy", "scipy", "torch"
 NAME = "certificate"
-
-
-def code() -> str:
-    """A digest of all that can move a figure: the estimators, the cases, and the libraries below."""
-    root, digest = Path(bench.__file__).parent, hashlib.sha256()
-    for path in sorted(path for folder in COMPUTED_BY for path in (root / folder).glob("*.py")):
-        digest.update(path.name.encode() + path.read_bytes())
-    for library in LIBRARIES:
-        digest.update(f"{library} {importlib.metadata.version(library)}".encode())
-    return digest.hexdigest()[:12]
 
 
 def certify(
@@ -37,19 +28,27 @@ def certify(
     out: Path,
     tick: Callable[[float, str], None] = lambda share, what: None,
 ) -> list[Line]:
-    """A line for each case, in their order; only those that out does not hold yet are computed.
+    """A line for each case, in their order; only those are computed that out does not hold in this version.
 
     tick: is told the share of the work done, by the images it is about, and what is at work.
     """
-    by, done, whole = code(), 0.0, sum(cost(case) for case in everything)
-    known = {line.name: line for line in load(out) if line.code == by}
+    done, whole = 0.0, sum(cost(case) for case in everything)
+    libraries = ", ".join(f"{library} {importlib.metadata.version(library)}" for library in LIBRARIES)
+    known = {line.name: line for line in load(out) if (line.revision, line.cases) == version(line.estimator)}
     for case in everything:
         if case.name not in known:
-            known[case.name] = judge(case, by, partial(_tell, tick, done / whole, cost(case) / whole, case))
+            line = judge(case, partial(_tell, tick, done / whole, cost(case) / whole, case))
+            revision, cases = version(case.estimator)
+            known[case.name] = replace(line, revision=revision, cases=cases, libraries=libraries)
             _save([known[c.name] for c in everything if c.name in known], out)
         done += cost(case)
     stored = {line.name: line for line in load(out)}  # or a later call could write other last digits
     return [stored[case.name] for case in everything]
+
+
+def version(estimator: str) -> tuple[int, int]:
+    """Revisions of an estimator and of the cases: a line of others is computed anew."""
+    return METRICS[estimator].revision if estimator in METRICS else KSG, CASES
 
 
 def _tell(tick: Callable[[float, str], None], before: float, own: float, case: Case, share: float) -> None:
@@ -68,10 +67,11 @@ def load(out: Path) -> list[Line]:
     if not path.exists():
         return []
     try:
-        table = pd.read_csv(path, dtype={"code": str, "reason": str}).astype(object)
+        table = pd.read_csv(path, dtype={"code": str, "reason": str, "libraries": str}).astype(object)
         table = table.where(table.notna(), None)
-        rows = table[[f.name for f in fields(Line)]].to_dict("records")
-        return [Line(**{str(name): value for name, value in row.items()}) for row in rows]
+        lines = [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]
+        lines = [upgrade.certified(line) if "code" in line else line for line in lines]
+        return [Line(**{f.name: line[f.name] for f in fields(Line)}) for line in lines]
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"{path} is no certificate: {error}; expected what mi-check wrote, or nothing"

@@ -6,10 +6,10 @@ import json
 
 from bench.captions import crafted_on, devices, look_up
 from bench.evidence import Evidence, anchor
+from bench.identity import shared
 from bench.page.elements import Html, Value, facts, link, number, table, tag
 from bench.plots.heat_map import shade
 from bench.rows import SCHEMA
-from bench.setting_of import OWN
 from bench.tables import Table, text_of
 
 CORRELATED = (
@@ -109,8 +109,7 @@ def provenance(evidence: Evidence) -> Html:
         return "; ".join(sorted(filter(None, seen))) or "unknown"
 
     ended = sorted(r.finished for r in rows if r.finished)
-    shared = {name: value for name, value in row.inputs.items() if name not in OWN}
-    text = json.dumps(shared, indent=1, ensure_ascii=False, sort_keys=True)
+    text = json.dumps(shared(row.inputs), indent=1, ensure_ascii=False, sort_keys=True)
     listed = facts(
         [
             ("data", f"{row.data}, synthetic" if row.synthetic else row.data),

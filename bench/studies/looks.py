@@ -11,7 +11,7 @@ from bench.cell import Bench, Cell, craft, published_split
 from bench.core.errors import BadInput
 from bench.core.train import Tick
 from bench.features import subject
-from bench.keys import key_of
+from bench.identity import key_of
 from bench.measures import Subject, measure
 from bench.pooling import REFERENCE
 from bench.registry import Plugin

@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bench.keys import key_of
+from bench.identity import record_name
 from bench.measures import METRICS
 from bench.override import unknown
-from bench.rows import write_atomically
+from bench.rows import SCHEMA, write_atomically
 from bench.studies.study import IMAGES, Record
 
 
@@ -37,7 +37,7 @@ class Records:
     def save(self, record: Record) -> None:
         """In the place of one of an older revision."""
         inputs = self._inputs(record.measure, record.net_row, record.poison_row)
-        stored = {"inputs": inputs, "record": asdict(record)}
+        stored = {"schema": SCHEMA, "inputs": inputs, "record": asdict(record)}
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path(inputs), json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
@@ -47,8 +47,7 @@ class Records:
         return {**pair, "images": IMAGES, "revision": METRICS[measure].revision}
 
     def _path(self, inputs: dict[str, str | int]) -> Path:
-        place = {name: inputs[name] for name in ("measure", "net", "poison")}
-        return self.folder / f"{inputs['measure']}-{key_of(place)[:16]}.json"
+        return self.folder / record_name(inputs)
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from bench import rows as files
 from bench.core.types import Dataset
 from bench.override import unknown
 from bench.plots.canvas import style
+from bench.rewrite import rewrite
 from bench.rows import Row
 from bench.running import Grid
 from bench.studies import NAMES, findings, named
@@ -39,6 +40,7 @@ def conduct(asked: Study, args: argparse.Namespace, console: Console) -> int:
     load, place = _once(data.load), lambda dataset: STUDIES / f"{args.name}-{dataset.name}"
     grids = [running.open_grid(own, console, place, load) for own in grids_of(asked, args)]
     out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
+    rewrite(out)
     records = Records(out / "records", {*asked.measures, *asked.through_clean})
     _say(console, f"{args.name}: {asked.about}; {wanted} cells in {len(grids)} grids")
     failed, left = _train(grids, {key for key, row in _rows(grids).items() if row.status != "failed"})
