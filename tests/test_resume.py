@@ -13,9 +13,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from conftest import CHILDREN
@@ -357,19 +359,15 @@ def test_two_runs_into_one_folder_share_the_work(place: Path, whole: Rows, tmp_p
 
 
 def of_session(session: int) -> list[int]:
-    """Living processes of a session, by Linux's /proc."""
+    """Living processes of a session."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, sid = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(sid) == session and state != "Z":
-            found.append(int(stat.parent.name))
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
     return found
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
 def test_killed_parent_leaves_no_workers(place: Path, whole: Rows, tmp_path: Path) -> None:
     argv = command(place, METHODS, DEFENSES, *SAVING, "--workers", "2")
     with (tmp_path / "log").open("w") as log:
