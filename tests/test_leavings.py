@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing as mp
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -20,8 +21,9 @@ from torch import Tensor
 
 from bench import store
 from bench.cli import main
-from bench.core import process
+from bench.core import files
 from bench.core.checkpoint import Checkpoint
+from bench.core.files import replacing
 
 IMAGES = toy_split(8, 0).images
 
@@ -59,30 +61,37 @@ def test_a_save_that_fails_leaves_nothing(
     assert not [*tmp_path.iterdir()]
 
 
+def die_writing(*folders: Path) -> None:
+    writers = [replacing(folder / "a") for folder in folders]
+    for writer in writers:
+        writer.__enter__().write_text("half")
+    os._exit(9)
+
+
 def test_what_the_dead_left_goes_with_the_next_run(place: Path) -> None:
     """Once it is old, and of this machine; what living processes write stays."""
-    context, here = mp.get_context("spawn"), platform.node()
-    dead = context.Process(target=int)
+    cache, old = place / "cache", time.time() - files.YOUNG - 60
+    folders = [cache / "checkpoints", cache / "poisons" / "0123"]
+    dead = mp.get_context("spawn").Process(target=die_writing, args=folders)
     dead.start()
     dead.join(60)
-    mine, theirs = f"{here}-{os.getpid()}", f"{here}-{dead.pid}"
-    names = [f".a.{mine}.tmp", f".a.elsewhere-{dead.pid}.tmp", f"a-{dead.pid}", f".young.{theirs}.tmp"]
-    names += [f"backup.{theirs}", f"log.{theirs}.tmp", f".a.{here}-20240115123000.tmp"]  # no names of ours
-    gone = [f".a.{theirs}.tmp", f".p-0.{theirs}.tmp", f".poison.{theirs}.tmp"]
-    cache, old = place / "cache", time.time() - process.YOUNG - 60
-    for name in (*names, *gone):
-        for folder in (cache / "checkpoints", cache / "poisons" / "0123"):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == ".tmp" and "poison" not in name:
-                path.write_text("half")
-            else:
-                path.mkdir()
-                (path / "published.npy").write_text("half")
-            os.utime(path, (old, old) if "young" not in name else None)
+    for left in [path for folder in folders for path in folder.iterdir()]:
+        for mine in (
+            left.name.replace(str(dead.pid), str(os.getpid())),
+            left.name.replace(platform.node(), "elsewhere"),
+            f"backup{left.name}",
+            left.name.removesuffix(".tmp"),
+        ):
+            shutil.copytree(left, left.with_name(mine))
+        for path in left.parent.iterdir():
+            os.utime(path, (old, old))
+        left.with_name(f"{left.name[:-12]}abcd1234.tmp").mkdir()  # young
+    before = [{path.name for path in folder.iterdir()} for folder in folders]
+    assert [len(names) for names in before] == [6, 6]
     assert main(command(place, "clean", "none")) == 0
-    for folder in (cache / "checkpoints", cache / "poisons" / "0123"):
-        assert {path.name for path in folder.iterdir()} == {*names}
+    for folder, names in zip(folders, before, strict=True):
+        (gone,) = names - {path.name for path in folder.iterdir()}
+        assert f"-{dead.pid}-" in gone
 
 
 def prepare(folder: Path, together: int, seconds: float) -> None:

@@ -13,10 +13,10 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
+from bench.core.files import write_atomically
 from bench.measures import MEASURES
 from bench.override import unknown
 from bench.registry import code_digest
-from bench.rows import write_atomically
 from bench.store import key_of
 from bench.studies.study import IMAGES, Record
 
@@ -43,7 +43,6 @@ class Records:
         """In the place of one of older code."""
         inputs = self._inputs(record.measure, record.net_row, record.poison_row)
         stored = {"inputs": inputs, "record": asdict(record)}
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path(inputs), json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
     def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:
