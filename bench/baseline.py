@@ -13,8 +13,9 @@ from typing import Any
 
 from bench.captions import mixture
 from bench.core.errors import BadInput
+from bench.core.files import write_atomically
 from bench.pooling import grouped, last_line, reason_of, told_apart
-from bench.rows import Row, write_atomically
+from bench.rows import Row
 
 SCHEMA = 1  # of the file; raised when an entry changes its name or meaning
 OWN = ("method", "defense", "poison_rep", "rep")  # of a row's inputs: the cell's; the rest is the setting's

@@ -16,7 +16,7 @@ from rich.console import Console
 from bench import data, gallery, grid, masks
 from bench.arguments import check_batches, check_offered, command, resolve, resolved
 from bench.cell import Bench, Cell
-from bench.core.process import sweep
+from bench.core.files import sweep
 from bench.core.types import Dataset
 from bench.derive import derive
 from bench.environment import environment

@@ -14,10 +14,10 @@ from rich.text import Text
 
 from bench import report
 from bench.captions import sentences, span
+from bench.core.files import write_atomically
 from bench.latex import latex
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing
 from bench.pooling import REFERENCE
-from bench.rows import write_atomically
 from bench.tables import LONGEST, Table, text_of
 
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")

@@ -15,7 +15,7 @@ import pandas as pd
 import bench
 from bench.certificate.case import Case, Line, judge
 from bench.core.errors import BadInput
-from bench.rows import write_atomically
+from bench.core.files import write_atomically
 
 COMPUTED_BY = "mi", "certificate"  # folders of bench
 LIBRARIES = "numpy", "scipy", "torch"

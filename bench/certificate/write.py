@@ -7,10 +7,10 @@ from pathlib import Path
 
 from bench.certificate.case import Line
 from bench.certificate.run import NAME
+from bench.core.files import write_atomically
 from bench.mi.certified import CERTIFIED, Range
 from bench.plots.canvas import png_and_svg, style
 from bench.plots.certificate import certificate
-from bench.rows import write_atomically
 
 COLUMNS = "against", "d", "n", "draws", "truth", "mean", "bias", "spread", "coverage", "accepted", "verdict"
 HEAD = """# Certificate of the MI estimators

@@ -17,9 +17,9 @@ from bench.claims.card import RESULTS, Board, Card, ours, pairs, record, said, t
 from bench.claims.claim import COLUMNS
 from bench.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Judged, Verdict, why_not
 from bench.claims.nearness import PUBLISHED
+from bench.core.files import write_atomically
 from bench.plots.canvas import png_and_svg, style
 from bench.rank import ENOUGH
-from bench.rows import write_atomically
 
 NAME = "card"
 HEADER = ("method", "defense", "published", "sure", "ours", "reps", "setting", "verdict", "pairs")

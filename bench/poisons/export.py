@@ -12,9 +12,10 @@ from torch import Tensor
 from bench import data, running
 from bench.cell import Bench
 from bench.core.errors import BadInput
+from bench.core.files import replacing
+from bench.folders import check_free
 from bench.poisons import manifest
 from bench.poisons.crafting import Asked
-from bench.poisons.folder import check_free, written
 from bench.progress import Progress
 
 
@@ -34,7 +35,8 @@ def run(args: argparse.Namespace) -> int:
     bench, method, poison = asked.crafted(args, images, args.poison_rep)
     said = manifest.described(bench, method, poison) | _images(bench, poison.images)
     name = f"writing {len(poison.images)} images"
-    with written(out) as folder, Progress(asked.console).alone(name) as tick:
+    with replacing(out) as folder, Progress(asked.console).alone(name) as tick:
+        folder.mkdir()
         for index, image in enumerate(poison.images):
             save_png(image, folder / f"{index}.png")
             tick((index + 1) / len(poison.images), "PNG")

@@ -13,13 +13,14 @@ from rich.console import Console
 from torch import Tensor
 
 from bench.core.errors import BadInput
+from bench.core.files import replacing
 from bench.core.pixels import GRID, levels
 from bench.core.types import Augmentation, Dataset, Split
 from bench.data.folder import SMALLEST
 from bench.data.prepare import check_labels, digest, hold_out
+from bench.folders import check_free
 from bench.poisons import manifest, sheet
 from bench.poisons.crafting import Asked
-from bench.poisons.folder import check_free, written
 from bench.poisons.photos import RULES, Album, Photo, album, opened
 from bench.progress import Progress
 
@@ -34,7 +35,7 @@ def run(args: argparse.Namespace) -> int:
     data = dataset(images, args.size, asked.console)
     bench, method, poison = asked.crafted(args, data)
     steps = poison.images.int() - data.train.images
-    with written(out) as folder:
+    with replacing(out) as folder:
         kept = publish(images, steps.float(), folder, asked.console)
         totals = Kept.over(kept, levels(method.value.eps))
         said = manifest.described(bench, method, poison)

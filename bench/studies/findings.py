@@ -8,8 +8,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from bench.core.files import write_atomically
 from bench.plots.canvas import png_and_svg
-from bench.rows import write_atomically
 from bench.studies.study import Findings
 
 

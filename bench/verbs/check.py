@@ -42,7 +42,6 @@ def main(args: argparse.Namespace) -> int:
     if args.write:
         check_writable(args.write.parent)
         made = baseline.make(rows)
-        args.write.parent.mkdir(parents=True, exist_ok=True)
         baseline.save(made, args.write)
         print(f"baseline of {len(made.cells)} cells written to {args.write}")
         return 0
