@@ -9,8 +9,8 @@ from typing import Any
 from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, join, link, number, table, tag
 from bench.page.flags import flags_of_row
-from bench.pooling import REFERENCE, last_line
 from bench.rows import Row
+from bench.select import CLEAN, last_line
 from bench.tables import text_of
 
 OPTIONAL = "the row is from before this was kept"
@@ -26,7 +26,7 @@ def cell_section(evidence: Evidence, method: str, defense: str) -> Html:
     ways = [link(anchor("accuracy", evidence.setting), "heat map")]
     if evidence.curve(method, defense):
         ways.append(link(target, "learning curve"))
-    clean = evidence.groups.get((REFERENCE, defense), [])
+    clean = evidence.groups.get((CLEAN, defense), [])
     body = [
         tag("p", *_between(ways), class_="ways"),
         _numbers(rows) if rows else tag("p", "No row: it was not run."),

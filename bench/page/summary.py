@@ -9,7 +9,7 @@ from bench.evidence import Evidence, anchor
 from bench.page.elements import Html, Value, facts, link, number, table, tag
 from bench.plots.heat_map import shade
 from bench.rows import SCHEMA
-from bench.setting_of import OWN
+from bench.select import OWN
 from bench.tables import Table, text_of
 
 CORRELATED = (
