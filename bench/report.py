@@ -18,10 +18,11 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bench.aggregate import Cell
 from bench.core.files import write_atomically
 from bench.latex import latex
-from bench.pooling import Cell, identity, last_line
 from bench.rows import Row
+from bench.select import identity, last_line
 from bench.tables import Table, tables
 
 SPACE = 2  # between columns of the terminal

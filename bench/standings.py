@@ -17,7 +17,7 @@ from bench.captions import sentences, span
 from bench.core.files import write_atomically
 from bench.latex import latex
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing
-from bench.pooling import REFERENCE
+from bench.select import CLEAN
 from bench.tables import LONGEST, Table, text_of
 
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
@@ -40,8 +40,8 @@ LEGEND = {  # column -> what it is
     "reps": "repetitions behind a cell, the fewest to the most",
     "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
     "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
-    "MI gap": f"{REFERENCE}'s MI minus the method's, undefended, in nats; none where its victims' features "
-    f"have other dimensions than {REFERENCE}'s, which alone moves MI",
+    "MI gap": f"{CLEAN}'s MI minus the method's, undefended, in nats; none where its victims' features "
+    f"have other dimensions than {CLEAN}'s, which alone moves MI",
     "seconds, MB of crafting": "the mean over poisons, and the largest peak of memory",
     "retained protection": "how much of the accuracy that the method costs undefended it still costs under "
     "a defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than "
@@ -115,7 +115,7 @@ def sheets(board: Leaderboard) -> list[Sheet]:
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in board.standings}
     retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in board.standings}
     chance = "" if board.classes else "; these rows are too old to say how many classes there are"
-    formula = f"({REFERENCE}_d - method_d) / ({REFERENCE}_none - method_none){chance}"
+    formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none){chance}"
     ranking = {s.method: ranking_line(s) for s in board.standings}
     beside = {s.method: line_beside(s) for s in board.standings}
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"

@@ -19,8 +19,8 @@ from rich.console import Console
 from bench.cli import main
 from bench.core.errors import BadInput
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing, leaderboard, ranks, retained
-from bench.pooling import in_order
 from bench.rows import Row, save
+from bench.select import in_order
 from bench.standings import sheets, show, write_leaderboard
 
 DEFENSES = ("none", "cutout", "at-8")

@@ -19,13 +19,12 @@ from matplotlib.axes import Axes
 from scipy.stats import t
 
 from bench import rows as files
-from bench.means import Mean
 from bench.plots.canvas import looks, png, style
 from bench.request import RunRequest, resolve, varied
 from bench.rows import Row
 from bench.studies.reference import STUDY, pairs
 from bench.studies.reference_patterns import PATTERNS, Pattern, judged, together
-from bench.studies.reference_shares import Share, Verdict, means_of, reach, share_of
+from bench.studies.reference_shares import Share, Verdict, means_of, share_of
 
 STORED = Path(__file__).parent.parent / "results" / "reference" / "rows"
 Levels = Mapping[tuple[str, str], float]  # method, defense -> accuracy
@@ -150,13 +149,6 @@ def test_single_repetitions_borrow_one_spread_with_all_its_degrees_of_freedom() 
     off = t.ppf(0.975, 3) * pooled * math.sqrt(1 + 0.2**2 + 0.8**2) / 0.5
     assert (found.low, found.high) == pytest.approx((0.8 - off, 0.8 + off))
     assert found.single == "em x at-8, em x none, clean x at-8"
-
-
-def test_one_mean_alone_has_its_own_t_interval() -> None:
-    alone = Mean(50, 3, error=2, free=2)
-    assert reach([(-3, alone)]) == pytest.approx(6 * t.ppf(0.975, 2))
-    assert reach([(1, alone), (1, Mean(50, 1))]) is None
-    assert reach([(1, replace(alone, error=0))]) == 0
 
 
 NEAR = (0.69, 0.7, 0.71), (0.19, 0.2, 0.21)

@@ -17,10 +17,10 @@ import pytest
 from conftest import INPUTS, OTHER, SETTING, row
 from rich.console import Console
 
+from bench.aggregate import Means
 from bench.captions import budgets, circumstances
 from bench.claims.ours import Sheet
 from bench.evidence import collect
-from bench.means import Means
 from bench.report import files, show, write
 from bench.rows import Row
 from bench.tables import tables

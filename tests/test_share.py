@@ -23,7 +23,7 @@ from bench.core.types import Dataset, Split
 from bench.mi.sliced import MISettings
 from bench.request import RunRequest, resolve
 from bench.rows import Row, load_all
-from bench.setting_of import described
+from bench.select import described
 from bench.settings import Setting
 
 SHARES = (0.0, 0.1, 1 / 3, 0.5, 0.8, 1.0)

@@ -18,8 +18,8 @@ from bench.claims.claim import COLUMNS
 from bench.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Judged, Verdict, why_not
 from bench.claims.nearness import PUBLISHED
 from bench.core.files import write_atomically
+from bench.correlation import ENOUGH
 from bench.plots.canvas import png_and_svg, style
-from bench.rank import ENOUGH
 
 NAME = "card"
 HEADER = ("method", "defense", "published", "sure", "ours", "reps", "setting", "verdict", "pairs")
@@ -158,7 +158,7 @@ def _nothing_beside(card: Card) -> Iterator[str]:
 def _texts(own: Judged) -> list[str]:
     claim = own.claim
     setting = own.near.setting.value if own.near else ""
-    reps = str(own.ours.reps) if own.ours else ""
+    reps = str(own.ours.n) if own.ours else ""
     return [
         *(claim.method, f"{claim.defense}{claim.budget}", claim.published, claim.confidence),
         *(ours(own), reps, setting, own.verdict.value, pairs(own)),

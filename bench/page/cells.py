@@ -6,14 +6,13 @@ from typing import Any
 
 from bench.evidence import Evidence
 from bench.page.flags import warnings_of_row
-from bench.pooling import REFERENCE
 from bench.rows import Row
 from bench.tables import text_of
 
 
 def cell(evidence: Evidence, method: str, defense: str) -> dict[str, Any]:
     """Prepare what cell.html.j2 shows of one method under one defense."""
-    rows, clean = (evidence.groups.get((name, defense), []) for name in (method, REFERENCE))
+    rows, clean = (evidence.groups.get((name, defense), []) for name in (method, CLEAN))
     shown = evidence.accuracy.cells[method, defense]
     number = text_of(shown, "accuracy") + (" %" if shown.mean is not None else "")
     return {

@@ -18,8 +18,7 @@ from bench.page.cells import cell
 from bench.page.flags import warnings_of_setting
 from bench.page.summary import measured, provenance, ranked
 from bench.plots.write import name_of
-from bench.pooling import last_line
-from bench.setting_of import OWN
+from bench.select import OWN, last_line
 from bench.standings import LEGEND
 
 DRAWINGS = ("mi-accuracy", "curves", "cost")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.aggregate import counterpart
 from bench.captions import mixture
 from bench.evidence import Evidence
-from bench.pooling import REFERENCE
 from bench.rows import Row
+from bench.select import CLEAN
 
 LOW = 0.5  # training accuracy below which a victim has not learned what it was shown
 
@@ -34,7 +35,7 @@ def warnings_of_setting(evidence: Evidence) -> list[str]:
         f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
         "Some rows are from before the column that says which methods are controls: there, only methods that "
         "published the clean images count as controls.": evidence.guessed,
-        f"There is no {REFERENCE}: nothing says what the victims reach undisturbed.": REFERENCE
+        f"There is no {CLEAN}: nothing says what the victims reach undisturbed.": CLEAN
         not in evidence.methods,
     }
     return [text for text, holds in said.items() if holds]
@@ -45,7 +46,7 @@ def doubts(evidence: Evidence) -> Counter[str]:
     return Counter(
         row.defense
         for row in evidence.rows
-        if warnings_of_row(row, evidence.groups.get((REFERENCE, row.defense), ()))
+        if warnings_of_row(row, evidence.groups.get((CLEAN, row.defense), ()))
     )
 
 
@@ -53,14 +54,14 @@ def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
     """List doubts about one row, read beside clean's rows under the same defense."""
     if row.status != "ok":
         return []
-    twin = next((other for other in clean if other.rep == row.rep and other.status == "ok"), None)
+    twin = counterpart(row, [other for other in clean if other.status == "ok"])
     train = 100 * (row.train_acc or 0)
     said = {
         f"The victim hardly fits what it was shown ({train:.0f} % of its training images): its test accuracy "
         "is no evidence of protection.": row.train_acc is not None and row.train_acc < LOW,
         "The published images are the clean ones.": row.linf == 0 and not row.is_control,
-        f"Its numbers are exactly those of {REFERENCE}.": twin is not None
-        and row.method != REFERENCE
+        f"Its numbers are exactly those of {CLEAN}.": twin is not None
+        and row.method != CLEAN
         and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),
     }
     return [text for text, holds in said.items() if holds]

@@ -9,8 +9,8 @@ from bench.captions import look_up
 from bench.evidence import Evidence, anchor
 from bench.leaderboard import Leaderboard
 from bench.plots.heat_map import shade
-from bench.pooling import Cell
 from bench.rows import SCHEMA
+from bench.select import Cell
 from bench.standings import sheets
 from bench.tables import Table, text_of
 

@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 
 from bench.plots.canvas import style
 from bench.plots.strength import by_eps, by_share
-from bench.pooling import REFERENCE, UNDEFENDED
 from bench.request import Options, Variation
 from bench.rows import Row
+from bench.select import CLEAN, UNDEFENDED
 from bench.studies.strength_points import Point, points_of
 from bench.studies.strength_text import text
 from bench.studies.study import Findings, Record, Study
@@ -33,11 +33,11 @@ NOISE = "random,"  # the control that a budget moves
 
 def grids() -> list[Variation]:
     """Budgets at share 1, shares at one budget, and the baseline of each share, once for all methods."""
-    found = [_grid(REFERENCE, LEVEL)]
+    found = [_grid(CLEAN, LEVEL)]
     found += [_grid(NOISE + CONTESTANTS, level) for level in LEVELS]
     for share in PARTS:
         found.append(_grid(CONTESTANTS, LEVEL, share=f"{share:g}"))
-        found.append(_grid(REFERENCE, LEVEL, share=f"{share:g}", drop_poisoned=True))
+        found.append(_grid(CLEAN, LEVEL, share=f"{share:g}", drop_poisoned=True))
     return found
 
 

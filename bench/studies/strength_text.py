@@ -7,10 +7,10 @@ from itertools import pairwise
 from math import hypot, sqrt
 from typing import Literal
 
+from bench.aggregate import reach_of
 from bench.captions import circumstances, sentences, span
-from bench.means import reach_of
-from bench.pooling import REFERENCE, last_line
 from bench.rows import Row
+from bench.select import CLEAN, last_line
 from bench.shares import completed
 from bench.studies.strength_points import Point, place_of
 
@@ -50,13 +50,13 @@ def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
 def _common(rows: Sequence[Row]) -> str:
     """What all settings share: data, nets, recipe, seed."""
     whole = [row for row in rows if completed(row.inputs)["share"] == 1] or rows
-    plain = next((row for row in whole if row.method == REFERENCE), whole[0])
+    plain = next((row for row in whole if row.method == CLEAN), whole[0])
     return circumstances([plain]).rpartition(", setting ")[0]
 
 
 def _clean(points: Sequence[Point]) -> str:
     for p in points:
-        if p.method == REFERENCE and p.accuracy is not None:
+        if p.method == CLEAN and p.accuracy is not None:
             mi = "" if p.mi is None else f", MI {p.mi:.3f} nats"
             return f"Victims of clean images: accuracy {100 * p.accuracy:.1f} %{mi}."
     return "There is no clean victim to read the others against."

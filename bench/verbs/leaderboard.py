@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> int:
     from bench.core.errors import BadInput
     from bench.folders import check_writable, finished_run
     from bench.leaderboard import leaderboard
-    from bench.setting_of import rows_of_setting
+    from bench.select import rows_of_setting
     from bench.standings import show, write_leaderboard
 
     rows = finished_run(args.out)
