@@ -7,6 +7,7 @@ from typing import Any
 from bench.evidence import Evidence
 from bench.page.flags import warnings_of_row
 from bench.rows import Row
+from bench.select import CLEAN
 from bench.tables import text_of
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from bench.aggregate import Cell
 from bench.captions import look_up
 from bench.evidence import Evidence, anchor
 from bench.leaderboard import Leaderboard
 from bench.plots.heat_map import shade
 from bench.rows import SCHEMA
-from bench.select import Cell
 from bench.standings import sheets
 from bench.tables import Table, text_of
 
