@@ -15,7 +15,7 @@ from evidence import SETTING, TRACE, grid, keep_sample, row
 
 from bench.cli import main
 from bench.evidence import anchor, collect
-from bench.latex import escaped, latex
+from bench.formats import escaped, latex
 from bench.page.document import inline, page
 from bench.page.elements import Html, tag
 from bench.page.flags import flags_of_row, flags_of_setting

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from bench.formats import markdown
 from bench.pooling import REFERENCE
 from bench.rank import ENOUGH, Correlation
-from bench.studies.findings import markdown
 
 TABLES = {
     "accuracy": ("Test accuracy, %", 100, 1),
