@@ -17,7 +17,7 @@ from markupsafe import escape
 
 from bench.cli import main
 from bench.evidence import anchor, collect
-from bench.latex import escaped, latex
+from bench.formats import escaped, latex
 from bench.page.document import TEMPLATES, inline, page
 from bench.page.flags import warnings_of_row, warnings_of_setting
 from bench.plots.write import write_figures
