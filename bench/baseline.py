@@ -13,7 +13,8 @@ from typing import Any
 from bench.aggregate import pool
 from bench.captions import mixture
 from bench.core.errors import BadInput
-from bench.rows import Row, write_atomically
+from bench.core.files import write_atomically
+from bench.rows import Row
 from bench.select import OWN, grouped, last_line, reason_of, told_apart
 
 SCHEMA = 1  # of the file; raised when an entry changes its name or meaning

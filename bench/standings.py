@@ -1,4 +1,4 @@
-"""Leaderboard -> CSV, Markdown, LaTeX and terminal: derived files, like the tables."""
+"""Leaderboard -> sheets for people, and derived files, like the tables: CSV, Markdown, LaTeX."""
 
 from __future__ import annotations
 
@@ -9,14 +9,10 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
-from bench import report
+from bench import formats
 from bench.captions import sentences, span
-from bench.latex import latex
+from bench.core.files import write_atomically
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing
-from bench.rows import write_atomically
 from bench.select import CLEAN
 from bench.tables import LONGEST, Table, text_of
 
@@ -154,7 +150,7 @@ def line_beside(s: Standing) -> list[str]:
     return accuracies + ["-" if number is None else format(number, form) for number, form in forms]
 
 
-# Leaderboard -> files and terminal
+# Leaderboard -> files
 
 
 def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
@@ -202,32 +198,20 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
 
 def markdown(board: Leaderboard) -> str:
     legend = [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
-    tables = map(report.markdown, sheets(board))
+    tables = map(formats.captioned, sheets(board))
     return "\n".join([f"# Leaderboard: {board.data}\n", *tables, *legend, ""])
 
 
 def tex(board: Leaderboard) -> str:
     head = f"% Leaderboard: {board.data}, setting {board.setting[:8]}; needs \\usepackage{{booktabs}}\n"
-    return "\n".join([head, *map(latex, sheets(board))])
+    return "\n".join([head, *map(formats.latex, sheets(board))])
 
 
 def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") -> list[Path]:
-    texts = {"csv": report.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
+    texts = {"csv": formats.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
     for ending, text in texts.items():
         write_atomically(out / f"{stem}.{ending}", text)
     for path in out.iterdir():  # of before there were several settings, or of when there were
         if DERIVED.fullmatch(path.name) and ("-" in path.stem) != ("-" in stem):
             path.unlink()
     return [out / f"{stem}.{ending}" for ending in texts]
-
-
-def show(board: Leaderboard, console: Console) -> None:
-    """Print every sheet, in blocks of columns where the terminal is narrow."""
-    for part in sheets(board):
-        console.print(Text(part.caption))
-        for indices, width in report.blocks(part, console.width):
-            console.print()
-            console.print(report.grid(part, indices, width))
-        for note in part.notes():
-            console.print(Text(note))
-        console.print()

@@ -18,7 +18,7 @@ import pandas as pd
 import pytest
 from conftest import row
 
-from bench import report
+from bench import formats
 from bench.aggregate import Mean
 from bench.claims.card import make
 from bench.claims.claim import COLUMNS, FOREIGN, Claim, claim_of, load
@@ -173,7 +173,7 @@ def test_copied_gaps_are_clean_minus_the_copied_value() -> None:
 
 def test_claims_come_back_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "claims.csv"
-    path.write_text(report.csv(map(dataclasses.asdict, CLAIMS), COLUMNS))
+    path.write_text(formats.csv(map(dataclasses.asdict, CLAIMS), COLUMNS))
     assert load(path) == CLAIMS
 
 
@@ -196,7 +196,7 @@ def test_a_line_that_is_no_claim_is_refused(name: str, value: str, said: str) ->
 @pytest.mark.parametrize("again", [{"id": "other"}, {"method": "tap"}])
 def test_a_claim_that_is_there_twice_is_refused(tmp_path: Path, again: dict[str, str]) -> None:
     path = tmp_path / "claims.csv"
-    path.write_text(report.csv([PLAIN, PLAIN | again], COLUMNS))
+    path.write_text(formats.csv([PLAIN, PLAIN | again], COLUMNS))
     with pytest.raises(BadInput, match="twice"):
         load(path)
 

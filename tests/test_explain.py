@@ -184,7 +184,7 @@ def small(records: list[Record], rows: list[Row] | None = None) -> Comparison:
 def test_study_names_what_there_is() -> None:
     methods = catalog("methods")
     assert {methods.get(name).name for name in METHODS} == {*METHODS}
-    asked = [(own[own.index("--methods") + 1], own[own.index("--eps") + 1]) for own in STUDY.grids()]
+    asked = [(own.methods, own.options.eps) for own in STUDY.grids()]
     assert [eps for methods, eps in asked if methods != "clean"] == [f"{b}/255" for b in BUDGETS]
     assert sum("clean" in methods.split(",") for methods, _ in asked) == 1
     assert {*FAMILIES, *FAMILIES.values()} <= {*METHODS}

@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import matplotlib.image
@@ -18,8 +19,8 @@ from matplotlib.axes import Axes
 from scipy.stats import t
 
 from bench import rows as files
-from bench.cli import parser
 from bench.plots.canvas import looks, png, style
+from bench.request import RunRequest, resolve, varied
 from bench.rows import Row
 from bench.studies.reference import STUDY, pairs
 from bench.studies.reference_patterns import PATTERNS, Pattern, judged, together
@@ -40,21 +41,20 @@ def cell(method: str, defense: str, *accuracies: float) -> list[Row]:
     ]
 
 
-def cells_of(options: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+def cells_of(asked: RunRequest) -> Iterator[tuple[str, str, int]]:
     """Method, defense and repetition, as the harness understands a grid."""
-    from bench.arguments import resolve
-
-    setting, methods, defenses = resolve(parser().parse_args(["run", *options]))
-    for method in methods:
-        for defense in defenses:
-            yield from ((method.name, defense.name, rep) for rep in range(setting.reps))
+    found = resolve(asked)
+    for method, defense in product(found.methods, found.defenses):
+        yield from ((method.name, defense.name, rep) for rep in range(found.setting.reps))
 
 
 @cache
 def repetitions() -> dict[tuple[str, str], int]:
     """Of each cell of the grids."""
     found: dict[tuple[str, str], int] = {}
-    for method, defense, _ in (one for options in STUDY.grids() for one in cells_of(options)):
+    for method, defense, _ in (
+        one for asked in varied(RunRequest(), "", STUDY.grids()) for one in cells_of(asked)
+    ):
         found[method, defense] = found.get((method, defense), 0) + 1
     return found
 
@@ -76,7 +76,7 @@ def without(rows: Sequence[Row], method: str, defense: str) -> list[Row]:
 
 
 def test_the_grids_are_the_stated_cells_and_nothing_twice() -> None:
-    cells = [one for options in STUDY.grids() for one in cells_of(options)]
+    cells = [one for asked in varied(RunRequest(), "", STUDY.grids()) for one in cells_of(asked)]
     assert len(cells) == len(set(cells)) == 121
     reps = repetitions()
     assert sorted(reps) == sorted(pairs())
@@ -93,7 +93,7 @@ def test_the_grids_are_the_stated_cells_and_nothing_twice() -> None:
 
 
 def test_every_stored_row_is_a_cell_of_the_grids() -> None:
-    cells = {one for options in STUDY.grids() for one in cells_of(options)}
+    cells = {one for asked in varied(RunRequest(), "", STUDY.grids()) for one in cells_of(asked)}
     stored = [(one.method, one.defense, one.rep) for one in files.load_all(STORED)]
     assert stored and len(stored) == len(set(stored)) and set(stored) <= cells
 

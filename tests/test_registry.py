@@ -339,6 +339,14 @@ def test_harness_imports_no_plugin(path: Path) -> None:
     assert [name for name in of_ours(path) if name.split(".")[0] in KINDS] == []
 
 
+def test_only_the_command_line_knows_argparse() -> None:
+    knowing = [
+        path for path in HARNESS + CORE if "argparse" in {name.split(".")[0] for name in imports(path)}
+    ]
+    places = {path.relative_to(HOME / "bench").parts[0].removesuffix(".py") for path in knowing}
+    assert places and places <= {"cli", "verbs"}
+
+
 @pytest.mark.parametrize("path", [p for p in HARNESS + CORE if STUDIES not in p.parents], ids=label)
 def test_harness_names_no_plugin(path: Path) -> None:
     known = {name for _, name in NAMES} - WORDS

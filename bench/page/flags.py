@@ -14,12 +14,12 @@ from bench.select import CLEAN
 LOW = 0.5  # training accuracy below which a victim has not learned what it was shown
 
 
-def flags_of_setting(evidence: Evidence) -> list[str]:
-    """Doubts about all numbers of a setting."""
+def warnings_of_setting(evidence: Evidence) -> list[str]:
+    """List doubts about all numbers of a setting."""
     rows = evidence.rows
     ok = [row for row in rows if row.status == "ok"]
     counts = [len([row for row in group if row.status == "ok"]) for group in evidence.groups.values()]
-    once, doubted = 1 in counts, doubts(evidence)
+    once, doubted = 1 in counts, [f"{n} under {defense}" for defense, n in doubts(evidence).items()]
     holes = [cell.status for cell in evidence.accuracy.cells.values() if cell.mean is None]
     dirty = sorted(
         {commit for row in ok if (commit := str(row.environment.get("commit", ""))).endswith("-dirty")}
@@ -28,7 +28,7 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
         "The images are synthetic. This shows that methods, defenses and measurements work together; it "
         "ranks nothing and says nothing of photographs.": evidence.synthetic,
         "Spread unknown: some cells were measured once, so small differences may be noise.": once,
-        f"Doubted, see their cells: {count_of(doubted)}.": bool(doubted),
+        f"Doubted, see their cells: {', '.join(doubted)}.": bool(doubted),
         f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "
         f"({', '.join(sorted(set(holes)))}).": bool(holes),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
@@ -42,20 +42,16 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
 
 
 def doubts(evidence: Evidence) -> Counter[str]:
-    """How many rows have a doubt of their own, by defense."""
+    """Count the rows that have a doubt of their own, by defense."""
     return Counter(
         row.defense
         for row in evidence.rows
-        if flags_of_row(row, evidence.groups.get((CLEAN, row.defense), ()))
+        if warnings_of_row(row, evidence.groups.get((CLEAN, row.defense), ()))
     )
 
 
-def count_of(doubted: Counter[str]) -> str:
-    return ", ".join(f"{n} under {defense}" for defense, n in doubted.items())
-
-
-def flags_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
-    """Doubts about one row, read beside clean's rows under the same defense."""
+def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
+    """List doubts about one row, read beside clean's rows under the same defense."""
     if row.status != "ok":
         return []
     twin = counterpart(row, [other for other in clean if other.status == "ok"])

@@ -21,11 +21,12 @@ import pandas as pd
 from bench.aggregate import counterpart, summary
 from bench.correlation import Correlation, correlation
 from bench.plots.depth import by_depth
+from bench.request import Options, Variation
 from bench.rows import Row
 from bench.select import CLEAN, last_line
 from bench.studies.depth_text import Correlations, text_of
 from bench.studies.points import figure_of, rank_of, ranks_apart, reach_over_images
-from bench.studies.study import Findings, Options, Record, Study
+from bench.studies.study import Findings, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
 LAYERS = {
@@ -49,8 +50,8 @@ Values = dict[str, float | None]
 Seen = Mapping[tuple[str, str], Record]  # keys of net's and poison's rows -> MEASURE
 
 
-def grids() -> list[Options]:
-    return [("--net", net, "--methods", ",".join(METHODS), "--defenses", "none") for net in LAYERS]
+def grids() -> list[Variation]:
+    return [Variation(",".join(METHODS), "none", Options(net=net)) for net in LAYERS]
 
 
 def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:

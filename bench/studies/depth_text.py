@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from bench.correlation import ENOUGH, Correlation
+from bench.formats import markdown
 from bench.select import CLEAN
-from bench.studies.findings import markdown
 
 TABLES = {
     "accuracy": ("Test accuracy, %", 100, 1),

@@ -12,12 +12,13 @@ from collections.abc import Sequence
 
 from bench.plots.canvas import style
 from bench.plots.explain import correlations, directions, scatters
+from bench.request import Options, Variation
 from bench.rows import Row
 from bench.select import CLEAN
 from bench.studies import explain_tables, explain_text
 from bench.studies.compare import compare
 from bench.studies.points import Explanation, points_of
-from bench.studies.study import Findings, Options, Record, Study
+from bench.studies.study import Findings, Record, Study
 
 METHODS = (CLEAN, "random", "em", "em-class", "emax", "tap", "mi-ue", "mi-ue-cos")
 BUDGETS = ("4/255", "8/255", "16/255")
@@ -82,13 +83,10 @@ EXPLANATIONS = (
 THEORY = (("spread-fall", "smi-ksg-gap"), ("spread-fall-clean-net", "smi-ksg-gap-clean-net"))
 
 
-def grids() -> Sequence[Options]:
+def grids() -> Sequence[Variation]:
     """Each budget, and clean once for all of them."""
     grids = [(",".join(METHODS[1:]), eps) for eps in BUDGETS]
-    return [
-        ("--methods", methods, "--defenses", "none", "--eps", eps)
-        for methods, eps in [(CLEAN, BUDGETS[1]), *grids]
-    ]
+    return [Variation(names, "none", Options(eps=eps)) for names, eps in [(CLEAN, BUDGETS[1]), *grids]]
 
 
 def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import pandas as pd
+
 from bench.captions import circumstances
 from bench.correlation import ENOUGH, LEAST, Correlation
+from bench.formats import markdown
 from bench.rows import Row
 from bench.studies.compare import FAMILIES, WEAK, Comparison, Direction, Judged, Verdict, all_of, verdict
 
@@ -72,8 +75,7 @@ def _circumstances(rows: Sequence[Row]) -> str:
 
 
 def _table(found: Comparison) -> str:
-    lines = [HEADER, tuple("---" for _ in HEADER), *(_line(own) for own in found.judged.values())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(pd.DataFrame(map(_line, found.judged.values()), columns=HEADER))
 
 
 def _line(judged: Judged) -> tuple[str, ...]:

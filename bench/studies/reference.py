@@ -15,12 +15,13 @@ from matplotlib.figure import Figure
 from bench.aggregate import Pair
 from bench.plots.canvas import style
 from bench.plots.reference import jpeg_sweep, restored
+from bench.request import Options, Variation
 from bench.rows import Row
 from bench.select import CLEAN, UNDEFENDED
 from bench.studies.reference_patterns import Judged, judged
 from bench.studies.reference_shares import Line, Share, line_of, means_of, share_of
 from bench.studies.reference_text import text
-from bench.studies.study import Findings, Options, Record, Study
+from bench.studies.study import Findings, Record, Study
 
 OURS = "clean,em,emax,tap,mi-ue"
 GRIDS = (  # methods, defenses, repetitions
@@ -33,8 +34,8 @@ GRIDS = (  # methods, defenses, repetitions
 )
 
 
-def grids() -> list[Options]:
-    return [("--methods", ms, "--defenses", ds, "--reps", str(reps)) for ms, ds, reps in GRIDS]
+def grids() -> list[Variation]:
+    return [Variation(methods, defenses, Options(reps=str(reps))) for methods, defenses, reps in GRIDS]
 
 
 def pairs() -> list[Pair]:

@@ -10,9 +10,9 @@ import pandas as pd
 
 from bench.aggregate import Means
 from bench.captions import circumstances, mixture, repetitions, sentences, span
+from bench.formats import markdown
 from bench.rows import Row
 from bench.select import CLEAN, UNDEFENDED, last_line, one_a_family
-from bench.studies.findings import markdown
 from bench.studies.reference_patterns import EFFECT, SMALL, Judged, together
 from bench.studies.reference_shares import PERCENT, Line, Verdict
 
