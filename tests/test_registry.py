@@ -307,7 +307,7 @@ HARNESS = sorted(p for p in (HOME / "bench").rglob("*.py") if p not in CORE)
 STUDIES = HOME / "bench" / "studies"  # each asks something of certain methods
 INSTRUMENTS = [HOME / "bench" / name for name in ("measures", "mi")]  # may fit models of features or delta
 PLUGINS = sorted(p for kind in KINDS for p in (HOME / kind).glob("*.py"))
-ALLOWED = {(name, "clean") for name in ("report.py", "select.py")}  # the reference of MI gaps
+ALLOWED = {(name, "clean") for name in ("report.py", "select.py")}  # what methods are read against
 ALLOWED |= {(p.name, "clean") for folder in INSTRUMENTS for p in folder.glob("*.py")}  # images, a noun
 WORDS = {"none"}  # plain text in other senses, too: an absent value, no resizing
 

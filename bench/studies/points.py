@@ -80,10 +80,10 @@ class Measured:
         value = _figure(own, explanation)
         if explanation.gap_to is None or isinstance(value, str):
             return value
-        reference = self._reference(row, explanation.gap_to)
-        if reference is None:
+        against = self._against(row, explanation.gap_to)
+        if against is None:
             return f"no {explanation.gap_to} to compare with"
-        there = self._seen(reference, explanation)
+        there = self._seen(against, explanation)
         other = _figure(there, explanation)
         if isinstance(other, str):
             return f"{explanation.gap_to}: {other}"
@@ -108,8 +108,8 @@ class Measured:
     def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
         """The poison's own record, and that of what it is read against."""
         name = explanation.gap_to
-        reference = None if name is None else self._reference(row, name)
-        there = None if reference is None else self._seen(reference, explanation)
+        against = None if name is None else self._against(row, name)
+        there = None if against is None else self._seen(against, explanation)
         return self._seen(row, explanation), there
 
     def _seen(self, row: Row, explanation: Explanation) -> Record | None:
@@ -127,7 +127,7 @@ class Measured:
         ]
         return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
 
-    def _reference(self, row: Row, method: str) -> Row | None:
+    def _against(self, row: Row, method: str) -> Row | None:
         """What the row is read against; no budget moves clean, so that of any grid will do."""
         cell, there = (row.setting, method, UNDEFENDED), self.rows.values()
         alike = [own for own in there if (own.setting, own.method, own.defense) == cell]

@@ -86,8 +86,8 @@ def _point(
     accuracy, mi = (values_of(rows, column) for column in ("test_acc", "mi"))
     gain = [-gap for gap in gaps(rows, baseline, "test_acc")]
     mi_gaps = gaps(rows, clean, "mi")
-    once, reference = _once(rows), _once(clean)
-    apart = None if once is None or reference is None else hypot(_reach(once), _reach(reference))
+    once, there = _once(rows), _once(clean)
+    apart = None if once is None or there is None else hypot(_reach(once), _reach(there))
     mi_gap_reach = apart if mi_gaps and list(rows) != list(clean) else None  # clean is itself, exactly
     return Point(
         method=method,
