@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from bench import rows, upgrade
+from bench.core.files import write_atomically
 from bench.identity import record_name
 
 
@@ -35,6 +36,6 @@ def _record(path: Path, keys: dict[str, str]) -> bool:
     except (ValueError, KeyError, TypeError):
         return False  # torn, or of no row: measured anew where it is wanted
     text = json.dumps(changed, indent=1, allow_nan=False) + "\n"
-    rows.write_atomically(path.with_name(record_name(changed["inputs"])), text)
+    write_atomically(path.with_name(record_name(changed["inputs"])), text)
     path.unlink()
     return True

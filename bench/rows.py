@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -33,7 +32,7 @@ from bench.columns import (
     schema_of,
 )
 from bench.core.errors import BadInput
-from bench.core.process import replacing
+from bench.core.files import write_atomically
 from bench.identity import OF_CELL
 
 if TYPE_CHECKING:  # dicts, to those who read them
@@ -156,14 +155,6 @@ class Row:
     def drafts(self) -> list[str]:
         """Which of method and defense have no revision."""
         return [kind for kind in PLUGINS if "draft" in self.inputs.get(kind, {})]
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """All of the content or nothing: a killed process leaves the old file, or none."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def path_of(key: str, folder: Path) -> Path:

@@ -12,7 +12,8 @@ from conftest import storable
 
 from bench.cli import main
 from bench.core.errors import BadInput
-from bench.rows import SCHEMA, Row, describe, load, load_all, save, write_atomically
+from bench.core.files import write_atomically
+from bench.rows import SCHEMA, Row, describe, load, load_all, save
 
 RESULTS = Path(__file__).parent.parent / "results"
 ROW = storable(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields, replace
 from functools import partial
@@ -11,11 +10,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench import upgrade
+from bench import formats, upgrade
 from bench.certificate.case import Case, Line, judge
 from bench.core.errors import BadInput
+from bench.core.files import write_atomically
 from bench.measures import METRICS
-from bench.rows import write_atomically
 
 KSG = 1  # revision of the estimator in one slice, which is no metric
 CASES = 1  # of the cases: raised by whoever changes what they draw or accept
@@ -80,6 +79,4 @@ def load(out: Path) -> list[Line]:
 
 def _save(lines: Sequence[Line], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    pd.DataFrame([asdict(line) for line in lines]).to_csv(text, index=False)
-    write_atomically(out / f"{NAME}.csv", text.getvalue())
+    write_atomically(out / f"{NAME}.csv", formats.csv(map(asdict, lines)))

@@ -9,10 +9,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.core.files import write_atomically
 from bench.identity import record_name
 from bench.measures import METRICS
 from bench.override import unknown
-from bench.rows import SCHEMA, write_atomically
+from bench.rows import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 
@@ -38,7 +39,6 @@ class Records:
         """In the place of one of an older revision."""
         inputs = self._inputs(record.measure, record.net_row, record.poison_row)
         stored = {"schema": SCHEMA, "inputs": inputs, "record": asdict(record)}
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path(inputs), json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
     def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:
