@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
+from bench.aggregate import pool
 from bench.captions import mixture
 from bench.core.errors import BadInput
-from bench.pooling import grouped, last_line, reason_of, told_apart
-from bench.rows import Row, write_atomically
+from bench.core.files import write_atomically
+from bench.rows import Row
+from bench.select import OWN, grouped, last_line, reason_of, told_apart
 
 SCHEMA = 1  # of the file; raised when an entry changes its name or meaning
-OWN = ("method", "defense", "poison_rep", "rep")  # of a row's inputs: the cell's; the rest is the setting's
 Rep = tuple[int, int]  # poison_rep, rep
 
 
@@ -138,7 +138,7 @@ def _check_rows(rows: Sequence[Row]) -> None:
                 raise BadInput(f"a baseline needs rows of a commit; {name} is of {commit}")
     if len({row.setting for row in rows}) > 1:
         raise BadInput("a baseline needs rows of one setting; these are of several")
-    if notes := told_apart(rows, "method")[1] + told_apart(rows, "defense")[1]:
+    if notes := told_apart(rows)[1]:
         raise BadInput(f"a baseline needs one plugin a name; there are {'; '.join(notes)}")
     if mixed := mixture(rows):
         raise BadInput(f"a baseline needs rows of one machine and commit; these are {mixed}")
@@ -160,14 +160,16 @@ def _check_complete(groups: Mapping[tuple[str, str], Sequence[Row]]) -> None:
 
 def _cell(rows: Sequence[Row]) -> Cell:
     ours = sorted(rows, key=rep_of)
-    values = {column: [getattr(row, column) for row in ours] for column in RULES}
+    found = {column: pool("", (ours[0].method, ours[0].defense), ours, column) for column in RULES}
     return Cell(
         method=ours[0].method,
         defense=ours[0].defense,
         reps=[rep_of(row) for row in ours],
         published=sorted({str(row.published) for row in ours}),
         measures={
-            column: Measured(fmean(own), stdev(own)) for column, own in values.items() if None not in own
+            column: Measured(own.mean, own.std)
+            for column, own in found.items()
+            if own.status == "ok" and own.mean is not None and own.std is not None
         },
     )
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from bench.pooling import Cell, differing, grouped, mean_of, measured
+from bench.aggregate import Cell, mean_of, values_of
 from bench.rows import Row
+from bench.select import differing, grouped
 
 
 def look_up(inputs: Mapping[str, Any], *path: str) -> str | None:
@@ -54,7 +55,7 @@ def budgets(rows: Iterable[Row]) -> str | None:
     return ", ".join(f"{norm} {', '.join(some)}" for norm, some in said.items() if some) or None
 
 
-def span(numbers: Iterable[int]) -> str:
+def span(numbers: Iterable[float]) -> str:
     """The least and the greatest: 3, or 1 to 3."""
     ordered = sorted(numbers)
     return " to ".join(str(number) for number in dict.fromkeys((ordered[0], ordered[-1])))
@@ -104,7 +105,7 @@ def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
         return "not measured"
     said = sorted({row.mi_estimator for row in rows if row.mi_estimator})
     for column, word in (("mi_images", "images"), ("mi_slices", "slices"), ("mi_rank", "dimensions")):
-        numbers = [getattr(row, column) for row in measured(rows, column)]
+        numbers = values_of(rows, column)
         said += [f"{span(numbers)} {word}"] if numbers else []
     null = mean_of([cell.null for cell in cells if cell.null is not None])
     return ", ".join(said + ([] if null is None else [f"mean null {null:z.3f}"]))

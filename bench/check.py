@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import fmean
 from typing import Any, Literal
 
+from bench.aggregate import mean_of
 from bench.baseline import Baseline, Cell, codes, parameters, rep_of, setting_of
 from bench.core.errors import BadInput
-from bench.pooling import grouped, last_line, leaves
 from bench.rows import Row
+from bench.select import grouped, last_line, leaves
 
 LONGEST = 20  # characters of a value in a message: digests are longer
 Verdict = Literal["failed", "missing", "moved", "within"]
@@ -153,10 +153,10 @@ def _line(baseline: Baseline, cell: Cell, column: str, rows: Sequence[Row]) -> L
     then = cell.measures[column]
     tolerance = baseline.rules[column].tolerance(then.spread)
     values = [getattr(row, column) for row in rows]
-    if None in values:
+    now = None if None in values else mean_of(values)
+    if now is None:
         reason = next((row.mi_reason for row in rows if row.mi_reason), None) or "not measured"
         return Line(cell.name, "missing", column, then.mean, None, tolerance, reason)
-    now = fmean(values)
     verdict: Verdict = "moved" if abs(now - then.mean) > tolerance else "within"
     return Line(cell.name, verdict, column, then.mean, now, tolerance)
 

@@ -9,6 +9,7 @@ from rich.console import Console
 
 from bench import report, rows
 from bench.core.errors import BadInput
+from bench.core.files import write_atomically
 from bench.evidence import collect
 
 
@@ -54,7 +55,7 @@ def derive_report(run: Path, console: Console, ranked: Sequence[str] | None = No
     derive(run, console)
     out.mkdir(exist_ok=True)
     figures = write_figures(evidence, run, out)
-    rows.write_atomically(out / "report.html", page(evidence, figures))
+    write_atomically(out / "report.html", page(evidence, figures))
     console.print(
         f"written: {len(figures)} figures as PNG and SVG, {out / 'report.html'}",
         highlight=False,

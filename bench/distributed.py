@@ -17,6 +17,7 @@ from typing import Any
 from distributed import KilledWorker
 
 from bench.core.errors import BadInput
+from bench.core.files import write_atomically
 from bench.muster import AGAIN, Muster, Roll, connect, refusal
 from bench.parked import park
 from bench.pool import Report
@@ -36,7 +37,7 @@ class Cluster:
             deadline = bench.deadline and time.time() + bench.deadline - time.monotonic()
             self.terms = stack.enter_context(muster.terms(deadline))
             lent = replace(bench, data=park(bench.data, muster.cache), cache=muster.cache, gallery=None)
-            (self.terms.folder / "run.pickle").write_bytes(pickle.dumps((work, lent)))
+            write_atomically(self.terms.folder / "run.pickle", pickle.dumps((work, lent)))
             client = stack.enter_context(contextlib.closing(connect(muster.address)))
             client.subscribe_topic(self.terms.token, lambda event: report(*event[1]))
             self.executor = client.get_executor(pure=False, resources=muster.resources)

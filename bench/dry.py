@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Sequence
 from functools import partial
@@ -10,35 +9,38 @@ from functools import partial
 from rich.console import Console
 from rich.table import Table
 
-from bench import data, running, workplace
+from bench import data
 from bench import rows as files
 from bench.cell import Bench
 from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
 from bench.plan import Branch, Speeds, Task, lines, nets, planned, work_and_wall
+from bench.request import RunRequest
+from bench.running import open_grid, say, workers_to_start
 from bench.speed import STEPS, images_per_second
 
 HOUR = 3600.0
 
 
-def run(args: argparse.Namespace) -> int:
-    """Check as a run does, then count instead of compute."""
-    given: float | None = args.img_per_s
+def run(request: RunRequest, given: float | None) -> int:
+    """Check as a run does, then count instead of compute.
+
+    given: images a second that a worker trains on; None: timed here.
+    """
     if given is not None and not 0 < given < math.inf:
         raise BadInput(f"--img-per-s is {given:g}, expected above 0")
-    if args.scheduler is not None:
+    if request.machine.scheduler is not None:
         raise BadInput("--dry-run looks at this machine, expected no --scheduler (--img-per-s, --workers)")
     console = Console()
-    load = partial(data.load, writes=False)
-    asked = running.open_grid(args, console, partial(running.own_place, args.profile), load)
-    bench = asked.bench
-    _say(console, running.headline(bench, asked.old))
-    branches = planned(bench, asked.cells, files.load_all(asked.out / "rows"))
-    workers = workplace.started(args, bench, asked.plugins[0], workplace.device_and_workers(args)[1], console)
+    grid = open_grid(request, console, load=partial(data.load, writes=False))
+    bench = grid.bench
+    say(console, grid.headline)
+    branches = planned(bench, grid.cells, files.load_all(grid.out / "rows"))
+    workers = workers_to_start(request.machine, bench, grid.asked.methods, console)
     speeds, known = _speeds(bench, nets(branches), given, console)
     console.print(_table(branches, speeds))
     for line in (*_skipped(branches), *_summary(branches, speeds, workers), *known):
-        _say(console, line)
+        say(console, line)
     return 0
 
 
@@ -50,7 +52,7 @@ def _speeds(
         return dict.fromkeys(needed, given), [f"speed given: --img-per-s {given:g}, of each worker"]
     speeds: Speeds = {}
     for net in needed:
-        _say(console, f"timing {STEPS} steps of {net}")
+        say(console, f"timing {STEPS} steps of {net}")
         speeds[net] = images_per_second(bench, net)
     on = bench.environment
     where = on["device"] if bench.device.type != "cpu" else f"{on['device']} ({on['processor']})"
@@ -100,7 +102,3 @@ def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[s
         "that stops by its error as they say themselves, what was begun in full; measuring accuracy and MI "
         "and preparing images are left out",
     ]
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

@@ -8,31 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from statistics import fmean
 
+from bench.aggregate import Curve, mean_curve
 from bench.captions import circumstances
 from bench.core.errors import BadInput
+from bench.correlation import Correlation, correlation
 from bench.leaderboard import Leaderboard, Standing, guessed, leaderboard, whole
-from bench.pooling import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
-from bench.rank import Correlation, correlation
 from bench.rows import Row
+from bench.select import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
 from bench.tables import Table, tables_of_setting
-
-
-@dataclass(frozen=True)
-class Curve:
-    """A victim's accuracy while it learned, means over repetitions, shares in [0,1]."""
-
-    epochs: list[float]
-    val: list[float]
-    test: list[float]  # on the test subset
-    spread: list[tuple[float, float]]  # least and greatest validation accuracy over repetitions
-
-    @property
-    def peak(self) -> tuple[float, float]:
-        """Epoch and accuracy of the best point on the test subset: an oracle, nobody can choose it."""
-        best = max(range(len(self.test)), key=self.test.__getitem__)
-        return self.epochs[best], self.test[best]
 
 
 @dataclass(frozen=True)
@@ -132,21 +116,6 @@ class Evidence:
         return [cost for method in self.methods if (cost := Cost.of(found.get(method)))]
 
 
-def mean_curve(rows: Sequence[Row]) -> Curve | None:
-    """Over the points that all repetitions have."""
-    points: dict[float, list[Mapping[str, float]]] = {}
-    for row in rows:
-        for point in row.curve:
-            points.setdefault(point["epoch"], []).append(point)
-    whole = {epoch: found for epoch, found in sorted(points.items()) if len(found) == len(rows)}
-    if not whole:
-        return None
-    val = [[point["val_acc"] for point in found] for found in whole.values()]
-    test = [[point["test_acc"] for point in found] for found in whole.values()]
-    means = [[fmean(values) for values in column] for column in (val, test)]
-    return Curve([*whole], means[0], means[1], [(min(values), max(values)) for values in val])
-
-
 def collect(
     rows: Iterable[Row],
     methods: Sequence[str] | None = None,
@@ -172,8 +141,7 @@ def _of_setting(
         board = leaderboard(rows, ranked)
     except BadInput as error:
         unranked = str(error)
-    rows, _ = told_apart(rows, "method")
-    rows, _ = told_apart(rows, "defense")
+    rows, _ = told_apart(rows)
     return Evidence(rows[0].setting, rows, accuracy, mi, board, unranked)
 
 

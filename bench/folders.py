@@ -24,6 +24,17 @@ def finished_run(out: Path) -> list[rows.Row]:
     return open_run(out)
 
 
+def check_free(folder: Path) -> None:
+    """BadInput unless the folder is absent or empty, and can be made."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file, expected a folder that is empty or not there yet")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise BadInput(f"{folder} holds other things, expected a folder that is empty or not there yet")
+    if folder.absolute() == Path.cwd():
+        raise BadInput(f"{folder} is the current folder, expected one that is made and put in its place")
+    check_writable(folder.absolute().parent)
+
+
 def check_writable(folder: Path) -> None:
     """BadInput unless the folder, or the nearest above it that exists, may be written to."""
     nearest = folder

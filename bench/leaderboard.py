@@ -9,26 +9,22 @@ from hashlib import sha256
 from itertools import product
 from math import hypot
 
+from bench.aggregate import Cell, accuracy_cells, and_clean, gaps, mean_of, pooled_spread, values_of
 from bench.captions import circumstances, crafted_on, mixture, repetitions, sentences
 from bench.core.errors import BadInput
 from bench.override import unknown
-from bench.pooling import (
-    REFERENCE,
+from bench.rows import Row
+from bench.select import (
+    CLEAN,
     UNDEFENDED,
-    Cell,
     Groups,
-    accuracy_cells,
-    gap_of,
     grouped,
     identity,
     in_order,
     last_line,
-    mean_of,
     measured,
-    pooled_spread,
     told_apart,
 )
-from bench.rows import Row
 
 LEARNS = 0.2  # clean accuracy above chance below which a defense leaves nothing to protect
 BITES = 0.05  # undefended loss of accuracy below which there is no protection to retain
@@ -115,8 +111,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
 
     Raises BadInput for a defense without rows, and where no defense is left.
     """
-    ours, notes = told_apart(sorted(rows, key=identity), "method")
-    ours, more = told_apart(ours, "defense")
+    ours, notes = told_apart(sorted(rows, key=identity))
     present = in_order((row.defense for row in ours), None, UNDEFENDED)
     declared = choose(defenses, present)
     skipped = {row.defense: last_line(row.reason) for row in ours if row.status == "skipped"}
@@ -126,9 +121,9 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         raise BadInput(f"no defense to rank over, all were skipped: {'; '.join(dropped.values())}")
     setting, groups, counted = ours[0].setting, grouped(ours), class_count(ours)
     methods = list(dict.fromkeys(row.method for row in ours))
-    pairs = product({REFERENCE, *methods}, {UNDEFENDED, *names})
+    pairs = product({CLEAN, *methods}, {UNDEFENDED, *names})
     cells = accuracy_cells(setting, pairs, groups)
-    found = pooled_spread(accuracies(own) for own in groups.values())
+    found = pooled_spread(values_of(own, "test_acc") for own in groups.values())
     borrowed = None if found is None else found[0]
     return Leaderboard(
         setting=setting,
@@ -145,7 +140,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         standings=ordered(
             [standing(groups, cells, method, names, counted) for method in methods], borrowed or 0.0
         ),
-        variants=notes + more,
+        variants=notes,
     )
 
 
@@ -196,26 +191,18 @@ def standing(
 
 
 def score(groups: Groups, cells: Cells, method: str, defense: str, classes: int | None) -> Score:
-    rows, pairs = groups.get((method, defense), ()), product((REFERENCE, method), (UNDEFENDED, defense))
+    rows, pairs = groups.get((method, defense), ()), product((CLEAN, method), (UNDEFENDED, defense))
     return Score(
         cell=cells[method, defense],
-        val_selected=average(rows, "val_selected_acc"),
-        peak=average(rows, "peak_acc"),
+        val_selected=mean_of(values_of(rows, "val_selected_acc")),
+        peak=mean_of(values_of(rows, "peak_acc")),
         mi_gap=mi_gap(groups, method, defense),
         retained=retained(*(whole(cells[pair]) for pair in pairs), classes=classes),
     )
 
 
 def mi_gap(groups: Groups, method: str, defense: str) -> float | None:
-    return gap_of(groups.get((method, defense), ()), groups.get((REFERENCE, defense), ()))
-
-
-def accuracies(rows: Iterable[Row]) -> list[float]:
-    return [row.test_acc for row in measured(rows, "test_acc") if row.test_acc is not None]
-
-
-def average(rows: Iterable[Row], column: str) -> float | None:
-    return mean_of([getattr(row, column) for row in measured(rows, column)])
+    return mean_of(gaps(*and_clean(groups, (method, defense)), "mi"))
 
 
 def whole(cell: Cell) -> float | None:

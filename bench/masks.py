@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from bench import shares, store
+from bench.core.files import write_atomically
 from bench.core.rng import generator, seed_for
 from bench.core.types import Dataset
-from bench.rows import write_atomically
 from bench.shares import Partial
 
 
@@ -63,5 +63,4 @@ def keep(data: Dataset, asked: Partial, seed: int, folder: Path) -> None:
         return
     buffer = io.BytesIO()
     np.save(buffer, chosen.numpy())
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomically(folder / f"share-{asked.share:g}-{named[:8]}.npy", buffer.getvalue())

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import psutil
 import torch
 from kornia.metrics import ssim
 from torch import Tensor
@@ -15,6 +17,7 @@ from torch import Tensor
 from bench.core.pixels import GRID, to_float
 
 BATCH = 500
+MB = 2**20
 
 
 def distances(clean: Tensor, published: Tensor) -> dict[str, float | None]:
@@ -63,20 +66,16 @@ def _reset_peak(device: torch.device) -> None:
 
 
 def _peak_mb(device: torch.device) -> float:
+    """The process's is Linux's VmHWM, which alone begins anew; psutil knows no peak."""
     if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return _status_mb("VmHWM")
+        return torch.cuda.max_memory_allocated(device) / MB
+    with suppress(OSError):
+        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
+            return int(found[1]) / 2**10
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
 
 
 def resident_mb() -> float:
     """Memory of this process now."""
-    return _status_mb("VmRSS")
-
-
-def _status_mb(name: str) -> float:
-    """A line of Linux's; elsewhere the peak since the process began."""
-    with suppress(OSError, StopIteration):
-        lines = Path("/proc/self/status").read_text().splitlines()
-        return int(next(line for line in lines if line.startswith(name)).split()[1]) / 2**10
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    return float(psutil.Process().memory_info().rss / MB)

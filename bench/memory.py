@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import fields
+from math import inf
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from bench.cell import Bench
 from bench.core.types import Recipe
-from bench.measure import resident_mb
+from bench.measure import MB, resident_mb
 from bench.registry import Plugin
 
-MB = 2**20
 CRAFTING = (
     6  # bytes for each byte of training images: the copy that is lent, delta in float32, what is published
 )
@@ -59,40 +59,28 @@ def largest_batch(bench: Bench, methods: Sequence[Plugin]) -> int:
     return max(found)
 
 
-def available_mb() -> float | None:
-    """What this process and its children may still take; None where the system does not say."""
-    found = [_free_mb(), _granted_mb()]
-    return min((mb for mb in found if mb is not None), default=None)
+def available_mb() -> float:
+    """What this process and its children may still take: of the machine, and of their container."""
+    return min(psutil.virtual_memory().available / MB, _granted_mb())
 
 
-def _free_mb(info: Path = Path("/proc/meminfo")) -> float | None:
+def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float:
+    """A container's own limit, less what it uses; psutil knows the machine's alone.
+
+    Files that were read and lie idle make room at once.
+    """
     try:
-        lines = info.read_text().splitlines()
-        return next(int(line.split()[1]) / 2**10 for line in lines if line.startswith("MemAvailable"))
-    except (OSError, StopIteration, ValueError):
-        return None
-
-
-def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float | None:
-    """A container's own limit, less what it uses. Files that were read and lie idle make room at once."""
-    try:
-        limit, used = ((group / f"memory.{name}").read_text().strip() for name in ("max", "current"))
-        return None if limit == "max" else (int(limit) - int(used) + _idle_files(group)) / MB
-    except (OSError, ValueError):
-        return None
-
-
-def _idle_files(group: Path) -> int:
-    with contextlib.suppress(OSError):
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
         stats = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        return int(stats.get("inactive_file", 0))
-    return 0
+    except (OSError, ValueError):  # no such limit, which reads "max"
+        return inf
+    return (limit - used + int(stats.get("inactive_file", 0))) / MB
 
 
 def affordable(bench: Bench, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:
     """How many of these workers there is memory for, at least one, and what is to be said of it."""
     available, needed = available_mb(), needed_mb(bench, methods)
-    if available is None or bench.device.type != "cpu" or workers * needed <= available:
+    if bench.device.type != "cpu" or workers * needed <= available:
         return workers, None
     there = f"a worker needs about {needed:.0f} MB, {available:.0f} MB are free"
     return max(1, int(available / needed)), there

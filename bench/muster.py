@@ -15,6 +15,7 @@ from pathlib import Path
 from distributed import Client
 
 from bench.core.errors import BadInput
+from bench.core.files import write_atomically
 from bench.facts import Environment, facts
 from bench.worker import Seen, Terms, check, crew
 
@@ -48,9 +49,8 @@ class Muster:
         """What workers are held to, with a folder in the cache for as long as it holds."""
         token = secrets.token_hex(16)
         folder = self.cache / "clusters" / token
-        folder.mkdir(parents=True)
         try:
-            (folder / "token").write_text(token)
+            write_atomically(folder / "token", token)
             known = facts(self.plugins)
             yield Terms(folder, token, known, self.plugins, self.device, self.threads, deadline)
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from bench.core.errors import BadInput
-from bench.core.process import replacing
+from bench.core.files import replacing
 from bench.core.types import Dataset, Split
 from bench.data.prepare import digest
 
@@ -23,7 +23,6 @@ def park(data: Dataset, cache: Path) -> Dataset:
     try:
         fetch(parked, cache)
     except BadInput:  # absent or damaged
-        path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
     return parked

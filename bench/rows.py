@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from bench.core.process import replacing
+from bench.core.files import write_atomically
 
 SCHEMA = 1  # of a row; raised when a column changes its name or meaning
 
@@ -90,14 +89,6 @@ class Row:
         """Whether the method is no contestant; rows from before the column: where it changed nothing."""
         unchanged = self.linf == 0 or self.inputs.get("method", {}).get("eps") == 0
         return unchanged if self.control is None else self.control
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """All of the content or nothing: a killed process leaves the old file, or none."""
-    with replacing(path) as temporary, temporary.open("wb") as file:
-        file.write(content.encode() if isinstance(content, str) else content)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def path_of(key: str, folder: Path) -> Path:

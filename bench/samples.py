@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
+from bench.core.files import write_atomically
 from bench.evidence import slug
-from bench.rows import write_atomically
 
 IMAGES = 8
 LARGEST = 64  # pixels; of larger images the middle
@@ -68,7 +68,6 @@ def save(sample: Sample, path: Path) -> None:
     note.add_text(NOTE, json.dumps({"indices": sample.indices, "size": sample.size}))
     buffer = io.BytesIO()
     Image.fromarray(both[:, :, 0] if both.shape[2] == 1 else both).save(buffer, "PNG", pnginfo=note)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, buffer.getvalue())
 
 

@@ -1,4 +1,4 @@
-"""Leaderboard -> CSV, Markdown, LaTeX and terminal: derived files, like the tables."""
+"""Leaderboard -> sheets for people, and derived files, like the tables: CSV, Markdown, LaTeX."""
 
 from __future__ import annotations
 
@@ -9,15 +9,11 @@ from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from rich.console import Console
-from rich.text import Text
-
-from bench import report
+from bench import formats
 from bench.captions import sentences, span
-from bench.latex import latex
+from bench.core.files import write_atomically
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing
-from bench.pooling import REFERENCE
-from bench.rows import write_atomically
+from bench.select import CLEAN
 from bench.tables import LONGEST, Table, text_of
 
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
@@ -40,8 +36,8 @@ LEGEND = {  # column -> what it is
     "reps": "repetitions behind a cell, the fewest to the most",
     "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
     "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
-    "MI gap": f"{REFERENCE}'s MI minus the method's, undefended, in nats; none where its victims' features "
-    f"have other dimensions than {REFERENCE}'s, which alone moves MI",
+    "MI gap": f"{CLEAN}'s MI minus the method's, undefended, in nats; none where its victims' features "
+    f"have other dimensions than {CLEAN}'s, which alone moves MI",
     "seconds, MB of crafting": "the mean over poisons, and the largest peak of memory",
     "retained protection": "how much of the accuracy that the method costs undefended it still costs under "
     "a defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than "
@@ -115,7 +111,7 @@ def sheets(board: Leaderboard) -> list[Sheet]:
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in board.standings}
     retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in board.standings}
     chance = "" if board.classes else "; these rows are too old to say how many classes there are"
-    formula = f"({REFERENCE}_d - method_d) / ({REFERENCE}_none - method_none){chance}"
+    formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none){chance}"
     ranking = {s.method: ranking_line(s) for s in board.standings}
     beside = {s.method: line_beside(s) for s in board.standings}
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
@@ -154,7 +150,7 @@ def line_beside(s: Standing) -> list[str]:
     return accuracies + ["-" if number is None else format(number, form) for number, form in forms]
 
 
-# Leaderboard -> files and terminal
+# Leaderboard -> files
 
 
 def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
@@ -202,32 +198,20 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
 
 def markdown(board: Leaderboard) -> str:
     legend = [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
-    tables = map(report.markdown, sheets(board))
+    tables = map(formats.captioned, sheets(board))
     return "\n".join([f"# Leaderboard: {board.data}\n", *tables, *legend, ""])
 
 
 def tex(board: Leaderboard) -> str:
     head = f"% Leaderboard: {board.data}, setting {board.setting[:8]}; needs \\usepackage{{booktabs}}\n"
-    return "\n".join([head, *map(latex, sheets(board))])
+    return "\n".join([head, *map(formats.latex, sheets(board))])
 
 
 def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") -> list[Path]:
-    texts = {"csv": report.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
+    texts = {"csv": formats.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
     for ending, text in texts.items():
         write_atomically(out / f"{stem}.{ending}", text)
     for path in out.iterdir():  # of before there were several settings, or of when there were
         if DERIVED.fullmatch(path.name) and ("-" in path.stem) != ("-" in stem):
             path.unlink()
     return [out / f"{stem}.{ending}" for ending in texts]
-
-
-def show(board: Leaderboard, console: Console) -> None:
-    """Print every sheet, in blocks of columns where the terminal is narrow."""
-    for part in sheets(board):
-        console.print(Text(part.caption))
-        for indices, width in report.blocks(part, console.width):
-            console.print()
-            console.print(report.grid(part, indices, width))
-        for note in part.notes():
-            console.print(Text(note))
-        console.print()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from bench.core.process import own, replacing
+from bench.core.files import replacing
 from bench.locks import Locks
-
-PAUSE = 0.1  # seconds between two looks at whether another process has finished
 
 
 def digest(images: Tensor) -> str:
@@ -70,26 +67,14 @@ def load(folder: Path) -> Poison | None:
 
 
 def save(folder: Path, poison: Poison) -> None:
-    """Write a whole folder or none: it is filled beside its place and renamed into it.
-
-    Where another process was faster with the same poison, that one stays.
-    """
-    temporary = folder.with_name(f".{folder.name}.{own()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    """Write a whole folder or none. Where another process was faster with the same poison, that one stays."""
     try:
-        temporary.mkdir(parents=True)
-        np.save(temporary / "published.npy", poison.images.contiguous().numpy())
-        (temporary / "manifest.json").write_text(json.dumps(poison.manifest, indent=1), encoding="utf-8")
-        if load(folder) is None:
-            shutil.rmtree(folder, ignore_errors=True)  # damaged
-        _take_place(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def _take_place(temporary: Path, folder: Path) -> None:
-    try:
-        temporary.rename(folder)
+        with replacing(folder) as temporary:
+            temporary.mkdir()
+            np.save(temporary / "published.npy", poison.images.contiguous().numpy())
+            (temporary / "manifest.json").write_text(json.dumps(poison.manifest, indent=1), encoding="utf-8")
+            if load(folder) is None:
+                shutil.rmtree(folder, ignore_errors=True)  # damaged
     except OSError:
         if load(folder) is None:
             raise
@@ -103,8 +88,7 @@ def prepared(path: Path, make: Callable[[], Tensor]) -> Tensor:
     if (kept := _kept(path)) is not None:
         return kept
     locks, name = Locks(path.parent), f".{path.name}.lock"
-    while not locks.take(name):
-        time.sleep(PAUSE)
+    locks.take(name, seconds=-1)
     try:
         kept = _kept(path)
         return _made(path, make) if kept is None else kept
@@ -126,6 +110,6 @@ def _kept(path: Path) -> Tensor | None:
 def _made(path: Path, make: Callable[[], Tensor]) -> Tensor:
     images = make().cpu()
     whole = path.with_name(f"{path.name}-{digest(images)[:16]}.npy")
-    with replacing(whole) as temporary, temporary.open("wb") as file:
-        np.save(file, images.contiguous().numpy())
+    with replacing(whole) as temporary:
+        np.save(temporary, images.contiguous().numpy())
     return images

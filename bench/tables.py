@@ -6,24 +6,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from bench.aggregate import Cell, accuracy_cells, mi_cells
 from bench.captions import circumstances, estimate, mixture, repetitions, sentences
-from bench.pooling import (
-    REFERENCE,
-    UNDEFENDED,
-    Cell,
-    accuracy_cells,
-    by_setting,
-    grouped,
-    in_order,
-    measured,
-    mi_cells,
-    told_apart,
-)
 from bench.rows import Row
+from bench.select import CLEAN, UNDEFENDED, by_setting, grouped, in_order, measured, told_apart
 
 LONGEST = 100  # characters of a reason under a table
 APART = "†"
-APART_SAID = f"{APART}: features of other dimensions than {REFERENCE}'s, which alone moves MI: no gap"
+APART_SAID = f"{APART}: features of other dimensions than {CLEAN}'s, which alone moves MI: no gap"
 
 
 @dataclass(frozen=True)
@@ -51,9 +41,8 @@ class Table:
 def tables_of_setting(
     rows: Sequence[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None
 ) -> list[Table]:
-    rows, notes = told_apart(rows, "method")
-    rows, more = told_apart(rows, "defense")
-    down = in_order((row.method for row in rows), methods, REFERENCE)
+    rows, notes = told_apart(rows)
+    down = in_order((row.method for row in rows), methods, CLEAN)
     across = in_order((row.defense for row in rows), defenses, UNDEFENDED)
     setting, pairs, groups = rows[0].setting, list(product(down, across)), grouped(rows)
     end = (circumstances(rows), mixture(rows))
@@ -63,16 +52,16 @@ def tables_of_setting(
         f", ± standard deviation {over}" if over else ""
     )
     cells = accuracy_cells(setting, pairs, groups)
-    accuracy = Table("accuracy", setting, sentences(unit, *end), down, across, cells, notes + more)
+    accuracy = Table("accuracy", setting, sentences(unit, *end), down, across, cells, notes)
 
     with_mi = measured(rows, "mi")
     over = repetitions(with_mi)
-    unit = f"MI in nats (gap to {REFERENCE})" + (f", ± standard deviation {over}" if over else "")
+    unit = f"MI in nats (gap to {CLEAN})" + (f", ± standard deviation {over}" if over else "")
     cells = mi_cells(setting, pairs, groups)
     intervals = "Intervals over images are in rows.csv" if measured(rows, "mi_low") else ""
     apart = "" if all(cell.comparable for cell in cells.values()) else APART_SAID
     caption = sentences(unit, estimate(with_mi, cells.values()), apart, intervals, *end)
-    return [accuracy, Table("mi", setting, caption, down, across, cells, notes + more)]
+    return [accuracy, Table("mi", setting, caption, down, across, cells, notes)]
 
 
 def tables(rows: Iterable[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None) -> list[Table]:
@@ -91,7 +80,7 @@ def text_of(cell: Cell, measure: str) -> str:
     if measure == "accuracy":
         spread = "" if cell.std is None else f" ±{100 * cell.std:.1f}"
         return f"{100 * cell.mean:.1f}{star}{spread}"
-    gap = "" if cell.gap is None or cell.method == REFERENCE else f" ({cell.gap:z.3f})"
+    gap = "" if cell.gap is None or cell.method == CLEAN else f" ({cell.gap:z.3f})"
     spread = "" if cell.std is None else f" ±{cell.std:.3f}"
     return f"{cell.mean:z.3f}{star}{'' if cell.comparable else APART}{spread}{gap}"
 

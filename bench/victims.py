@@ -14,7 +14,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from bench.rows import Row, write_atomically
+from bench.core.files import write_atomically
+from bench.rows import Row
 
 
 def path_of(cache: Path, key: str) -> Path:
@@ -25,9 +26,7 @@ def keep(net: nn.Module, cache: Path, key: str, test_acc: float) -> None:
     """Write the net's weights, whole or not at all. key: of its row."""
     weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
     said = {"key": key, "test_acc": repr(test_acc), "weights": digest(weights)}
-    path = path_of(cache, key)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, save(weights, said))
+    write_atomically(path_of(cache, key), save(weights, said))
 
 
 def load(cache: Path, row: Row) -> dict[str, Tensor] | None:

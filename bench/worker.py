@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.core.errors import BadInput
+from bench.core.files import write_atomically
 from bench.facts import Environment, facts
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def _exchange(terms: Terms, who: str) -> str:
     try:
         seen = (terms.folder / "token").read_text()
         answer = secrets.token_hex(8)
-        (terms.folder / answer).write_text(seen)
+        write_atomically(terms.folder / answer, seen)
     except OSError as error:
         raise BadInput(
             f"{who} has no use of the client's cache folder, {type(error).__name__} for {error.filename}; "

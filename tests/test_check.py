@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from torch import Tensor
 
-from bench import environment, running
+from bench import derive, environment
 from bench.baseline import load
 from bench.check import compare
 from bench.cli import main
@@ -79,9 +79,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     draw_tints(place / "tints")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(environment, "_commit", lambda: "a commit")  # a baseline refuses a dirty tree
-        patch.setattr(
-            running, "derive", lambda *args, **named: None
-        )  # tables and plots are not what is tried here
+        patch.setattr(derive, "derive", lambda *args, **named: None)  # tables and plots are not tried here
         for grid in GRIDS:
             assert compute(place, grid) == 0
             assert main(["check", str(place / grid), "--write", str(place / f"{grid}.json")]) == 0
@@ -92,7 +90,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def place(tmp_path: Path, healthy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy to be sabotaged."""
-    monkeypatch.setattr(running, "derive", lambda *args, **named: None)
+    monkeypatch.setattr(derive, "derive", lambda *args, **named: None)
     return Path(shutil.copytree(healthy, tmp_path / "place"))
 
 

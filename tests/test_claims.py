@@ -18,7 +18,8 @@ import pandas as pd
 import pytest
 from conftest import row
 
-from bench import report
+from bench import formats
+from bench.aggregate import Mean
 from bench.claims.card import make
 from bench.claims.claim import COLUMNS, FOREIGN, Claim, claim_of, load
 from bench.claims.judge import Beside, Judged, Verdict, judge, sign
@@ -26,7 +27,6 @@ from bench.claims.nearness import Setting, nearness
 from bench.claims.write import markdown
 from bench.cli import main
 from bench.core.errors import BadInput
-from bench.means import Mean
 from bench.plots.canvas import style
 from bench.plots.claims import drawable, scatter
 from bench.registry import KINDS, catalog
@@ -173,7 +173,7 @@ def test_copied_gaps_are_clean_minus_the_copied_value() -> None:
 
 def test_claims_come_back_from_a_file(tmp_path: Path) -> None:
     path = tmp_path / "claims.csv"
-    path.write_text(report.csv(map(dataclasses.asdict, CLAIMS), COLUMNS))
+    path.write_text(formats.csv(map(dataclasses.asdict, CLAIMS), COLUMNS))
     assert load(path) == CLAIMS
 
 
@@ -196,7 +196,7 @@ def test_a_line_that_is_no_claim_is_refused(name: str, value: str, said: str) ->
 @pytest.mark.parametrize("again", [{"id": "other"}, {"method": "tap"}])
 def test_a_claim_that_is_there_twice_is_refused(tmp_path: Path, again: dict[str, str]) -> None:
     path = tmp_path / "claims.csv"
-    path.write_text(report.csv([PLAIN, PLAIN | again], COLUMNS))
+    path.write_text(formats.csv([PLAIN, PLAIN | again], COLUMNS))
     with pytest.raises(BadInput, match="twice"):
         load(path)
 
@@ -503,7 +503,7 @@ def test_a_correlation_is_of_methods_without_controls() -> None:
     (stored,) = [own for own in CLAIMS if own.id == "miue-c10-spearman"]
     accuracies = {"clean": 90, "random": 89, "em": 30, "tap": 20, "mi-ue": 10}
     found = only([stored], [made(acc, name) for name, acc in accuracies.items()])
-    assert found.ours is not None and (found.ours.mean, found.ours.reps) == (pytest.approx(1), 3)
+    assert found.ours is not None and (found.ours.mean, found.ours.n) == (pytest.approx(1), 3)
     assert found.verdict is Verdict.UNDECIDED  # three methods have no interval
 
 
@@ -513,13 +513,13 @@ def test_a_correlation_counts_variants_of_a_method_once() -> None:
     variants = {"em-class": 29, "mi-ue-cos": 11, "mi-ue-trunc": 12}
     alone = only([stored], [made(acc, name) for name, acc in accuracies.items()])
     found = only([stored], [made(acc, name) for name, acc in (accuracies | variants).items()])
-    assert found.ours == alone.ours and alone.ours is not None and alone.ours.reps == 4
+    assert found.ours == alone.ours and alone.ours is not None and alone.ours.n == 4
     weaker = made(60, "em", "none", method={"name": "em", "eps": EPS, "steps": 1})
     again = only([stored], [weaker, *(made(acc, name) for name, acc in accuracies.items())])
-    assert again.ours is not None and again.ours.reps == 4  # one of two plugins of a name
+    assert again.ours is not None and again.ours.n == 4  # one of two plugins of a name
     del accuracies["em"]
     orphans = only([stored], [made(acc, name) for name, acc in (accuracies | variants).items()])
-    assert orphans.ours is not None and orphans.ours.reps == 4  # em-class stands for its family
+    assert orphans.ours is not None and orphans.ours.n == 4  # em-class stands for its family
 
 
 # All claims

@@ -483,7 +483,6 @@ def test_torn_poison_is_refused(tmp_path: Path, name: str, content: bytes | None
     assert store.load(folder) is None
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory now is known on Linux alone")
 def test_what_is_mapped_takes_no_memory_before_it_is_used(tmp_path: Path) -> None:
     """Nor for being compared with its digest: a worker uses the poison or what was prepared of it."""
     images = torch.randint(256, (20_000, 3, 32, 32), dtype=torch.uint8, generator=generator(0))

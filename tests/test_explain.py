@@ -13,16 +13,14 @@ import pytest
 from explained import ALL, BUDGETS, CONTROLS, made_records, made_row, made_rows
 from matplotlib.text import Annotation, Text
 from rich.console import Console
-from scipy.stats import rankdata
 
+from bench.correlation import ENOUGH, Correlation, correlation
 from bench.measures import METRICS
 from bench.plots.canvas import style
 from bench.plots.explain import scatters
-from bench.rank import ENOUGH, correlation
 from bench.registry import catalog
 from bench.rows import Row
-from bench.studies.association import Association, Verdict, all_of, association, verdict
-from bench.studies.compare import FAMILIES, Comparison, Judged, compare
+from bench.studies.compare import FAMILIES, Comparison, Judged, Verdict, all_of, compare, verdict
 from bench.studies.explain import EXPLANATIONS, METHODS, STUDY, THEORY
 from bench.studies.explain_text import text
 from bench.studies.findings import show
@@ -34,82 +32,19 @@ DISTANCE = Explanation("distance", "distance", "rival", "feature-distance")
 BUDGET = Explanation("strength", "budget", "strength")
 
 
-def draws(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal(shape)
+# Verdicts
 
 
-# Correlations over families
-
-
-def test_with_one_point_a_family_it_is_the_rank_correlation_of_methods() -> None:
-    x, y = draws(2, 9)
-    found = association([f"{i}" for i in range(9)], x, y)
-    plain = correlation([*zip(x, y, strict=True)])
-    assert (found.n, found.rho) == (9, pytest.approx(plain.rho))
-    assert (found.low, found.high) == pytest.approx((plain.low, plain.high), abs=0.1)
-
-
-def test_partial_correlation_is_that_of_the_residuals_of_ranks() -> None:
-    x, y, z = draws(3, 20)
-    y = np.round(y + z, 1)  # with ties
-    a, b, c = (rankdata(column) for column in (x, y, z))
-    left = [side - np.polyval(np.polyfit(c, side, 1), c) for side in (a, b)]
-    found = association(["a", "b", "c", "d"] * 5, x, y, z)
-    assert found.rho == pytest.approx(np.corrcoef(*left)[0, 1])
-
-
-def test_what_only_follows_a_third_quantity_has_nothing_left_given_it() -> None:
-    z = draws(200)
-    x, y = z + 0.5 * draws(200, seed=1), z + 0.5 * draws(200, seed=2)
-    families = [f"{i % 40}" for i in range(200)]
-    alone, beside = association(families, x, y), association(families, x, y, z)
-    assert alone.rho is not None and beside.rho is not None and beside.low is not None
-    assert alone.rho > 0.7
-    assert abs(beside.rho) < 0.2
-    assert beside.low < 0 < (beside.high or 0)
-    assert association(families, x, y, np.exp(x)).rho is None  # it is all of x
-
-
-def test_repeating_points_of_a_family_adds_no_evidence() -> None:
-    x, y = draws(2, 10)
-    families = [f"{i}" for i in range(10)]
-    once, thrice = association(families, x, y), association(families * 3, [*x] * 3, [*y] * 3)
-    assert (thrice.n, thrice.points) == (10, 30)
-    for name in ("rho", "low", "high", "least", "most"):
-        assert getattr(thrice, name) == pytest.approx(getattr(once, name))
-
-
-def test_one_family_that_carries_it_all_is_seen_by_leaving_it_out() -> None:
-    families = [f"{i // 2}" for i in range(10)]
-    x, y = [1, 2, 2, 1, 1, 2, 2, 1, 10, 11], [1, 2, 1, 2, 1, 2, 1, 2, 10, 11]
-    found = association(families, x, y)
-    assert found.rho is not None and found.rho > 0.3
-    assert found.least == pytest.approx(0)
-
-
-@pytest.mark.parametrize("families", ["aab", "abc"])
-def test_none_where_there_can_be_none(families: str) -> None:
-    found = association([*families], [1, 1, 1], [1, 2, 3])
-    assert (found.rho, found.low, found.least) == (None, None, None)
-    assert found.n == len(set(families)) and "no rank correlation" in str(found)
-
-
-def test_few_families_are_descriptive_and_three_cannot_lose_one() -> None:
-    found = association([*"abc"], [1, 2, 3], [1, 2, 4])
-    assert found.descriptive and str(found) == "ρ = 1.00, n = 3, descriptive" and found.least is None
-    assert not Association(ENOUGH, 30).descriptive
+def test_few_families_have_no_verdict() -> None:
+    found = correlation([(1, 1), (2, 2), (3, 4)])
     assert verdict(found, 1) is verdict(found, -1) is Verdict.DESCRIPTIVE
 
 
 @pytest.mark.parametrize("n", [ENOUGH - 1, ENOUGH])
-def test_there_is_an_interval_and_a_verdict_of_enough_families_alone(n: int) -> None:
-    """As in tables and in the study of depth: below, a correlation describes those at hand."""
-    x, noise = draws(2, 3 * n)
-    found = association([f"{i // 3}" for i in range(3 * n)], x, x + 0.2 * noise)
-    assert found.rho is not None and found.rho > 0.8 and found.least is not None
-    known = n >= ENOUGH
-    assert [found.low is not None, found.high is not None, "[" in str(found)] == [known] * 3
-    assert verdict(found, 1) is (Verdict.HELD if known else Verdict.DESCRIPTIVE)
+def test_there_is_a_verdict_of_enough_families_alone(n: int) -> None:
+    x, noise = np.random.default_rng(0).standard_normal((2, 3 * n))
+    found = correlation([*zip(x, x + 0.2 * noise, strict=True)], [f"{i // 3}" for i in range(3 * n)])
+    assert verdict(found, 1) is (Verdict.HELD if n >= ENOUGH else Verdict.DESCRIPTIVE)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +58,7 @@ def test_there_is_an_interval_and_a_verdict_of_enough_families_alone(n: int) -> 
     ],
 )
 def test_verdicts(low: float, high: float, least: float, most: float, outcomes: tuple[str, ...]) -> None:
-    found = Association(9, 27, (low + high) / 2, low, high, least, most)
+    found = Correlation(9, 27, (low + high) / 2, low, high, least, most)
     assert tuple(verdict(found, sign) for sign in (1, -1, 0)) == outcomes
 
 
@@ -249,7 +184,7 @@ def small(records: list[Record], rows: list[Row] | None = None) -> Comparison:
 def test_study_names_what_there_is() -> None:
     methods = catalog("methods")
     assert {methods.get(name).name for name in METHODS} == {*METHODS}
-    asked = [(own[own.index("--methods") + 1], own[own.index("--eps") + 1]) for own in STUDY.grids()]
+    asked = [(own.methods, own.options.eps) for own in STUDY.grids()]
     assert [eps for methods, eps in asked if methods != "clean"] == [f"{b}/255" for b in BUDGETS]
     assert sum("clean" in methods.split(",") for methods, _ in asked) == 1
     assert {*FAMILIES, *FAMILIES.values()} <= {*METHODS}
@@ -323,7 +258,7 @@ def test_what_only_goes_with_the_budget_is_not_held() -> None:
 
 def against_rival(ours: float, rival: float, given: float) -> str:
     """What is said of MI whose correlation is ours, beside a rival's, and given that one."""
-    steady = [Association(9, 27, rho, rho - 0.05, rho + 0.05, rho, rho) for rho in (ours, rival, given)]
+    steady = [Correlation(9, 27, rho, rho - 0.05, rho + 0.05, rho, rho) for rho in (ours, rival, given)]
     found = small(made_records(made_rows()))
     beside = {"distance": steady[2], "strength": steady[2]}
     judged = {

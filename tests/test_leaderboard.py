@@ -18,10 +18,11 @@ from rich.console import Console
 
 from bench.cli import main
 from bench.core.errors import BadInput
+from bench.formats import show
 from bench.leaderboard import BITES, LEARNS, Leaderboard, Standing, leaderboard, ranks, retained
-from bench.pooling import in_order
 from bench.rows import Row, save
-from bench.standings import sheets, show, write_leaderboard
+from bench.select import in_order
+from bench.standings import sheets, write_leaderboard
 
 DEFENSES = ("none", "cutout", "at-8")
 ACCURACIES = {  # under DEFENSES
@@ -61,7 +62,7 @@ def ranking(board: Leaderboard) -> dict[str, int | None]:
 
 def rendered(board: Leaderboard, width: int = 80) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    show(board, console)
+    show(sheets(board), console)
     return console.export_text()
 
 

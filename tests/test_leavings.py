@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import builtins
+import io
 import multiprocessing as mp
 import os
 import platform
+import re
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,13 +20,17 @@ import pytest
 import torch
 from conftest import CHILDREN, toy_split
 from test_cli import command
+from test_poisons import exporting
+from test_protect import draw, protecting
 from test_resume import wait_for
 from torch import Tensor
 
 from bench import store
 from bench.cli import main
-from bench.core import process
+from bench.core import files
 from bench.core.checkpoint import Checkpoint
+from bench.core.files import replacing
+from bench.registry import HOME, KINDS
 
 IMAGES = toy_split(8, 0).images
 
@@ -59,30 +68,37 @@ def test_a_save_that_fails_leaves_nothing(
     assert not [*tmp_path.iterdir()]
 
 
+def die_writing(*folders: Path) -> None:
+    writers = [replacing(folder / "a") for folder in folders]
+    for writer in writers:
+        writer.__enter__().write_text("half")
+    os._exit(9)
+
+
 def test_what_the_dead_left_goes_with_the_next_run(place: Path) -> None:
     """Once it is old, and of this machine; what living processes write stays."""
-    context, here = mp.get_context("spawn"), platform.node()
-    dead = context.Process(target=int)
+    cache, old = place / "cache", time.time() - files.YOUNG - 60
+    folders = [cache / "checkpoints", cache / "poisons" / "0123"]
+    dead = mp.get_context("spawn").Process(target=die_writing, args=folders)
     dead.start()
     dead.join(60)
-    mine, theirs = f"{here}-{os.getpid()}", f"{here}-{dead.pid}"
-    names = [f".a.{mine}.tmp", f".a.elsewhere-{dead.pid}.tmp", f"a-{dead.pid}", f".young.{theirs}.tmp"]
-    names += [f"backup.{theirs}", f"log.{theirs}.tmp", f".a.{here}-20240115123000.tmp"]  # no names of ours
-    gone = [f".a.{theirs}.tmp", f".p-0.{theirs}.tmp", f".poison.{theirs}.tmp"]
-    cache, old = place / "cache", time.time() - process.YOUNG - 60
-    for name in (*names, *gone):
-        for folder in (cache / "checkpoints", cache / "poisons" / "0123"):
-            path = folder / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if path.suffix == ".tmp" and "poison" not in name:
-                path.write_text("half")
-            else:
-                path.mkdir()
-                (path / "published.npy").write_text("half")
-            os.utime(path, (old, old) if "young" not in name else None)
+    for left in [path for folder in folders for path in folder.iterdir()]:
+        for mine in (
+            left.name.replace(str(dead.pid), str(os.getpid())),
+            left.name.replace(platform.node(), "elsewhere"),
+            f"backup{left.name}",
+            left.name.removesuffix(".tmp"),
+        ):
+            shutil.copytree(left, left.with_name(mine))
+        for path in left.parent.iterdir():
+            os.utime(path, (old, old))
+        left.with_name(f"{left.name[:-12]}abcd1234.tmp").mkdir()  # young
+    before = [{path.name for path in folder.iterdir()} for folder in folders]
+    assert [len(names) for names in before] == [6, 6]
     assert main(command(place, "clean", "none")) == 0
-    for folder in (cache / "checkpoints", cache / "poisons" / "0123"):
-        assert {path.name for path in folder.iterdir()} == {*names}
+    for folder, names in zip(folders, before, strict=True):
+        (gone,) = names - {path.name for path in folder.iterdir()}
+        assert f"-{dead.pid}-" in gone
 
 
 def prepare(folder: Path, together: int, seconds: float) -> None:
@@ -127,3 +143,96 @@ def test_nobody_waits_for_the_dead(tmp_path: Path) -> None:
     holder.kill()
     waiting.join(60)
     assert waiting.exitcode == 0 and count(tmp_path, "made") == 2
+
+
+# Nothing is written by other means than bench/core/files.py
+
+
+WRITES = {"write_text", "write_bytes", "savefig", "tofile", "savetxt", "to_csv", "to_json", "to_parquet"}
+CODE = [path for part in ("bench", *KINDS) for path in sorted((HOME / part).rglob("*.py"))]
+
+
+class Writing(ast.NodeVisitor):
+    """Calls that write or move files, but for those in a `with replacing(...)` and into memory."""
+
+    def __init__(self, source: str) -> None:
+        tree, self.inside = ast.parse(source), 0
+        self.found: list[str] = []
+        self.memory = {
+            ast.unparse(target)
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign) and "IO(" in ast.unparse(node.value)
+            for target in node.targets
+        }
+        self.visit(tree)
+
+    def visit_With(self, node: ast.With) -> None:
+        ours = any(ast.unparse(item.context_expr).startswith("replacing(") for item in node.items)
+        self.inside += ours
+        self.generic_visit(node)
+        self.inside -= ours
+
+    def visit_Call(self, node: ast.Call) -> None:
+        self.generic_visit(node)
+        owner, _, name = ast.unparse(node.func).rpartition(".")
+        given = [ast.unparse(one) for one in (*node.args, *(keyword.value for keyword in node.keywords))]
+        if self.inside or self.memory.intersection(given):
+            return
+        if (
+            (owner in ("os", "shutil") and name in ("replace", "rename", "link", "move", "copy", "copytree"))
+            or (owner and name in ("replace", "rename") and len(given) == 1)
+            or (owner in ("np", "torch") and name.startswith("save"))
+            or (name == "open" and any(re.fullmatch("'[bt]*[wax+].*'|'r.*[+].*'", one) for one in given))
+            or (name in WRITES and node.args)  # without any, pandas gives the text
+        ):
+            self.found.append(ast.unparse(node))
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ("Path('a').replace(b)\nos.replace(a, b)\na.rename(b)\nshutil.move(a, b)", 4),
+        ("a.open('wb')\nopen(a, mode='r+')\nnp.save(a, b)\ntorch.save(a, b)\na.write_text('b')", 5),
+        ("a = io.BytesIO()\nnp.save(a, b)\na.open('rb')\nopen(a)\na.replace('b', 'c')\nreplace(a, b=1)", 0),
+        ("with replacing(a) as b, b.open('w') as c:\n    c.write_text('')\na.write_text('')", 1),
+    ],
+)
+def test_writing_is_noticed(source: str, count: int) -> None:
+    assert len(Writing(source).found) == count
+
+
+@pytest.mark.parametrize("path", CODE, ids=lambda path: str(path.relative_to(HOME)))
+def test_only_one_module_writes(path: Path) -> None:
+    found = Writing(path.read_text(encoding="utf-8")).found
+    if path == Path(files.__file__):
+        assert found == ["(temporary / path.name).replace(path)"]
+    else:
+        assert all("/proc/self/clear_refs" in call for call in found), found  # no file: it tells the kernel
+
+
+def test_what_appears_is_whole(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pillow, too, writes into temporary folders alone."""
+    opened, real = [], io.open
+
+    def noting(file: Any, mode: str = "r", *args: Any, **more: Any) -> Any:
+        if {*mode} & {*"wax+"} and str(file).startswith(str(place)):
+            opened.append(Path(file).relative_to(place))
+        return real(file, mode, *args, **more)
+
+    for module in (builtins, io):
+        monkeypatch.setattr(module, "open", noting)
+    draw(place / "own")
+    opened.clear()
+    assert main(command(place, "tap", "iss-gray", "--keep-victims")) == 0
+    assert main(exporting(place, place / "exported", "tap")) == 0
+    assert main(protecting(place / "own", place / "protected")) == 0
+    names = {path.name for path in opened}
+    assert names >= {
+        "0.png",
+        "before-after.png",
+        "manifest.json",
+        "published.npy",
+        "accuracy.md",
+        "accuracy.png",
+    }
+    assert [path for path in opened if not any(part.endswith(".tmp") for part in path.parts)] == []

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import inf
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 import torch
 from conftest import METHODS, toy_dataset
@@ -43,9 +46,9 @@ def test_largest_batch_is_anybodys(bench: Bench) -> None:
         assert memory.largest_batch(replace(bench, setting=setting), [METHODS["clean"], method]) == expected
 
 
-@pytest.mark.parametrize(("free", "expected"), [(None, 4), (8000.0, 4), (3999.0, 3), (999.0, 1), (1.0, 1)])
+@pytest.mark.parametrize(("free", "expected"), [(inf, 4), (8000.0, 4), (3999.0, 3), (999.0, 1), (1.0, 1)])
 def test_workers_fit_into_memory(
-    bench: Bench, free: float | None, expected: int, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, free: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available_mb", lambda: free)
     monkeypatch.setattr(memory, "needed_mb", lambda bench, methods: 1000.0)
@@ -62,18 +65,25 @@ def test_more_images_and_larger_batches_need_more(bench: Bench) -> None:
     assert torch.is_grad_enabled()
 
 
-def test_what_the_system_says_is_read(tmp_path: Path) -> None:
-    info = tmp_path / "meminfo"
-    info.write_text("MemTotal: 9 kB\nMemAvailable:   2048 kB\n")
-    assert memory._free_mb(info) == 2
-    assert memory._free_mb(tmp_path / "absent") is None
-    for limit, expected in (("max", None), (str(5 * 2**20), 3)):
-        (tmp_path / "memory.max").write_text(f"{limit}\n")
-        (tmp_path / "memory.current").write_text(f"{2 * 2**20}\n")
-        assert memory._granted_mb(tmp_path) == expected
+def test_what_a_container_says_is_read(tmp_path: Path) -> None:
+    (tmp_path / "memory.current").write_text(f"{2 * 2**20}\n")
     (tmp_path / "memory.stat").write_text(f"anon 9\ninactive_file {2**20}\nactive_file 7\n")
-    assert memory._granted_mb(tmp_path) == 4  # of 5 MB 2 are used, one of them by files that were read
-    assert memory._granted_mb(tmp_path / "absent") is None
+    for limit, expected in (
+        ("max", inf),
+        (str(5 * 2**20), 4),
+    ):  # 2 are used, one of them by files that were read
+        (tmp_path / "memory.max").write_text(f"{limit}\n")
+        assert memory._granted_mb(tmp_path) == expected
+    assert memory._granted_mb(tmp_path / "absent") == inf
+
+
+def test_the_container_counts_where_it_grants_less_than_the_machine_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for granted, expected in ((3.0, 3.0), (inf, 7.0)):
+        monkeypatch.setattr(memory, "_granted_mb", lambda granted=granted: granted)
+        monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=7 * 2**20))
+        assert memory.available_mb() == expected
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from matplotlib.text import Annotation, Text
 
 from bench import samples
 from bench.evidence import Evidence, anchor, collect, slug
-from bench.page.summary import costs, every_row
+from bench.page.document import page
 from bench.plots.canvas import looks, png_and_svg, spread, style
 from bench.plots.cost import cost
 from bench.plots.curves import curves
@@ -144,8 +144,8 @@ def test_crafting_cost_names_its_device_and_its_defenses() -> None:
     (evidence,) = collect(rows, ranked=["cutout"])
     said = " ".join(" ".join(texts(cost(evidence))).split())
     assert "Seconds of one crafting, on cuda H100." in said and "set of defenses (cutout)" in said
-    assert "Crafting cost on cuda H100," in costs(evidence)
-    assert "crafted on cuda H100, trained on" in every_row(evidence)
+    text = page([evidence], {})
+    assert "Crafting cost on cuda H100," in text and "crafted on cuda H100, trained on" in text
 
 
 def test_a_name_is_text_and_never_mathematics() -> None:

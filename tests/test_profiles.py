@@ -7,9 +7,8 @@ from itertools import combinations
 
 import pytest
 
-from bench.arguments import resolve
-from bench.cli import parser
 from bench.core.train import lr_at
+from bench.request import RunRequest, resolve
 from bench.settings import PROFILES
 
 
@@ -82,13 +81,9 @@ def test_victims_are_trained_as_published(name: str) -> None:
 
 @pytest.mark.parametrize("name", SOURCES)
 def test_one_option_asks_for_it(name: str) -> None:
-    asked = parser().parse_args(["run", "--profile", name, "--methods", "all", "--defenses", "all"])
-    setting, methods, defenses = resolve(asked)
-    assert setting == PROFILES[name].setting
-    plain = resolve(
-        parser().parse_args(["run", "--profile", "paper", "--methods", "all", "--defenses", "all"])
-    )
-    assert (methods, defenses) == plain[1:], "plugins are as published in all of them"
+    asked, plain = (resolve(RunRequest(profile=profile, defenses="all")) for profile in (name, "paper"))
+    assert asked.setting == PROFILES[name].setting
+    assert (asked.methods, asked.defenses) == (plain.methods, plain.defenses), "as published in all of them"
 
 
 @pytest.mark.parametrize("name", SOURCES)

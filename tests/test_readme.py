@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from itertools import takewhile
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,8 @@ from conftest import toy_lab
 from bench.cli import parser
 from bench.core.pixels import check_delta
 from bench.core.types import Split
+from bench.formats import captioned
 from bench.registry import KINDS, catalog
-from bench.report import markdown
 from bench.rows import load_all
 from bench.tables import tables
 
@@ -100,17 +100,17 @@ def test_pages_link_to_results() -> None:
     assert linking >= {ROOT.name, "studies"}
 
 
-def table_in(markdown: str) -> str:
-    """The first table of a page."""
-    lines = markdown[markdown.index("\n|") + 1 :].splitlines()
-    found = "\n".join(takewhile(lambda line: line.startswith("|"), lines))
-    assert found.count("\n") > 2
-    return found
+def tables_in(page: str) -> list[list[list[str]]]:
+    """The cells of each table of a page, without the line of rules."""
+    blocks = groupby(page.splitlines(), lambda line: line.startswith("|"))
+    tables = [[line.strip("|").split("|") for line in block] for is_table, block in blocks if is_table]
+    return [[[cell.strip() for cell in line] for line in (head, *body)] for head, _, *body in tables]
 
 
 @pytest.mark.parametrize("name", ["accuracy.md", "leaderboard.md"])
 def test_the_real_tables_are_those_of_the_stored_rows(name: str) -> None:
-    assert table_in((ROOT / "results" / "reference" / name).read_text(encoding="utf-8")) in README
+    first, *_ = tables_in((ROOT / "results" / "reference" / name).read_text(encoding="utf-8"))
+    assert len(first) > 2 and first in tables_in(README)
 
 
 @pytest.mark.parametrize("name", ["quick", "repeats", "variants"])
@@ -118,7 +118,7 @@ def test_accuracies_on_a_page_are_those_of_the_rows_beside_it(name: str) -> None
     folder = ROOT / "results" / name
     page = README if name == "quick" else (folder / "README.md").read_text(encoding="utf-8")
     made = [table for table in tables(load_all(folder / "rows"), None, None) if table.measure == "accuracy"]
-    assert made and all(table_in(markdown(table)) in page for table in made)
+    assert made and all(tables_in(captioned(table))[0] in tables_in(page) for table in made)
 
 
 def test_the_settings_page_prints_its_numbers(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:

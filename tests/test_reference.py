@@ -8,6 +8,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
+from itertools import product
 from pathlib import Path
 
 import matplotlib.image
@@ -18,13 +19,12 @@ from matplotlib.axes import Axes
 from scipy.stats import t
 
 from bench import rows as files
-from bench.cli import parser
-from bench.means import Mean
 from bench.plots.canvas import looks, png, style
+from bench.request import RunRequest, resolve, varied
 from bench.rows import Row
 from bench.studies.reference import STUDY, pairs
 from bench.studies.reference_patterns import PATTERNS, Pattern, judged, together
-from bench.studies.reference_shares import Share, Verdict, means_of, reach, share_of
+from bench.studies.reference_shares import Share, Verdict, means_of, share_of
 
 STORED = Path(__file__).parent.parent / "results" / "reference" / "rows"
 Levels = Mapping[tuple[str, str], float]  # method, defense -> accuracy
@@ -41,21 +41,20 @@ def cell(method: str, defense: str, *accuracies: float) -> list[Row]:
     ]
 
 
-def cells_of(options: Sequence[str]) -> Iterator[tuple[str, str, int]]:
+def cells_of(asked: RunRequest) -> Iterator[tuple[str, str, int]]:
     """Method, defense and repetition, as the harness understands a grid."""
-    from bench.arguments import resolve
-
-    setting, methods, defenses = resolve(parser().parse_args(["run", *options]))
-    for method in methods:
-        for defense in defenses:
-            yield from ((method.name, defense.name, rep) for rep in range(setting.reps))
+    found = resolve(asked)
+    for method, defense in product(found.methods, found.defenses):
+        yield from ((method.name, defense.name, rep) for rep in range(found.setting.reps))
 
 
 @cache
 def repetitions() -> dict[tuple[str, str], int]:
     """Of each cell of the grids."""
     found: dict[tuple[str, str], int] = {}
-    for method, defense, _ in (one for options in STUDY.grids() for one in cells_of(options)):
+    for method, defense, _ in (
+        one for asked in varied(RunRequest(), "", STUDY.grids()) for one in cells_of(asked)
+    ):
         found[method, defense] = found.get((method, defense), 0) + 1
     return found
 
@@ -77,7 +76,7 @@ def without(rows: Sequence[Row], method: str, defense: str) -> list[Row]:
 
 
 def test_the_grids_are_the_stated_cells_and_nothing_twice() -> None:
-    cells = [one for options in STUDY.grids() for one in cells_of(options)]
+    cells = [one for asked in varied(RunRequest(), "", STUDY.grids()) for one in cells_of(asked)]
     assert len(cells) == len(set(cells)) == 121
     reps = repetitions()
     assert sorted(reps) == sorted(pairs())
@@ -94,7 +93,7 @@ def test_the_grids_are_the_stated_cells_and_nothing_twice() -> None:
 
 
 def test_every_stored_row_is_a_cell_of_the_grids() -> None:
-    cells = {one for options in STUDY.grids() for one in cells_of(options)}
+    cells = {one for asked in varied(RunRequest(), "", STUDY.grids()) for one in cells_of(asked)}
     stored = [(one.method, one.defense, one.rep) for one in files.load_all(STORED)]
     assert stored and len(stored) == len(set(stored)) and set(stored) <= cells
 
@@ -150,13 +149,6 @@ def test_single_repetitions_borrow_one_spread_with_all_its_degrees_of_freedom() 
     off = t.ppf(0.975, 3) * pooled * math.sqrt(1 + 0.2**2 + 0.8**2) / 0.5
     assert (found.low, found.high) == pytest.approx((0.8 - off, 0.8 + off))
     assert found.single == "em x at-8, em x none, clean x at-8"
-
-
-def test_one_mean_alone_has_its_own_t_interval() -> None:
-    alone = Mean(50, 3, error=2, free=2)
-    assert reach([(-3, alone)]) == pytest.approx(6 * t.ppf(0.975, 2))
-    assert reach([(1, alone), (1, Mean(50, 1))]) is None
-    assert reach([(1, replace(alone, error=0))]) == 0
 
 
 NEAR = (0.69, 0.7, 0.71), (0.19, 0.2, 0.21)

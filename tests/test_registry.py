@@ -307,7 +307,7 @@ HARNESS = sorted(p for p in (HOME / "bench").rglob("*.py") if p not in CORE)
 STUDIES = HOME / "bench" / "studies"  # each asks something of certain methods
 INSTRUMENTS = [HOME / "bench" / name for name in ("measures", "mi")]  # may fit models of features or delta
 PLUGINS = sorted(p for kind in KINDS for p in (HOME / kind).glob("*.py"))
-ALLOWED = {(name, "clean") for name in ("report.py", "pooling.py")}  # the reference of MI gaps
+ALLOWED = {(name, "clean") for name in ("report.py", "select.py")}  # what methods are read against
 ALLOWED |= {(p.name, "clean") for folder in INSTRUMENTS for p in folder.glob("*.py")}  # images, a noun
 WORDS = {"none"}  # plain text in other senses, too: an absent value, no resizing
 
@@ -337,6 +337,14 @@ def test_plugins_and_core_import_only_the_core(path: Path) -> None:
 @pytest.mark.parametrize("path", HARNESS, ids=label)
 def test_harness_imports_no_plugin(path: Path) -> None:
     assert [name for name in of_ours(path) if name.split(".")[0] in KINDS] == []
+
+
+def test_only_the_command_line_knows_argparse() -> None:
+    knowing = [
+        path for path in HARNESS + CORE if "argparse" in {name.split(".")[0] for name in imports(path)}
+    ]
+    places = {path.relative_to(HOME / "bench").parts[0].removesuffix(".py") for path in knowing}
+    assert places and places <= {"cli", "verbs"}
 
 
 @pytest.mark.parametrize("path", [p for p in HARNESS + CORE if STUDIES not in p.parents], ids=label)

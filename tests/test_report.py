@@ -17,10 +17,10 @@ import pytest
 from conftest import INPUTS, OTHER, SETTING, row
 from rich.console import Console
 
+from bench.aggregate import Means
 from bench.captions import budgets, circumstances
 from bench.claims.ours import Sheet
 from bench.evidence import collect
-from bench.means import Means
 from bench.report import files, show, write
 from bench.rows import Row
 from bench.tables import tables
@@ -182,6 +182,7 @@ def test_failed_skipped_and_missing_cells(tmp_path: Path) -> None:
     write(files(broken()), tmp_path)
     statuses = [cell["status"] for cell in read(tmp_path, "accuracy.csv").values()]
     assert statuses == ["ok", "missing", "failed", "skipped", "partial", "ok"]
+    assert r"clean & 90.0 & -- \\" in (tmp_path / "accuracy.tex").read_text().splitlines()
     assert [cell["n"] for cell in read(tmp_path, "mi.csv").values()] == list("100010")
 
 
@@ -265,6 +266,11 @@ def test_tables_fit_and_cut_no_number(width: int, defenses: int) -> None:
         assert len(whole) >= 4 * defenses and sorted(kept) == sorted(whole)
 
 
+def test_a_narrow_head_is_broken_behind_its_signs() -> None:
+    lines = rendered(grid_rows(5, 13)).splitlines()
+    assert {"ueraser-", "lite"} <= {word for line in lines for word in line.split()}
+
+
 def test_six_defenses_are_one_block_at_80_columns() -> None:
     assert sum(line.startswith("method ") for line in rendered(grid_rows(5, 6)).splitlines()) == 2
 
@@ -308,5 +314,5 @@ def test_no_rows(tmp_path: Path) -> None:
 
 
 def test_tables_need_no_torch() -> None:
-    code = "import sys, bench.report; sys.exit('torch' in sys.modules)"
+    code = "import sys, bench.report, bench.formats; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

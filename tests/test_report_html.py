@@ -12,13 +12,14 @@ from xml.etree import ElementTree
 
 import pytest
 from evidence import SETTING, TRACE, grid, keep_sample, row
+from jinja2 import DictLoader, UndefinedError, nodes
+from markupsafe import escape
 
 from bench.cli import main
 from bench.evidence import anchor, collect
-from bench.latex import escaped, latex
-from bench.page.document import inline, page
-from bench.page.elements import Html, tag
-from bench.page.flags import flags_of_row, flags_of_setting
+from bench.formats import escaped, latex
+from bench.page.document import TEMPLATES, inline, page
+from bench.page.flags import warnings_of_row, warnings_of_setting
 from bench.plots.write import write_figures
 from bench.rows import Row, save
 
@@ -39,7 +40,8 @@ class Reader(HTMLParser):
         self.tags.append((tag, {name: value or "" for name, value in attrs}))
 
     def handle_data(self, data: str) -> None:
-        self.words.append(data)
+        if data.strip():
+            self.words.append(data)
 
     def all(self, attribute: str, *, of: str | None = None) -> list[str]:
         return [a[attribute] for name, a in self.tags if attribute in a and of in (None, name)]
@@ -94,7 +96,7 @@ def test_every_link_has_its_target_and_no_id_is_twice(seen: Reader) -> None:
     ids = seen.all("id")
     assert len(ids) == len({*ids})
     targets = {target[1:] for target in (*seen.all("href"), *seen.all("xlink:href"))}
-    assert targets <= {*ids}
+    assert targets <= {*ids} and {own for own in ids if own.startswith("part.")} <= targets
     clips = re.findall(r"url\(#([^)]+)\)", " ".join(seen.all("clip-path") + seen.all("style")))
     assert clips and {*clips} <= {*ids}
 
@@ -109,6 +111,7 @@ def test_from_the_heat_map_to_the_cell_to_its_curve(text: str) -> None:
 
 def test_hostile_names_are_text() -> None:
     hostile = row(EVIL, EVIL, data=EVIL, rerun=EVIL, environment={"commit": EVIL}, craft={EVIL: EVIL})
+    hostile = replace(hostile, seeds={EVIL: 1}, mi_estimator=EVIL, published=EVIL, finished=EVIL)
     broken = row("em", EVIL, acc=None, data=EVIL, status="failed", reason=f"{EVIL}\n{EVIL}", mi_reason=EVIL)
     text = page(collect([hostile, broken]), {})
     seen = Reader(text)
@@ -188,7 +191,7 @@ def test_processors_are_said_and_doubted_where_there_are_several() -> None:
     words = Reader(page([evidence], {})).words
     assert words[words.index("processors") + 1] == "Another; One"
     assert "mixed: processor (Another, One, absent)." in evidence.accuracy.caption
-    assert any("processor (Another, One, absent)" in flag for flag in flags_of_setting(evidence))
+    assert any("processor (Another, One, absent)" in warning for warning in warnings_of_setting(evidence))
 
 
 def test_settings_do_not_share_a_target() -> None:
@@ -197,11 +200,17 @@ def test_settings_do_not_share_a_target() -> None:
     assert len(ids) == len({*ids})
 
 
-def test_plain_text_is_escaped_and_markup_is_not() -> None:
-    inner = tag("b", "<&")
-    assert inner == "<b>&lt;&amp;</b>"
-    assert tag("p", inner, "<i>", class_='"') == '<p class="&quot;"><b>&lt;&amp;</b>&lt;i&gt;</p>'
-    assert isinstance(inner, Html)
+@pytest.mark.parametrize("name", TEMPLATES.list_templates(["j2"]))
+def test_a_template_escapes_what_it_is_given_and_refuses_what_it_is_not(name: str) -> None:
+    """Whatever its name is, and nothing in it turns that off."""
+    template = TEMPLATES.overlay(loader=DictLoader({name: "<i>{{ given }}"})).get_template(name)
+    assert template.render(given=EVIL) == f"<i>{escape(EVIL)}"
+    with pytest.raises(UndefinedError, match="given"):
+        template.render()
+    assert TEMPLATES.loader is not None
+    tree = TEMPLATES.parse(TEMPLATES.loader.get_source(TEMPLATES, name)[0])
+    assert not [*tree.find_all(nodes.EvalContextModifier)]
+    assert "safe" not in {found.name for found in tree.find_all(nodes.Filter)}
 
 
 def test_it_says_what_happened(text: str, seen: Reader) -> None:
@@ -251,24 +260,24 @@ def test_ids_of_a_drawing_get_its_name() -> None:
 
 
 def test_a_victim_that_did_not_learn_is_no_evidence() -> None:
-    assert any("hardly fits" in flag for flag in flags_of_row(row("em", train_acc=0.1), []))
-    assert not flags_of_row(row("em"), [])
-    assert not flags_of_row(row("em", acc=None, status="failed", train_acc=0.1), [])
+    assert any("hardly fits" in warning for warning in warnings_of_row(row("em", train_acc=0.1), []))
+    assert not warnings_of_row(row("em"), [])
+    assert not warnings_of_row(row("em", acc=None, status="failed", train_acc=0.1), [])
 
 
 def test_a_cell_that_equals_clean_is_doubted() -> None:
     clean = row("clean", control=True, linf=0.0)
     twin = replace(row("em"), test_acc=clean.test_acc, curve=clean.curve)
-    assert any("exactly those of clean" in flag for flag in flags_of_row(twin, [clean]))
-    assert not flags_of_row(replace(twin, test_acc=0.123), [clean])
-    assert not flags_of_row(clean, [clean]) and not flags_of_row(replace(clean, control=None), [clean])
-    assert any("are the clean ones" in flag for flag in flags_of_row(row("em", linf=0.0), []))
+    assert any("exactly those of clean" in warning for warning in warnings_of_row(twin, [clean]))
+    assert not warnings_of_row(replace(twin, test_acc=0.123), [clean])
+    assert not warnings_of_row(clean, [clean]) and not warnings_of_row(replace(clean, control=None), [clean])
+    assert any("are the clean ones" in warning for warning in warnings_of_row(row("em", linf=0.0), []))
 
 
 def test_doubts_about_a_setting() -> None:
     def said(*rows: Row) -> str:
         (evidence,) = collect(rows)
-        return " ".join(flags_of_setting(evidence))
+        return " ".join(warnings_of_setting(evidence))
 
     calm = [row("clean", rep=rep, synthetic=False, control=True) for rep in range(2)]
     assert said(*calm) == ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing as mp
 import os
@@ -13,9 +14,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 from conftest import CHILDREN
@@ -304,6 +307,18 @@ def test_leavings_of_a_killed_process_are_no_results(poisoned: Path, tmp_path: P
     assert len(rows) == 1 and part_of(whole, rows)
 
 
+def test_checkpoints_go_though_a_run_was_killed_before_it_cleared_them(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "clear", lambda self: None)
+        assert main(command(place, "tap", "none,cutout", *SAVING)) == 0
+    assert {name.partition("-")[0] for name in checkpoints(place)} == {"craft", "victim"}
+    next((place / "out" / "rows").glob("*.json")).unlink()
+    assert main(command(place, "tap", "none,cutout")) == 0
+    assert not checkpoints(place)
+
+
 # Two runs at once
 
 
@@ -317,7 +332,8 @@ def test_a_lock_is_one_processs_and_goes_with_it(tmp_path: Path) -> None:
     ours.drop_all()
     assert not [*(tmp_path / "locks").iterdir()]
     code = "import sys, time; from bench.locks import Locks; from pathlib import Path\n"
-    code += "assert Locks(Path(sys.argv[1])).take('a'); print('taken', flush=True); time.sleep(60)"
+    code += "locks = Locks(Path(sys.argv[1])); assert locks.take('a')\n"
+    code += "print('taken', flush=True); time.sleep(60)"
     asked = [sys.executable, "-c", code, str(tmp_path / "locks")]
     with subprocess.Popen(asked, stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None and other.stdout.readline() == "taken\n"
@@ -325,6 +341,40 @@ def test_a_lock_is_one_processs_and_goes_with_it(tmp_path: Path) -> None:
         other.kill()
         other.wait()
     assert ours.take("a")
+
+
+def test_a_lock_on_a_file_that_went_meanwhile_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    ours, theirs, others = (Locks(tmp_path) for _ in range(3))
+    flock, held = fcntl.flock, theirs.take("a")
+
+    def late(file: int, how: int) -> None:
+        """What happens between opening the file and locking it."""
+        monkeypatch.setattr(fcntl, "flock", flock)
+        theirs.drop("a")
+        assert others.take("a")
+        flock(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    assert held and not ours.take("a") and not theirs.held
+    others.drop("a")
+    assert ours.take("a")
+
+
+@pytest.mark.parametrize("error", [errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK])
+def test_a_file_system_without_locks_stops_nobody(
+    error: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(file: int, how: int) -> None:
+        raise OSError(error, os.strerror(error))
+
+    monkeypatch.setattr(pytest.importorskip("fcntl"), "flock", flock)
+    for locks in (Locks(tmp_path), Locks(tmp_path)):  # the first might be dead: nothing may tell
+        assert locks.take("a") and "a" in locks.held
+    locks.drop("a")
+    assert not [*tmp_path.iterdir()]
 
 
 def test_what_another_run_is_at_is_left_for_later(
@@ -357,19 +407,15 @@ def test_two_runs_into_one_folder_share_the_work(place: Path, whole: Rows, tmp_p
 
 
 def of_session(session: int) -> list[int]:
-    """Living processes of a session, by Linux's /proc."""
+    """Living processes of a session."""
     found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, _, sid = stat.read_text().rpartition(")")[2].split()[:4]
-        except OSError:
-            continue
-        if int(sid) == session and state != "Z":
-            found.append(int(stat.parent.name))
+    for process in psutil.process_iter():
+        with suppress(psutil.NoSuchProcess, ProcessLookupError):
+            if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
     return found
 
 
-@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads Linux's /proc")
 def test_killed_parent_leaves_no_workers(place: Path, whole: Rows, tmp_path: Path) -> None:
     argv = command(place, METHODS, DEFENSES, *SAVING, "--workers", "2")
     with (tmp_path / "log").open("w") as log:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.rows import SCHEMA, Row, load, load_all, save, write_atomically
+from bench.core.files import write_atomically
+from bench.rows import SCHEMA, Row, load, load_all, save
 
 ROW = Row(
     key="0123456789abcdef" * 4,

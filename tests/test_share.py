@@ -21,8 +21,9 @@ from bench.cli import main
 from bench.core.errors import BadInput
 from bench.core.types import Dataset, Split
 from bench.mi.sliced import MISettings
+from bench.request import RunRequest, resolve
 from bench.rows import Row, load_all
-from bench.setting_of import described
+from bench.select import described
 from bench.settings import Setting
 
 SHARES = (0.0, 0.1, 1 / 3, 0.5, 0.8, 1.0)
@@ -240,12 +241,8 @@ def test_a_rest_that_validation_brings_below_a_batch_is_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_fields_may_come_in_any_order(tmp_path: Path) -> None:
-    from bench.arguments import resolve
-    from bench.cli import parser
-
-    args = parser().parse_args(command(tmp_path, "--set", "drop_poisoned=true", "--set", "share=1/2"))
-    setting, _, _ = resolve(args)
+def test_fields_may_come_in_any_order() -> None:
+    setting = resolve(RunRequest(defenses="none", overrides=("drop_poisoned=true", "share=1/2"))).setting
     assert (setting.share, setting.drop_poisoned) == (0.5, True)
     with pytest.raises(BadInput, match="share"):
         replace(setting, share=1.5)

@@ -14,8 +14,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from bench.cli import parser
 from bench.plots.canvas import png, style
+from bench.request import RunRequest, resolve, varied
 from bench.rows import Row
 from bench.studies.findings import show
 from bench.studies.strength import STUDY
@@ -52,18 +52,16 @@ def at(points: Sequence[Point], method: str, eps: float, share: float = 1.0) -> 
 # Grids
 
 
-def cells_of(options: Sequence[str]) -> Iterator[tuple[str, float, float, bool]]:
+def cells_of(asked: RunRequest) -> Iterator[tuple[str, float, float, bool]]:
     """Method, eps, share and whether the poisoned are dropped, as the harness understands a grid."""
-    from bench.arguments import resolve
-
-    setting, methods, defenses = resolve(parser().parse_args(["run", *options]))
-    assert [d.name for d in defenses] == ["none"]
-    for method in methods:
-        yield method.name, round(255 * method.value.eps, 6), setting.share, setting.drop_poisoned
+    found = resolve(asked)
+    assert [d.name for d in found.defenses] == ["none"]
+    for method in found.methods:
+        yield method.name, round(255 * method.value.eps, 6), found.setting.share, found.setting.drop_poisoned
 
 
 def test_grids_are_what_the_question_asks_for_and_nothing_twice() -> None:
-    cells = [cell for options in STUDY.grids() for cell in cells_of(options)]
+    cells = [cell for asked in varied(RunRequest(), "", STUDY.grids()) for cell in cells_of(asked)]
     assert len(cells) == len(set(cells))
     ours = ("em", "tap", "mi-ue")
     asked = {(m, eps, 1.0, False) for m in (*ours, "random") for eps in (2.0, 4.0, 8.0, 16.0)}

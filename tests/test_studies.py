@@ -18,12 +18,12 @@ from torch import nn
 
 from bench import cell, pieces
 from bench import rows as files
-from bench.cli import main, parser
+from bench.cli import main
 from bench.measures import METRICS, Metric
 from bench.nets import build
+from bench.request import Options, RunRequest, Variation, resolve
 from bench.rows import Row
 from bench.studies import NAMES, depth, explain, named, runner
-from bench.studies.asked import grids_of
 from bench.studies.drawn import studied_looks
 from bench.studies.study import Findings, Record, Study
 
@@ -52,8 +52,8 @@ def toy_analysis(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
 TOY_STUDY = Study(
     about="a toy",
     grids=lambda: (
-        ("--net", "small", "--methods", "clean,random", "--defenses", "none"),
-        ("--net", "linear", "--methods", "clean", "--defenses", "none"),
+        Variation("clean,random", "none", Options(net="small")),
+        Variation("clean", "none", Options(net="linear")),
     ),
     measures=("shift",),
     through_clean=("shift",),
@@ -138,16 +138,15 @@ def victim_of(place: Path, row: Row) -> Path:
 def test_each_name_is_a_study_that_the_command_line_knows(name: str) -> None:
     found = named(name)
     assert isinstance(found, Study) and found.about
-    args = parser().parse_args(["study", name, "--seed", "3", "--set", "victim.epochs=1"])
-    for grid in grids_of(found, args):
-        assert grid.seed == "3" and grid.set[-1] == "victim.epochs=1"
+    user = RunRequest(options=Options(seed="3"), overrides=("victim.epochs=1",))
+    for grid in runner.requests(name, found, user):
+        assert resolve(grid).setting.seed == 3 and resolve(grid).setting.victim.epochs == 1
 
 
 def test_victims_are_kept_where_they_are_measured() -> None:
-    args = parser().parse_args(["study", "toy"])
     for measures, through_clean, kept in (((), (), False), (("mi",), (), True), ((), ("mi",), True)):
         asked = replace(TOY_STUDY, measures=measures, through_clean=through_clean)
-        assert [grid.keep_victims for grid in grids_of(asked, args)] == [kept, kept]
+        assert [grid.keep_victims for grid in runner.requests("toy", asked, RunRequest())] == [kept, kept]
 
 
 # What a study leaves
@@ -307,7 +306,7 @@ def test_bad_input(
 def test_what_a_grid_chooses_is_not_the_users(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = Study("", lambda: [("--methods", "clean", "--eps", "2/255")], (), (), toy_analysis)
+    strict = Study("", lambda: [Variation("clean", "none", Options(eps="2/255"))], (), (), toy_analysis)
     monkeypatch.setattr(runner, "named", lambda name: strict)
     assert main(["study", "toy", "--eps", "4/255", "--out", str(tmp_path / "out")]) == 2
     assert "--eps 4/255: study toy chooses it itself, here 2/255" in capsys.readouterr().err

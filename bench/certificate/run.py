@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
-import io
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, fields
 from functools import partial
@@ -13,9 +12,10 @@ from pathlib import Path
 import pandas as pd
 
 import bench
+from bench import formats
 from bench.certificate.case import Case, Line, judge
 from bench.core.errors import BadInput
-from bench.rows import write_atomically
+from bench.core.files import write_atomically
 
 COMPUTED_BY = "mi", "certificate"  # folders of bench
 LIBRARIES = "numpy", "scipy", "torch"
@@ -80,6 +80,4 @@ def load(out: Path) -> list[Line]:
 
 def _save(lines: Sequence[Line], out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
-    text = io.StringIO()
-    pd.DataFrame([asdict(line) for line in lines]).to_csv(text, index=False)
-    write_atomically(out / f"{NAME}.csv", text.getvalue())
+    write_atomically(out / f"{NAME}.csv", formats.csv(map(asdict, lines)))

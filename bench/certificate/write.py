@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
+import pandas as pd
+
+from bench import formats
 from bench.certificate.case import Line
 from bench.certificate.run import NAME
-from bench.mi.certified import CERTIFIED, Range
+from bench.core.files import write_atomically
+from bench.mi.certified import CERTIFIED
 from bench.plots.canvas import png_and_svg, style
 from bench.plots.certificate import certificate
-from bench.rows import write_atomically
 
 COLUMNS = "against", "d", "n", "draws", "truth", "mean", "bias", "spread", "coverage", "accepted", "verdict"
 HEAD = """# Certificate of the MI estimators
@@ -46,34 +50,16 @@ def complaints(lines: Sequence[Line]) -> list[str]:
 
 
 def _ranges() -> Iterator[str]:
-    yield from (
-        "## Certified range",
-        "",
-        "| estimator | images, at least | a number up to | images a dimension |",
-    )
-    yield "| :-- | --: | --: | --: |"
-    for name, certified in CERTIFIED.items():
-        yield _row(name, f"{certified.images}", f"{certified.most:g}", _per_dimension(certified))
-
-
-def _per_dimension(certified: Range) -> str:
-    return str(certified.per_dimension or "")
+    yield from ("## Certified range", "")
+    lines = [[name, own.images, f"{own.most:g}", own.per_dimension or ""] for name, own in CERTIFIED.items()]
+    columns = ["estimator", "images, at least", "a number up to", "images a dimension"]
+    yield formats.markdown(pd.DataFrame(lines, columns=columns), "lr")
 
 
 def _tables(lines: Sequence[Line]) -> Iterator[str]:
     for estimator in dict.fromkeys(line.estimator for line in lines):
-        yield from ("", f"## {estimator}", "", _row(*COLUMNS), _row(*[":--", *["--:"] * 8, ":--", ":--"]))
-        for line in (line for line in lines if line.estimator == estimator):
-            yield _row(*(_text(getattr(line, name)) for name in COLUMNS))
+        yield from ("", f"## {estimator}", "")
+        own = [asdict(line) for line in lines if line.estimator == estimator]
+        yield formats.markdown(pd.DataFrame(own, columns=COLUMNS, dtype=object), "lrrrrrrrrll", absent="")
     yield ""
     yield from (f"- {complaint}" for complaint in complaints(lines))
-
-
-def _text(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3f}".replace("inf", "infinite")
-    return "" if value is None else str(value)
-
-
-def _row(*texts: str) -> str:
-    return f"| {' | '.join(texts)} |"

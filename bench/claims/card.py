@@ -10,7 +10,7 @@ from bench.captions import circumstances
 from bench.claims.claim import Claim
 from bench.claims.judge import OVERALL, Beside, Judged, Verdict, judge
 from bench.claims.ours import sheets
-from bench.rank import Correlation, correlation
+from bench.correlation import Correlation, correlation
 from bench.rows import Row
 
 DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
@@ -151,7 +151,7 @@ def record(judged: Judged) -> dict[str, object]:
         "high": own and own.high,
         "standard_error": own and own.error,
         "borrowed": own and own.borrowed,
-        "reps": own and own.reps,
+        "reps": own and own.n,
         "agree": ids(judged.agree),
         "against": ids(judged.against),
         "undecided": ids(judged.open),

@@ -12,12 +12,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from bench.aggregate import Mean
 from bench.claims.claim import FOREIGN, Claim
 from bench.claims.nearness import ORDER, Nearness, Setting, nearness, same_data
 from bench.claims.ours import Sheet, sheets
-from bench.means import Mean
-from bench.pooling import REFERENCE
 from bench.rows import Row
+from bench.select import CLEAN
 
 TOLERANCE = 3.0  # points that a number of the same setting may be off
 ERRORS = 2.0  # standard errors that it may be off, if they are more and ours was repeated
@@ -117,7 +117,7 @@ def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Can
         beside = [other[setting] for name in group if setting in (other := found[name])]
         comparable = sum(other.near.setting is not Setting.OTHER for other in beside)
         near = -ORDER.index(own.near.setting), -len(own.near.differs)
-        return *near, comparable, own.ours.reps, len(own.sheet.rows), setting
+        return *near, comparable, own.ours.n, len(own.sheet.rows), setting
 
     return max(found[claim.id].values(), key=worth, default=None)
 
@@ -192,7 +192,7 @@ def apart(one: Mean, other: Mean) -> int | None:
 def why_not(judged: Judged) -> str:
     """Why there is nothing of ours beside a claim."""
     if judged.verdict is Verdict.INCOMPARABLE:
-        return f"features of other dimensions than {REFERENCE}'s, which alone moves MI"
+        return f"features of other dimensions than {CLEAN}'s, which alone moves MI"
     if judged.near is not None:
         return f"of another setting only: {', '.join(judged.near.decisive)}"
     for kind, names in FOREIGN.items():

@@ -9,8 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from bench.claims.claim import Claim
-from bench.pooling import bare, leaves, lesser
 from bench.rows import Row
+from bench.select import bare, leaves, lesser
 from bench.shares import completed
 
 WHOLE = 0.95  # of the published training images: the rest of ours is validation

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean
 
+from bench.aggregate import Mean, Means, Pair, mean_of
 from bench.claims.claim import Claim
 from bench.claims.nearness import Setting, nearness, same_data
-from bench.means import Mean, Means, Pair
-from bench.pooling import REFERENCE, bare, by_setting, one_a_family
-from bench.rank import correlation
+from bench.correlation import correlation
 from bench.rows import Row
+from bench.select import CLEAN, bare, by_setting, one_a_family
 
 ROUNDING = 1e-9  # of budgets
 
@@ -63,9 +62,9 @@ class Sheet(Means):
 
     def _point(self, pair: Pair) -> tuple[float, float] | None:
         """MI gap and accuracy gap of a method."""
-        gaps = self.values(pair, "mi_gap")
-        clean, own = (self.values((name, pair[1]), "test_acc") for name in (REFERENCE, pair[0]))
-        return (fmean(gaps), fmean(clean) - fmean(own)) if gaps and clean and own else None
+        gap = mean_of(self.values(pair, "mi_gap"))
+        clean, own = (mean_of(self.values((name, pair[1]), "test_acc")) for name in (CLEAN, pair[0]))
+        return None if gap is None or clean is None or own is None else (gap, clean - own)
 
 
 def at_budget(claim: Claim, row: Row) -> bool:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from textwrap import fill
 
-from rich import box
+import pandas as pd
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from bench import report
+from bench import formats
 from bench.claims.card import RESULTS, Board, Card, ours, pairs, record, said, title
 from bench.claims.claim import COLUMNS
 from bench.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Judged, Verdict, why_not
 from bench.claims.nearness import PUBLISHED
+from bench.core.files import write_atomically
+from bench.correlation import ENOUGH
 from bench.plots.canvas import png_and_svg, style
-from bench.rank import ENOUGH
-from bench.rows import write_atomically
 
 NAME = "card"
 HEADER = ("method", "defense", "published", "sure", "ours", "reps", "setting", "verdict", "pairs")
@@ -72,7 +71,7 @@ def write(card: Card, out: Path) -> list[Path]:
     out.mkdir(parents=True, exist_ok=True)
     figure = _figure(card)
     contents: dict[str, str | bytes] = {
-        f"{NAME}.csv": report.csv(map(record, card.judged), [*COLUMNS, *RESULTS]),
+        f"{NAME}.csv": formats.csv(map(record, card.judged), [*COLUMNS, *RESULTS]),
         f"{NAME}.md": markdown(card, drawn=bool(figure)),
         **figure,
     }
@@ -119,7 +118,7 @@ def _board(board: Board) -> Iterator[str]:
     yield from (f"## {board.title}", "")
     yield fill(f"{_in_setting(board)}, which differs: {'; '.join(board.differs) or 'in nothing'}.", 110)
     yield ""
-    yield from _table(HEADER, [_texts(own) for own in board.judged])
+    yield formats.markdown(_cells(board))
     yield ""
     yield from (fill(line, 110) for line in conclusions(board))
 
@@ -152,23 +151,22 @@ def _nothing_beside(card: Card) -> Iterator[str]:
             idle.setdefault((title(own.claim), why_not(own)), []).append(cell)
     if idle:
         body = [[*key, "; ".join(cells)] for key, cells in idle.items()]
-        yield from ("## Nothing beside them", "", *_table(("source", "why", "cells, as published"), body), "")
+        table = pd.DataFrame(body, columns=["source", "why", "cells, as published"])
+        yield from ("## Nothing beside them", "", formats.markdown(table), "")
+
+
+def _cells(board: Board) -> pd.DataFrame:
+    return pd.DataFrame([_texts(own) for own in board.judged], columns=HEADER)
 
 
 def _texts(own: Judged) -> list[str]:
     claim = own.claim
     setting = own.near.setting.value if own.near else ""
-    reps = str(own.ours.reps) if own.ours else ""
+    reps = str(own.ours.n) if own.ours else ""
     return [
         *(claim.method, f"{claim.defense}{claim.budget}", claim.published, claim.confidence),
         *(ours(own), reps, setting, own.verdict.value, pairs(own)),
     ]
-
-
-def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield f"| {' | '.join([':--'] * len(header))} |"
-    yield from (f"| {' | '.join(text.replace('|', chr(92) + '|') for text in line)} |" for line in body)
 
 
 # Terminal
@@ -180,17 +178,7 @@ def show(card: Card, console: Console) -> None:
         console.print(Text(f"ours: {text}"))
     for board in card.boards:
         console.print(Text(f"\n{board.title}. {_in_setting(board)}"))
-        console.print(_grid(board))
+        console.print(formats.grid(_cells(board)[[*SHOWN]], "llrlrll"))
         for line in filter(None, conclusions(board)):
             console.print(Text(line))
     console.print(Text(f"\n{card.summary}"))
-
-
-def _grid(board: Board) -> Table:
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in SHOWN:
-        shown.add_column(name, justify="right" if name in ("published", "reps") else "left", overflow="fold")
-    for own in board.judged:
-        texts = dict(zip(HEADER, _texts(own), strict=True))
-        shown.add_row(*(Text(texts[name]) for name in SHOWN))
-    return shown

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from bench.core.process import replacing
+from bench.core.files import replacing
 
 DAMAGED = (
     OSError,
@@ -91,7 +91,6 @@ class Checkpoint:
         """Replace the file; raises OutOfTime after the deadline."""
         if self.path is None:
             return
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         stored = {"state": state, "spent": self.clock.spent, "device": self.device}
         with replacing(self.path) as temporary:
             torch.save(stored, temporary)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import hashlib
-import os
 import zipfile
 from importlib.metadata import version
 from pathlib import Path
@@ -98,12 +97,10 @@ def keep(path: Path, **arrays: Any) -> None:
     import numpy as np
 
     from bench.core.errors import BadInput
+    from bench.core.files import replacing
 
-    part = path.with_suffix(f".{os.getpid()}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
-            np.savez(file, **arrays)
-        part.replace(path)
+        with replacing(path) as temporary:
+            np.savez(temporary, **arrays)
     except OSError as error:
         raise BadInput(f"cannot write {path} ({error}), expected a cache folder to write to") from error

@@ -2,111 +2,33 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bench.evidence import Evidence, anchor
-from bench.page.elements import Html, Value, facts, join, link, number, table, tag
-from bench.page.flags import flags_of_row
-from bench.pooling import REFERENCE, last_line
+from bench.evidence import Evidence
+from bench.page.flags import warnings_of_row
 from bench.rows import Row
+from bench.select import CLEAN
 from bench.tables import text_of
 
-OPTIONAL = "the row is from before this was kept"
 
-
-def cell_section(evidence: Evidence, method: str, defense: str) -> Html:
-    """Numbers, facts, reasons and the command of one method under one defense."""
-    rows = evidence.groups.get((method, defense), [])
+def cell(evidence: Evidence, method: str, defense: str) -> dict[str, Any]:
+    """Prepare what cell.html.j2 shows of one method under one defense."""
+    rows, clean = (evidence.groups.get((name, defense), []) for name in (method, CLEAN))
     shown = evidence.accuracy.cells[method, defense]
     number = text_of(shown, "accuracy") + (" %" if shown.mean is not None else "")
-    title = tag("summary", f"{method} x {defense}: ", tag("b", number if rows else "missing"))
-    target = anchor("curve", evidence.setting, method, defense)
-    ways = [link(anchor("accuracy", evidence.setting), "heat map")]
-    if evidence.curve(method, defense):
-        ways.append(link(target, "learning curve"))
-    clean = evidence.groups.get((REFERENCE, defense), [])
-    body = [
-        tag("p", *_between(ways), class_="ways"),
-        _numbers(rows) if rows else tag("p", "No row: it was not run."),
-        *(_row(row, clean) for row in rows),
-    ]
-    inner = tag("div", *body, id=anchor("cell", evidence.setting, method, defense), class_="cell")
-    return tag("details", title, inner)
+    return {
+        "method": method,
+        "defense": defense,
+        "number": number if rows else "missing",
+        "curve": evidence.curve(method, defense) is not None,
+        "rows": rows,
+        "articles": [(row, warnings_of_row(row, clean), facts(row)) for row in rows],
+    }
 
 
-def _between(parts: Sequence[Html]) -> list[str]:
-    return [piece for part in parts for piece in (part, " ")]
+def facts(row: Row) -> list[tuple[str, str | None]]:
+    """Name what was measured and under what; None where it was not."""
 
-
-def _numbers(rows: Sequence[Row]) -> Html:
-    head = [
-        "crafting, victim",
-        "test %",
-        "train %",
-        "at best validation %",
-        "peak (oracle) %",
-        "MI nats",
-        "interval",
-        "null",
-    ]
-    body = [
-        [
-            Value(f"{row.poison_rep}, {row.rep}" + ("" if row.status == "ok" else f" {row.status}")),
-            *(
-                number(value, scale=100)
-                for value in (row.test_acc, row.train_acc, row.val_selected_acc, row.peak_acc)
-            ),
-            number(row.mi, "{:z.4f}"),
-            interval_of(row),
-            number(row.mi_null, "{:z.4f}"),
-        ]
-        for row in rows
-    ]
-    return table("Each repetition", head, body)
-
-
-def interval_of(row: Row) -> Value:
-    """Of MI over images, sorted by its width; none in a row from before it was kept."""
-    if row.mi_low is None or row.mi_high is None:
-        return Value("-")
-    return Value(f"{row.mi_low:z.4f} to {row.mi_high:z.4f}", row.mi_high - row.mi_low)
-
-
-def _row(row: Row, clean: Sequence[Row]) -> Html:
-    parts = [tag("p", text, class_="flag") for text in flags_of_row(row, clean)]
-    parts += _why(row)
-    parts.append(facts(_facts(row)))
-    if row.rerun:
-        parts.append(tag("p", "To compute it again:"))
-        parts.append(tag("pre", row.rerun, class_="command", tabindex="0"))
-    else:
-        parts.append(tag("p", f"No command to compute it again: {OPTIONAL}."))
-    parts += [
-        _folded("Method", row.inputs.get("method")),
-        _folded("What crafting reported", row.craft),
-        _folded("Defense", row.inputs.get("defense")),
-        _folded("Learning curve", row.curve),
-        _folded("Environment", row.environment),
-        _folded("Environment of the crafting", row.craft_environment),
-    ]
-    return tag("article", tag("h4", f"crafting {row.poison_rep}, victim {row.rep}"), *parts)
-
-
-def _why(row: Row) -> list[Html]:
-    """Why there is no number."""
-    said = []
-    if row.status != "ok":
-        said.append(tag("p", tag("b", row.status), f": {last_line(row.reason)}", class_="flag"))
-        if row.reason and "\n" in row.reason.strip():
-            said.append(tag("details", tag("summary", "Whole traceback"), tag("pre", row.reason)))
-    if row.mi_reason:
-        said.append(tag("p", f"No MI: {row.mi_reason}", class_="flag"))
-    return said
-
-
-def _facts(row: Row) -> list[tuple[str, str | None]]:
     def said(form: str, value: float | None, scale: float = 1.0) -> str | None:
         return None if value is None else form.format(scale * value)
 
@@ -129,15 +51,3 @@ def _facts(row: Row) -> list[tuple[str, str | None]]:
         ("attempt", str(row.attempt)),
         ("row", f"{row.key[:16]}.json"),
     ]
-
-
-def _folded(title: str, values: Mapping[str, Any] | Sequence[Any] | None) -> Html:
-    """Nested values as JSON, closed; nothing where there are none."""
-    if not values:
-        return Html()
-    text = json.dumps(values, indent=1, ensure_ascii=False, sort_keys=isinstance(values, Mapping))
-    return tag("details", tag("summary", title), tag("pre", text))
-
-
-def cell_sections(evidence: Evidence) -> Html:
-    return join(cell_section(evidence, m, d) for m in evidence.methods for d in evidence.defenses)

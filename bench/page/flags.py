@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from bench.aggregate import counterpart
 from bench.captions import mixture
 from bench.evidence import Evidence
-from bench.pooling import REFERENCE
 from bench.rows import Row
+from bench.select import CLEAN
 
 LOW = 0.5  # training accuracy below which a victim has not learned what it was shown
 
 
-def flags_of_setting(evidence: Evidence) -> list[str]:
-    """Doubts about all numbers of a setting."""
+def warnings_of_setting(evidence: Evidence) -> list[str]:
+    """List doubts about all numbers of a setting."""
     rows = evidence.rows
     ok = [row for row in rows if row.status == "ok"]
     counts = [len([row for row in group if row.status == "ok"]) for group in evidence.groups.values()]
-    once, doubted = 1 in counts, doubts(evidence)
+    once, doubted = 1 in counts, [f"{n} under {defense}" for defense, n in doubts(evidence).items()]
     holes = [cell.status for cell in evidence.accuracy.cells.values() if cell.mean is None]
     dirty = sorted(
         {commit for row in ok if (commit := str(row.environment.get("commit", ""))).endswith("-dirty")}
@@ -27,44 +28,40 @@ def flags_of_setting(evidence: Evidence) -> list[str]:
         "The images are synthetic. This shows that methods, defenses and measurements work together; it "
         "ranks nothing and says nothing of photographs.": evidence.synthetic,
         "Spread unknown: some cells were measured once, so small differences may be noise.": once,
-        f"Doubted, see their cells: {count_of(doubted)}.": bool(doubted),
+        f"Doubted, see their cells: {', '.join(doubted)}.": bool(doubted),
         f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "
         f"({', '.join(sorted(set(holes)))}).": bool(holes),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
         f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
         "Some rows are from before the column that says which methods are controls: there, only methods that "
         "published the clean images count as controls.": evidence.guessed,
-        f"There is no {REFERENCE}: nothing says what the victims reach undisturbed.": REFERENCE
+        f"There is no {CLEAN}: nothing says what the victims reach undisturbed.": CLEAN
         not in evidence.methods,
     }
     return [text for text, holds in said.items() if holds]
 
 
 def doubts(evidence: Evidence) -> Counter[str]:
-    """How many rows have a doubt of their own, by defense."""
+    """Count the rows that have a doubt of their own, by defense."""
     return Counter(
         row.defense
         for row in evidence.rows
-        if flags_of_row(row, evidence.groups.get((REFERENCE, row.defense), ()))
+        if warnings_of_row(row, evidence.groups.get((CLEAN, row.defense), ()))
     )
 
 
-def count_of(doubted: Counter[str]) -> str:
-    return ", ".join(f"{n} under {defense}" for defense, n in doubted.items())
-
-
-def flags_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
-    """Doubts about one row, read beside clean's rows under the same defense."""
+def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
+    """List doubts about one row, read beside clean's rows under the same defense."""
     if row.status != "ok":
         return []
-    twin = next((other for other in clean if other.rep == row.rep and other.status == "ok"), None)
+    twin = counterpart(row, [other for other in clean if other.status == "ok"])
     train = 100 * (row.train_acc or 0)
     said = {
         f"The victim hardly fits what it was shown ({train:.0f} % of its training images): its test accuracy "
         "is no evidence of protection.": row.train_acc is not None and row.train_acc < LOW,
         "The published images are the clean ones.": row.linf == 0 and not row.is_control,
-        f"Its numbers are exactly those of {REFERENCE}.": twin is not None
-        and row.method != REFERENCE
+        f"Its numbers are exactly those of {CLEAN}.": twin is not None
+        and row.method != CLEAN
         and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),
     }
     return [text for text, holds in said.items() if holds]

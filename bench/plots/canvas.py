@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
-from bench.pooling import REFERENCE, in_order
 from bench.rows import Row
+from bench.select import CLEAN, in_order
 
 WIDTH = 7.6  # inches; a README shows it at about 800 pixels, so that a point is 1.5 of them
 DPI = 160
@@ -51,7 +51,7 @@ class Look:
 def looks(rows: Iterable[Row]) -> dict[str, Look]:
     """Of all methods in rows, in one order: a method looks the same in all figures of the same rows."""
     known = {(row.method, row.is_control) for row in rows}
-    methods = in_order((method for method, _ in known), None, REFERENCE)
+    methods = in_order((method for method, _ in known), None, CLEAN)
     return looks_of(methods, {method for method, control in known if control})
 
 

@@ -13,7 +13,7 @@ from bench.claims.card import UNITS, Board
 from bench.claims.judge import Judged
 from bench.plots.canvas import PERCENT, QUIET, SMALL, Look, looks_of, sheet
 from bench.plots.labels import Label, place
-from bench.pooling import REFERENCE, in_order
+from bench.select import CLEAN, in_order
 
 TALL, LOW = 2.9, 2.0  # inches of a panel
 MANY = 4  # cells in a low panel
@@ -36,7 +36,7 @@ def scatter(boards: Sequence[Board]) -> Figure:
     """One panel below the other; the boards are drawable ones."""
     everything = [own for board in boards for own in board.judged]
     controls = {own.claim.method for own in everything if own.control}
-    styles = looks_of(in_order((own.claim.method for own in everything), None, REFERENCE), controls)
+    styles = looks_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)
     heights = [TALL if len(board.judged) > MANY else LOW for board in boards]
     figure = sheet("Published numbers against ours", CAPTION, sum(heights), handles=_legend(styles))
     grid = figure.subplots(len(boards), 1, squeeze=False, height_ratios=heights)

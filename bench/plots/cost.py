@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 
 from bench.evidence import Cost, Evidence
 from bench.plots.canvas import QUIET, SMALL, Look, looks, sheet, spread
-from bench.pooling import REFERENCE, UNDEFENDED
+from bench.select import CLEAN, UNDEFENDED
 
 CAPTION = (
     "Lower protects better. Large: the highest accuracy over the set of defenses ({}), since a defender "
@@ -25,7 +25,7 @@ FLOOR = 0.1  # seconds; below it everything is free
 def cost(evidence: Evidence) -> Figure | None:
     """None where no crafting was timed."""
     found = [c for c in evidence.costs() if (c.undefended, c.worst) != (None, None)]
-    points = [c for c in found if c.method != REFERENCE]
+    points = [c for c in found if c.method != CLEAN]
     if not points or evidence.board is None:
         return None
     grey: dict[str, Any] = {"marker": "o", "color": QUIET, "ls": "none"}
@@ -40,8 +40,8 @@ def cost(evidence: Evidence) -> Figure | None:
     _time_axis(axes, [max(c.seconds, FLOOR) for c in points])
     axes.set(ylim=(0, 100), ylabel="test accuracy, %", xlabel="crafting time (log)")
     axes.grid(visible=True)
-    for reference in (c for c in found if c.method == REFERENCE):
-        _reference(axes, reference)
+    for clean in (c for c in found if c.method == CLEAN):
+        _clean(axes, clean)
     _names(axes, points, styles)
     return figure
 
@@ -55,7 +55,7 @@ def _draw(axes: Axes, point: Cost, look: Look) -> None:
             axes.plot(x, 100 * value, ms=size, **look.dots)
 
 
-def _reference(axes: Axes, point: Cost) -> None:
+def _clean(axes: Axes, point: Cost) -> None:
     """Accuracy on images that nobody changed, as lines: crafting them costs nothing."""
     named = {f"{point.method}, {UNDEFENDED}": point.undefended, f"{point.method}, highest": point.worst}
     known = sorted((100 * value, name) for name, value in named.items() if value is not None)

@@ -8,7 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.evidence import Curve, Evidence, anchor
+from bench.aggregate import Curve
+from bench.evidence import Evidence, anchor
 from bench.plots.canvas import PERCENT, Look, looks, panels, rows_of, sheet
 
 CAPTION = (

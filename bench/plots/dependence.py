@@ -6,10 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.aggregate import Cell
+from bench.correlation import ENOUGH
 from bench.evidence import Evidence
 from bench.plots.canvas import PERCENT, SMALL, Look, looks, panels, rows_of, sheet
-from bench.pooling import Cell
-from bench.rank import ENOUGH
 
 CAPTION = (
     "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods, of which a "

@@ -9,10 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from bench.correlation import ENOUGH, Correlation
 from bench.plots.canvas import PALETTE, QUIET, SMALL, Look, sheet
 from bench.plots.labels import Label, place
-from bench.rank import ENOUGH
-from bench.studies.association import Association
 from bench.studies.compare import Comparison, contestants, family
 from bench.studies.drawn import studied_looks
 from bench.studies.points import Explanation, Point
@@ -107,7 +106,7 @@ def correlations(found: Comparison) -> Figure | None:
     return figure
 
 
-def _range(axes: Axes, y: int, found: Association, color: str) -> None:
+def _range(axes: Axes, y: int, found: Correlation, color: str) -> None:
     if found.low is not None and found.high is not None:
         axes.plot([found.low, found.high], [y, y], color=color, lw=1)
     if found.least is not None and found.most is not None:

@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from bench.captions import circumstances
 from bench.plots.canvas import PALETTE, PERCENT, QUIET, SMALL, Look, looks, panels, rows_of, sheet
-from bench.pooling import UNDEFENDED
 from bench.rows import Row
+from bench.select import UNDEFENDED
 from bench.studies.reference_shares import HALF, Line, Share, Verdict
 
 HEIGHT = 3.0  # inches

@@ -12,8 +12,8 @@ from matplotlib.transforms import ScaledTranslation
 
 from bench.captions import circumstances
 from bench.plots.canvas import PERCENT, Look, sheet
-from bench.pooling import REFERENCE
 from bench.rows import Row
+from bench.select import CLEAN
 from bench.studies.drawn import studied_looks
 from bench.studies.strength_points import Point
 
@@ -22,7 +22,7 @@ HEIGHT = 2.6  # inches
 ASIDE = 4  # points between methods' whiskers at one place
 CHANCE, BASELINE = "chance", "the clean subset only"
 LINES: dict[str, dict[str, Any]] = {
-    REFERENCE: {"color": "0.15", "ls": "--", "lw": 1.2},
+    CLEAN: {"color": "0.15", "ls": "--", "lw": 1.2},
     CHANCE: {"color": "0.5", "ls": ":", "lw": 1.2},
     BASELINE: {"color": "0.15", "ls": "-.", "lw": 1.6, "marker": "x", "ms": 7, "mew": 1.6, "zorder": 3},
 }
@@ -46,7 +46,7 @@ def by_eps(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     if not shown:
         return None
     title = f"Strength of the perturbation: {_about(rows)}"
-    figure, (accuracy, gap) = _sheet(title, BUDGETS, points, shown, [REFERENCE, CHANCE])
+    figure, (accuracy, gap) = _sheet(title, BUDGETS, points, shown, [CLEAN, CHANCE])
     levels = sorted({p.eps_255 for p in shown})
     for axes in (accuracy, gap):
         axes.set_xscale("log", base=2)
@@ -66,7 +66,7 @@ def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
         return None
     said = ", ".join(f"{eps:g}/255" for eps in sorted(budgets))
     title = f"Share of poisoned images at {said}: {_about(rows)}"
-    figure, (accuracy, gap) = _sheet(title, SHARES, points, shown, [REFERENCE, CHANCE, BASELINE])
+    figure, (accuracy, gap) = _sheet(title, SHARES, points, shown, [CLEAN, CHANCE, BASELINE])
     for axes in (accuracy, gap):
         axes.set_xticks(sorted({100 * p.share for p in shown}))
         axes.set_xlabel("poisoned, % of the training images")
@@ -111,8 +111,8 @@ def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: 
     """Percent, with lines for clean and for chance."""
     for own, look in _lines(points, shown, "accuracy"):
         _line(axes, own, x, 100, "accuracy", look)
-    for clean in (p.accuracy for p in points if p.method == REFERENCE and p.accuracy is not None):
-        axes.axhline(100 * clean, zorder=1.9, **LINES[REFERENCE])
+    for clean in (p.accuracy for p in points if p.method == CLEAN and p.accuracy is not None):
+        axes.axhline(100 * clean, zorder=1.9, **LINES[CLEAN])
     for number in classes:
         axes.axhline(100 / number, zorder=1.9, **LINES[CHANCE])
     highest = max(p.accuracy or 0.0 for p in points)
@@ -123,7 +123,7 @@ def _gaps(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X) -> 
     lines = [*_lines(points, shown, "mi_gap")]
     for place, (own, look) in enumerate(lines):
         _line(axes, own, x, 1, "mi_gap", look, aside=ASIDE * (place - (len(lines) - 1) / 2))
-    axes.axhline(0, zorder=1.9, **LINES[REFERENCE])
+    axes.axhline(0, zorder=1.9, **LINES[CLEAN])
 
 
 def _lines(

@@ -9,6 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from bench import samples
+from bench.core.files import write_atomically
 from bench.evidence import Evidence, slug
 from bench.plots.canvas import png, png_and_svg, style
 from bench.plots.cost import cost
@@ -16,7 +17,7 @@ from bench.plots.curves import curves
 from bench.plots.dependence import dependence
 from bench.plots.gallery import gallery
 from bench.plots.heat_map import heat_map
-from bench.rows import Row, write_atomically
+from bench.rows import Row
 
 KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "cost": cost}
 DERIVED = re.compile(rf"({'|'.join(KINDS)}|gallery-.*)(-[0-9a-f]{{8}})?\.(png|svg)")

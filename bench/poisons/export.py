@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import torch
 from PIL import Image
+from rich.console import Console
 from torch import Tensor
 
-from bench import data, running
 from bench.cell import Bench
 from bench.core.errors import BadInput
+from bench.core.files import replacing
+from bench.folders import check_free
 from bench.poisons import manifest
-from bench.poisons.crafting import Asked
-from bench.poisons.folder import check_free, written
+from bench.poisons.crafting import crafted, one_method
 from bench.progress import Progress
+from bench.request import RunRequest
+from bench.running import read, say
 
 
-def run(args: argparse.Namespace) -> int:
-    if args.poison_rep < 0:
-        raise BadInput(f"--poison-rep is {args.poison_rep}, expected 0 or more")
-    asked, out = Asked.of(args), args.dir
-    if args.poison_rep and not asked.method.value.seeded:
+def run(request: RunRequest, out: Path, poison_rep: int) -> int:
+    if poison_rep < 0:
+        raise BadInput(f"--poison-rep is {poison_rep}, expected 0 or more")
+    console, (asked, device) = Console(), one_method(request)
+    if poison_rep and not asked.methods[0].value.seeded:
         raise BadInput(
-            f"{asked.method.name} draws nothing, so that all its poisons are one: "
-            f"--poison-rep is {args.poison_rep}, expected 0"
+            f"{asked.methods[0].name} draws nothing, so that all its poisons are one: "
+            f"--poison-rep is {poison_rep}, expected 0"
         )
     check_free(out)
-    setting = asked.setting
-    cache = running.cache_of(args)
-    images = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
-    bench, method, poison = asked.crafted(args, images, args.poison_rep)
+    bench, method, poison = crafted(asked, device, read(asked), console, poison_rep)
     said = manifest.described(bench, method, poison) | _images(bench, poison.images)
     name = f"writing {len(poison.images)} images"
-    with written(out) as folder, Progress(asked.console).alone(name) as tick:
+    with replacing(out) as folder, Progress(console).alone(name) as tick:
+        folder.mkdir()
         for index, image in enumerate(poison.images):
             save_png(image, folder / f"{index}.png")
             tick((index + 1) / len(poison.images), "PNG")
         manifest.write(folder, said)
-    line = f"{out}: {len(poison.images)} images of {method.name} in training order, and {manifest.NAME}"
-    asked.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    count = len(poison.images)
+    say(console, f"{out}: {count} images of {method.name} in training order, and {manifest.NAME}")
     return 0
 
 

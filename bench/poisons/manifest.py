@@ -13,8 +13,8 @@ from torch import Tensor
 from bench import store
 from bench.cell import Bench
 from bench.core.errors import BadInput
+from bench.core.files import write_atomically
 from bench.registry import Plugin
-from bench.rows import write_atomically
 
 NAME = "manifest.json"
 SUITE = "ue-bench"

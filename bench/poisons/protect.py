@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,34 +12,38 @@ from rich.console import Console
 from torch import Tensor
 
 from bench.core.errors import BadInput
+from bench.core.files import replacing
 from bench.core.pixels import GRID, levels
 from bench.core.types import Augmentation, Dataset, Split
 from bench.data.folder import SMALLEST
 from bench.data.prepare import check_labels, digest, hold_out
+from bench.folders import check_free
 from bench.poisons import manifest, sheet
-from bench.poisons.crafting import Asked
-from bench.poisons.folder import check_free, written
+from bench.poisons.crafting import crafted, one_method
 from bench.poisons.photos import RULES, Album, Photo, album, opened
 from bench.progress import Progress
+from bench.registry import Plugin
+from bench.request import RunRequest
+from bench.running import say
 
 SHEET = "before-after.png"
 SHOWN = 6  # images on the sheet
 
 
-def run(args: argparse.Namespace) -> int:
-    asked, out = Asked.of(args), args.out
-    _check(asked, args)
-    images = album(args.dir)
-    data = dataset(images, args.size, asked.console)
-    bench, method, poison = asked.crafted(args, data)
+def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
+    console, (asked, device) = Console(), one_method(request)
+    _check(asked.methods[0], photos, out, size)
+    images = album(photos)
+    data = dataset(images, size, console)
+    bench, method, poison = crafted(asked, device, data, console)
     steps = poison.images.int() - data.train.images
-    with written(out) as folder:
-        kept = publish(images, steps.float(), folder, asked.console)
+    with replacing(out) as folder:
+        kept = publish(images, steps.float(), folder, console)
         totals = Kept.over(kept, levels(method.value.eps))
         said = manifest.described(bench, method, poison)
         said |= {
             "kind": "protected folder",
-            "rules": rules(args.size),
+            "rules": rules(size),
             "survives": totals,
             "images": [one.said for one in kept],
         }
@@ -48,21 +51,20 @@ def run(args: argparse.Namespace) -> int:
         chosen = _chosen(images)
         pairs = [(opened(images.files[i]), opened(folder / images.published(i))) for i in chosen]
         sheet.save(pairs, folder / SHEET)
-    for line in (*rules(args.size).values(), f"{method.name}, profile {args.profile}: {survival(totals)}"):
-        asked.console.print(line, markup=False, highlight=False, soft_wrap=True)
-    line = f"{out}: {len(images.files)} images, {manifest.NAME} and {SHEET}"
-    asked.console.print(line, markup=False, highlight=False, soft_wrap=True)
+    for line in (*rules(size).values(), f"{method.name}, profile {request.profile}: {survival(totals)}"):
+        say(console, line)
+    say(console, f"{out}: {len(images.files)} images, {manifest.NAME} and {SHEET}")
     return 0
 
 
-def _check(asked: Asked, args: argparse.Namespace) -> None:
-    check_free(args.out)
-    if args.size < SMALLEST:
-        raise BadInput(f"--size is {args.size} pixels, expected at least {SMALLEST}")
-    if args.out.resolve().is_relative_to(args.dir.resolve()):
-        raise BadInput(f"--out {args.out} lies in {args.dir}, expected a folder outside of it")
-    if not asked.method.value.eps > 0:
-        raise BadInput(f"{asked.method.name} changes no image, expected a method that protects")
+def _check(method: Plugin, photos: Path, out: Path, size: int) -> None:
+    check_free(out)
+    if size < SMALLEST:
+        raise BadInput(f"--size is {size} pixels, expected at least {SMALLEST}")
+    if out.resolve().is_relative_to(photos.resolve()):
+        raise BadInput(f"--out {out} lies in {photos}, expected a folder outside of it")
+    if not method.value.eps > 0:
+        raise BadInput(f"{method.name} changes no image, expected a method that protects")
 
 
 def rules(size: int) -> dict[str, str]:

@@ -2,31 +2,30 @@
 
 from __future__ import annotations
 
-import argparse
+from dataclasses import replace
 
 from rich.console import Console
 from rich.table import Table as Shown
 from rich.text import Text
 
-from bench import arguments, data, running
 from bench.core.errors import BadInput
 from bench.poisons.audit import Table
 from bench.poisons.foreign import Foreign
+from bench.request import RunRequest, resolve
+from bench.running import read, say
 
 
-def run(args: argparse.Namespace) -> int:
+def run(request: RunRequest, path: str) -> int:
     """Print the audit up to what is refused; BadInput says what that is."""
-    if "," in args.path:
-        raise BadInput(f"verify: {args.path} has a comma, which separates names; expected a path without")
-    args.methods = f"file:{args.path}"
-    if args.data and args.limit is None:
-        args.limit = "none"  # a poison is audited as far as the data set goes, not as far as a profile
-    setting, (method,), _ = arguments.resolve(args)
+    if "," in path:
+        raise BadInput(f"verify: {path} has a comma, which separates names; expected a path without")
+    options = request.options
+    if options.data and options.limit is None:
+        options = replace(options, limit="none")  # as far as the data set goes, not as far as a profile
+    asked = resolve(replace(request, methods=f"file:{path}", options=options))
+    (method,) = asked.methods
     assert isinstance(method.value, Foreign)
-    images = None
-    if args.data:
-        cache = running.cache_of(args)
-        images = data.load(setting.data, root=args.data_root, limit=setting.limit, cache=cache)
+    images = read(asked) if options.data else None
     table: Table = {}
     try:
         method.value.audited(images, table)
@@ -38,6 +37,5 @@ def run(args: argparse.Namespace) -> int:
         if table:
             Console().print(shown)
     open_still = "" if images else " in the file alone; --data names the images to measure it against"
-    line = f"{method.name}: nothing to object to{open_still}"
-    Console().print(line, markup=False, highlight=False, soft_wrap=True)
+    say(Console(), f"{method.name}: nothing to object to{open_still}")
     return 0

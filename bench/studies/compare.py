@@ -2,13 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from bench.studies.association import Association, Verdict, all_of, association, verdict
+from bench.correlation import Correlation, correlation
+from bench.select import bare
 from bench.studies.points import Explanation, Point
 
 FAMILIES = {"mi-ue-cos": "mi-ue"}  # method -> whose variant it is; every other method is its own family
+WEAK = 0.3  # correlations below it in size are next to none
+
+
+class Verdict(StrEnum):
+    """What became of an expectation."""
+
+    HELD = "held"
+    FAILED = "did not hold"
+    DESCRIPTIVE = "descriptive"  # too few families for any of the others
+    OPEN = "undecided"
+
+
+def verdict(found: Correlation, expected: int) -> Verdict:
+    """Of a correlation expected to be above (1) or below (-1) zero, or, with 0, on either side of it.
+
+    Held: the interval, and the correlation without any one family, lie on that side. Did not hold:
+    the interval ends below WEAK on that side, so that what there may be is next to nothing. Of fewer
+    families than ENOUGH, neither.
+    """
+    if found.descriptive and found.rho is not None:
+        return Verdict.DESCRIPTIVE
+    if found.low is None or found.high is None or found.least is None or found.most is None:
+        return Verdict.OPEN
+    ends = {1: (found.low, found.least, found.high), -1: (-found.high, -found.most, -found.low)}
+    sides = [ends[expected]] if expected else [*ends.values()]
+    if any(low > 0 and least > 0 for low, least, _ in sides):
+        return Verdict.HELD
+    if all(high < WEAK for *_, high in sides):
+        return Verdict.FAILED
+    return Verdict.OPEN
+
+
+def all_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of an expectation that has several parts."""
+    seen = {*verdicts}
+    for weakest in (Verdict.FAILED, Verdict.DESCRIPTIVE):
+        if weakest in seen:
+            return weakest
+    return Verdict.HELD if seen == {Verdict.HELD} else Verdict.OPEN
 
 
 @dataclass(frozen=True)
@@ -16,11 +57,11 @@ class Judged:
     """An explanation against the accuracy gap."""
 
     explanation: Explanation
-    association: Association
+    association: Correlation
     left_out: int  # points without a figure, or with a bound only
-    given: Mapping[str, Association]  # the same beside each explanation of another kind, by its name
-    rivals: Mapping[str, Association]  # those with the gap, over the points that have both figures
-    beside_strength: Association | None  # given the budget; None: it is the budget
+    given: Mapping[str, Correlation]  # the same beside each explanation of another kind, by its name
+    rivals: Mapping[str, Correlation]  # those with the gap, over the points that have both figures
+    beside_strength: Correlation | None  # given the budget; None: it is the budget
 
     @property
     def verdict(self) -> Verdict:
@@ -41,9 +82,9 @@ class Direction:
 
     cause: str
     effect: str
-    over_all: Association  # over methods and strengths
-    beside_strength: Association  # the same, given the budget
-    within: Mapping[str, Association]  # over the strengths of each method
+    over_all: Correlation  # over methods and strengths
+    beside_strength: Correlation  # the same, given the budget
+    within: Mapping[str, Correlation]  # over the strengths of each method
 
     @property
     def rising(self) -> int:
@@ -91,7 +132,7 @@ def contestants(points: Sequence[Point]) -> list[Point]:
 
 
 def family(point: Point) -> str:
-    plain = point.method.split("@", maxsplit=1)[0]
+    plain = bare(point.method)
     return FAMILIES.get(plain, plain)
 
 
@@ -112,12 +153,11 @@ def _judge(
     )
 
 
-def _with_gap(points: Sequence[Point], name: str, given: str | None) -> Association:
+def _with_gap(points: Sequence[Point], name: str, given: str | None) -> Correlation:
     there = [p for p in points if p.gap is not None and (given is None or given in p.figures)]
-    return association(
+    return correlation(
+        [(point.figures[name], point.gap) for point in there if point.gap is not None],
         [family(point) for point in there],
-        [point.figures[name] for point in there],
-        [point.gap for point in there if point.gap is not None],
         None if given is None else [point.figures[given] for point in there],
     )
 
@@ -125,14 +165,15 @@ def _with_gap(points: Sequence[Point], name: str, given: str | None) -> Associat
 def _direction(ours: Sequence[Point], cause: str, effect: str, strength: str) -> Direction:
     there = [p for p in ours if {cause, effect, strength} <= p.figures.keys()]
     families = [family(point) for point in there]
-    x, y, z = ([point.figures[name] for point in there] for name in (cause, effect, strength))
+    points = [(point.figures[cause], point.figures[effect]) for point in there]
     methods = dict.fromkeys(point.method for point in there)
     within = {method: _within([p for p in there if p.method == method], cause, effect) for method in methods}
-    whole, beside = association(families, x, y), association(families, x, y, z)
+    whole = correlation(points, families)
+    beside = correlation(points, families, [point.figures[strength] for point in there])
     return Direction(cause, effect, whole, beside, {m: a for m, a in within.items() if a.rho is not None})
 
 
-def _within(points: Sequence[Point], cause: str, effect: str) -> Association:
+def _within(points: Sequence[Point], cause: str, effect: str) -> Correlation:
     """Over the strengths of one method, each a family of its own."""
-    x, y = ([point.figures[name] for point in points] for name in (cause, effect))
-    return association([f"{i}" for i in range(len(points))], x, y)
+    pairs = [(point.figures[cause], point.figures[effect]) for point in points]
+    return correlation(pairs, [f"{i}" for i in range(len(points))])

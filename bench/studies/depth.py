@@ -12,20 +12,21 @@ methods.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import hypot
-from statistics import fmean, stdev
 
 import pandas as pd
-from scipy.stats import t as student
 
+from bench.aggregate import counterpart, summary
+from bench.correlation import Correlation, correlation
 from bench.plots.depth import by_depth
-from bench.pooling import REFERENCE, last_line
-from bench.rank import Correlation, correlation
+from bench.request import Options, Variation
 from bench.rows import Row
+from bench.select import CLEAN, last_line
 from bench.studies.depth_text import Correlations, text_of
 from bench.studies.points import figure_of, rank_of, ranks_apart, reach_over_images
-from bench.studies.study import Findings, Options, Record, Study
+from bench.studies.study import Findings, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
 LAYERS = {
@@ -38,9 +39,8 @@ LAYERS = {
     "resnet18-slim-s2": 18,
     "resnet34-slim-s2": 34,
 }
-METHODS = (REFERENCE, "random", "em", "emax", "tap", "mi-ue")
+METHODS = (CLEAN, "random", "em", "emax", "tap", "mi-ue")
 MEASURE = "smi-ksg"
-LEVEL = 0.95
 QUANTITIES = (
     *("accuracy", "accuracy_gap", "accuracy_lost", "mi", "mi_gap", "mi_lost", "rank"),
     *("mi_clean_net", "mi_gap_clean_net", "mi_lost_clean_net"),
@@ -50,8 +50,8 @@ Values = dict[str, float | None]
 Seen = Mapping[tuple[str, str], Record]  # keys of net's and poison's rows -> MEASURE
 
 
-def grids() -> list[Options]:
-    return [("--net", net, "--methods", ",".join(METHODS), "--defenses", "none") for net in LAYERS]
+def grids() -> list[Variation]:
+    return [Variation(",".join(METHODS), "none", Options(net=net)) for net in LAYERS]
 
 
 def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
@@ -59,7 +59,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     cells = cells_of(rows, records)
     summary = summary_of(cells)
     nets = {net: _label(net, cells) for net in LAYERS if net in {*cells["net"]}}
-    contestants = cells[cells["method"] != REFERENCE]
+    contestants = cells[cells["method"] != CLEAN]
     figures = {"by-depth": by_depth(contestants, nets, _about(rows))} if len(contestants) else {}
     found = Correlations(correlations(cells), within_nets(cells))
     said = text_of(cells, found, _about(rows), _reasons(rows, records))
@@ -75,10 +75,10 @@ def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
         groups.setdefault((row.inputs["net"], row.method, row.defense), []).append(row)
     found = []
     for (net, method, defense), ours in groups.items():
-        values = [quantities(row, clean.get(_pair(row)), seen) for row in ours]
+        values = [quantities(row, clean(row), seen) for row in ours]
         first = {"net": net, "layers": LAYERS[net], "features": _features(ours[0]), "method": method}
         first |= {"defense": defense, "control": ours[0].is_control, "n": len(ours)}
-        lone = reaches(ours[0], clean.get(_pair(ours[0])), seen) if len(ours) == 1 else {}
+        lone = reaches(ours[0], clean(ours[0]), seen) if len(ours) == 1 else {}
         found.append(first | _pooled(values, lone))
     columns = ["net", "layers", "features", "method", "defense", "control", "n", *_pooled([], {})]
     return pd.DataFrame(found, columns=columns)
@@ -96,7 +96,7 @@ def _against(row: Row, clean: Row, seen: Seen) -> Values:
     """What a repetition loses of clean's."""
     whole, own, through = (figure(seen, *pair) for pair in ((clean, clean), (row, row), (clean, row)))
     records = seen.get((row.key, row.key)), seen.get((clean.key, clean.key))
-    apart = ranks_apart(*records, REFERENCE)
+    apart = ranks_apart(*records, CLEAN)
     ours: Values = {"mi_clean_net": _known(through)}
     ours["accuracy_gap"] = _less(clean.test_acc, row.test_acc)
     ours["accuracy_lost"] = _share(ours["accuracy_gap"], _above_chance(clean), LEARNED)
@@ -140,7 +140,7 @@ def correlations(cells: pd.DataFrame) -> dict[str, dict[str, Correlation]]:
         "shares of accuracy and of MI lost, own net": ("accuracy_lost", "mi_lost"),
         "shares of accuracy and of MI lost, clean-trained net": ("accuracy_lost", "mi_lost_clean_net"),
     }
-    methods = [method for method in cells["method"].unique() if method != REFERENCE]
+    methods = [method for method in cells["method"].unique() if method != CLEAN]
     return {
         method: {name: _between(cells[cells["method"] == method], *pair) for name, pair in pairs.items()}
         for method in methods
@@ -187,12 +187,11 @@ def _pooled(values: Sequence[Values], lone: Values) -> dict[str, float | None]:
         known = [value for own in values if (value := own[name]) is not None]
         if name.startswith("mi_") and len(known) < len(values):
             known = []  # of the repetitions that can be compared alone it would be another mean
-        mean = fmean(known) if known else None
-        reach = lone.get(name)
-        if len(known) > 1:
-            reach = float(student.ppf((1 + LEVEL) / 2, len(known) - 1)) * stdev(known) / len(known) ** 0.5
-        bounds = (None, None) if mean is None or reach is None else (mean - reach, mean + reach)
-        found |= {name: mean, f"{name}_low": bounds[0], f"{name}_high": bounds[1]}
+        mean, reach = summary(known), lone.get(name)
+        if mean is not None and reach is not None:
+            mean = replace(mean, low=mean.mean - reach, high=mean.mean + reach)
+        ends = {"": "mean", "_low": "low", "_high": "high"}
+        found |= {f"{name}{end}": getattr(mean, field, None) for end, field in ends.items()}
     return found
 
 
@@ -214,17 +213,16 @@ def _known(value: float | str) -> float | None:
 
 def _found(
     rows: Iterable[Row], records: Iterable[Record]
-) -> tuple[list[Row], dict[tuple[str, str, int], Row], Seen]:
-    """Rows that count, the clean ones among them by what they are read against, and the records."""
+) -> tuple[list[Row], Callable[[Row], Row | None], Seen]:
+    """Rows that count, which clean one of the same net and defense a row is read against, and the records."""
     done = [row for row in rows if row.status == "ok" and row.inputs["net"] in LAYERS]
-    clean = {_pair(row): row for row in done if row.method == REFERENCE}
     seen = {(record.net_row, record.poison_row): record for record in records if record.measure == MEASURE}
+
+    def clean(row: Row) -> Row | None:
+        alike = [own for own in done if (own.inputs["net"], own.defense) == (row.inputs["net"], row.defense)]
+        return counterpart(row, [own for own in alike if own.method == CLEAN])
+
     return done, clean, seen
-
-
-def _pair(row: Row) -> tuple[str, str, int]:
-    """Clean is crafted once, whatever the repetition of the poison."""
-    return row.inputs["net"], row.defense, row.rep
 
 
 def _features(row: Row) -> str:
@@ -255,13 +253,13 @@ def _reasons(rows: Iterable[Row], records: Iterable[Record]) -> list[str]:
     lacking = [f"{names[r.key]}: {r.status}, {last_line(r.reason)}" for r in rows if r.status != "ok"]
     done, clean, seen = _found(rows, records)
     for row in done:
-        own, net = figure(seen, row, row), clean.get(_pair(row))
+        own, net = figure(seen, row, row), clean(row)
         lacking += [f"{names[row.key]}: no MI, {own}"] if isinstance(own, str) else []
         if net is None or net is row:
             continue
         through = figure(seen, net, row)
         lacking += [f"{names[row.key]}, clean-trained net: {through}"] if isinstance(through, str) else []
-        apart = ranks_apart(seen.get((row.key, row.key)), seen.get((net.key, net.key)), REFERENCE)
+        apart = ranks_apart(seen.get((row.key, row.key)), seen.get((net.key, net.key)), CLEAN)
         lacking += [f"{names[row.key]}: no MI gap of its own net, {apart}"] if apart else []
     return lacking
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from bench.pooling import REFERENCE
-from bench.rank import ENOUGH, Correlation
-from bench.studies.findings import markdown
+from bench.correlation import ENOUGH, Correlation
+from bench.formats import markdown
+from bench.select import CLEAN
 
 TABLES = {
     "accuracy": ("Test accuracy, %", 100, 1),
@@ -71,7 +71,7 @@ def text_of(
 def _correlated(found: Mapping[str, Mapping[str, Correlation]]) -> str:
     """What the numbers below it are."""
     if not found:
-        return f"There is no method beside {REFERENCE}."
+        return f"There is no method beside {CLEAN}."
     return (
         "Spearman's rank correlation, one point a net; in brackets its 95 % interval, from drawing nets with "
         f"replacement. Below {ENOUGH} nets it is descriptive: no interval, nothing said of other nets. "
@@ -90,7 +90,7 @@ def _said(found: Mapping[str, Mapping[str, Correlation]], controls: Collection[s
 def _wide(cells: pd.DataFrame, column: str, unit: int, digits: int) -> pd.DataFrame:
     """Methods down, nets across, with intervals where there are repetitions."""
     if "gap" in column or "lost" in column:
-        cells = cells[cells["method"] != REFERENCE]
+        cells = cells[cells["method"] != CLEAN]
     several = cells["defense"].nunique() > 1
     down: dict[str, dict[str, str]] = {}
     for cell in cells.to_dict("records"):

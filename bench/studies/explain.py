@@ -12,19 +12,20 @@ from collections.abc import Sequence
 
 from bench.plots.canvas import style
 from bench.plots.explain import correlations, directions, scatters
-from bench.pooling import REFERENCE
+from bench.request import Options, Variation
 from bench.rows import Row
+from bench.select import CLEAN
 from bench.studies import explain_tables, explain_text
 from bench.studies.compare import compare
 from bench.studies.points import Explanation, points_of
-from bench.studies.study import Findings, Options, Record, Study
+from bench.studies.study import Findings, Record, Study
 
-METHODS = (REFERENCE, "random", "em", "em-class", "emax", "tap", "mi-ue", "mi-ue-cos")
+METHODS = (CLEAN, "random", "em", "em-class", "emax", "tap", "mi-ue", "mi-ue-cos")
 BUDGETS = ("4/255", "8/255", "16/255")
 NOISE = "random"  # the method that stands for clean where clean has no value
 
 EXPLANATIONS = (
-    Explanation("smi-ksg-gap", "MI gap, smi-ksg, nats", "MI", "smi-ksg", gap_to=REFERENCE),
+    Explanation("smi-ksg-gap", "MI gap, smi-ksg, nats", "MI", "smi-ksg", gap_to=CLEAN),
     Explanation(
         "smi-ksg-matched-gap",
         "MI gap to random, smi-ksg-matched, nats",
@@ -33,25 +34,25 @@ EXPLANATIONS = (
         gap_to=NOISE,
         by_rank=False,
     ),
-    Explanation("smi-hist-gap", "MI gap, smi-hist, nats", "MI", "smi-hist", gap_to=REFERENCE),
-    Explanation("gauss-cca-gap", "MI gap, gauss-cca, nats", "MI", "gauss-cca", gap_to=REFERENCE),
-    Explanation("infonce-gap", "MI gap, infonce, nats", "MI", "infonce", gap_to=REFERENCE),
-    Explanation("cka-gap", "CKA gap (not MI)", "proxy", "cka", gap_to=REFERENCE, by_rank=False),
+    Explanation("smi-hist-gap", "MI gap, smi-hist, nats", "MI", "smi-hist", gap_to=CLEAN),
+    Explanation("gauss-cca-gap", "MI gap, gauss-cca, nats", "MI", "gauss-cca", gap_to=CLEAN),
+    Explanation("infonce-gap", "MI gap, infonce, nats", "MI", "infonce", gap_to=CLEAN),
+    Explanation("cka-gap", "CKA gap (not MI)", "proxy", "cka", gap_to=CLEAN, by_rank=False),
     Explanation(
         "smi-ksg-gap-clean-net",
         "MI gap in clean's net, smi-ksg, nats",
         "MI",
         "smi-ksg",
-        gap_to=REFERENCE,
+        gap_to=CLEAN,
         through_clean=True,
     ),
-    Explanation("spread-fall", "fall of log det within classes", "rival", "class-spread", gap_to=REFERENCE),
+    Explanation("spread-fall", "fall of log det within classes", "rival", "class-spread", gap_to=CLEAN),
     Explanation(
         "spread-fall-clean-net",
         "fall of log det within classes in clean's net",
         "rival",
         "class-spread",
-        gap_to=REFERENCE,
+        gap_to=CLEAN,
         through_clean=True,
     ),
     Explanation(
@@ -82,13 +83,10 @@ EXPLANATIONS = (
 THEORY = (("spread-fall", "smi-ksg-gap"), ("spread-fall-clean-net", "smi-ksg-gap-clean-net"))
 
 
-def grids() -> Sequence[Options]:
+def grids() -> Sequence[Variation]:
     """Each budget, and clean once for all of them."""
     grids = [(",".join(METHODS[1:]), eps) for eps in BUDGETS]
-    return [
-        ("--methods", methods, "--defenses", "none", "--eps", eps)
-        for methods, eps in [(REFERENCE, BUDGETS[1]), *grids]
-    ]
+    return [Variation(names, "none", Options(eps=eps)) for names, eps in [(CLEAN, BUDGETS[1]), *grids]]
 
 
 def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bench.pooling import REFERENCE
+from bench.correlation import Correlation
 from bench.rows import Row
-from bench.studies.association import Association
+from bench.select import CLEAN
 from bench.studies.compare import Comparison, Direction, Judged, family
 from bench.studies.points import Explanation, Point, Sides
 from bench.studies.study import Record
@@ -100,7 +100,7 @@ def _estimate(poison: Row, net: Row, record: Record) -> dict[str, Any]:
         "estimator": record.measure,
         "net": "own" if net.key == poison.key else f"{net.method}'s",
         "method": poison.method,
-        "eps_255": None if eps is None or poison.method == REFERENCE else round(255 * eps, 3),
+        "eps_255": None if eps is None or poison.method == CLEAN else round(255 * eps, 3),
         "poison_rep": poison.poison_rep,
         "rep": net.rep,
     }
@@ -135,7 +135,7 @@ def _direction(direction: Direction) -> list[dict[str, Any]]:
     return [pair | line for line in (whole, beside, *within)]
 
 
-def _numbers(found: Association) -> dict[str, Any]:
+def _numbers(found: Correlation) -> dict[str, Any]:
     return {
         "rho": found.rho,
         "low": found.low,

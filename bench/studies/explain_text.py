@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import pandas as pd
+
 from bench.captions import circumstances
-from bench.rank import ENOUGH, LEAST
+from bench.correlation import ENOUGH, LEAST, Correlation
+from bench.formats import markdown
 from bench.rows import Row
-from bench.studies.association import WEAK, Association, Verdict, all_of, verdict
-from bench.studies.compare import FAMILIES, Comparison, Direction, Judged
+from bench.studies.compare import FAMILIES, WEAK, Comparison, Direction, Judged, Verdict, all_of, verdict
 
 LEAST_GAP = "The gap is at least, by the near ends of both intervals (method, budget, nats)"
 MOST_GAP = "The gap is at most, by the far ends"
@@ -73,13 +75,12 @@ def _circumstances(rows: Sequence[Row]) -> str:
 
 
 def _table(found: Comparison) -> str:
-    lines = [HEADER, tuple("---" for _ in HEADER), *(_line(own) for own in found.judged.values())]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return markdown(pd.DataFrame(map(_line, found.judged.values()), columns=HEADER))
 
 
 def _line(judged: Judged) -> tuple[str, ...]:
     found, label = judged.association, judged.explanation.label
-    beside = judged.beside_strength or Association(found.n, found.points)
+    beside = judged.beside_strength or Correlation(found.n, found.points)
     without = "-" if found.least is None else f"{found.least:.2f} to {found.most:.2f}"
     counts = (str(found.n), str(found.points), str(judged.left_out))
     return label, found.numbers, without, beside.numbers, *counts, judged.verdict.value
@@ -211,7 +212,7 @@ def _direction(direction: Direction, found: Comparison) -> str:
     return " ".join(said)
 
 
-def _without_one(found: Association) -> str:
+def _without_one(found: Correlation) -> str:
     if found.least is None:
         return ""
     return f" (without one method {found.least:.2f} to {found.most:.2f})"

@@ -13,9 +13,9 @@ from bench.core.train import Tick
 from bench.features import subject
 from bench.keys import key_of
 from bench.measures import Subject, measure
-from bench.pooling import REFERENCE
 from bench.registry import Plugin
 from bench.rows import Row
+from bench.select import CLEAN
 from bench.settings import Setting
 from bench.studies.records import Records, plain
 from bench.studies.study import IMAGES, Record, Study
@@ -44,7 +44,7 @@ class Look:
 def looks(study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[Bench, Cell]]) -> list[Look]:
     """All that the study measures of these rows. cells: by the rows' keys."""
     done = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.key)
-    clean = {_net_of(row): row for row in done if row.method == REFERENCE}
+    clean = {_net_of(row): row for row in done if row.method == CLEAN}
     wanted: dict[tuple[str, str], list[str]] = {}
     for row in done:
         pairs = [(row, study.measures)]

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from math import hypot, isfinite
 from typing import Literal
 
-from bench.pooling import REFERENCE, UNDEFENDED, by_setting, comparable, last_line, mean_of, told_apart
+from bench.aggregate import comparable, counterpart, gaps, mean_of, values_of
 from bench.rows import Row
+from bench.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
 from bench.studies.study import Record
 
 SCALE = "on another scale"
@@ -79,10 +80,10 @@ class Measured:
         value = _figure(own, explanation)
         if explanation.gap_to is None or isinstance(value, str):
             return value
-        reference = self._reference(row, explanation.gap_to)
-        if reference is None:
+        against = self._against(row, explanation.gap_to)
+        if against is None:
             return f"no {explanation.gap_to} to compare with"
-        there = self._seen(reference, explanation)
+        there = self._seen(against, explanation)
         other = _figure(there, explanation)
         if isinstance(other, str):
             return f"{explanation.gap_to}: {other}"
@@ -107,39 +108,31 @@ class Measured:
     def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
         """The poison's own record, and that of what it is read against."""
         name = explanation.gap_to
-        reference = None if name is None else self._reference(row, name)
-        there = None if reference is None else self._seen(reference, explanation)
+        against = None if name is None else self._against(row, name)
+        there = None if against is None else self._seen(against, explanation)
         return self._seen(row, explanation), there
 
-    def gap(self, row: Row) -> float | None:
-        """Accuracy of clean minus the row's."""
-        clean = self._reference(row, REFERENCE)
-        if clean is None or clean.test_acc is None or row.test_acc is None:
-            return None
-        return clean.test_acc - row.test_acc
-
     def _seen(self, row: Row, explanation: Explanation) -> Record | None:
-        nets = self._clean_nets(row) if explanation.through_clean else [row]
+        nets = self.clean_nets(row) if explanation.through_clean else [row]
         keys = [(explanation.measure, net.key, _poison(row)) for net in nets]
         return next((self.records[key] for key in keys if key in self.records), None)
 
-    def _clean_nets(self, row: Row) -> list[Row]:
+    def clean_nets(self, row: Row) -> list[Row]:
         """Victims of clean with the row's net and rep, those of its own setting first."""
         nets = [
             other
             for other in self.rows.values()
-            if (other.method, other.defense, other.rep) == (REFERENCE, row.defense, row.rep)
+            if (other.method, other.defense, other.rep) == (CLEAN, row.defense, row.rep)
             and other.inputs.get("net") == row.inputs.get("net")
         ]
         return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
 
-    def _reference(self, row: Row, method: str) -> Row | None:
+    def _against(self, row: Row, method: str) -> Row | None:
         """What the row is read against; no budget moves clean, so that of any grid will do."""
-        if method == REFERENCE:
-            return next((net for net in self._clean_nets(row) if net.status == "ok"), None)
-        cell = row.setting, method, UNDEFENDED
-        there = self.rows.values()
-        return repetition(row, [own for own in there if (own.setting, own.method, own.defense) == cell])
+        cell, there = (row.setting, method, UNDEFENDED), self.rows.values()
+        alike = [own for own in there if (own.setting, own.method, own.defense) == cell]
+        nets = self.clean_nets(row) if method == CLEAN else alike
+        return counterpart(row, [net for net in nets if net.status == "ok"])
 
 
 def ranks_apart(own: Record | None, other: Record | None, name: str) -> str | None:
@@ -185,20 +178,14 @@ def _less(one: Record, end: str, other: Record, other_end: str) -> float | None:
     return None
 
 
-def repetition(row: Row, others: Iterable[Row]) -> Row | None:
-    """The row among others that shares the row's seeds; clean is crafted only once."""
-    there = {(other.poison_rep, other.rep): other for other in others if other.status == "ok"}
-    return there.get((row.poison_rep, row.rep), there.get((0, row.rep)))
-
-
 def points_of(
     rows: Sequence[Row], records: Iterable[Record], explanations: Sequence[Explanation]
 ) -> list[Point]:
     """By setting, then by method; clean is what the others are read against and no point."""
     measured, found = Measured(rows, records), []
     for ours in by_setting(row for row in rows if row.defense == UNDEFENDED):
-        renamed, _ = told_apart(ours, "method")
-        for method in dict.fromkeys(row.method for row in renamed if row.method != REFERENCE):
+        renamed, _ = told_apart(ours, ["method"])
+        for method in dict.fromkeys(row.method for row in renamed if row.method != CLEAN):
             found.append(_point([row for row in renamed if row.method == method], measured, explanations))
     return sorted(found, key=lambda point: (point.eps or 0, point.method, point.setting))
 
@@ -229,8 +216,8 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
         eps=rows[0].inputs.get("eps"),
         control=any(row.is_control for row in rows),
         reps=len(ours),
-        accuracy=mean_of([row.test_acc for row in ours if row.test_acc is not None]),
-        gap=mean_of([gap for row in ours if (gap := measured.gap(row)) is not None]),
+        accuracy=mean_of(values_of(ours, "test_acc")),
+        gap=mean_of([gap for row in ours for gap in gaps([row], measured.clean_nets(row), "test_acc")]),
         figures=figures,
         reasons=reasons,
         reaches=reaches,

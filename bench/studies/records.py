@@ -9,10 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.core.files import write_atomically
 from bench.keys import key_of
 from bench.measures import METRICS
 from bench.override import unknown
-from bench.rows import write_atomically
 from bench.studies.study import IMAGES, Record
 
 
@@ -38,7 +38,6 @@ class Records:
         """In the place of one of an older revision."""
         inputs = self._inputs(record.measure, record.net_row, record.poison_row)
         stored = {"inputs": inputs, "record": asdict(record)}
-        self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self._path(inputs), json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
     def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:

@@ -12,15 +12,16 @@ from itertools import product
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.means import Pair
+from bench.aggregate import Pair
 from bench.plots.canvas import style
 from bench.plots.reference import jpeg_sweep, restored
-from bench.pooling import REFERENCE, UNDEFENDED
+from bench.request import Options, Variation
 from bench.rows import Row
+from bench.select import CLEAN, UNDEFENDED
 from bench.studies.reference_patterns import Judged, judged
 from bench.studies.reference_shares import Line, Share, line_of, means_of, share_of
 from bench.studies.reference_text import text
-from bench.studies.study import Findings, Options, Record, Study
+from bench.studies.study import Findings, Record, Study
 
 OURS = "clean,em,emax,tap,mi-ue"
 GRIDS = (  # methods, defenses, repetitions
@@ -33,8 +34,8 @@ GRIDS = (  # methods, defenses, repetitions
 )
 
 
-def grids() -> list[Options]:
-    return [("--methods", ms, "--defenses", ds, "--reps", str(reps)) for ms, ds, reps in GRIDS]
+def grids() -> list[Variation]:
+    return [Variation(methods, defenses, Options(reps=str(reps))) for methods, defenses, reps in GRIDS]
 
 
 def pairs() -> list[Pair]:
@@ -48,7 +49,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     """Means, shares given back and verdicts, from rows alone."""
     means, controls = means_of(rows), {row.method for row in rows if row.is_control}
     lines = [line_of(means, pair, controls) for pair in pairs()]
-    contested = [(m, d) for m, d in pairs() if m not in {REFERENCE, *controls} and d != UNDEFENDED]
+    contested = [(m, d) for m, d in pairs() if m not in {CLEAN, *controls} and d != UNDEFENDED]
     shares = [share_of(means, *pair) for pair in contested]
     found = judged(shares)
     with style():

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from bench.means import Mean, Means, Pair, reach_of
-from bench.pooling import REFERENCE, UNDEFENDED
+from bench.aggregate import Mean, Means, Pair, reach_of_sum
 from bench.rows import Row
+from bench.select import CLEAN, UNDEFENDED
 
 HALF = 0.5  # of what a defense leaves clean; above it a method is restored
 PERCENT = 100
@@ -66,13 +65,13 @@ def line_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> Line:
     found, mi, gap = (_mean(means, pair, metric) for metric in ("test_acc", "mi", "mi_gap"))
     if found is None:
         return Line(*pair, control=pair[0] in controls)
-    own = None if found.borrowed else found.error
+    std = None if found.borrowed else found.std
     return Line(
         *pair,
         control=pair[0] in controls,
-        n=found.reps,
+        n=found.n,
         accuracy=found.mean / PERCENT,
-        std=None if own is None else own * math.sqrt(found.reps) / PERCENT,
+        std=_part(std),
         low=_part(found.low),
         high=_part(found.high),
         borrowed=found.borrowed,
@@ -95,18 +94,18 @@ def _part(percent: float | None) -> float | None:
 
 def share_of(means: Means | None, method: str, defense: str) -> Share:
     """(own - bare) / (clean - bare): of the method defended, undefended, and of clean under the defense."""
-    pairs = [(method, defense), (method, UNDEFENDED), (REFERENCE, defense)]
+    pairs = [(method, defense), (method, UNDEFENDED), (CLEAN, defense)]
     found = [mean for pair in pairs if (mean := _mean(means, pair, "test_acc"))]
     if len(found) < len(pairs):
         return Share(method, defense, Verdict.NOT_RUN)
     own, bare, clean = found
-    single = ", ".join(" x ".join(pair) for pair, mean in zip(pairs, found, strict=True) if mean.reps == 1)
+    single = ", ".join(" x ".join(pair) for pair, mean in zip(pairs, found, strict=True) if mean.n == 1)
     room = clean.mean - bare.mean
-    error = reach([(1, clean), (-1, bare)])
+    error = reach_of_sum([(1, clean), (-1, bare)])
     if error is None or room <= error:
         return Share(method, defense, Verdict.UNDEFINED, single=single)
     value = (own.mean - bare.mean) / room
-    off = reach([(1 / room, own), ((value - 1) / room, bare), (-value / room, clean)])
+    off = reach_of_sum([(1 / room, own), ((value - 1) / room, bare), (-value / room, clean)])
     assert off is not None
     return Share(method, defense, restores(value, off), value, value - off, value + off, single)
 
@@ -116,22 +115,3 @@ def restores(value: float, off: float) -> Verdict:
     if abs(value - HALF) <= off:
         return Verdict.UNDECIDED
     return Verdict.HOLDS if value > HALF else Verdict.BROKEN
-
-
-def reach(terms: Sequence[tuple[float, Mean]]) -> float | None:
-    """Half the 95 % interval of a weighted sum of independent means; None where a spread is not known.
-
-    Degrees of freedom: Welch and Satterthwaite. Means that borrow their spread borrow the same one.
-    """
-    parts: dict[int | None, tuple[float, int]] = {}  # a spread -> variance, degrees of freedom
-    for index, (weight, mean) in enumerate(terms):
-        if mean.error is None or mean.free is None:
-            return None
-        spread = None if mean.borrowed else index
-        before, _ = parts.get(spread, (0.0, 0))
-        parts[spread] = before + (weight * mean.error) ** 2, mean.free
-    total = sum(part for part, _ in parts.values())
-    if total == 0:
-        return 0.0
-    free = total**2 / sum(part**2 / own for part, own in parts.values())
-    return reach_of(math.sqrt(total), free)

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 import pandas as pd
 
+from bench.aggregate import Means
 from bench.captions import circumstances, mixture, repetitions, sentences, span
-from bench.means import Means
-from bench.pooling import REFERENCE, UNDEFENDED, last_line, one_a_family
+from bench.formats import markdown
 from bench.rows import Row
-from bench.studies.findings import markdown
+from bench.select import CLEAN, UNDEFENDED, last_line, one_a_family
 from bench.studies.reference_patterns import EFFECT, SMALL, Judged, together
 from bench.studies.reference_shares import PERCENT, Line, Verdict
 
@@ -151,7 +151,7 @@ def _worst(lines: Sequence[Line]) -> list[str]:
     worst = [max(cells, key=lambda line: line.accuracy or 0.0) for cells in whole]
     lacking = [method for method, some in own.items() if not all(d in some for d in shared)]
     said = f"Without some of these cells: {', '.join(lacking)}." if lacking else ""
-    clean = {line.defense: line for line in lines if line.method == REFERENCE and line.n}
+    clean = {line.defense: line for line in lines if line.method == CLEAN and line.n}
     table = [
         {
             "method": line.method,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,15 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import data, running, victims
+from bench import data, victims
 from bench import rows as files
 from bench.core.types import Dataset
 from bench.override import unknown
 from bench.plots.canvas import style
+from bench.request import RunRequest, varied
 from bench.rows import Row
-from bench.running import Grid
+from bench.running import Grid, open_grid, say
 from bench.studies import NAMES, findings, named
-from bench.studies.asked import grids_of
 from bench.studies.crew import measure_all
 from bench.studies.looks import Look, known, looks, pending
 from bench.studies.records import Records
@@ -27,20 +26,18 @@ from bench.studies.study import Record, Study
 STUDIES = Path("results", "studies")
 
 
-def run(args: argparse.Namespace) -> int:
-    """Compute what is not there; OUT has rows/, records/, and what follows from them."""
-    if args.name not in NAMES:
-        raise unknown("study", args.name, NAMES)
-    return conduct(named(args.name), args, Console())
+def run(name: str, request: RunRequest) -> int:
+    """Compute what is not there; OUT has rows/, records/, and what follows from them.
 
-
-def conduct(asked: Study, args: argparse.Namespace, console: Console) -> int:
-    """Exit code 1 where cells failed."""
-    load, place = _once(data.load), lambda dataset: STUDIES / f"{args.name}-{dataset.name}"
-    grids = [running.open_grid(own, console, place, load) for own in grids_of(asked, args)]
+    Returns exit code 1 where cells failed.
+    """
+    if name not in NAMES:
+        raise unknown("study", name, NAMES)
+    asked, console, load = named(name), Console(), _once(data.load)
+    grids = [open_grid(own, console, STUDIES / name, load) for own in requests(name, asked, request)]
     out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
     records = Records(out / "records", {*asked.measures, *asked.through_clean})
-    _say(console, f"{args.name}: {asked.about}; {wanted} cells in {len(grids)} grids")
+    say(console, f"{name}: {asked.about}; {wanted} cells in {len(grids)} grids")
     failed, left = _train(grids, {key for key, row in _rows(grids).items() if row.status != "failed"})
     rows = _rows(grids)
     everything = looks(asked, rows.values(), {k: (g.bench, c) for g in grids for k, c in g.keys.items()})
@@ -50,8 +47,14 @@ def conduct(asked: Study, args: argparse.Namespace, console: Console) -> int:
     left += len(todo) - len(seen) + measure_all(grids, seen, records)
     _conclude(asked, [*rows.values()], _measured(records, everything), out, console, left)
     if left:
-        _say(console, f"{left} cells or looks are left; the same command goes on")
+        say(console, f"{left} cells or looks are left; the same command goes on")
     return 1 if failed else 0
+
+
+def requests(name: str, asked: Study, request: RunRequest) -> list[RunRequest]:
+    """Ask for each of its grids; victims are kept where the study measures them."""
+    keep = bool(asked.measures or asked.through_clean)
+    return varied(replace(request, keep_victims=keep), name, asked.grids())
 
 
 def _train(grids: list[Grid], finished: set[str]) -> tuple[int, int]:
@@ -92,7 +95,7 @@ def _conclude(
             found = replace(found, text=f"{head}\n\n**Unfinished: {left} cells or looks are left.**\n{rest}")
         written = findings.write(found, out)
     findings.show(found, console)
-    _say(console, f"written: {', '.join(map(str, written))}")
+    say(console, f"written: {', '.join(map(str, written))}")
 
 
 def _once(load: Callable[..., Dataset]) -> Callable[..., Dataset]:
@@ -106,7 +109,3 @@ def _once(load: Callable[..., Dataset]) -> Callable[..., Dataset]:
         return kept[asked]
 
     return loaded
-
-
-def _say(console: Console, line: str) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)

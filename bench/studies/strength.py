@@ -10,17 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.plots.canvas import style
 from bench.plots.strength import by_eps, by_share
-from bench.pooling import REFERENCE, UNDEFENDED
+from bench.request import Options, Variation
 from bench.rows import Row
+from bench.select import CLEAN, UNDEFENDED
 from bench.studies.strength_points import Point, points_of
 from bench.studies.strength_text import text
-from bench.studies.study import Findings, Options, Record, Study
+from bench.studies.study import Findings, Record, Study
 
 LEVELS = (2, 4, 8, 16)  # budgets, in 255ths
 LEVEL = 8  # of the shares
@@ -29,18 +31,18 @@ CONTESTANTS = "em,tap,mi-ue"
 NOISE = "random,"  # the control that a budget moves
 
 
-def grids() -> list[Options]:
+def grids() -> list[Variation]:
     """Budgets at share 1, shares at one budget, and the baseline of each share, once for all methods."""
-    found = [_grid(REFERENCE, LEVEL)]
+    found = [_grid(CLEAN, LEVEL)]
     found += [_grid(NOISE + CONTESTANTS, level) for level in LEVELS]
     for share in PARTS:
-        found.append(_grid(CONTESTANTS, LEVEL, "--share", f"{share:g}"))
-        found.append(_grid(REFERENCE, LEVEL, "--share", f"{share:g}", "--drop-poisoned"))
+        found.append(_grid(CONTESTANTS, LEVEL, share=f"{share:g}"))
+        found.append(_grid(CLEAN, LEVEL, share=f"{share:g}", drop_poisoned=True))
     return found
 
 
-def _grid(methods: str, level: int, *more: str) -> Options:
-    return ("--methods", methods, "--defenses", UNDEFENDED, "--eps", f"{level}/255", *more)
+def _grid(methods: str, level: int, **more: Any) -> Variation:
+    return Variation(methods, UNDEFENDED, Options(eps=f"{level}/255", **more))
 
 
 def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import hypot
-from statistics import fmean, stdev
 
-from bench.pooling import REFERENCE, UNDEFENDED, all_comparable, beside_clean, in_order, measured
+from bench.aggregate import gaps, mean_of, on_scale, std_of, values_of
 from bench.rows import Row
+from bench.select import CLEAN, UNDEFENDED, in_order, measured
 from bench.shares import completed
 
-Values = Mapping[tuple[int, int], float]  # poison_rep, rep -> what was measured
 Place = tuple[str, float, float]  # method, eps in 255ths, share
 
 
@@ -49,7 +48,7 @@ def points_of(rows: Iterable[Row]) -> list[Point]:
     """By method, budget and share; a share of 0 is clean's, whoever's the poison that is left out."""
     ours = [row for row in rows if row.defense == UNDEFENDED]
     offered = [row for row in ours if not completed(row.inputs)["drop_poisoned"]]
-    clean = [row for row in offered if row.method == REFERENCE]
+    clean = [row for row in offered if row.method == CLEAN]
     places: dict[Place, list[Row]] = {}
     for row in offered:
         places.setdefault(place_of(row), []).append(row)
@@ -57,7 +56,7 @@ def points_of(rows: Iterable[Row]) -> list[Point]:
         if share not in (0, 1):
             places.setdefault((method, eps, 0.0), clean)
     controls = {row.method for row in ours if row.is_control}
-    order = in_order((method for method, _, _ in places), None, REFERENCE)
+    order = in_order((method for method, _, _ in places), None, CLEAN)
     return [
         _point(place, place[0] in controls, places[place], clean, _baseline(ours, clean, place[2]))
         for place in sorted(places, key=lambda place: (order.index(place[0]), *place[1:]))
@@ -65,8 +64,8 @@ def points_of(rows: Iterable[Row]) -> list[Point]:
 
 
 def place_of(row: Row) -> Place:
-    """The reference has no budget and is the same at every share."""
-    if row.method == REFERENCE:
+    """Clean has no budget and is the same at every share."""
+    if row.method == CLEAN:
         return row.method, 0.0, 1.0
     eps = row.inputs.get("method", {}).get("eps", 0.0)
     return row.method, round(255 * eps, 3), float(completed(row.inputs)["share"])
@@ -84,13 +83,11 @@ def _point(
     place: Place, control: bool, rows: Sequence[Row], clean: Sequence[Row], baseline: Sequence[Row]
 ) -> Point:
     method, eps, share = place
-    accuracy, mi = (_values(rows, column) for column in ("test_acc", "mi"))
-    least = _values(baseline, "test_acc")
-    gain = [-gap for gap in _gaps(accuracy, least)]
-    on_scale = all_comparable(beside_clean(rows, clean))
-    mi_gaps = _gaps(mi, _values(clean, "mi")) if on_scale else []
-    once, reference = _once(rows), _once(clean)
-    apart = None if once is None or reference is None else hypot(_reach(once), _reach(reference))
+    accuracy, mi = (values_of(rows, column) for column in ("test_acc", "mi"))
+    gain = [-gap for gap in gaps(rows, baseline, "test_acc")]
+    mi_gaps = gaps(rows, clean, "mi")
+    once, there = _once(rows), _once(clean)
+    apart = None if once is None or there is None else hypot(_reach(once), _reach(there))
     mi_gap_reach = apart if mi_gaps and list(rows) != list(clean) else None  # clean is itself, exactly
     return Point(
         method=method,
@@ -98,26 +95,22 @@ def _point(
         eps_255=eps,
         share=share,
         reps=len(accuracy),
-        accuracy=_mean([*accuracy.values()]),
-        accuracy_std=_std([*accuracy.values()]),
-        accuracy_gap=_mean(_gaps(accuracy, _values(clean, "test_acc"))),
-        mi=_mean([*mi.values()]),
-        mi_std=_std([*mi.values()]),
+        accuracy=mean_of(accuracy),
+        accuracy_std=std_of(accuracy),
+        accuracy_gap=mean_of(gaps(rows, clean, "test_acc")),
+        mi=mean_of(mi),
+        mi_std=std_of(mi),
         mi_low=None if once is None else once[0],
         mi_high=None if once is None else once[1],
-        mi_gap=_mean(mi_gaps),
-        mi_gap_std=_std(mi_gaps),
+        mi_gap=mean_of(mi_gaps),
+        mi_gap_std=std_of(mi_gaps),
         mi_gap_reach=mi_gap_reach,
-        comparable=on_scale,
-        baseline=_mean([*least.values()]),
-        gain=_mean(gain),
-        gain_std=_std(gain),
+        comparable=on_scale(rows, clean),
+        baseline=mean_of(values_of(baseline, "test_acc")),
+        gain=mean_of(gain),
+        gain_std=std_of(gain),
         gains=len(gain),
     )
-
-
-def _values(rows: Iterable[Row], column: str) -> Values:
-    return {(row.poison_rep, row.rep): float(getattr(row, column)) for row in measured(rows, column)}
 
 
 def _once(rows: Iterable[Row]) -> tuple[float, float] | None:
@@ -130,17 +123,3 @@ def _once(rows: Iterable[Row]) -> tuple[float, float] | None:
 
 def _reach(interval: tuple[float, float]) -> float:
     return (interval[1] - interval[0]) / 2
-
-
-def _gaps(values: Values, reference: Values) -> list[float]:
-    """The reference minus the values; what is not poisoned is crafted only once, for all poison_reps."""
-    other = {(poison, rep): reference.get((poison, rep), reference.get((0, rep))) for poison, rep in values}
-    return [there - values[pair] for pair, there in other.items() if there is not None]
-
-
-def _mean(values: Sequence[float]) -> float | None:
-    return fmean(values) if values else None
-
-
-def _std(values: Sequence[float]) -> float | None:
-    return stdev(values) if len(values) > 1 else None

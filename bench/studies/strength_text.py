@@ -7,10 +7,13 @@ from itertools import pairwise
 from math import hypot, sqrt
 from typing import Literal
 
+import pandas as pd
+
+from bench.aggregate import reach_of
 from bench.captions import circumstances, sentences, span
-from bench.means import reach_of
-from bench.pooling import REFERENCE, last_line
+from bench.formats import markdown
 from bench.rows import Row
+from bench.select import CLEAN, last_line
 from bench.shares import completed
 from bench.studies.strength_points import Point, place_of
 
@@ -50,13 +53,13 @@ def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
 def _common(rows: Sequence[Row]) -> str:
     """What all settings share: data, nets, recipe, seed."""
     whole = [row for row in rows if completed(row.inputs)["share"] == 1] or rows
-    plain = next((row for row in whole if row.method == REFERENCE), whole[0])
+    plain = next((row for row in whole if row.method == CLEAN), whole[0])
     return circumstances([plain]).rpartition(", setting ")[0]
 
 
 def _clean(points: Sequence[Point]) -> str:
     for p in points:
-        if p.method == REFERENCE and p.accuracy is not None:
+        if p.method == CLEAN and p.accuracy is not None:
             mi = "" if p.mi is None else f", MI {p.mi:.3f} nats"
             return f"Victims of clean images: accuracy {100 * p.accuracy:.1f} %{mi}."
     return "There is no clean victim to read the others against."
@@ -79,7 +82,8 @@ def _budgets(points: Sequence[Point]) -> list[str]:
     said += (
         [APART.format(", ".join(apart))] if (apart := [_place(p) for p in points if not p.comparable]) else []
     )
-    return ["## Budget, all images poisoned", _table(head, lines), "\n".join(said)]
+    table = markdown(pd.DataFrame(lines, columns=head), "lr")
+    return ["## Budget, all images poisoned", table, "\n".join(said)]
 
 
 def _place(point: Point) -> str:
@@ -155,7 +159,8 @@ def _shares(points: Sequence[Point]) -> list[str]:
     least = (f"{100 * baseline[s]:.1f}" if s in baseline else "-" for s in shares)
     lines.append(["the clean subset only", *least])
     said = [f"- {m}: {verdict([p for p in some if p.eps_255 == eps])}." for (m, eps), some in own.items()]
-    return ["## Share of poisoned images", PROTOCOL, _table(head, lines), "\n".join(said)]
+    table = markdown(pd.DataFrame(lines, columns=head), "lr")
+    return ["## Share of poisoned images", PROTOCOL, table, "\n".join(said)]
 
 
 def verdict(points: Iterable[Point]) -> str:
@@ -200,8 +205,3 @@ def _name(row: Row) -> str:
     method, eps, share = place_of(row)
     left = ", poisoned ones left out" if completed(row.inputs)["drop_poisoned"] else ""
     return f"{method} at {eps:g}/255, share {share:g}{left}"
-
-
-def _table(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    rows = [head, [":--", *["--:"] * (len(head) - 1)], *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)

@@ -9,10 +9,10 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from bench.measures import Value
+from bench.request import Variation
 from bench.rows import Row
 
 IMAGES = 5000  # at most, on which victims are measured; a row's own MI can be of fewer
-Options = tuple[str, ...]  # of the verb run, such as ("--net", "lenet5", "--methods", "clean,em")
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Study:
     """A question, as the command line knows it. All grids share what the user gave: data, profile, --set."""
 
     about: str  # one line for --help
-    grids: Callable[[], Sequence[Options]]  # each is one call of the harness, into the same rows
+    grids: Callable[[], Sequence[Variation]]  # each is one call of the harness, into the same rows
     measures: tuple[str, ...]  # of every victim on its own poison
     through_clean: tuple[str, ...]  # of every poison through the victim of clean with the same net and rep
     analyse: Callable[[Sequence[Row], Sequence[Record]], Findings]  # from rows and records alone

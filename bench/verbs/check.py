@@ -42,7 +42,6 @@ def main(args: argparse.Namespace) -> int:
     if args.write:
         check_writable(args.write.parent)
         made = baseline.make(rows)
-        args.write.parent.mkdir(parents=True, exist_ok=True)
         baseline.save(made, args.write)
         print(f"baseline of {len(made.cells)} cells written to {args.write}")
         return 0
@@ -55,18 +54,14 @@ def show(comparison: Comparison, console: Console) -> None:
     """What moved first, then the rest; reasons and notes below, a summary last."""
     from collections import Counter
 
-    from rich import box
-    from rich.table import Table
+    import pandas as pd
     from rich.text import Text
 
-    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
-    shown.add_column("cell", overflow="fold")
-    shown.add_column("measure", no_wrap=True)
-    for name in ("baseline", "now", "change", "allowed", "verdict"):
-        shown.add_column(name, justify="left" if name == "verdict" else "right", no_wrap=True)
-    for line in comparison.lines:
-        shown.add_row(*map(Text, texts(line)))
-    console.print(shown)
+    from bench.formats import grid
+
+    firm = ["measure", "baseline", "now", "change", "allowed", "verdict"]
+    cells = pd.DataFrame(map(texts, comparison.lines), columns=["cell", *firm])
+    console.print(grid(cells, "llrrrrl", firm=firm))
     reasons = [f"{line.cell}: {line.verdict}, {line.reason}" for line in comparison.lines if line.reason]
     counted = Counter(line.verdict for line in comparison.lines)
     said = ", ".join(f"{number} {verdict}" for verdict, number in counted.items())

@@ -19,10 +19,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.data_root(parser)
     options.plugins(parser)
     options.machine(parser)
-    options.no_victims(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     from bench.poisons import export
 
-    return export.run(args)
+    return export.run(options.request(args), args.dir, args.poison_rep)

@@ -19,11 +19,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from bench import formats
     from bench.core.errors import BadInput
     from bench.folders import check_writable, finished_run
     from bench.leaderboard import leaderboard
-    from bench.setting_of import rows_of_setting
-    from bench.standings import show, write_leaderboard
+    from bench.select import rows_of_setting
+    from bench.standings import sheets, write_leaderboard
 
     rows = finished_run(args.out)
     if not rows:
@@ -36,6 +37,6 @@ def main(args: argparse.Namespace) -> int:
         board, args.out, f"leaderboard-{board.setting[:8]}" if several else "leaderboard"
     )
     console = Console()
-    show(board, console)
+    formats.show(sheets(board), console)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     return 0

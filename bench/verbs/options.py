@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from bench.request import RunRequest
 
 
 class Options(Protocol):
@@ -30,6 +33,7 @@ def crafting(to: Options, profile: str = "quick") -> None:
     to.add_argument("--seed", help="base of all random streams")
     to.add_argument(
         "--set",
+        dest="overrides",
         action="append",
         default=[],
         metavar="FIELD=VALUE",
@@ -81,7 +85,16 @@ def pool(to: Options) -> None:
     to.add_argument("--minutes", type=float, metavar="M", help="start no piece that will not fit")
 
 
-def no_victims(parser: argparse.ArgumentParser) -> None:
-    """What `run` asks beyond crafting, as asked for by a verb that trains no victims."""
-    parser.set_defaults(defenses=None, net=None, reps=None, poison_reps=None, share=None, minutes=None)
-    parser.set_defaults(drop_poisoned=False, prepare_test=False, workers=1)
+def request(args: argparse.Namespace) -> RunRequest:
+    """All that the options ask for; what a verb has no option for, or what is not given, is as by default."""
+    from dataclasses import fields
+
+    from bench.request import Machine, Options, RunRequest, Where
+
+    def made(kind: type[Any], **more: Any) -> Any:
+        given = {f.name: getattr(args, f.name, None) for f in fields(kind)} | more
+        return kind(**{name: value for name, value in given.items() if value is not None})
+
+    groups = {"options": made(Options), "where": made(Where), "machine": made(Machine)}
+    asked: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
+    return asked

@@ -22,11 +22,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.crafting(parser, profile="cifar-cpu")
     options.plugins(parser)
     options.machine(parser)
-    options.no_victims(parser)
-    parser.set_defaults(data=None, limit=None)
 
 
 def main(args: argparse.Namespace) -> int:
     from bench.poisons import protect
 
-    return protect.run(args)
+    return protect.run(options.request(args), args.dir, args.out, args.size)

@@ -46,9 +46,24 @@ def configure(run: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    from bench import dry, running
+    """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
+    from rich.console import Console
+
+    from bench import dry
     from bench.core.errors import BadInput
+    from bench.derive import derive
+    from bench.running import open_grid
 
     if args.img_per_s is not None and not args.dry_run:
         raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
-    return dry.run(args) if args.dry_run else running.run(args)
+    request = options.request(args)
+    if args.dry_run:
+        return dry.run(request, args.img_per_s)
+    console = Console()
+    grid = open_grid(request, console)
+    outcome = grid.compute(grid.cells)
+    methods, defenses = ([p.name for p in chosen] for chosen in (grid.asked.methods, grid.asked.defenses))
+    derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False)
+    if outcome.left:
+        console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
+    return 1 if outcome.failed else 0

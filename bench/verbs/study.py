@@ -28,4 +28,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from bench.studies import runner
 
-    return runner.run(args)
+    return runner.run(args.name, options.request(args))

@@ -18,11 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.crafting(parser)
     options.data_root(parser)
     parser.add_argument("--cache", type=Path, metavar="DIR", help="of drawn and downloaded data sets")
-    options.no_victims(parser)
-    parser.set_defaults(plugins=None)
 
 
 def main(args: argparse.Namespace) -> int:
     from bench.poisons import verify
 
-    return verify.run(args)
+    return verify.run(options.request(args), args.path)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -17,6 +18,7 @@ from torch.profiler import profile as torch_profile
 
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
+from bench.formats import markdown
 from bench.mi.sliced import MISettings, sliced_mi
 from benchmarks import loops
 from defenses.cutout import Cutout
@@ -75,8 +77,8 @@ def main(folder: Path) -> None:
         ("MI at 5,000 images, 500 slices, with null and interval", of_functions, dependence),
     )
     for what, shares_of, work in parts:
-        lines += ["", f"| {what} | % |", "|:--|--:|"]
-        lines += [f"| `{name}` | {100 * share:.0f} |" for name, share in shares_of(work)]
+        shares = [[f"`{name}`", f"{100 * share:.0f}"] for name, share in shares_of(work)]
+        lines += ["", markdown(pd.DataFrame(shares, columns=[what, "%"]), "lr")]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "profile.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print("\n".join(lines))

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from bench.formats import markdown
+
 HOLDS = {">=": operator.ge, "<=": operator.le}
 
 
@@ -23,20 +27,21 @@ def lines(found: dict[str, Any]) -> list[str]:
     processor = machine["cpu"].get("brand_raw", machine["processor"])
     commit = found["commit_info"]["id"][:12]
     said = f"{machine['cpu'].get('count')} cores of {processor}, torch {machine['torch']}, Python"
-    table = [
+    head = [
         "# Performance",
         "",
         "Each ratio is of two things that were timed in turn, in one run of `tox -e bench`:",
         f"{found['datetime'][:10]}, {said} {machine['python_version']}, commit {commit}.",
         "",
-        "| what | figure | asked for | holds |",
-        "|:--|--:|--:|:--|",
     ]
-    for benchmark in found["benchmarks"]:
-        for one in benchmark["extra_info"].get("figures", []):
-            figure = f"{one['figure']:.4g} {one['unit']}".strip()
-            table.append(f"| {one['what']} | {figure} | {one['bar']} | {holds(one['figure'], one['bar'])} |")
-    return table
+    figures = [one for own in found["benchmarks"] for one in own["extra_info"].get("figures", [])]
+    table = {
+        "what": [one["what"] for one in figures],
+        "figure": [f"{one['figure']:.4g} {one['unit']}".strip() for one in figures],
+        "asked for": [one["bar"] for one in figures],
+        "holds": [holds(one["figure"], one["bar"]) for one in figures],
+    }
+    return [*head, markdown(pd.DataFrame(table), "lrrl")]
 
 
 def main(source: Path, folder: Path) -> None:

@@ -1,0 +1,61 @@
+"""All writing: a file or a folder takes its place whole, or what was there before stays."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+
+YOUNG = 3600.0  # seconds: what is no older is left alone, whoever wrote it
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a path of the same name elsewhere, for a file or a folder to be made there and moved to path.
+
+    Where the block fails, nothing is left. A folder replaces no folder that holds anything (OSError).
+    The temporary folder's name says who writes: process ids alone repeat across the machines of a cluster.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(".tmp", f".{platform.node()}-{os.getpid()}-", path.parent))
+    try:
+        yield temporary / path.name
+        (temporary / path.name).replace(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    """Write all of the content; where the power goes meanwhile, the old file is left, or none."""
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def sweep(cache: Path) -> None:
+    """Remove what killed processes of this machine left half written in a cache, and nothing else.
+
+    Only what is older than YOUNG: in containers of one name, process ids say little of who lives.
+    """
+    name = re.compile(rf"\.{re.escape(platform.node())}-(\d{{1,9}})-\w{{8}}\.tmp")
+    for place, folders, _ in os.walk(cache):  # passes over what goes away meanwhile
+        for path in (Path(place, folder) for folder in folders):
+            whose = name.fullmatch(path.name)
+            if whose and not psutil.pid_exists(int(whose[1])) and _age(path) > YOUNG:
+                shutil.rmtree(path, ignore_errors=True)
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - path.stat().st_mtime
+    except OSError:
+        return 0.0
