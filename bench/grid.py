@@ -114,6 +114,7 @@ class _Run:
             if old is not None and is_finished(self.bench, old):
                 if old.status == "ok" and old.train_seconds:
                     self._learn(old.train_seconds, cost(self.bench, cell))
+                self.bench.checkpoint("victim", old.key).clear()  # a run may have been killed before it did
                 continue
             reason = cell.defense.value.unsuited(self.bench.data)
             if reason:
@@ -235,6 +236,7 @@ class _Run:
 
     def _done(self, piece: Piece, result: Result) -> None:
         if result.row is None:
+            craft_checkpoint(self.bench, piece.method, piece.poison_rep).clear()  # so too here
             self.ready += self.waiting.pop(piece)
             self.progress.say(f"{piece.name}: {result.seconds:.0f} s")
             return

@@ -307,6 +307,18 @@ def test_leavings_of_a_killed_process_are_no_results(poisoned: Path, tmp_path: P
     assert len(rows) == 1 and part_of(whole, rows)
 
 
+def test_checkpoints_go_though_a_run_was_killed_before_it_cleared_them(
+    place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Checkpoint, "clear", lambda self: None)
+        assert main(command(place, "tap", "none,cutout", *SAVING)) == 0
+    assert {name.partition("-")[0] for name in checkpoints(place)} == {"craft", "victim"}
+    next((place / "out" / "rows").glob("*.json")).unlink()
+    assert main(command(place, "tap", "none,cutout")) == 0
+    assert not checkpoints(place)
+
+
 # Two runs at once
 
 
