@@ -1,0 +1,1 @@
+"""Golden numbers: what small runs of all parts of the suite gave at their revisions, see README.md."""

@@ -1,0 +1,250 @@
+"""A change of behaviour without a new revision fails a golden, which names what to raise.
+
+Each sabotage is a text in the source of a function. The changed code takes the place of the function's own,
+so that it serves whoever has imported the function. A function that lacks its text needs a new sabotage.
+"""
+
+from __future__ import annotations
+import __future__
+
+import ast
+import inspect
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import CodeType, FunctionType
+from typing import Any, NamedTuple
+
+import pytest
+from golden.cases import cases, complaint
+
+from bench import cell, keys, masks
+from bench.core.augment import crop_flip
+from bench.core.defense import Undefended
+from bench.core.method import Lab
+from bench.core.pgd import frozen, pgd
+from bench.core.pixels import release, truncated
+from bench.core.plasma import plasma
+from bench.core.train import Streams, Trainer, batches, fit, lr_at, predict
+from bench.curve import HeldOut
+from bench.data.folder import square, visible
+from bench.data.glyphs import lumas
+from bench.data.parquet import source as parquet
+from bench.data.prepare import draw, hold_out
+from bench.data.torchvision_sets import cifar
+from bench.features import subject
+from bench.measure import distances
+from bench.measures.class_spread import class_spread
+from bench.measures.feature_distance import feature_distance
+from bench.measures.frequency import frequency
+from bench.measures.separability import separability
+from bench.mi import gauss_cca, infonce
+from bench.mi.cka import debiased_cka
+from bench.mi.sliced import directions, sliced
+from bench.mi.smi_hist import histogram_mi
+from bench.nets import Net, build
+from bench.nets.body import conv, pooled
+from bench.nets.dense import mlp
+from bench.nets.plain import lenet5, vgg11
+from bench.nets.resnet import resnet
+from defenses.adversarial_training import AdversarialTraining
+from defenses.cutout import Cutout
+from defenses.iss import BitDepth, Gray, Jpeg
+from defenses.ueraser import UEraser
+from methods import em
+from methods.clean import Clean
+from methods.em import EM, EMClass
+from methods.emax import EMax
+from methods.miue import MIUE
+from methods.tap import TAP
+from methods.uniform import Uniform
+
+
+class Sabotage(NamedTuple):
+    """What is changed, and what is to notice."""
+
+    goldens: str  # names, separated by blanks
+    function: Any
+    old: str
+    new: str
+
+
+SABOTAGES = {
+    # training
+    "PGD climbs": Sabotage("training", pgd, "- step * grad", "+ step * grad"),
+    "PGD takes longer steps": Sabotage("training", pgd, "step * grad", "1.1 * step * grad"),
+    "PGD leaves the ball": Sabotage("training", pgd, ".clamp_(-eps, eps)", ""),
+    "PGD leaves the pixel range": Sabotage("training", pgd, ".clamp_(0, 1).sub_(x)", ".sub_(x)"),
+    "attacked nets take gradients": Sabotage("training", frozen, "requires_grad_(False)", "requires_grad_()"),
+    "nets learn in eval mode": Sabotage("training", fit, "net.train()", "net.eval()"),
+    "progress is a step ahead": Sabotage("training", fit, "len(rows) + at)", "len(rows) + at + 1)"),
+    "every epoch has one order": Sabotage(
+        "training", batches, "seed_for(order, epoch)", "seed_for(order, 0)"
+    ),
+    "crops miss a border": Sabotage("training", crop_flip, "2 * pad + 1", "max(2 * pad, 1)"),
+    "most images are mirrored": Sabotage("training", crop_flip, "< 0.5", "< 0.6"),
+    "a milestone counts a step late": Sabotage("training", lr_at, ">= at", "> at"),
+    "weights do not decay": Sabotage("training", Trainer.__init__, "=recipe.weight_decay", "=0.0"),
+    "momentum is plain": Sabotage("training", Trainer.__init__, "=recipe.nesterov", "=False"),
+    "gradients are clipped late": Sabotage("training", Trainer._update, "recipe.clip)", "recipe.clip * 2)"),
+    "streams are mixed up": Sabotage("training", Streams.of, 'own, "defense"', 'shared, "defense"'),
+    "a victim's weights follow its defense": Sabotage(
+        "training", cell.run_cell, 'shared, "init"', 'own, "init"'
+    ),
+    # crafting
+    "deltas are cut, not rounded": Sabotage("crafting", release, ".round_()", ".trunc_()"),
+    "published pixels wrap around": Sabotage("crafting", release, ".clamp_(0, GRID)", ""),
+    "budgets are passed": Sabotage("crafting", release, ".clamp_(-cap, cap)", ""),
+    "negative values round up": Sabotage("crafting", truncated, ".floor_()", ".round_()"),
+    "shares forget the classes": Sabotage(
+        "crafting", masks.order, "shuffled[place[shuffled].argsort(stable=True)]", "shuffled"
+    ),
+    "repetitions craft the same": Sabotage("crafting", cell._delta, "name, poison_rep)", "name, 0)"),
+    "surrogates share an order": Sabotage("crafting", Lab.trained, "of(self.seed,", "of(0,"),
+    # evaluation
+    "validation is on test images": Sabotage(
+        "evaluation", HeldOut.measure, "net, self.val", "net, self.test"
+    ),
+    "the curve has other images": Sabotage("evaluation", HeldOut.__init__, '"curve"', '"points"'),
+    "test images are always prepared": Sabotage(
+        "evaluation", HeldOut.__init__, "if setting.prepare_test", "if True"
+    ),
+    "the least likely class is predicted": Sabotage("evaluation", predict, "argmax(1)", "argmin(1)"),
+    "L2 is of all images": Sabotage("evaluation", distances, "l2 / n", "l2"),
+    # mi
+    "MI is of other images": Sabotage("mi", subject, 'seed_for(0, "mi"', 'seed_for(1, "mi"'),
+    "MI has other slices": Sabotage("mi smi-ksg", directions, "default_rng(seed)", "default_rng(seed + 1)"),
+    "the null is of pairs": Sabotage(
+        "mi smi-ksg-matched", sliced, "rng.permutation(row) for row in y", "row for row in y"
+    ),
+    # data
+    "other images are held out": Sabotage("data", hold_out, '"validation"', '"held out"'),
+    "classes lose their quota": Sabotage("data", draw, "rank < quota", "rank <= quota"),
+    "files are read backwards": Sabotage("data", visible, "entry.name\n", "[-ord(c) for c in entry.name]\n"),
+    "shrinking is coarse": Sabotage("data", square, "BILINEAR", "NEAREST"),
+    "hub images are mirrored": Sabotage("data", parquet, 'flip=flip == "true"', "flip=True"),
+    "channels come last": Sabotage("data", cifar, "part.data, 3, 1", "part.data, 1, 3"),
+    "ink is mostly bright": Sabotage("data", lumas, "< 0.5", "< 0.9"),
+    # methods
+    "clean is not": Sabotage("clean", Clean.craft, "torch.zeros", "torch.ones"),
+    "noise has one sign": Sabotage("random", Uniform.craft, "-self.eps", "0"),
+    "EM takes longer steps": Sabotage("em", EM.descend, "self.step * self.eps", "1.1 * self.step * self.eps"),
+    "EM attacks a net that learns": Sabotage("em", em.alternate, "frozen(trainer.net)", "trainer.net"),
+    "EM begins each round anew": Sabotage("em", em._walk, "first = done * per_round -", "first = 0 *"),
+    "EM stops late": Sabotage("em em-positive", em.alternate, "error > em.stop_error", "error >= 0"),
+    "EM's classes are unbalanced": Sabotage(
+        "em-class", EMClass.searched, "place <= own @ quota.long()", "place <= own.sum(0).min() // 2"
+    ),
+    "EM's patterns follow the sum": Sabotage(
+        "em-class", EMClass.perturb, "moved / seen.clamp(min=1).view(-1, 1, 1, 1)", "moved"
+    ),
+    "EMax lowers the loss": Sabotage("emax", EMax._pass, "-F.cross_entropy", "F.cross_entropy"),
+    "TAP's target is the class before": Sabotage("tap", TAP.craft, "+ self.shift", "- self.shift"),
+    "TAP keeps the worst restart": Sabotage("tap", TAP._best, "loss < lowest", "loss > lowest"),
+    "TAP attacks images as they are": Sabotage("tap", TAP._best, "crop_flip(z, lab.augmentation, rng)", "z"),
+    "MI-UE's step is a round ahead": Sabotage(
+        "mi-ue mi-ue-cos", MIUE._perturb, "at = done /", "at = (done + 1) /"
+    ),
+    "MI-UE leaves an image's own pair out": Sabotage(
+        "mi-ue", MIUE.objective, "~same", "~same | torch.eye(len(z)).bool()"
+    ),
+    # defenses
+    "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
+    "the attack has no random start": Sabotage(
+        "at-8 at-3", AdversarialTraining.loss, "uniform_(-self.radius, self.radius, generator=rng)", "zero_()"
+    ),
+    "the attack moves the averages": Sabotage("at-8", AdversarialTraining.loss, "frozen(net)", "net"),
+    "Cutout's place is a corner": Sabotage("cutout", Cutout._outside, " - side // 2", ""),
+    "gray is a mean": Sabotage(
+        "iss-gray", Gray.prepare, "BT601.to(images.device)", "torch.full((3,), 21845)"
+    ),
+    "JPEG keeps colour": Sabotage("iss-jpeg10 iss-jpeg3", Jpeg._round_trip, "=self.subsampling", '="4:4:4"'),
+    "the lowest bits are kept": Sabotage("iss-bdr2 iss-bdr3", BitDepth.prepare, "256 -", "255 &"),
+    "UEraser takes the mean view": Sabotage("uer uer-max uer-p1", UEraser.loss, "amax(0)", "mean(0)"),
+    "UEraser's views compete too long": Sabotage("uer", UEraser.loss, "progress < self", "progress <= self"),
+    "UEraser-lite has no contrast": Sabotage(
+        "uer-lite", UEraser.view, "contrast(x, roughness=(0.3, 0.7), p=self.p)", "x"
+    ),
+    "plasma is smoother": Sabotage("uer-p1", plasma, "share * roughness", "share * 0.5 * roughness"),
+    # nets
+    "the linear net is centred otherwise": Sabotage("linear", Net.features, "sub(MEAN)", "sub(0)"),
+    "nets have another seed": Sabotage("mlp3", build, "generator(seed)", "generator(seed + 1)"),
+    "bfloat16 is not used": Sabotage("vgg11-slim", Net.features, '"bf16"', '"none"'),
+    "MLPs have no kink": Sabotage("mlp2", mlp, "nn.ReLU(inplace=True)", "nn.Identity()"),
+    "features are largest values": Sabotage("small", pooled, "AdaptiveAvgPool2d", "AdaptiveMaxPool2d"),
+    "LeNet pools the largest": Sabotage(
+        "lenet5", lenet5, "AvgPool2d(2), nn.Flatten", "MaxPool2d(2), nn.Flatten"
+    ),
+    "VGG has no batch norm": Sabotage("vgg11-slim", conv, "nn.BatchNorm2d(out)", "nn.Identity()"),
+    "VGG drops borders": Sabotage("vgg11", vgg11, "ceil_mode=True", "ceil_mode=False, stride=1"),
+    "ResNet's stem is large": Sabotage("resnet18-slim", resnet, ">= LARGE", ">= LARGE // 4"),
+    "ResNet shrinks every block": Sabotage(
+        "resnet34-slim-s2", resnet, "stage and not block", "stage or block"
+    ),
+    # metrics
+    "histograms forget a side": Sabotage(
+        "smi-hist", histogram_mi, "entropies[0] + entropies[1]", "2 * entropies[0]"
+    ),
+    "correlations are not held out": Sabotage(
+        "gauss-cca", gauss_cca._projections, "rest = np.setdiff1d(everyone, fold)", "rest = everyone"
+    ),
+    "the critic's bound is of the other side": Sabotage("infonce", infonce._terms, "dim=1", "dim=0"),
+    "CKA may be above 1": Sabotage("cka", debiased_cka, "max(_hsic(y, y), 0.0)", "max(_hsic(x, x), 0.0)"),
+    "classes are not centred": Sabotage("class-spread", class_spread, "kept(published", "kept(clean"),
+    "deltas are told from those that were learnt": Sabotage(
+        "separability", separability, "right[held]", "right[fitted]"
+    ),
+    "a frequency falls out of its band": Sabotage("frequency", frequency, "radius >= HIGH", "radius > HIGH"),
+    "distances are squared": Sabotage("feature-distance", feature_distance, "np.sqrt(", "("),
+}
+
+
+def rewritten(function: FunctionType, old: str, new: str) -> CodeType:
+    """The function's code with a text in the place of another."""
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(old) >= 1, f"{function.__qualname__} lacks {old!r}: its sabotage needs a new text"
+    tree = ast.parse(source.replace(old, new))
+    (definition,) = tree.body
+    assert isinstance(definition, ast.FunctionDef)
+    definition.decorator_list.clear()
+    space = dict(function.__globals__)
+    exec(compile(tree, "sabotage", "exec", __future__.annotations.compiler_flag, dont_inherit=True), space)
+    code: CodeType = space[definition.name].__code__
+    return code
+
+
+@contextmanager
+def sabotaged(function: Callable[..., Any], old: str, new: str) -> Iterator[None]:
+    whole = inspect.unwrap(function)
+    assert isinstance(whole, FunctionType)
+    before = whole.__code__
+    whole.__code__ = rewritten(whole, old, new)
+    try:
+        yield
+    finally:
+        whole.__code__ = before
+
+
+@pytest.mark.parametrize("what", SABOTAGES)
+def test_a_change_of_behaviour_fails_a_golden(what: str) -> None:
+    goldens, *change = SABOTAGES[what]
+    for name in goldens.split():
+        case = cases()[name]
+        with sabotaged(*change):
+            said = complaint(case)
+        assert said is not None, f"{name} did not notice"
+        assert said.startswith(f"{name}: ") and " -> " in said
+        revision = case.declared()
+        assert revision is not None
+        assert f"raise {case.owner} to {revision + 1} and record" in said and "restore the behaviour" in said
+
+
+def test_what_rests_on_a_sabotaged_part_points_there() -> None:
+    """Whoever breaks PGD is not told to raise the revisions of the methods that take it."""
+    with sabotaged(pgd, "- step * grad", "+ step * grad"):
+        said = complaint(cases()["em"]) or ""
+    assert "training moved too" in said and "EM.revision" not in said
+
+
+def test_every_part_of_the_harness_is_sabotaged() -> None:
+    assert set(keys.REVISIONS) <= {name for goldens, *_ in SABOTAGES.values() for name in goldens.split()}
