@@ -1,6 +1,6 @@
-"""Pieces of work on the workers of a Dask scheduler (--scheduler ADDRESS), by its Executor interface.
+"""Jobs on the workers of a Dask scheduler (--scheduler ADDRESS), by its Executor interface.
 
-The grid decides what runs when, as it does with the local pool. Dask brings pieces to workers, and
+Our own scheduler decides what runs when, as it does with the local pool. Dask brings jobs to workers, and
 those of a dead worker to another one, where they go on from their checkpoints in the shared cache.
 """
 
@@ -20,12 +20,8 @@ from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.muster import AGAIN, Muster, Roll, connect, refusal
 from bench.parked import park
-from bench.pool import Report
+from bench.scheduler import Report, WorkersDied
 from bench.worker import do
-
-
-class WorkersDied(Exception):
-    """A piece took down every worker that tried it."""
 
 
 class Cluster:
@@ -49,10 +45,10 @@ class Cluster:
         """They come and go. BadInput if there was none for too long."""
         return max(1, len(self.muster.able(self.roll.call())))
 
-    def submit(self, piece: Any) -> Future[Any]:
+    def submit(self, job: Any) -> Future[Any]:
         ours: Future[Any] = Future()
         try:
-            content = pickle.dumps(piece)
+            content = pickle.dumps(job)
         except Exception as error:  # a plugin that cannot be sent to a worker
             ours.set_exception(error)
             return ours
@@ -61,7 +57,7 @@ class Cluster:
         return ours
 
     def _pass_on(self, done: Future[Any], ours: Future[Any]) -> None:
-        """The result, or what its failure means here: faults of a piece are part of its result."""
+        """The result, or what its failure means here: faults of a job are part of its result."""
         if done.cancelled():
             lost = f"the scheduler at {self.muster.address} has lost the work; {AGAIN}"
             ours.set_exception(BadInput(lost))
@@ -76,7 +72,7 @@ class Cluster:
             ours.set_result(done.result())
 
     def revive(self) -> None:
-        """Nothing to do: Dask replaces its workers, and no piece is lost with another's."""
+        """Nothing to do: Dask replaces its workers, and no job is lost with another's."""
 
     def close(self, *, now: bool) -> None:
         self.executor.shutdown(wait=not now)  # without waiting it cancels: workers notice at their next step

@@ -14,7 +14,7 @@ from bench import rows as files
 from bench.cell import Bench
 from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
-from bench.plan import Branch, Speeds, Task, lines, nets, planned, work_and_wall
+from bench.plan import Branch, PlannedJob, Speeds, lines, nets, planned, work_and_wall
 from bench.request import RunRequest
 from bench.running import open_grid, say, workers_to_start
 from bench.speed import STEPS, images_per_second
@@ -68,31 +68,31 @@ def _table(branches: Sequence[Branch], speeds: Speeds) -> Table:
     for name in ("there", "left", "training\nsteps", "sign\nsteps", "million\nimage-steps", "hours"):
         table.add_column(name, justify="right", no_wrap=True)
     method = ""
-    for (name, work), tasks in lines(branches).items():
-        table.add_row("" if name == method else name, work, *_numbers(tasks, speeds))
+    for (name, work), jobs in lines(branches).items():
+        table.add_row("" if name == method else name, work, *_numbers(jobs, speeds))
         method = name
-    everything = [task for branch in branches for task in branch.tasks]
+    everything = [job for branch in branches for job in branch.jobs]
     table.add_row("all", "", *_numbers(everything, speeds), style="bold")
     return table
 
 
-def _numbers(tasks: Sequence[Task], speeds: Speeds) -> list[str]:
-    left = [task for task in tasks if task.state == "left"]
-    there = sum(task.state == "there" for task in tasks)
+def _numbers(jobs: Sequence[PlannedJob], speeds: Speeds) -> list[str]:
+    left = [job for job in jobs if job.state == "left"]
+    there = sum(job.state == "there" for job in jobs)
     whole = (len(left), sum(t.effort.training for t in left), sum(t.effort.signs for t in left))
-    images = sum(task.effort.images for task in left) / 1e6
-    hours = sum(task.seconds(speeds) for task in left) / HOUR
+    images = sum(job.effort.images for job in left) / 1e6
+    hours = sum(job.seconds(speeds) for job in left) / HOUR
     return [f"{there}", *(f"{number:,}" for number in whole), f"{images:,.2f}", f"{hours:,.2f}"]
 
 
 def _skipped(branches: Sequence[Branch]) -> list[str]:
-    found = [task for branch in branches for task in branch.cells if task.reason]
-    return [f"{task.piece.name}: skipped, {task.reason}" for task in found]
+    found = [cell for branch in branches for cell in branch.cells if cell.reason]
+    return [f"{cell.job.name}: skipped, {cell.reason}" for cell in found]
 
 
 def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[str]:
-    cells = [task for branch in branches for task in branch.cells]
-    todo, there = (sum(task.state == state for task in cells) for state in ("left", "there"))
+    cells = [job for branch in branches for job in branch.cells]
+    todo, there = (sum(job.state == state for job in cells) for state in ("left", "there"))
     poisons = sum(branch.craft.state == "left" for branch in branches)
     whole, wall = (seconds / HOUR for seconds in work_and_wall(branches, speeds, workers))
     return [

@@ -1,4 +1,4 @@
-"""What a piece of the grid takes, counted before it is done: steps and image-steps.
+"""What a job of the grid takes, counted before it is done: steps and image-steps.
 
 The costs are those that progress and deadlines go by: Method.passes and Undefended.cost.
 """
@@ -14,12 +14,12 @@ from bench import shares
 from bench.cell import Bench
 from bench.core.method import PERTURBING
 from bench.core.types import Recipe
-from bench.pieces import Piece
+from bench.jobs import Job
 
 
 @dataclass(frozen=True)
 class Effort:
-    """Of one piece."""
+    """Of one job."""
 
     net: str  # that it trains, or takes gradients through
     training: int  # optimizer steps
@@ -27,27 +27,27 @@ class Effort:
     images: float  # image-steps: images times training steps, other work in what it costs against these
 
 
-def effort(bench: Bench, piece: Piece) -> Effort:
-    return _crafting(bench, piece) if piece.cell is None else _training(bench, piece)
+def effort(bench: Bench, job: Job) -> Effort:
+    return _crafting(bench, job) if job.cell is None else _training(bench, job)
 
 
-def _crafting(bench: Bench, piece: Piece) -> Effort:
+def _crafting(bench: Bench, job: Job) -> Effort:
     """By the method's own word: one that stops by its error may need more or less."""
-    value, n = piece.method.value, len(bench.data.train)
+    value, n = job.method.value, len(bench.data.train)
     training, signs = split(value, lambda plugin: plugin.passes)
     recipes = [v for v in (getattr(value, f.name) for f in fields(value)) if isinstance(v, Recipe)]
     batch = recipes[0].batch if recipes else bench.setting.victim.batch
     perturbed = math.ceil(n / getattr(value, "batch", batch))
     steps = round(training * math.ceil(n / batch)), round(signs * perturbed)
-    return Effort(bench.setting.surrogate, *steps, piece.passes * n)
+    return Effort(bench.setting.surrogate, *steps, job.cost * n)
 
 
-def _training(bench: Bench, piece: Piece) -> Effort:
-    assert piece.cell is not None
+def _training(bench: Bench, job: Job) -> Effort:
+    assert job.cell is not None
     victim, n = bench.setting.victim, shares.offered(bench.setting, len(bench.data.train))
     steps = victim.epochs * math.ceil(n / victim.batch)
-    _, signs = split(piece.cell.defense.value, lambda plugin: plugin.cost)
-    return Effort(bench.setting.net, steps, round(signs * steps), piece.passes * n)
+    _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
+    return Effort(bench.setting.net, steps, round(signs * steps), job.cost * n)
 
 
 def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:

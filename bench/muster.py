@@ -114,7 +114,7 @@ def connect(address: str) -> Client:
 
 
 def refusal(who: str, error: BaseException) -> BadInput:
-    """An error that is no piece's fault, in one line."""
+    """An error that is no job's fault, in one line."""
     if isinstance(error, BadInput):
         return error
     what = (str(error).splitlines() or [""])[0]

@@ -9,7 +9,7 @@ from typing import Literal
 from bench import grid, store
 from bench.cell import Bench, Cell, crafting_key, delta_folder, poison_folder
 from bench.effort import Effort, effort
-from bench.pieces import Piece
+from bench.jobs import Job
 from bench.rows import Row
 
 State = Literal["there", "left", "skipped"]  # skipped: without meaning, or a poison that nothing waits for
@@ -17,17 +17,13 @@ Speeds = dict[str, float]  # net -> image-steps a second of one worker
 
 
 @dataclass(frozen=True)
-class Task:
-    """A piece of the grid, and whether it is still to be done."""
+class PlannedJob:
+    """A job of the grid, and whether it is still to be done."""
 
-    piece: Piece
+    job: Job
     state: State
     effort: Effort
     reason: str | None = None  # why a cell is skipped
-
-    @property
-    def work(self) -> str:
-        return "craft" if self.piece.cell is None else self.piece.cell.defense.name
 
     def seconds(self, speeds: Speeds) -> float:
         """0 where there is nothing left to do."""
@@ -40,11 +36,11 @@ class Task:
 class Branch:
     """A poison and the cells that need it."""
 
-    craft: Task
-    cells: list[Task]
+    craft: PlannedJob
+    cells: list[PlannedJob]
 
     @property
-    def tasks(self) -> list[Task]:
+    def jobs(self) -> list[PlannedJob]:
         return [self.craft, *self.cells]
 
 
@@ -52,56 +48,55 @@ def planned(bench: Bench, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Br
     """Every poison and cell of the grid, looked up. rows: all that are there already."""
     old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
     for craft, waiting in grid.by_poison(bench, cells).items():
-        tasks = [_cell(bench, piece, old) for piece in waiting]
-        task = _craft(bench, craft, needed=any(task.state == "left" for task in tasks))
+        victims = [_cell(bench, job, old) for job in waiting]
+        first = _craft(bench, craft, needed=any(victim.state == "left" for victim in victims))
         key = crafting_key(bench, craft.method, craft.poison_rep)
-        if task.state == "left":
-            task = replace(task, state="there") if key in crafted else task
+        if first.state == "left":
+            first = replace(first, state="there") if key in crafted else first
             crafted.add(key)
-        branches.append(Branch(task, tasks))
+        branches.append(Branch(first, victims))
     return branches
 
 
-def _craft(bench: Bench, piece: Piece, needed: bool) -> Task:
-    folders = [poison_folder(bench, piece.method, piece.poison_rep)]
-    if piece.method.publishes_otherwise:
-        folders.append(delta_folder(bench, piece.method, piece.poison_rep))
+def _craft(bench: Bench, job: Job, needed: bool) -> PlannedJob:
+    folders = [poison_folder(bench, job.method, job.poison_rep)]
+    if job.method.publishes_otherwise:
+        folders.append(delta_folder(bench, job.method, job.poison_rep))
     cached = any(store.load(folder) is not None for folder in folders)
-    return Task(piece, "there" if cached else "left" if needed else "skipped", effort(bench, piece))
+    return PlannedJob(job, "there" if cached else "left" if needed else "skipped", effort(bench, job))
 
 
-def _cell(bench: Bench, piece: Piece, old: dict[str, Row]) -> Task:
-    assert piece.cell is not None
-    row, reason = old.get(bench.identity(piece.cell).key), None
+def _cell(bench: Bench, job: Job, old: dict[str, Row]) -> PlannedJob:
+    assert job.cell is not None
+    row, reason = old.get(bench.identity(job.cell).key), None
     state: State = "there"
     if row is None or not grid.is_finished(bench, row):
-        reason = piece.cell.defense.value.unsuited(bench.data)
+        reason = job.cell.defense.value.unsuited(bench.data)
         state = "skipped" if reason else "left"
-    return Task(piece, state, effort(bench, piece), reason)
+    return PlannedJob(job, state, effort(bench, job), reason)
 
 
-def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[Task]]:
-    """The tasks by method and work, the crafting of each method first."""
-    found: dict[tuple[str, str], list[Task]] = {}
-    for task in (task for branch in branches for task in branch.tasks):
-        found.setdefault((task.piece.method.name, task.work), []).append(task)
+def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]:
+    """The jobs by method and work, the crafting of each method first."""
+    found: dict[tuple[str, str], list[PlannedJob]] = {}
+    for each in (job for branch in branches for job in branch.jobs):
+        found.setdefault((each.job.method.name, each.job.what), []).append(each)
     return found
 
 
 def nets(branches: Iterable[Branch]) -> list[str]:
     """Those whose speed decides how long it takes."""
-    tasks = [task for branch in branches for task in branch.tasks]
-    return list(dict.fromkeys(t.effort.net for t in tasks if t.state == "left" and t.effort.images))
+    jobs = [job for branch in branches for job in branch.jobs]
+    return list(dict.fromkeys(t.effort.net for t in jobs if t.state == "left" and t.effort.images))
 
 
 def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> tuple[float, float]:
-    """Seconds of work in all, and the least they take: shared by all workers, but no piece by two.
+    """Seconds of work in all, and the least they take: shared by all workers, but no job by two.
 
     A cell waits for its poison.
     """
-    whole = sum(task.seconds(speeds) for branch in branches for task in branch.tasks)
+    whole = sum(job.seconds(speeds) for branch in branches for job in branch.jobs)
     chains = [
-        branch.craft.seconds(speeds) + max(task.seconds(speeds) for task in branch.cells)
-        for branch in branches
+        branch.craft.seconds(speeds) + max(job.seconds(speeds) for job in branch.cells) for branch in branches
     ]
     return whole, max([whole / workers, *chains])

@@ -1,4 +1,4 @@
-"""Where pieces of work run: in this process, or in worker processes of few threads each."""
+"""Where jobs run: in this process, or in worker processes of few threads each."""
 
 from __future__ import annotations
 
@@ -11,51 +11,24 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from bench.core.train import Tick
 from bench.machine import set_up
 from bench.parked import fetch, park
-
-Report = Callable[[str, float, str], None]  # name of a piece, share done, what is going on
+from bench.scheduler import Report
 
 _worker: dict[str, Any] = {}  # what this worker process was started with
 
 
-class Workers(Protocol):
-    """Where a grid's pieces run."""
-
-    @property
-    def workers(self) -> int:
-        """How many pieces can be at work now."""
-
-    def submit(self, piece: Any) -> Future[Any]:
-        """May raise BrokenProcessPool, as may the future, and then with it all futures."""
-
-    def revive(self) -> None:
-        """Begin anew after BrokenProcessPool, with which all pieces at work were lost."""
-
-    def close(self, *, now: bool) -> None:
-        """End the work; now: in the middle."""
-
-
-class Inline(Executor):
-    """Runs each call at once, in this process."""
-
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(fn(*args, **kwargs))
-        return future
-
-
 class Pool:
-    """Runs work(bench, piece, tick) for pieces; report hears of their progress.
+    """Runs work(bench, job, tick) for jobs; report hears of their progress.
 
     work: a function of a module, whose faults are part of its result. plugins: the folder whose
-    modules the pieces may come from.
+    modules the jobs may come from.
     """
 
     def __init__(
@@ -65,12 +38,10 @@ class Pool:
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
             self.parked = park(bench.data.to(torch.device("cpu")), bench.cache)
-        self.context = mp.get_context("spawn")
-        self.executor = self._start()
+            self.context = mp.get_context("spawn")
+            self.executor = self._start()
 
     def _start(self) -> Executor:
-        if self.workers == 1:
-            return Inline()
         # A worker reads from the lifeline until this process closes its end, or dies.
         lifeline, self.grip = self.context.Pipe(duplex=False)
         ticks = self.context.SimpleQueue()
@@ -82,10 +53,12 @@ class Pool:
         arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
         return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
 
-    def submit(self, piece: Any) -> Future[Any]:
-        if self.workers == 1:
-            return self.executor.submit(self.work, self.bench, piece, self._tick(piece.name))
-        future = self.executor.submit(_do, piece)
+    def submit(self, job: Any) -> Future[Any]:
+        if self.workers == 1:  # at once, in this process
+            done = Future[Any]()
+            done.set_result(self.work(self.bench, job, partial(self.report, job.name)))
+            return done
+        future = self.executor.submit(_do, job)
         with contextlib.suppress(BrokenProcessPool):  # then the future says it
             self.executor.submit(_nothing)  # its end makes the executor watch a worker that it just started
         return future
@@ -98,12 +71,10 @@ class Pool:
 
     def close(self, *, now: bool) -> None:
         """End the workers; now: in the middle of their work, which has its checkpoints."""
-        if now and self.workers > 1:
-            self.grip.close()
-        self.executor.shutdown(wait=True, cancel_futures=True)
-
-    def _tick(self, name: str) -> Tick:
-        return lambda share, what: self.report(name, share, what)
+        if self.workers > 1:
+            if now:
+                self.grip.close()
+            self.executor.shutdown(wait=True, cancel_futures=True)
 
     def _listen(self, ticks: Any) -> None:
         while True:
@@ -127,7 +98,7 @@ def _begin(
     if plugins is not None:
         from bench.registry import KINDS, catalog
 
-        for kind in KINDS:  # their modules must be there before a piece of theirs is unpickled
+        for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
             catalog(kind, plugins)
     data = fetch(bench.data, bench.cache).to(device)
     _worker.update(work=work, bench=replace(bench, device=device, data=data), ticks=ticks)
@@ -147,9 +118,9 @@ def _watch(lifeline: Any) -> None:
     os._exit(3)
 
 
-def _do(piece: Any) -> Any:
+def _do(job: Any) -> Any:
     ticks = _worker["ticks"]
-    return _worker["work"](_worker["bench"], piece, lambda share, what: ticks.put((piece.name, share, what)))
+    return _worker["work"](_worker["bench"], job, lambda share, what: ticks.put((job.name, share, what)))
 
 
 def _nothing() -> None: ...

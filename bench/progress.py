@@ -1,4 +1,4 @@
-"""Progress over the grid and within a piece: bars on a terminal, lines in a log."""
+"""Progress over all jobs and within each: bars on a terminal, lines in a log."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 
 
 class Progress:
-    """Bars: the whole grid with its ETA, and each piece at work with its own."""
+    """Bars: all jobs with their ETA, and each job at work with its own."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -25,9 +25,9 @@ class Progress:
             disable=not console.is_terminal,
             transient=True,
         )
-        self.total = self.before = 0.0  # training passes: of the grid, and of its finished pieces
-        self.shares: dict[str, float] = {}  # of the pieces at work
-        self.passes: dict[str, float] = {}
+        self.total, self.before = 1.0, 0.0  # what all jobs cost, and what the finished ones did
+        self.shares: dict[str, float] = {}  # of the jobs at work
+        self.costs: dict[str, float] = {}
         self.tasks: dict[str, bars.TaskID] = {}
         self.begun: dict[str, float] = {}
         self.lock = threading.RLock()
@@ -35,9 +35,9 @@ class Progress:
         self.whole = self.bars.add_task("grid", total=1.0, visible=False, eta="")
 
     @contextmanager
-    def grid(self, count: int, passes: float, what: str = "cells") -> Iterator[None]:
-        """Around the whole work; passes: what all of it costs, in training passes over the images."""
-        self.total, self.started = max(passes, 1e-9), time.monotonic()
+    def grid(self, count: int, cost: float, what: str = "cells") -> Iterator[None]:
+        """Around the whole work; cost: of all jobs, in their own unit."""
+        self.total, self.started = max(cost, 1e-9), time.monotonic()
         self.bars.update(self.whole, visible=True, description=f"all {count} {what}")
         self.say(f"{count} {what} to compute")
         with self.bars:
@@ -45,8 +45,7 @@ class Progress:
 
     @contextmanager
     def alone(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """Around one long piece of work that is all there is; gives what to tell its progress."""
-        self.total = 1.0
+        """Around one long job that is all there is; gives what to tell its progress."""
         if not self.console.is_terminal:
             self.say(name)
         with self.bars:
@@ -54,16 +53,13 @@ class Progress:
             yield lambda share, what: self.tick(name, share, what)
             self.end(name)
 
-    def begin(self, name: str, passes: float) -> None:
+    def begin(self, name: str, cost: float) -> None:
         with self.lock:
-            self._begin(name, passes)
-
-    def _begin(self, name: str, passes: float) -> None:
-        self.tasks[name] = self.bars.add_task(name, total=1.0, eta="")
-        self.passes[name], self.shares[name], self.begun[name] = passes, 0.0, time.monotonic()
+            self.tasks[name] = self.bars.add_task(name, total=1.0, eta="")
+            self.costs[name], self.shares[name], self.begun[name] = cost, 0.0, time.monotonic()
 
     def tick(self, name: str, share: float, what: str) -> None:
-        """A piece has done a share of its work; may be called from any thread."""
+        """A job has done a share of its work; may be called from any thread."""
         with self.lock:
             if name in self.tasks:  # a worker's last words may come late
                 self.shares[name] = share
@@ -73,19 +69,19 @@ class Progress:
 
     def end(self, name: str) -> None:
         with self.lock:
-            self.before += self.passes.pop(name)
+            self.before += self.costs.pop(name)
             self.shares.pop(name)
             self.bars.remove_task(self.tasks.pop(name))
             self._update()
 
-    def skip(self, passes: float) -> None:
-        """A piece turned out to be done already."""
+    def skip(self, cost: float) -> None:
+        """A job turned out to be done already."""
         with self.lock:
-            self.before += passes
+            self.before += cost
             self._update()
 
     def _done(self) -> float:
-        at_work = sum(share * self.passes[name] for name, share in self.shares.items())
+        at_work = sum(share * self.costs[name] for name, share in self.shares.items())
         return min((self.before + at_work) / self.total, 1.0)
 
     def _update(self) -> None:

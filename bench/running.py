@@ -23,12 +23,13 @@ from bench.facts import Environment
 from bench.folders import check_writable, open_run
 from bench.machine import device_of, set_up
 from bench.memory import affordable
-from bench.pool import Pool, Report, Workers
+from bench.pool import Pool
 from bench.precision import decided
 from bench.progress import Progress
 from bench.registry import Plugin
 from bench.request import Machine, Resolved, RunRequest, resolve
 from bench.rewrite import rewrite
+from bench.scheduler import Report, Workers
 
 RUNS = Path("results", "runs")
 

@@ -19,7 +19,7 @@ from bench.facts import Environment, facts
 if TYPE_CHECKING:
     import torch
 
-TICK_SECONDS = 1.0  # least time between two words on a piece's progress
+TICK_SECONDS = 1.0  # least time between two words on a job's progress
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Terms:
 
 
 class Unwanted(Exception):
-    """Nobody waits for this piece any more."""
+    """Nobody waits for this job any more."""
 
 
 class Seen(TypedDict):
@@ -112,11 +112,11 @@ def _set_up(terms: Terms) -> torch.device:
 _runs: dict[Path, tuple[Callable[..., Any], Any]] = {}  # folder -> work, bench: of the last run alone
 
 
-def do(terms: Terms, piece: bytes) -> Any:
-    """A piece of work, in a task of Dask's. What it raises is no fault of the piece."""
+def do(terms: Terms, job: bytes) -> Any:
+    """A job, in a task of Dask's. What it raises is no fault of the job."""
     from distributed import get_worker
 
-    from bench.pieces import without_places
+    from bench.jobs import without_places
 
     worker = get_worker()
     if terms.folder not in _runs:  # a process that joined late, or took the place of one that died
@@ -125,7 +125,7 @@ def do(terms: Terms, piece: bytes) -> Any:
         _runs[terms.folder] = _opened(terms)
     _set_up(terms)
     work, bench = _runs[terms.folder]
-    todo = pickle.loads(piece)
+    todo = pickle.loads(job)
     result = work(bench, todo, _ticker(worker, terms.token, todo.name))
     if result.error:  # the client knows its own folders alone
         result = replace(result, error=without_places(result.error, terms.plugins))
@@ -139,7 +139,7 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     from bench.registry import KINDS, catalog
 
     if terms.plugins is not None:
-        for kind in KINDS:  # their modules must be there before a piece of theirs is unpickled
+        for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
             catalog(kind, terms.plugins)
     work, bench = pickle.loads((terms.folder / "run.pickle").read_bytes())
     device = _set_up(terms)
@@ -154,7 +154,7 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
 
 
 def _ticker(worker: Any, topic: str, name: str) -> Callable[[float, str], None]:
-    """Tells the client of progress, and ends the piece when the client has gone or given it up."""
+    """Tells the client of progress, and ends the job when the client has gone or given it up."""
     key, said = worker.get_current_task(), 0.0
 
     def tick(share: float, what: str) -> None:

@@ -445,7 +445,7 @@ def test_work_in_hand_stops_at_the_deadline(
 ) -> None:
     """A victim that would train for hours is saved and left."""
     assert main(command(place, "clean", "none")) == 0  # the poison is there
-    monkeypatch.setattr("bench.grid._Run._fits", lambda run, piece: True)  # begun just before the deadline
+    monkeypatch.setattr("bench.scheduler.Scheduler._fits", lambda *_: True)  # begun just before the deadline
     more = ("--minutes", "0.0001", "--set", "victim.epochs=100000")
     assert main(command(place, "clean", "none", *more)) == 0
     assert "1 cells are left" in capsys.readouterr().out

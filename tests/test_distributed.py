@@ -28,7 +28,7 @@ from bench.cli import main
 from bench.core.errors import BadInput
 from bench.distributed import Cluster
 from bench.facts import facts
-from bench.pieces import Piece, work
+from bench.jobs import Job, work
 from bench.registry import HOME
 from bench.settings import PROFILES
 
@@ -154,7 +154,7 @@ def on(town: Town, place: Path, methods: str, defenses: str, *more: str) -> list
     return argv[:at] + argv[at + 2 :]
 
 
-def pieces_at_work(place: Path) -> int:
+def jobs_at_work(place: Path) -> int:
     """One for each worker, since each does one at a time."""
     return len({name.partition(".")[0] for name in checkpoints(place)})
 
@@ -178,7 +178,7 @@ def test_killed_worker(
     assert len(whole) == 4
 
     child = start(on(town, place, *GRID, *SAVING, *long), tmp_path / "log")
-    wait_for(lambda: pieces_at_work(place) >= 2 or child.exitcode is not None, seconds=120)
+    wait_for(lambda: jobs_at_work(place) >= 2 or child.exitcode is not None, seconds=120)
     assert child.exitcode is None, (tmp_path / "log").read_text()
     town.end(doomed)
     assert end_of(child) == 0, (tmp_path / "log").read_text()
@@ -227,17 +227,17 @@ def toy_bench(place: Path) -> Bench:
     return Bench(toy_dataset(), setting, "quick", cpu, place / "cache", {})
 
 
-PIECE = Piece(TOYS["tap"], 0, None, 1.0)
+JOB = Job(TOYS["tap"], 0, None, 1.0)
 
 
-def test_progress_of_a_piece(town: Town, place: Path) -> None:
+def test_progress_of_a_job(town: Town, place: Path) -> None:
     heard: list[tuple[str, float, str]] = []
     found = muster.muster(town.address, place / "cache", None, "cpu", 1)
     cluster = Cluster(found, work, toy_bench(place), lambda *said: heard.append(said))
-    assert cluster.submit(PIECE).result(60).error is None
+    assert cluster.submit(JOB).result(60).error is None
     wait_for(lambda: bool(heard))
     cluster.close(now=False)
-    assert all(name == PIECE.name and 0 <= share <= 1 for name, share, _ in heard)
+    assert all(name == JOB.name and 0 <= share <= 1 for name, share, _ in heard)
 
 
 def cluster_of(address: str, place: Path, device: str = "cpu") -> Cluster:
@@ -252,15 +252,15 @@ def test_worker_that_joins_later_is_held_to_the_same(
     here = facts(None)
     monkeypatch.setattr(muster, "facts", lambda plugins: here | {"torch": "1.0"})
     cluster = cluster_of(town.address, place)
-    error = cluster.submit(PIECE).exception(60)
+    error = cluster.submit(JOB).exception(60)
     cluster.close(now=True)
     (address,) = town.workers()
     assert isinstance(error, BadInput) and f"worker {address}: torch is {here['torch']}" in str(error)
 
 
-def test_a_piece_asks_for_a_gpu(town: Town, place: Path) -> None:
+def test_a_job_asks_for_a_gpu(town: Town, place: Path) -> None:
     cluster = cluster_of(town.address, place, "cuda")
-    future = cluster.submit(PIECE)
+    future = cluster.submit(JOB)
     wait_for(lambda: town.wanted() == [{"GPU": 1}])
     assert not future.done()
     cluster.close(now=True)
@@ -270,18 +270,18 @@ def test_a_piece_asks_for_a_gpu(town: Town, place: Path) -> None:
 def test_scheduler_that_dies(place: Path, tmp_path: Path) -> None:
     town = Town(tmp_path)
     cluster = cluster_of(town.address, place)
-    future = cluster.submit(PIECE)
+    future = cluster.submit(JOB)
     town.close()
     error = future.exception(60)
     cluster.close(now=True)
     assert isinstance(error, BadInput) and town.address in str(error) and "goes on" in str(error)
 
 
-def test_a_piece_that_cannot_be_sent(town: Town, place: Path) -> None:
+def test_a_job_that_cannot_be_sent(town: Town, place: Path) -> None:
     """Its own failure, as in the local pool."""
     cluster = cluster_of(town.address, place)
     with pytest.raises((AttributeError, pickle.PicklingError)):
-        cluster.submit(replace(PIECE, method=replace(PIECE.method, value=lambda: None))).result(60)
+        cluster.submit(replace(JOB, method=replace(JOB.method, value=lambda: None))).result(60)
     cluster.close(now=True)
 
 

@@ -17,7 +17,7 @@ from test_cli import BAD, command, refused
 from bench.cli import main
 from bench.core.train import Trainer
 from bench.effort import Effort
-from bench.plan import Branch, Task, work_and_wall
+from bench.plan import Branch, PlannedJob, work_and_wall
 from bench.speed import STEPS, WARM_UP
 
 FAST = ("--dry-run", "--img-per-s", "100")
@@ -230,12 +230,12 @@ def test_a_measured_speed_says_of_what(
 
 
 def branch(craft: float, *cells: float) -> Branch:
-    """Tasks of so many image-steps."""
-    tasks = [Task(None, "left", Effort("net", 1, 0, images)) for images in (craft, *cells)]  # type: ignore[arg-type]
-    return Branch(tasks[0], tasks[1:])
+    """Jobs of so many image-steps."""
+    jobs = [PlannedJob(None, "left", Effort("net", 1, 0, images)) for images in (craft, *cells)]  # type: ignore[arg-type]
+    return Branch(jobs[0], jobs[1:])
 
 
-def test_workers_share_the_work_but_no_piece() -> None:
+def test_workers_share_the_work_but_no_job() -> None:
     branches, speeds = [branch(4, 1, 2), branch(0, 8, 3)], {"net": 2.0}
     found = [work_and_wall(branches, speeds, workers) for workers in (1, 2, 3, 100)]
     assert [work for work, _ in found] == [9.0] * 4

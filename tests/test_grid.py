@@ -20,13 +20,13 @@ from conftest import DEFENSES, METHODS, toy_dataset
 from rich.console import Console
 from test_cli import command, plug, rows_of
 
-from bench import grid
+from bench import grid, scheduler
 from bench.cell import Bench, blank_row
 from bench.cli import main
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
+from bench.jobs import Job, Result, without_places
 from bench.parked import fetch, park
-from bench.pieces import Piece, Result, without_places
 from bench.pool import Pool
 from bench.progress import Progress
 from bench.registry import Plugin
@@ -62,26 +62,26 @@ def test_a_plugin_that_kills_its_worker_spoils_no_other_row(place: Path) -> None
 class Town:
     """Workers that a test ends by hand: wait() of the grid ends what end() says."""
 
-    def __init__(self, bench: Bench, end: Callable[[list[Piece]], list[Piece]], workers: int) -> None:
+    def __init__(self, bench: Bench, end: Callable[[list[Job]], list[Job]], workers: int) -> None:
         self.bench, self.end, self.workers = bench, end, workers
-        self.at_work: dict[Piece, Future[Result]] = {}
+        self.at_work: dict[Job, Future[Result]] = {}
         self.submitted: list[str] = []
         self.broken = False
         self.revived = 0
 
-    def submit(self, piece: Piece) -> Future[Result]:
+    def submit(self, job: Job) -> Future[Result]:
         if self.broken:
             raise BrokenProcessPool
         assert len(self.at_work) < self.workers
-        self.submitted.append(piece.name)
-        self.at_work[piece] = Future()
-        return self.at_work[piece]
+        self.submitted.append(job.name)
+        self.at_work[job] = Future()
+        return self.at_work[job]
 
     def wait(self, futures: Any, *limits: Any) -> SimpleNamespace:
         assert {*futures} == {*self.at_work.values()}
-        for piece in self.end([*self.at_work]):
-            row = blank_row(self.bench, piece.cell, test_acc=0.5) if piece.cell else None
-            self.at_work.pop(piece).set_result(Result(row, seconds=1.0))
+        for job in self.end([*self.at_work]):
+            row = blank_row(self.bench, job.cell, test_acc=0.5) if job.cell else None
+            self.at_work.pop(job).set_result(Result(row, seconds=1.0))
         if self.broken:
             for future in self.at_work.values():
                 future.set_exception(BrokenProcessPool())
@@ -118,13 +118,13 @@ def ran(
     bench: Bench,
     methods: list[Plugin],
     defenses: list[Plugin],
-    end: Callable[[Town, list[Piece]], list[Piece]],
+    end: Callable[[Town, list[Job]], list[Job]],
     monkeypatch: pytest.MonkeyPatch,
     workers: int = 2,
 ) -> tuple[Town, dict[str, Row]]:
-    """The grid on workers whose pieces end as end(town, those at work) says; its rows by their names."""
+    """The grid on workers whose jobs end as end(town, those at work) says; its rows by their names."""
     town = Town(bench, lambda at_work: end(town, at_work), workers)
-    monkeypatch.setattr(grid, "wait", town.wait)
+    monkeypatch.setattr(scheduler, "wait", town.wait)
     rows, wanted = bench.cache.parent / "rows", grid.cells(bench, methods, defenses)
     rows.mkdir()
     progress = Progress(Console(quiet=True))
@@ -140,8 +140,8 @@ NONE, SLOW = defense("none", 1), defense("slow", 3)
 def test_who_was_not_alone_is_tried_again(bench: Bench, lethal: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One at a time, until it is clear whose fault it was; the others' rows are right."""
 
-    def end(town: Town, at_work: list[Piece]) -> list[Piece]:
-        town.broken = any(piece.name == lethal for piece in at_work)
+    def end(town: Town, at_work: list[Job]) -> list[Job]:
+        town.broken = any(job.name == lethal for job in at_work)
         return [] if town.broken else at_work[-1:]
 
     methods = [method("a", 9), method("b", 8), method("c", 7)]
@@ -152,10 +152,10 @@ def test_who_was_not_alone_is_tried_again(bench: Bench, lethal: str, monkeypatch
 
 
 def test_a_worker_that_dies_idle_is_nobodys_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The next submission finds the pool broken, whether or not another piece is at work."""
+    """The next submission finds the pool broken, whether or not another job is at work."""
     broken: list[int] = []
 
-    def end(town: Town, at_work: list[Piece]) -> list[Piece]:
+    def end(town: Town, at_work: list[Job]) -> list[Job]:
         if len(broken) < 2:
             broken.append(len(at_work))
             town.broken = True
@@ -166,10 +166,10 @@ def test_a_worker_that_dies_idle_is_nobodys_fault(bench: Bench, monkeypatch: pyt
     assert broken == [2, 1] and town.revived == 2
 
 
-def test_a_piece_with_its_row_is_not_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_with_its_row_is_not_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ended just before its neighbour's worker died."""
 
-    def end(town: Town, at_work: list[Piece]) -> list[Piece]:
+    def end(town: Town, at_work: list[Job]) -> list[Job]:
         town.broken = town.revived == 0 and len(at_work) == 2
         return at_work[:1]
 
@@ -194,7 +194,7 @@ def test_cells_start_once_their_poison_is_there_and_long_ones_first(
 
 
 @dataclass(frozen=True)
-class Task:
+class Errand:
     name: str
 
 
@@ -215,12 +215,12 @@ class Deeds:
         time.sleep(0.2)
         return Deeds, ()
 
-    def __call__(self, bench: Any, task: Task, tick: Any) -> tuple[int, str] | None:
-        if task.name == "die":
+    def __call__(self, bench: Any, errand: Errand, tick: Any) -> tuple[int, str] | None:
+        if errand.name == "die":
             os.kill(os.getpid(), signal.SIGKILL)
-        if task.name == "sleep":
+        if errand.name == "sleep":
             time.sleep(60)
-        if task.name == "meet":  # a moment, so that each worker does one
+        if errand.name == "meet":  # a moment, so that each worker does one
             time.sleep(2)
             return file_at(bench.data.train.images.data_ptr())
         return None
@@ -234,10 +234,10 @@ def pool(bench: Bench) -> Any:
 
 
 def test_a_dead_worker_is_noticed_while_another_is_at_work(pool: Pool) -> None:
-    pool.submit(Task("sleep"))
-    assert isinstance(pool.submit(Task("die")).exception(40), BrokenProcessPool)
+    pool.submit(Errand("sleep"))
+    assert isinstance(pool.submit(Errand("die")).exception(40), BrokenProcessPool)
     pool.revive()
-    assert pool.submit(Task("nothing")).result(40) is None
+    assert pool.submit(Errand("nothing")).result(40) is None
 
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's /proc")
@@ -246,7 +246,7 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads L
 @LINUX
 def test_workers_map_one_file_of_images(pool: Pool, bench: Bench) -> None:
     """They hold no copies, and take no shared memory."""
-    (one, mapped), (other, also) = (f.result(60) for f in [pool.submit(Task("meet")) for _ in range(2)])
+    (one, mapped), (other, also) = (f.result(60) for f in [pool.submit(Errand("meet")) for _ in range(2)])
     (file,) = (bench.cache / "images").iterdir()
     assert one != other and mapped == also == str(file)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -16,7 +19,7 @@ from conftest import aged, draw_images
 from matplotlib.figure import Figure
 from torch import nn
 
-from bench import cell, pieces
+from bench import cell, jobs, running
 from bench import rows as files
 from bench.cli import main
 from bench.measures import METRICS, Metric
@@ -25,6 +28,7 @@ from bench.request import Options, RunRequest, Variation, resolve
 from bench.rows import Row
 from bench.studies import NAMES, depth, explain, named, runner
 from bench.studies.drawn import studied_looks
+from bench.studies.looks import MeasureJob
 from bench.studies.study import Findings, Record, Study
 
 TOY = """
@@ -32,13 +36,16 @@ TROUBLE = {}
 
 def shift(subject):
     TROUBLE["calls"] = TROUBLE.get("calls", 0) + 1
-    if TROUBLE["calls"] == TROUBLE.get("at"):
+    if TROUBLE["calls"] in TROUBLE.get("at", ()):
         raise TROUBLE["error"]("3 images, expected more")
     change = subject.published_features - subject.clean_features
     return {"value": float(change.abs().mean()), "n": len(subject.labels), "classes": subject.classes}
+
+def norm(subject):
+    return {"value": float(subject.published_features.norm())}
 """
 SETS = ("victim.epochs=1", "victim.batch=16", "points=1", "mi.images=50", "mi.slices=4")
-ROWS, LOOKS = 3, 4
+ROWS, MEASURED = 3, 4
 
 
 def toy_analysis(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
@@ -68,7 +75,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (place / "toy_measures.py").write_text(TOY)
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(place)
-        patch.setitem(METRICS, "shift", Metric("toy_measures:shift", revision=1))
+        for name in ("shift", "norm"):
+            patch.setitem(METRICS, name, Metric(f"toy_measures:{name}", revision=1))
         patch.setattr(runner, "NAMES", ("toy",))
         patch.setattr(runner, "named", lambda name: TOY_STUDY)
         yield place / "toy_measures.py"
@@ -110,7 +118,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(f"{bench.setting.net} {one.method.name}")
         return cell.run_cell(bench, one, *rest)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(pieces, "run_cell", counted)
+    monkeypatch.setattr(jobs, "run_cell", counted)
     return seen
 
 
@@ -160,7 +168,7 @@ def test_rows_records_and_findings_are_there(finished: Path) -> None:
     random, clean = one_of(finished, "small", "random"), one_of(finished, "small", "clean")
     pairs = {(r.key, r.key) for r in rows} | {(clean.key, random.key)}
     assert {(s["record"]["net_row"], s["record"]["poison_row"]) for s in seen.values()} == pairs  # type: ignore[index]
-    assert len(seen) == LOOKS
+    assert len(seen) == MEASURED
 
 
 def test_features_are_those_of_the_net_on_the_poison(finished: Path) -> None:
@@ -228,7 +236,7 @@ def test_a_victim_that_is_lacking_is_trained_again(done: Path, trained: list[str
     else:
         shutil.copy(victim_of(done, other), path)
     assert study(done) == 0
-    assert trained == ["small random"] and measured() == LOOKS
+    assert trained == ["small random"] and measured() == MEASURED
     assert records(done) == before and path.stat().st_size == len(weights)
     assert files.load_all(rows[0]) == files.load_all(rows[1])
 
@@ -258,24 +266,86 @@ def test_a_metric_of_another_revision_measures_again(done: Path, trained: list[s
         assert study(done) == 0 and measured() == 0
         patch.setitem(METRICS, "shift", Metric("toy_measures:shift", revision=2))
         assert study(done) == 0
-    assert trained == [] and measured() == LOOKS and len(records(done)) == LOOKS
+    assert trained == [] and measured() == MEASURED and len(records(done)) == MEASURED
 
 
 def test_measuring_goes_on_where_it_stopped(done: Path, trained: list[str]) -> None:
     before = records(done)
     shutil.rmtree(done / "out/records")
     trouble = sys.modules["toy_measures"].TROUBLE
-    trouble |= {"at": 3, "error": RuntimeError}
+    trouble |= {"at": {3}, "error": RuntimeError}
     with pytest.raises(RuntimeError):
         study(done)
     assert len(records(done)) == 2
     assert study(done) == 0
-    assert records(done) == before and trained == [] and measured() == 3 + LOOKS - 2
+    assert records(done) == before and trained == [] and measured() == 3 + MEASURED - 2
+
+
+class Dying(Exception):
+    """A measure takes down the worker that is at it."""
+
+
+class Mortal:
+    """A pool of one worker in this process, which may die."""
+
+    workers = 1
+
+    def __init__(self, work: Callable[..., None], bench: cell.Bench, *_: object) -> None:
+        self.work, self.bench = work, bench
+
+    def submit(self, job: MeasureJob) -> Future[None]:
+        future: Future[None] = Future()
+        try:
+            future.set_result(self.work(self.bench, job, lambda share, what: None))
+        except Dying:
+            future.set_exception(BrokenProcessPool())
+        return future
+
+    def revive(self) -> None: ...
+
+    def close(self, *, now: bool) -> None:
+        assert not now
+
+
+@pytest.fixture
+def dying(done: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
+    """(calls) -> the study without records, whose worker dies in these calls of the measure."""
+    shutil.rmtree(done / "out/records")
+    monkeypatch.setattr(running, "Pool", Mortal)
+    asked = replace(TOY_STUDY, measures=("shift", "norm"))
+    monkeypatch.setattr(runner, "named", lambda name: asked)
+
+    def run(*calls: int) -> int:
+        sys.modules["toy_measures"].TROUBLE.update(at={*calls}, error=Dying)
+        return study(done)
+
+    return run
+
+
+def test_a_measure_whose_worker_dies_is_tried_again(dying: Callable[..., int], trained: list[str]) -> None:
+    """On a worker of its own, where others may not have left too little memory."""
+    assert dying(2) == 0 and trained == [] and measured() == MEASURED + 1
+
+
+def test_a_measure_that_kills_its_worker_is_named(
+    done: Path, dying: Callable[..., int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All else is measured, of the same victim too."""
+    assert dying(2, 3) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    seen: list[Any] = [stored["record"] for stored in records(done).values()]
+    assert sorted(one["measure"] for one in seen) == ["norm"] * ROWS + ["shift"] * (MEASURED - 1)
+    own = [one for one in seen if one["measure"] == "shift" and one["net_row"] == one["poison_row"]]
+    rows = files.load_all(done / "out/rows")
+    (lacking,) = (row for row in rows if row.key not in {one["net_row"] for one in own})
+    assert said.startswith("bench: a worker process died twice")
+    assert f"shift of {lacking.inputs['net']}: {lacking.method} x none {lacking.key[:8]};" in said
+    assert dying() == 0 and len(records(done)) == MEASURED + ROWS and measured() == MEASURED + 2
 
 
 def test_what_cannot_be_measured_says_why(done: Path) -> None:
     shutil.rmtree(done / "out/records")
-    sys.modules["toy_measures"].TROUBLE.update(at=1, error=ValueError)
+    sys.modules["toy_measures"].TROUBLE.update(at={1}, error=ValueError)
     assert study(done) == 0
     reasons = [stored["record"]["reason"] for stored in records(done).values()]  # type: ignore[index]
     assert sorted(reasons, key=str) == ["3 images, expected more", None, None, None]
@@ -285,8 +355,8 @@ def test_what_cannot_be_measured_says_why(done: Path) -> None:
 def test_without_time_nothing_is_begun(done: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.rmtree(done / "out/records")
     assert study(done, "--minutes", "0") == 0
-    assert measured() == 0 and f"{LOOKS} cells or looks are left" in capsys.readouterr().out
-    assert (done / "out" / "README.md").read_text().count(f"**Unfinished: {LOOKS} cells or looks") == 1
+    assert measured() == 0 and f"{MEASURED} cells or measures are left" in capsys.readouterr().out
+    assert (done / "out" / "README.md").read_text().count(f"**Unfinished: {MEASURED} cells or measures") == 1
 
 
 # What the user may ask

@@ -1,20 +1,26 @@
-"""Looks: one net on one poison, whose features are computed once for all that is measured of them."""
+"""Measures of nets on poisons: a job is one net on one poison, whose features are computed once."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from bench import victims
+from bench import keys, victims
 from bench.cell import Bench, Cell, craft, published_split
 from bench.core.errors import BadInput
 from bench.core.train import Tick
 from bench.features import subject
 from bench.identity import key_of
+from bench.keys import key_of
+from bench.locks import Locks
 from bench.measures import Subject, measure
+from bench.progress import Progress
 from bench.registry import Plugin
 from bench.rows import Row
+from bench.running import Grid
+from bench.scheduler import Scheduler, Work, WorkersDied
 from bench.select import CLEAN
 from bench.settings import Setting
 from bench.studies.records import Records, plain
@@ -24,7 +30,7 @@ ASIDE = ("method", "poison_rep", "eps")  # inputs of a row that another poison f
 
 
 @dataclass(frozen=True)
-class Look:
+class MeasureJob:
     """What a worker measures at a time."""
 
     net: Row  # whose victim it is
@@ -34,14 +40,20 @@ class Look:
     measures: tuple[str, ...]
 
     @property
+    def cost(self) -> int:
+        return len(self.measures)
+
+    @property
     def name(self) -> str:
-        """No two looks of a study share it: grids may differ in anything."""
+        """No two jobs of a study share it: grids may differ in anything."""
         row, net = self.poison, self.net
         through = f" through {net.method} {net.key[:8]}" if net.key != row.key else ""
         return f"{self.setting.net}: {row.method} x {row.defense} {row.key[:8]}{through}"
 
 
-def looks(study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[Bench, Cell]]) -> list[Look]:
+def measure_jobs(
+    study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[Bench, Cell]]
+) -> list[MeasureJob]:
     """All that the study measures of these rows. cells: by the rows' keys."""
     done = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.key)
     clean = {_net_of(row): row for row in done if row.method == CLEAN}
@@ -56,7 +68,7 @@ def looks(study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[Bench, Ce
     for (net_key, poison_key), names in wanted.items():
         bench, cell = cells[poison_key]
         distinct = tuple(dict.fromkeys(names))
-        found.append(Look(by_key[net_key], by_key[poison_key], cell.method, bench.setting, distinct))
+        found.append(MeasureJob(by_key[net_key], by_key[poison_key], cell.method, bench.setting, distinct))
     return found
 
 
@@ -65,48 +77,101 @@ def _net_of(row: Row) -> str:
     return key_of({name: value for name, value in row.inputs.items() if name not in ASIDE})
 
 
-def known(records: Records, look: Look) -> dict[str, Record]:
+def known(records: Records, job: MeasureJob) -> dict[str, Record]:
     """What has been measured of it already, by measure."""
-    found = {name: records.load(name, look.net.key, look.poison.key) for name in look.measures}
+    found = {name: records.load(name, job.net.key, job.poison.key) for name in job.measures}
     return {name: record for name, record in found.items() if record is not None}
 
 
-def pending(records: Records, wanted: Sequence[Look]) -> list[Look]:
+def pending(records: Records, wanted: Sequence[MeasureJob]) -> list[MeasureJob]:
     """What is left to measure."""
     left = []
-    for look in wanted:
-        measures = tuple(name for name in look.measures if name not in known(records, look))
-        left += [replace(look, measures=measures)] if measures else []
+    for job in wanted:
+        done = known(records, job)
+        measures = tuple(name for name in job.measures if name not in done)
+        left += [replace(job, measures=measures)] if measures else []
     return left
 
 
-def work(records: Records, bench: Bench, look: Look, tick: Tick) -> None:
-    """Measure, and save each record at once."""
-    seen = see(replace(bench, setting=look.setting), look)
-    for index, name in enumerate(look.measures):
-        tick(index / len(look.measures), name)
-        records.save(measured(name, seen, look))
-
-
-def see(bench: Bench, look: Look) -> Subject:
+def see(bench: Bench, job: MeasureJob) -> Subject:
     """Both sets of images and their features. Raises BadInput where victim or poison are not the rows'."""
-    weights = victims.load(bench.cache, look.net)
+    weights = victims.load(bench.cache, job.net)
     if weights is None:
-        raise BadInput(f"{look.name}: the kept victim is gone; the same command trains it again")
-    poison = craft(bench, look.method, look.poison.poison_rep)
-    if poison.manifest["published"] != look.poison.published:
-        raise BadInput(f"{look.name}: the poison, crafted again, is not the one that its row was computed on")
+        raise BadInput(f"{job.name}: the kept victim is gone; the same command trains it again")
+    poison = craft(bench, job.method, job.poison.poison_rep)
+    if poison.manifest["published"] != job.poison.published:
+        raise BadInput(f"{job.name}: the poison, crafted again, is not the one that its row was computed on")
     net = bench.build(bench.setting.net, seed=0)
     net.load_state_dict(weights)
     setting = replace(bench.setting, mi=replace(bench.setting.mi, images=IMAGES))
     return subject(bench.data, setting, net, published_split(bench, poison))
 
 
-def measured(name: str, seen: Subject, look: Look) -> Record:
+def measured(name: str, seen: Subject, job: MeasureJob) -> Record:
     """One measure, or why it has no value."""
     started = time.monotonic()
     try:
         values, reason = plain(measure(name)(seen)), None
     except ValueError as error:
         values, reason = {}, str(error)
-    return Record(name, look.net.key, look.poison.key, values, reason, time.monotonic() - started)
+    return Record(name, job.net.key, job.poison.key, values, reason, time.monotonic() - started)
+
+
+def work(records: Records, bench: Bench, job: MeasureJob, tick: Tick) -> None:
+    """Measure, and save each record at once; those that a worker saved before it died are there."""
+    for left in pending(records, [job]):
+        seen = see(replace(bench, setting=job.setting), left)
+        for index, name in enumerate(left.measures):
+            tick(index / len(left.measures), name)
+            records.save(measured(name, seen, left))
+
+
+@dataclass
+class _Measuring(Work[MeasureJob]):
+    """What becomes of measures: records, which the workers save."""
+
+    records: Records
+    progress: Progress
+    deadly: list[str]  # what took down its workers
+
+    def lock(self, job: MeasureJob) -> str:
+        return f"measures-{job.net.key[:16]}-{job.poison.key[:16]}"
+
+    def found(self, job: MeasureJob) -> bool:
+        return not pending(self.records, [job])
+
+    def end(self, job: MeasureJob, result: BaseException | None) -> list[MeasureJob]:
+        """After a death, put aside the measure that the worker was at; the others are ready."""
+        left = pending(self.records, [job])
+        if isinstance(result, WorkersDied):
+            self.deadly += [f"{each.measures[0]} of {each.name}" for each in left]
+            return [replace(each, measures=each.measures[1:]) for each in left if each.measures[1:]]
+        if result is not None:
+            raise result
+        self.progress.say(f"{job.name}: {', '.join(job.measures)}")
+        return []
+
+
+def measure_all(grids: Sequence[Grid], wanted: Sequence[MeasureJob], records: Records) -> None:
+    """Measure what is wanted, as far as there is time: all of one data set on the same workers.
+
+    Raises BadInput, once all else is done, where measures took down their workers.
+    """
+    deadly: list[str] = []
+    place = {key: grid for grid in grids for key in grid.keys}
+    groups: dict[str, list[MeasureJob]] = {}
+    for job in wanted:
+        bench = place[job.poison.key].bench
+        groups.setdefault(keys.images(bench.data, bench.setting), []).append(job)
+    for jobs in groups.values():
+        grid, count = place[jobs[0].poison.key], sum(job.cost for job in jobs)
+        progress, locks = Progress(grid.console), Locks(grid.bench.cache / "locks")
+        pool = grid.start(partial(work, records), grid.bench, report=progress.tick)
+        measuring = _Measuring(records, progress, deadly)
+        with progress.grid(count, count, "measures"):
+            Scheduler(measuring, pool, progress, locks, grid.bench.deadline).run(jobs)
+    if deadly:
+        raise BadInput(
+            f"a worker process died twice (killed, or out of memory) over {', '.join(deadly)}; the same "
+            "command goes on, with fewer --workers in less memory"
+        )

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from bench import data, victims
 from bench import rows as files
-from bench.core.types import Dataset
 from bench.override import unknown
 from bench.plots.canvas import style
 from bench.request import RunRequest, varied
@@ -19,8 +17,7 @@ from bench.rewrite import rewrite
 from bench.rows import Row
 from bench.running import Grid, open_grid, say
 from bench.studies import NAMES, findings, named
-from bench.studies.crew import measure_all
-from bench.studies.looks import Look, known, looks, pending
+from bench.studies.looks import known, measure_all, measure_jobs, pending
 from bench.studies.records import Records
 from bench.studies.study import Record, Study
 
@@ -34,22 +31,26 @@ def run(name: str, request: RunRequest) -> int:
     """
     if name not in NAMES:
         raise unknown("study", name, NAMES)
-    asked, console, load = named(name), Console(), _once(data.load)
+    asked, console, load = named(name), Console(), cache(data.load)
     grids = [open_grid(own, console, STUDIES / name, load) for own in requests(name, asked, request)]
     out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
     rewrite(out)
     records = Records(out / "records", {*asked.measures, *asked.through_clean})
     say(console, f"{name}: {asked.about}; {wanted} cells in {len(grids)} grids")
-    failed, left = _train(grids, {key for key, row in _rows(grids).items() if row.status != "failed"})
+    cells = {key: (grid.bench, cell) for grid in grids for key, cell in grid.keys.items()}
+    finished = {key for key, row in _rows(grids).items() if row.status != "failed"}
+    failed, left = _compute(grids, {*cells} - finished)
     rows = _rows(grids)
-    everything = looks(asked, rows.values(), {k: (g.bench, c) for g in grids for k, c in g.keys.items()})
+    everything = measure_jobs(asked, rows.values(), cells)
     todo = pending(records, everything)
-    failed += _keep(grids, {look.net.key for look in todo})
-    seen = [look for look in todo if victims.load(grids[0].bench.cache, look.net) is not None]
-    left += len(todo) - len(seen) + measure_all(grids, seen, records)
-    _conclude(asked, [*rows.values()], _measured(records, everything), out, console, left)
+    failed += _compute(grids, {job.net.key for job in todo})[0]  # victims that are not kept any more
+    able = [job for job in todo if victims.load(grids[0].bench.cache, job.net) is not None]
+    measure_all(grids, able, records)
+    left += sum(job.cost for job in pending(records, todo))
+    measured = [record for job in everything for record in known(records, job).values()]
+    _conclude(asked, [*rows.values()], measured, out, console, left)
     if left:
-        say(console, f"{left} cells or looks are left; the same command goes on")
+        say(console, f"{left} cells or measures are left; the same command goes on")
     return 1 if failed else 0
 
 
@@ -59,32 +60,17 @@ def requests(name: str, asked: Study, request: RunRequest) -> list[RunRequest]:
     return varied(replace(request, keep_victims=keep), name, asked.grids())
 
 
-def _train(grids: list[Grid], finished: set[str]) -> tuple[int, int]:
-    """Compute what has no row; returns how many cells failed, and how many are left for lack of time."""
-    outcomes = []
-    for grid in grids:
-        missing = [cell for key, cell in grid.keys.items() if key not in finished]
-        outcomes += [grid.compute(missing)] if missing else []
+def _compute(grids: list[Grid], wanted: set[str]) -> tuple[int, int]:
+    """Compute cells, by the keys of their rows; returns how many failed, and how many had no time."""
+    chosen = [(grid, [cell for key, cell in grid.keys.items() if key in wanted]) for grid in grids]
+    outcomes = [grid.compute(cells) for grid, cells in chosen if cells]
     return sum(o.failed for o in outcomes), sum(o.left for o in outcomes)
-
-
-def _keep(grids: list[Grid], needed: set[str]) -> int:
-    """Train the needed victims again that are not kept any more; returns how many failed."""
-    failed = 0
-    for grid in grids:
-        ours = [cell for key, cell in grid.keys.items() if key in needed]
-        failed += grid.compute(ours).failed if ours else 0
-    return failed
 
 
 def _rows(grids: list[Grid]) -> dict[str, Row]:
     """Those of the grids' cells that are there."""
     paths = {key: files.path_of(key, grid.out / "rows") for grid in grids for key in grid.keys}
     return {key: files.load(path) for key, path in paths.items() if path.exists()}
-
-
-def _measured(records: Records, everything: list[Look]) -> list[Record]:
-    return [record for look in everything for record in known(records, look).values()]
 
 
 def _conclude(
@@ -94,20 +80,8 @@ def _conclude(
         found = asked.analyse(rows, records)
         if left:
             head, _, rest = found.text.partition("\n")
-            found = replace(found, text=f"{head}\n\n**Unfinished: {left} cells or looks are left.**\n{rest}")
+            note = f"**Unfinished: {left} cells or measures are left.**"
+            found = replace(found, text=f"{head}\n\n{note}\n{rest}")
         written = findings.write(found, out)
     findings.show(found, console)
     say(console, f"written: {', '.join(map(str, written))}")
-
-
-def _once(load: Callable[..., Dataset]) -> Callable[..., Dataset]:
-    """All grids share what was read."""
-    kept: dict[str, Dataset] = {}
-
-    def loaded(*what: Any, **how: Any) -> Dataset:
-        asked = repr((what, sorted(how.items())))
-        if asked not in kept:
-            kept[asked] = load(*what, **how)
-        return kept[asked]
-
-    return loaded

@@ -82,7 +82,7 @@ def machine(to: Options) -> None:
 
 def pool(to: Options) -> None:
     to.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
-    to.add_argument("--minutes", type=float, metavar="M", help="start no piece that will not fit")
+    to.add_argument("--minutes", type=float, metavar="M", help="start no job that will not fit")
 
 
 def request(args: argparse.Namespace) -> RunRequest:

@@ -18,24 +18,27 @@ from bench.rows import Row
 
 
 @dataclass(frozen=True)
-class Piece:
+class Job:
     """What one worker does at a time: craft a poison, or run a cell whose poison is there."""
 
     method: Plugin
     poison_rep: int
     cell: Cell | None
-    passes: float  # its cost, in training passes over the images
+    cost: float  # in training passes over the images
+
+    @property
+    def what(self) -> str:
+        return "craft" if self.cell is None else self.cell.defense.name
 
     @property
     def name(self) -> str:
         reps = [self.poison_rep] if self.cell is None else [self.poison_rep, self.cell.rep]
-        what = "craft" if self.cell is None else self.cell.defense.name
-        return f"{self.method.name} x {what}" + (f" {tuple(reps)}" if any(reps) else "")
+        return f"{self.method.name} x {self.what}" + (f" {tuple(reps)}" if any(reps) else "")
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a piece ended: with a row (a craft has none), late, or with an error."""
+    """How a job ended: with a row (a craft has none), late, or with an error."""
 
     row: Row | None = None
     late: bool = False
@@ -43,14 +46,14 @@ class Result:
     seconds: float = 0.0
 
 
-def work(bench: Bench, piece: Piece, tick: Tick) -> Result:
-    """Do a piece; any fault of a plugin becomes part of the result, and the grid goes on."""
+def work(bench: Bench, job: Job, tick: Tick) -> Result:
+    """Do a job; any fault of a plugin becomes part of the result, and the grid goes on."""
     started = time.monotonic()
     try:
-        poison = craft(bench, piece.method, piece.poison_rep, tick)
-        if piece.cell is None and piece.poison_rep == gallery.FIRST:
-            gallery.keep(bench, piece.method, poison)
-        row = run_cell(bench, piece.cell, poison, tick) if piece.cell else None
+        poison = craft(bench, job.method, job.poison_rep, tick)
+        if job.cell is None and job.poison_rep == gallery.FIRST:
+            gallery.keep(bench, job.method, poison)
+        row = run_cell(bench, job.cell, poison, tick) if job.cell else None
         return Result(row, seconds=time.monotonic() - started)
     except OutOfTime:
         return Result(late=True)
