@@ -143,15 +143,9 @@ class _Grid(Work[Job]):
 
     def _done(self, job: Job, result: Result) -> list[Job]:
         if result.row is None:
-<<<<<<< HEAD
-            craft_checkpoint(self.bench, piece.method, piece.poison_rep).clear()  # so too here
-            self.ready += self.waiting.pop(piece)
-            self.progress.say(f"{piece.name}: {result.seconds:.0f} s")
-            return
-=======
+            craft_checkpoint(self.bench, job.method, job.poison_rep).clear()  # so too here
             self.progress.say(f"{job.name}: {result.seconds:.0f} s")
             return self.waiting.pop(job)
->>>>>>> wt-scheduler
         unlike = self._unlike(result.row)
         if unlike is None:
             self._save(result.row)

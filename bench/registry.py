@@ -15,19 +15,21 @@ import importlib.util
 import re
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.core.defense import Undefended
 from bench.core.errors import BadInput
-from bench.core.method import Method
+from bench.declared import declare, declare_file
 from bench.facts import HOME as HOME  # noqa: PLC0414 (others take it from here)
 from bench.override import change, unknown
 
 KINDS = ("methods", "defenses")
+BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
 SCHEMES = {"methods": {"file": "bench.poisons.foreign"}}  # "file:PATH" -> module whose plugin(PATH) it is
 
@@ -45,6 +47,7 @@ class Plugin:
     about: str = ""
     control: bool = False  # no contestant: clean, random, none
     place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy
+    module: str = ""  # in sys.modules, whose table has it; of what has no table, that of its class
     crafted_as: str = ""  # the variant whose delta a method publishes, where that is another one
 
     @property
@@ -102,6 +105,7 @@ class Catalog:
     variants: dict[str, Plugin] = field(default_factory=dict)
     patterns: dict[str, tuple[Callable[[str], Any], str]] = field(default_factory=dict)
     everything: list[str] = field(default_factory=list)  # what `all` means
+    load: Callable[[str], ModuleType] = importlib.import_module  # of our modules: as they are, or declare
 
     @property
     def names(self) -> list[str]:
@@ -121,7 +125,7 @@ class Catalog:
                 return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
         scheme, _, place = name.partition(":")
         if place and scheme in self.schemes:
-            plugin: Plugin = importlib.import_module(self.schemes[scheme]).plugin(place)
+            plugin: Plugin = self.load(self.schemes[scheme]).plugin(place)
             return plugin
         raise unknown(self.kind[:-1], name, self.names)
 
@@ -170,13 +174,17 @@ def _is_aside(node: ast.AST, *, tables: bool) -> bool:
     return any(isinstance(target, ast.Name) and target.id in TABLES for target in targets)
 
 
-def catalog(kind: str, plugins: Path | None = None) -> Catalog:
-    """The suite's own plugins of a kind, and those in DIR/methods or DIR/defenses."""
-    found = Catalog(kind)
+def catalog(kind: str, plugins: Path | None = None, *, declared: bool = False) -> Catalog:
+    """The suite's own plugins of a kind, and those in DIR/methods or DIR/defenses.
+
+    declared: as their files say, without importing what they compute with; fit to be looked at, not to run.
+    """
+    found = Catalog(kind, load=declare if declared else importlib.import_module)
     folders = [HOME / kind] + ([plugins / kind] if plugins else [])
     for folder in folders:
         for path in sorted(folder.glob("[!_]*.py")):
-            _add(found, _module(path, kind, own=folder == folders[0]), path)
+            load = found.load if folder == folders[0] else partial(_plugged, path, declared=declared)
+            _add(found, _module(path, kind, load), path)
     return found
 
 
@@ -185,22 +193,24 @@ def check_plugins(folder: Path) -> None:
         raise BadInput(f"--plugins {folder}: expected a folder with methods/ or defenses/ in it")
 
 
-def _module(path: Path, kind: str, *, own: bool) -> ModuleType:
+def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleType:
     try:
-        return _import(path, kind, own=own)
+        return load(f"{kind}.{path.stem}")
     except Exception as error:  # a plugin may break in any way
         what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise BadInput(f"{kind}/{path.name} cannot be imported, {what}") from error
 
 
-def _import(path: Path, kind: str, *, own: bool) -> ModuleType:
-    if own:
-        return importlib.import_module(f"{kind}.{path.stem}")
-    name = f"plugged_{kind}_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
+def _plugged(path: Path, name: str, *, declared: bool) -> ModuleType:
+    """A file of the user's, imported where it does not declare all that is looked for."""
+    alias = f"plugged_{name.replace('.', '_')}"
+    if declared:
+        with suppress(Exception):
+            return declare_file(path, f"declared:{alias}", TABLES)
+    spec = importlib.util.spec_from_file_location(alias, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
+    sys.modules[alias] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
 
@@ -222,11 +232,13 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
     for name in [*variants, *patterns]:
         if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name == "all":
             raise BadInput(f"{where}: the name {name!r} is already taken")
-    base, first = {"methods": Method, "defenses": Undefended}[found.kind], dict[str, Plugin]()
+    place, of = BASES[found.kind]
+    base, first = getattr(found.load(place), of), dict[str, Plugin]()
     for name, value in variants.items():
         if not isinstance(value, base):
             raise BadInput(f"{where}: {name!r} is a {type(value).__name__}, expected a {base.__name__}")
-        plugin = Plugin(found.kind, name, value, code, _first_line(type(value), module), name in controls)
+        about, control = _first_line(type(value), module), name in controls
+        plugin = Plugin(found.kind, name, value, code, about, control, module=module.__name__)
         if found.kind == KINDS[0]:  # the first of those that craft the same gives them its seeds
             made = repr((type(value), plugin._parameters(publishing=False)))
             other = first.setdefault(made, plugin)

@@ -6,20 +6,24 @@ No file is read but those of plugins.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
 from bench import shares
 from bench.core.errors import BadInput
-from bench.core.types import Dataset, Recipe
-from bench.nets import NETS
+from bench.core.recipe import Recipe
+from bench.declared import declare
 from bench.override import change, unknown
 from bench.registry import KINDS, Plugin, catalog, check_plugins
 from bench.rerun import PLACE, Command, portable
 from bench.settings import PROFILES, Setting, check_eps
+
+if TYPE_CHECKING:
+    from bench.core.types import Dataset
 
 
 @dataclass(frozen=True)
@@ -83,9 +87,9 @@ class RunRequest:
     machine: Machine = field(default=Machine())
     keep_victims: bool = False  # whether their weights stay in the cache
 
-    def find_plugins(self) -> tuple[list[Plugin], list[Plugin]]:
-        """Find the methods and defenses of these names, as they are before anything is set."""
-        methods, defenses = (catalog(kind, self.where.plugins) for kind in KINDS)
+    def find_plugins(self, *, declared: bool = False) -> tuple[list[Plugin], list[Plugin]]:
+        """Find the methods and defenses of these names, as they are before anything is set. See catalog()."""
+        methods, defenses = (catalog(kind, self.where.plugins, declared=declared) for kind in KINDS)
         chosen = [] if self.defenses is None else defenses.choose(self.defenses)
         return methods.choose(self.methods), chosen
 
@@ -126,7 +130,7 @@ def varied(request: RunRequest, study: str, variations: Iterable[Variation]) -> 
     grid both choose something.
     """
     each = [_merged(request, study, grid) for grid in variations]
-    names = [{p.name for chosen in one.find_plugins() for p in chosen} for one in each]
+    names = [{p.name for chosen in one.find_plugins(declared=True) for p in chosen} for one in each]
     known, found = {f.name for f in fields(Setting)}, []
     for one, ours in zip(each, names, strict=True):
         elsewhere = set().union(*names) - ours - known
@@ -184,8 +188,20 @@ class Resolved:
             )
 
 
-def resolve(request: RunRequest) -> Resolved:
-    """Check everything that is asked for, before anything is read or written; raises BadInput."""
+def check(request: RunRequest) -> None:
+    """Raise BadInput for what resolve() would refuse, without waiting for torch.
+
+    What only a plugin's own libraries can tell is left to resolve().
+    """
+    with suppress(NameError):
+        resolve(request, declared=True)
+
+
+def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
+    """Check everything that is asked for, before anything is read or written; raises BadInput.
+
+    declared: of plugins as their files declare them, which cannot run; see catalog().
+    """
     if request.where.plugins:
         check_plugins(request.where.plugins)
     if request.profile not in PROFILES:
@@ -193,7 +209,7 @@ def resolve(request: RunRequest) -> Resolved:
     setting = PROFILES[request.profile].setting
     for name, value in request.options.given.items():
         setting = change(setting, name, value, "the setting")
-    chosen = request.find_plugins()
+    chosen = request.find_plugins(declared=declared)
     if twice := {p.name for p in chosen[0]} & {p.name for p in chosen[1]}:
         raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(request.profile) for kind in chosen for p in kind}
@@ -207,8 +223,8 @@ def resolve(request: RunRequest) -> Resolved:
     for name in budgeted:
         check_eps(plugins[name].value.eps, name)
     for name in (setting.net, setting.surrogate):
-        if name not in NETS:
-            raise unknown("net", name, NETS)
+        if name not in (nets := declare("bench.nets").NETS):
+            raise unknown("net", name, nets)
     methods, defenses = (tuple(plugins[p.name] for p in kind) for kind in chosen)
     return Resolved(request, setting, methods, defenses)
 

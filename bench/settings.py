@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bench.core.errors import BadInput
-from bench.core.types import Recipe
-from bench.mi.sliced import MISettings
+from bench.core.recipe import Recipe
+from bench.mi.settings import MISettings
 from bench.shares import check_share
 
 Precision = Literal["fp32", "bf16", "auto"]
@@ -26,7 +26,7 @@ def check_eps(eps: float, who: str) -> None:
 class Setting:
     """What can move a number, but for the plugins; every field can be set on the command line."""
 
-    data: str = "glyphs"
+    data: str = "glyphs"  # data set
     limit: int | None = 2000  # training images, validation included; none: all
     net: str = "small"  # of the victim
     surrogate: str = "small"  # net of the methods
@@ -36,7 +36,7 @@ class Setting:
     prepare_test: bool = False  # whether test images pass the defense's preparation too
     points: int = 5  # of the learning curve, at most 10
     mi: MISettings = field(default=MISettings(images=1000, slices=96))
-    seed: int = 0
+    seed: int = 0  # base of all random streams
     reps: int = 1  # victims for each poison
     poison_reps: int = 1  # poisons for each method
     share: float = 1.0  # of the training images that are published poisoned; the rest is published clean

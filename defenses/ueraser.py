@@ -37,7 +37,7 @@ def policy() -> nn.Module:
 class UEraser(Undefended):
     """The worst of several augmented views, early in the training; one view later."""
 
-    draws: int = 5
+    draws: int = 5  # views of each image that compete
     until: float = 0.3  # share of the training in which the views compete
     p: float = 0.5  # probability of each plasma transform
 

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,7 @@ from conftest import aged, draw_images
 from matplotlib.figure import Figure
 from torch import nn
 
-from bench import cell, jobs, running
+from bench import cell, jobs, running, studies
 from bench import rows as files
 from bench.cli import main
 from bench.measures import METRICS, Metric
@@ -77,8 +78,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.syspath_prepend(place)
         for name in ("shift", "norm"):
             patch.setitem(METRICS, name, Metric(f"toy_measures:{name}", revision=1))
-        patch.setattr(runner, "NAMES", ("toy",))
-        patch.setattr(runner, "named", lambda name: TOY_STUDY)
+        patch.setattr(studies, "NAMES", ("toy",))
+        for name in ("bench.studies.toy", "declared:bench.studies.toy"):  # imported and, before, declared
+            patch.setitem(sys.modules, name, ModuleType(name))
+            patch.setattr(sys.modules[name], "STUDY", TOY_STUDY, raising=False)
         yield place / "toy_measures.py"
     sys.modules.pop("toy_measures", None)
 
@@ -389,7 +392,7 @@ def test_what_a_grid_chooses_is_not_the_users(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict = Study("", lambda: [Variation("clean", "none", Options(eps="2/255"))], (), (), toy_analysis)
-    monkeypatch.setattr(runner, "named", lambda name: strict)
+    monkeypatch.setattr(sys.modules["declared:bench.studies.toy"], "STUDY", strict)
     assert main(["study", "toy", "--eps", "4/255", "--out", str(tmp_path / "out")]) == 2
     assert "--eps 4/255: study toy chooses it itself, here 2/255" in capsys.readouterr().err
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from bench.measures import Subject, Value
 from bench.measures.feature_pairs import Doubles, both, labels_of
-from bench.mi.code import MOST, fit_code, ledoit_wolf
+from bench.mi.code import fit_code, ledoit_wolf
+from bench.mi.settings import MOST
 
 
 def class_spread(subject: Subject) -> dict[str, Value]:

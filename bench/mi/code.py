@@ -6,9 +6,9 @@ import numpy as np
 from scipy.linalg import eigh
 
 from bench.mi.ksg import Doubles, Floats, check
+from bench.mi.settings import MOST
 
 VARIANCE = 0.99  # share of the clean variance at which the code ends, if it has not ended before
-MOST = 32  # dimensions of the code, unless said otherwise
 
 
 def fit_code(clean: Floats, most: int) -> tuple[Doubles, Doubles]:

@@ -45,10 +45,10 @@ from functools import partial
 import numpy as np
 from scipy.special import stdtrit
 
-from bench.core.errors import BadInput
-from bench.mi.code import MOST, fit_code
+from bench.mi.code import fit_code
 from bench.mi.estimate import LEVEL
 from bench.mi.ksg import Doubles, Floats, check, ksg_of_rows, standardise
+from bench.mi.settings import MISettings as MISettings  # noqa: PLC0414 (callers take it from here)
 
 ESTIMATOR = "smi-ksg"
 SUBSAMPLES = 10  # of the images, disjoint; fewer where one would have less than LEAST for each neighbour
@@ -56,20 +56,6 @@ LEAST = 20  # with fewer images for each neighbour their spread is too small
 SPREAD_SLICES = 128  # seen by the subsamples
 
 Score = Callable[[Doubles, Doubles], Doubles]  # scalar pairs (rows,n), standardised -> nats of each row
-
-
-@dataclass(frozen=True)
-class MISettings:
-    """How dependence is estimated."""
-
-    images: int = 5000  # training images used; the caller picks them
-    slices: int = 500
-    rank: int = MOST  # most dimensions of the PCA code
-    neighbours: int = 5
-
-    def __post_init__(self) -> None:
-        if min(self.images, self.slices - 1, self.rank, self.neighbours) < 1:
-            raise BadInput(f"MI settings must all be at least 1, and slices 2, got {self}")
 
 
 @dataclass(frozen=True)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from rich.console import Console
 from rich.table import Table as Shown
 from rich.text import Text
 
-from bench.core.errors import BadInput
 from bench.poisons.audit import Table
 from bench.poisons.foreign import Foreign
 from bench.request import RunRequest, resolve
 from bench.running import read, say
 
 
-def run(request: RunRequest, path: str) -> int:
+def run(request: RunRequest) -> int:
     """Print the audit up to what is refused; BadInput says what that is."""
-    if "," in path:
-        raise BadInput(f"verify: {path} has a comma, which separates names; expected a path without")
-    options = request.options
-    if options.data and options.limit is None:
-        options = replace(options, limit="none")  # as far as the data set goes, not as far as a profile
-    asked = resolve(replace(request, methods=f"file:{path}", options=options))
+    asked, options = resolve(request), request.options
     (method,) = asked.methods
     assert isinstance(method.value, Foreign)
     images = read(asked) if options.data else None

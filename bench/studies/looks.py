@@ -13,7 +13,6 @@ from bench.core.errors import BadInput
 from bench.core.train import Tick
 from bench.features import subject
 from bench.identity import key_of
-from bench.keys import key_of
 from bench.locks import Locks
 from bench.measures import Subject, measure
 from bench.progress import Progress

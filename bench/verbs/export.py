@@ -22,6 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    asked = options.checked(args)
+
     from bench.poisons import export
 
-    return export.run(options.request(args), args.dir, args.poison_rep)
+    return export.run(asked, args.dir, args.poison_rep)

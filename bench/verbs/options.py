@@ -85,6 +85,15 @@ def pool(to: Options) -> None:
     to.add_argument("--minutes", type=float, metavar="M", help="start no job that will not fit")
 
 
+def checked(args: argparse.Namespace) -> RunRequest:
+    """What the options ask for; BadInput, before torch is imported, where it cannot be had."""
+    from bench.request import check
+
+    asked = request(args)
+    check(asked)
+    return asked
+
+
 def request(args: argparse.Namespace) -> RunRequest:
     """All that the options ask for; what a verb has no option for, or what is not given, is as by default."""
     from dataclasses import fields

@@ -25,6 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    asked = options.checked(args)
+
     from bench.poisons import protect
 
-    return protect.run(options.request(args), args.dir, args.out, args.size)
+    return protect.run(asked, args.dir, args.out, args.size)

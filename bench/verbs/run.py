@@ -47,16 +47,18 @@ def configure(run: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
-    from rich.console import Console
-
-    from bench import dry
     from bench.core.errors import BadInput
-    from bench.derive import derive
-    from bench.running import open_grid
 
     if args.img_per_s is not None and not args.dry_run:
         raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
-    request = options.request(args)
+    request = options.checked(args)
+
+    from rich.console import Console
+
+    from bench import dry
+    from bench.derive import derive
+    from bench.running import open_grid
+
     if args.dry_run:
         return dry.run(request, args.img_per_s)
     console = Console()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.studies import NAMES
+from bench.studies import NAMES, named
 from bench.verbs import options
 
 ABOUT = "answer one question by grids of its own and by measures of their victims"
@@ -26,6 +26,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from bench.declared import declare
+    from bench.request import check, varied
+
+    asked = options.request(args)
+    for grid in varied(asked, args.name, named(args.name, declare).grids()):
+        check(grid)
+
     from bench.studies import runner
 
-    return runner.run(args.name, options.request(args))
+    return runner.run(args.name, asked)

@@ -21,6 +21,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    from bench.core.errors import BadInput
+
+    if "," in args.path:
+        raise BadInput(f"verify: {args.path} has a comma, which separates names; expected a path without")
+    args.methods = f"file:{args.path}"
+    if args.data and args.limit is None:
+        args.limit = "none"  # as far as the data set goes, not as far as a profile
+    asked = options.checked(args)
+
     from bench.poisons import verify
 
-    return verify.run(options.request(args), args.path)
+    return verify.run(asked)
