@@ -27,6 +27,7 @@ from bench.facts import CODE, HOME
 # Imported as they are: what they hold is the same for whoever declares and whoever computes.
 LIGHT = ("bench.core.errors", "bench.core.recipe", "bench.mi.settings", "bench.registry", "bench.request")
 
+PREFIX = "declared:"  # of their names in sys.modules
 ASIDE = re.compile(r"^# *((type: ignore|noqa)[^#]*#? *)?")  # what begins a comment, and what tools read
 STRINGS = __future__.annotations.compiler_flag  # annotations may name what is left out
 
@@ -37,7 +38,7 @@ class Undeclared(Exception):
 
 def declare(name: str) -> ModuleType:
     """A module of ours by its dotted name."""
-    alias = f"declared:{name}"
+    alias = f"{PREFIX}{name}"
     if name in LIGHT:
         return importlib.import_module(name)
     if alias not in sys.modules:
@@ -49,29 +50,28 @@ def declare(name: str) -> ModuleType:
 def declare_file(path: Path, alias: str, needed: Iterable[str] = ()) -> ModuleType:
     """Whatever a file declares, under a name of its own in sys.modules.
 
-    Raises Undeclared where it does more than declare, or where what it needs leaves one of the needed names
-    out; and whatever its declarations raise.
+    needed: names without which it is of no use; then Undeclared is raised where it does more than declare,
+    needs a library that is missing, or leaves out one of these for want of another. Raises whatever its
+    declarations raise.
     """
     tree = ast.parse(path.read_text(encoding="utf-8"), str(path))
     made = sys.modules[alias] = ModuleType(alias, ast.get_docstring(tree))  # dataclasses look their module up
     made.__file__ = str(path)
     vars(made)["__builtins__"] = {**vars(builtins), "__import__": _import}
-    for statement in _single(tree.body):
+    for statement in _single(tree.body, strict=bool(needed)):
         try:
             exec(compile(ast.Module([statement], []), str(path), "exec", STRINGS, True), vars(made))
         except (ImportError, NameError) as error:
-            if {*needed} & {*_assigned(statement)}:
+            if needed and (isinstance(error, ModuleNotFoundError) or {*needed} & {*_assigned(statement)}):
                 raise Undeclared(f"{path}: {error}") from None
     return made
 
 
-def _single(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """What is run, imports name by name: some of the names may be left out."""
+def _single(body: Iterable[ast.stmt], *, strict: bool) -> Iterator[ast.stmt]:
+    """What is run, imports name by name: some of the names may be left out. strict: see Undeclared."""
     for statement in body:
         match statement:
             case ast.ImportFrom(module="__future__") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
-                continue
-            case ast.Expr(value=ast.Constant()):
                 continue
             case ast.ImportFrom():
                 for alias in statement.names:
@@ -79,9 +79,9 @@ def _single(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
                     yield ast.copy_location(one, statement)
             case ast.Import() | ast.Assign() | ast.AnnAssign() | ast.FunctionDef() | ast.ClassDef():
                 yield statement
-            case ast.AsyncFunctionDef():
+            case ast.Expr(value=ast.Constant()) | ast.AsyncFunctionDef():
                 continue
-            case _:
+            case _ if strict:
                 raise Undeclared(f"line {statement.lineno}: {type(statement).__name__}")
 
 
@@ -97,7 +97,7 @@ def _import(name: str, scope: Any = None, own: Any = None, names: Any = (), leve
         return builtins.__import__(name, scope, own, names, level)
     if root not in CODE:
         if importlib.util.find_spec(root) is None:
-            raise Undeclared(f"no module named {root}")
+            raise ModuleNotFoundError(name)
         raise ImportError(name)
     found = declare(name)
     for part in names or ():

@@ -24,7 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.core.errors import BadInput
-from bench.declared import declare, declare_file
+from bench.declared import PREFIX, declare, declare_file
 from bench.facts import HOME as HOME  # noqa: PLC0414 (others take it from here)
 from bench.override import change, unknown
 
@@ -206,7 +206,7 @@ def _plugged(path: Path, name: str, *, declared: bool) -> ModuleType:
     alias = f"plugged_{name.replace('.', '_')}"
     if declared:
         with suppress(Exception):
-            return declare_file(path, f"declared:{alias}", TABLES)
+            return declare_file(path, f"{PREFIX}{alias}", TABLES)
     spec = importlib.util.spec_from_file_location(alias, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -233,7 +233,8 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
         if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name == "all":
             raise BadInput(f"{where}: the name {name!r} is already taken")
     place, of = BASES[found.kind]
-    base, first = getattr(found.load(place), of), dict[str, Plugin]()
+    load = declare if module.__name__.startswith(PREFIX) else importlib.import_module
+    base, first = getattr(load(place), of), dict[str, Plugin]()
     for name, value in variants.items():
         if not isinstance(value, base):
             raise BadInput(f"{where}: {name!r} is a {type(value).__name__}, expected a {base.__name__}")

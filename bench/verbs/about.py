@@ -89,8 +89,8 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
     if found.kind == "methods":
         known = {"threat model": _threat(plugin), **known}
     else:
-        base = getattr(found.load(BASES[found.kind][0]), BASES[found.kind][1])
-        own = [hook for hook in HOOKS if getattr(kind, hook) is not getattr(base, hook)]
+        above = [each for each in kind.__mro__ if each.__name__ != BASES[found.kind][1]]
+        own = [hook for hook in HOOKS if any(hook in vars(each) for each in above)]
         known = {"hooks": ", ".join(f"{hook} ({HOOKS[hook]})" for hook in own) or "none", **known}
     for other in found.variants.values():
         if type(other.value) is kind and other.name != plugin.name:
