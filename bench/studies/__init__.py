@@ -16,11 +16,11 @@ NAMES = ("depth", "explain", "reference", "strength")
 def named(name: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Study:
     """The study behind one of the names; BadInput where there is none.
 
-    load: of its module; what it needs is imported now, unless it is only declared (bench/declared.py).
+    load: of its module; what it needs is imported now, unless it is only declared (bench/experiment/declared.py).
     """
-    from bench.override import unknown
+    from bench.experiment.overrides import unknown
 
     if name not in NAMES:
         raise unknown("study", name, NAMES)
-    found: Study = load(f"bench.studies.{name}").STUDY
+    found: Study = load(f"bench.studies.{name}.study").STUDY
     return found
