@@ -14,12 +14,13 @@ from typing import Any
 
 import pytest
 
-from bench.identity import key_of, record_name, shared
-from bench.rows import SCHEMA, load_all
+from bench.results.identity import key_of, record_name, shared
+from bench.results.rows import SCHEMA, load_all
 
-RESULTS = Path(__file__).parent.parent / "results"
+TESTS = Path(__file__).parent.parent
+RESULTS = TESTS.parent / "results"
 BEFORE: dict[str, dict[str, str]] = json.loads(
-    (Path(__file__).parent / "data" / "numbers-before.json").read_text(encoding="utf-8")
+    (TESTS / "data" / "numbers-before.json").read_text(encoding="utf-8")
 )
 MEASURED = (
     *("data", "synthetic", "method", "defense", "poison_rep", "rep", "profile", "classes", "control"),
