@@ -84,7 +84,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("shift", "norm"):
             patch.setitem(METRICS, name, Metric(f"toy_measures:{name}", revision=1))
         patch.setattr(studies, "NAMES", ("toy",))
-        for name in ("bench.studies.toy", "declared:bench.studies.toy"):  # imported and, before, declared
+        for name in ("bench.studies.toy.study", "declared:bench.studies.toy.study"):  # imported and, before, declared
             patch.setitem(sys.modules, name, ModuleType(name))
             patch.setattr(sys.modules[name], "STUDY", TOY_STUDY, raising=False)
         yield place / "toy_measures.py"
@@ -397,7 +397,7 @@ def test_what_a_grid_chooses_is_not_the_users(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strict = Study("", lambda: [Variation("clean", "none", Options(eps="2/255"))], (), (), toy_analysis)
-    monkeypatch.setattr(sys.modules["declared:bench.studies.toy"], "STUDY", strict)
+    monkeypatch.setattr(sys.modules["declared:bench.studies.toy.study"], "STUDY", strict)
     assert main(["study", "toy", "--eps", "4/255", "--out", str(tmp_path / "out")]) == 2
     assert "--eps 4/255: study toy chooses it itself, here 2/255" in capsys.readouterr().err
 
