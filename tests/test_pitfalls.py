@@ -120,8 +120,8 @@ def test_in_one_folder_of_results_each_plugin_has_one_code(folder: Path) -> None
     codes = defaultdict(set)
     for row in load_all(folder):
         assert row.environment["commit"], row.key
-        for plugin in (row.inputs["method"], row.inputs["defense"]):
-            codes[plugin["name"]].add(plugin["code"])
+        for kind in ("method", "defense"):
+            codes[getattr(row, kind)].add(row.code[kind])
     assert codes and all(len(found) == 1 and all(found) for found in codes.values())
 
 
