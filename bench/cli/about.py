@@ -58,13 +58,14 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     if name in data.names():
         module = declare(f"bench.data.{DATA.get(name, 'torchvision_sets')}")
         yield from _head(name, "data set", f"--data {name}", module.__doc__)
-        yield from _facts({"revision": f"{declare('bench.keys').REVISIONS['data']}, of all data sets"})
+        revisions = declare("bench.experiment.keys").REVISIONS
+        yield from _facts({"revision": f"{revisions['data']}, of all data sets"})
     if name in nets:
         yield from _of_net(name)
     if name in PROFILES:
         yield from _of_profile(name, catalogs)
     if name in STUDIES:
-        asked, module = study(name, declare), declare(f"bench.studies.{name}")
+        asked, module = study(name, declare), declare(f"bench.studies.{name}.study")
         yield from _head(name, "study", asked.about, module.__doc__)
         yield Text("\nits grids: methods x defenses, and what it chooses itself")
         for grid in asked.grids():

@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+if TYPE_CHECKING:  # settings of MI are read before torch is there
+    from torch import Tensor
 
 Value = float | int | str | bool | None
 Measure = Callable[["Subject"], dict[str, Value]]

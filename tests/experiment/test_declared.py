@@ -151,7 +151,7 @@ def test_nets_studies_and_revisions_are_the_same() -> None:
         assert declared[name].revision == net.revision
     for name in STUDIES:
         seen, real = named(name, declare), named(name)
-        assert (seen.about, [*seen.grids()]) == (real.about, [*real.grids()])
+        assert (seen.about, repr([*seen.grids()])) == (real.about, repr([*real.grids()]))
     assert declare("bench.experiment.keys").REVISIONS == keys.REVISIONS
 
 
