@@ -2,7 +2,7 @@
 
 A template has a sentence, or a condition, or both on a line of its own. As in Markdown, lines that follow
 each other are one paragraph or item (\\ at the end of a line keeps the break) and several blank lines are
-one; tables, headings and code stay as they are.
+one. Tables, headings and code stay as they are; blank lines around tables and headings come by themselves.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ def render(module: str, width: int | None = None, **values: object) -> str:
         ):
             lines[-1] = f"{last} {line.strip()}"
         elif last or line.strip():
+            kinds = {last[:1], line[:1]}
+            if last and line.strip() and kinds & {"#", "|"} and kinds != {"|"}:
+                lines.append("")
             lines.append(line.rstrip())
     for i, line in enumerate(lines):
         lines[i] = line.removesuffix("\\")
