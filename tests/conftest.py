@@ -4,29 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
-from torch import Tensor, nn
 
-from bench.core.checkpoint import Checkpoint, OutOfTime
-from bench.core.errors import BadInput
-from bench.core.method import Lab
 from bench.core.rng import generator
-from bench.core.types import Augmentation, Dataset, Recipe, Split
-from bench.data.prepare import digest
-from bench.nets import Net
-from bench.nets import build as build_net
-from bench.override import change
-from bench.registry import Plugin, catalog
-from bench.rows import Row
+from bench.core.types import Dataset, Split
+from bench.experiment.registry import Plugin
+from support.pictures import draw_images
+from support.processes import CHILDREN
+from support.toys import DEFENSES, METHODS, toy_dataset, toy_split
 
 torch.set_num_threads(1)
 for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
@@ -37,127 +26,6 @@ if (
     signal.getsignal(signal.SIGINT) is signal.SIG_IGN
 ):  # a shell starts background jobs so, and children inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-
-T = TypeVar("T")
-
-CLASSES, SIZE = 4, 16
-QUADRANTS = "abcd"  # classes of draw_images()
-AUGMENTATION = Augmentation(pad=2, flip=False)  # a mirrored quadrant is another class
-SMALLER = {  # field -> value, wherever a plugin has such a field
-    "surrogate.epochs": 2,
-    "surrogate.batch": 32,
-    "batch": 40,  # so that the last batch is smaller
-    "steps": 5,
-    "step": 0.2,  # of eps
-    "first_step": 0.1,
-    "last_step": 0.1,
-    "max_rounds": 4,
-    "max_passes": 3,
-    "restarts": 2,
-}
-EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
-
-
-def shrink(plugin: Plugin) -> Plugin:
-    """A plugin that runs in a second: its fields that are known to cost time, set by their names."""
-    for path, value in SMALLER.items():
-        if path == "step" and plugin.kind == "defenses":
-            continue  # in pixels there
-        try:
-            plugin = replace(plugin, value=change(plugin.value, path, value, plugin.name))
-        except BadInput:
-            continue  # it has no such field
-    return plugin
-
-
-def _plugins(kind: str) -> dict[str, Plugin]:
-    found = catalog(kind)
-    return {name: shrink(found.get(name)) for name in (*found.variants, *EXAMPLES[kind])}
-
-
-METHODS, DEFENSES = _plugins("methods"), _plugins("defenses")
-
-
-def toy_split(n: int, seed: int, *, channels: int = 3, size: int = SIZE, contrast: int = 100) -> Split:
-    """Class k has a bright quadrant k on noise: no defense of the suite removes that."""
-    rng = generator(seed)
-    labels = torch.randint(0, CLASSES, (n,), generator=rng)
-    images = torch.randint(40, 120, (n, channels, size, size), generator=rng)
-    half = size // 2
-    for image, label in zip(images, labels.tolist(), strict=True):
-        row, column = (half * (label // 2), half * (label % 2))
-        image[:, row : row + half, column : column + half] += contrast
-    return Split(images.to(torch.uint8), labels)
-
-
-def toy_dataset(*, channels: int = 3) -> Dataset:
-    train, val, test = (toy_split(n, n, channels=channels) for n in (64, 24, 40))
-    names = tuple("abcd")
-    true = digest((train, val, test), names, AUGMENTATION)
-    return Dataset("toy", true, train, val, test, names, AUGMENTATION, synthetic=True)
-
-
-def small_net(seed: int = 0, *, channels: int = 3) -> Net:
-    device = torch.device("cpu")
-    shape = {"channels": channels, "classes": CLASSES, "size": SIZE}
-    return build_net("small", **shape, precision="fp32", seed=seed, device=device)
-
-
-def toy_lab(seed: int = 1, checkpoint: Checkpoint | None = None) -> Lab:
-    lab = Lab(CLASSES, AUGMENTATION, toy_split(24, 24), small_net, seed)
-    lab.checkpoint = checkpoint or Checkpoint()
-    return lab
-
-
-def overdue(path: Path) -> Checkpoint:
-    """A checkpoint that ends the work at its first save."""
-    return Checkpoint(path, seconds=0, deadline=time.monotonic() - 1)
-
-
-def killed_at_every_save(work: Callable[[Checkpoint], T], path: Path) -> tuple[T, int]:
-    """Run a work that is stopped at each save and started again; its result and how often that was."""
-    for kills in range(200):
-        try:
-            return work(overdue(path)), kills
-        except OutOfTime:
-            continue
-    raise AssertionError("200 attempts and no end")
-
-
-def equal_weights(one: nn.Module, other: nn.Module) -> bool:
-    """Bit-identical parameters and averages."""
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
-    return all(torch.equal(a, b) for a, b in pairs)
-
-
-SETTING, OTHER = "1" * 64, "2" * 64
-INPUTS: dict[str, Any] = {
-    "data": {"train_images": 4000},
-    "net": "resnet18",
-    "surrogate": "small",
-    "victim": {"epochs": 30},
-    "precision": "fp32",
-    "seed": 7,
-}
-
-
-def row(method: str, defense: str = "none", rep: int = 0, poison_rep: int = 0, **values: Any) -> Row:
-    """A hand-made row of glyphs; values are any other columns."""
-    plain: dict[str, Any] = {"setting": SETTING, "data": "glyphs", "inputs": INPUTS} | values
-    key = repr((plain["setting"], method, defense, rep, poison_rep, plain["inputs"]))
-    return Row(
-        key=key,
-        synthetic=True,
-        method=method,
-        defense=defense,
-        poison_rep=poison_rep,
-        rep=rep,
-        profile="quick",
-        **plain,
-    )
-
-
-RECIPE = Recipe(epochs=2, batch=24, lr=0.05)
 
 
 @pytest.fixture(scope="session")
@@ -185,15 +53,7 @@ def rng() -> torch.Generator:
     return generator(0)
 
 
-def noise(*shape: int, seed: int = 0) -> Tensor:
-    """Uniform in [0,1]."""
-    return torch.rand(shape, generator=generator(seed))
-
-
 # Processes that tests start
-
-
-CHILDREN: list[Any] = []  # those of this test
 
 
 @pytest.fixture(autouse=True)
@@ -206,20 +66,6 @@ def no_child_outlives_its_test() -> Iterator[None]:
 
 
 # Pictures on disk
-
-
-def draw_images(folder: Path, mode: str = "RGB", train: int = 18, test: int = 6) -> None:
-    """A folder of 16x16 pictures; class k has a bright quadrant k."""
-    draws = np.random.default_rng(0)
-    for part, n in (("train", train), ("test", test)):
-        for k, name in enumerate(QUADRANTS):
-            place = folder / part / name
-            place.mkdir(parents=True)
-            for i in range(n):
-                pixels = draws.integers(40, 120, (16, 16, 3), dtype=np.uint8)
-                row, column = 8 * (k // 2), 8 * (k % 2)
-                pixels[row : row + 8, column : column + 8] += 100
-                Image.fromarray(pixels).convert(mode).save(place / f"{i}.png")
 
 
 @pytest.fixture(scope="session")

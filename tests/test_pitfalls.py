@@ -24,10 +24,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bench.core.types import Augmentation, Recipe
-from bench.mi.sliced import MISettings
-from bench.registry import HOME, KINDS, catalog
-from bench.rows import load_all
-from bench.settings import Setting
+from bench.experiment.registry import HOME, KINDS, catalog
+from bench.experiment.settings import Setting
+from bench.metrics.mi.sliced import MISettings
+from bench.results.rows import load_all
 
 HERE = Path(__file__).parent
 COLUMNS = ["listed", "source", "pitfall", "tests", "cannot apply"]
@@ -120,8 +120,8 @@ def test_in_one_folder_of_results_each_plugin_has_one_code(folder: Path) -> None
     codes = defaultdict(set)
     for row in load_all(folder):
         assert row.environment["commit"], row.key
-        for plugin in (row.inputs["method"], row.inputs["defense"]):
-            codes[plugin["name"]].add(plugin["code"])
+        for kind in ("method", "defense"):
+            codes[getattr(row, kind)].add(row.code[kind])
     assert codes and all(len(found) == 1 and all(found) for found in codes.values())
 
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.files import write_atomically
-from bench.keys import key_of
-from bench.measures import METRICS
-from bench.override import unknown
+from bench.experiment.overrides import unknown
+from bench.metrics import METRICS
+from bench.results.identity import record_name
+from bench.results.rows import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 
@@ -37,7 +38,7 @@ class Records:
     def save(self, record: Record) -> None:
         """In the place of one of an older revision."""
         inputs = self._inputs(record.measure, record.net_row, record.poison_row)
-        stored = {"inputs": inputs, "record": asdict(record)}
+        stored = {"schema": SCHEMA, "inputs": inputs, "record": asdict(record)}
         write_atomically(self._path(inputs), json.dumps(stored, indent=1, allow_nan=False) + "\n")
 
     def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:
@@ -46,8 +47,7 @@ class Records:
         return {**pair, "images": IMAGES, "revision": METRICS[measure].revision}
 
     def _path(self, inputs: dict[str, str | int]) -> Path:
-        place = {name: inputs[name] for name in ("measure", "net", "poison")}
-        return self.folder / f"{inputs['measure']}-{key_of(place)[:16]}.json"
+        return self.folder / record_name(inputs)
 
 
 def plain(values: Mapping[str, Any]) -> dict[str, Any]:

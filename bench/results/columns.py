@@ -1,0 +1,196 @@
+"""Kinds of columns, each with its range and unit, and what is made of a model of them: JSON schema, words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Annotated, Any, NotRequired, TypedDict
+
+import msgspec
+from msgspec import Meta
+
+# Measured
+Fraction = Annotated[float, Meta(ge=0, le=1)]
+Nats = Annotated[float, Meta(extra_json_schema={"unit": "nats"})]
+Decibels = Annotated[float, Meta(extra_json_schema={"unit": "dB"})]
+Seconds = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "s"})]
+Megabytes = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "MB"})]
+Distance = Annotated[float, Meta(ge=0)]
+# Given: a whole number stays one, or keys would be of something else
+Share = Annotated[int, Meta(ge=0, le=1)] | Fraction
+Positive = Annotated[int, Meta(ge=0)] | Distance
+Index = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
+Name = Annotated[str, Meta(min_length=1)]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
+Code = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
+
+SHOWN = 60  # characters of a wrong value in a message
+INTRODUCTION = """# Stored results
+
+A row is one method under one defense with one pair of seeds, `rows/<beginning of its key>.json`; `rows.csv`,
+tables and figures are derived from rows. `rows.schema.json` has these columns as JSON schema. Files of an
+older schema are upgraded as they are read.
+"""
+HEAD = "| column | values | unit | meaning |\n| :-- | :-- | :-- | :-- |"
+Schema = dict[str, Any]
+
+
+class Point(TypedDict):
+    """One of a learning curve."""
+
+    epoch: Positive
+    val_acc: Annotated[Fraction, Meta(description="accuracy on the validation images")]
+    test_acc: Annotated[Fraction, Meta(description="accuracy on a subset of the test images")]
+
+
+class Images(TypedDict):
+    """The training images, and how nets may see them."""
+
+    name: Name
+    digest: Annotated[Name, Meta(description="sha256 of images, labels and classes")]
+    limit: Annotated[Count | None, Meta(description="images that were asked for; null: all")]
+    resize: Annotated[Name, Meta(description="rule by which images were brought to one size")]
+    train_images: Annotated[Count, Meta(description="without those for validation")]
+    augmentation: Annotated[dict[str, int | bool], Meta(description="pad, in pixels, and flip")]
+
+
+class Recipe(TypedDict):
+    """How victims are trained."""
+
+    epochs: Count
+    batch: Count
+    lr: Positive
+    momentum: Positive
+    weight_decay: Positive
+    nesterov: bool
+    schedule: Name
+    milestones: Annotated[list[Share], Meta(description="shares of the training at which lr drops")]
+    final_lr: Positive
+    clip: Annotated[Positive | None, Meta(description="largest norm of a gradient")]
+
+
+class Plugin(TypedDict):
+    """Of a method or defense, beside all of its parameters."""
+
+    name: Name
+    revision: NotRequired[Annotated[Count, Meta(description="as its class declares it")]]
+    draft: NotRequired[Annotated[Name, Meta(description="digest of its code, where it declares none")]]
+
+
+class Method(Plugin):
+    """Of a method, beside all of its parameters."""
+
+    crafted_as: Annotated[Name, Meta(description="the variant whose delta it publishes")]
+    eps: Annotated[Share, Meta(description="l-inf budget, pixels in [0,1]")]
+    l2: NotRequired[Annotated[Positive | None, Meta(description="budget in its place, pixels in [0,1]")]]
+
+
+class Inputs(TypedDict):
+    """All that can move a number, resolved: see keys.py."""
+
+    revisions: Annotated[dict[str, Count], Meta(description="of what is no plugin")]
+    data: Images
+    surrogate: Annotated[Name, Meta(description="net of the method")]
+    precision: Name
+    seed: int
+    net: Annotated[Name, Meta(description="of the victim")]
+    eps: Annotated[Share | None, Meta(description="budget asked of all methods; null: each one's own")]
+    prepare_test: Annotated[bool, Meta(description="whether the defense prepares test images, too")]
+    points: Annotated[Count, Meta(description="of the learning curve")]
+    victim: Recipe
+    mi: Annotated[dict[str, int], Meta(description="settings of the estimator")]
+    share: Annotated[Share, Meta(description="of the training images that are published poisoned")]
+    drop_poisoned: Annotated[bool, Meta(description="whether victims learn from the other images alone")]
+    method: dict[str, Any]  # a Method
+    defense: dict[str, Any]  # a Plugin
+    poison_rep: Index
+    rep: Index
+
+
+PLUGINS = {"method": Method, "defense": Plugin}  # inputs whose further names are theirs
+
+
+def schema_of(model: type) -> Schema:
+    """Make the JSON schema of a dataclass that has Inputs: all columns are required, no others allowed."""
+    (_, *plugins), parts = msgspec.json.schema_components([model, *PLUGINS.values()])
+    for name, kind in zip(PLUGINS, plugins, strict=True):
+        parts["Inputs"]["properties"][name] = kind
+    columns = parts.pop(model.__name__)["properties"]
+    for column in columns.values():
+        column.pop("default", None)
+    whole = {"type": "object", "properties": columns, "required": [*columns], "additionalProperties": False}
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": parts}
+
+
+def resolved(kind: Schema, schema: Schema) -> Schema:
+    """Look up what a reference stands for; what is said beside it goes before."""
+    return {**schema["$defs"][kind["$ref"].rpartition("/")[2]], **kind} if "$ref" in kind else kind
+
+
+def in_words(kind: Schema, schema: Schema) -> str:
+    """Say what a value may be: number in [0, 1] or null."""
+    kind = resolved(kind, schema)
+    if "anyOf" in kind:
+        types = {one.get("type") for one in kind["anyOf"]}
+        shown = [one for one in kind["anyOf"] if one.get("type") != "integer" or "number" not in types]
+        return " or ".join(in_words(one, schema) for one in shown)
+    if "enum" in kind:
+        return " or ".join(kind["enum"])
+    if "properties" in kind:
+        return f"{{{', '.join(kind['properties'])}}}"
+    if kind.get("type") == "array":
+        return f"list of {in_words(kind['items'], schema)}"
+    if kind.get("type") == "object":
+        return f"names with {in_words(kind['additionalProperties'], schema)}"
+    words = {"string": "text", "integer": "whole number", "boolean": "true or false"}
+    return words.get(str(kind["type"]), str(kind["type"])) + _range(kind)
+
+
+def _range(kind: Schema) -> str:
+    if "pattern" in kind:
+        return f" of {kind['maxLength']} hex digits"
+    least, most = kind.get("minimum"), kind.get("maximum")
+    if most is not None:
+        return f" {most}" if least == most else f" in [{least}, {most}]"
+    return "" if least is None else f" of at least {least}"
+
+
+def page(schema: Schema) -> str:
+    """Make the data dictionary, Markdown: the columns, and what is in those that have parts."""
+    parts = [INTRODUCTION, _table(schema, schema)]
+    for name, kind in schema["$defs"].items():
+        parts += [f"\n## {name}\n\n{kind['description']}\n", _table(kind, schema)]
+    return "\n".join(parts) + "\n"
+
+
+def _table(kind: Schema, schema: Schema) -> str:
+    lines = [HEAD]
+    for name, column in kind["properties"].items():
+        units = [one["unit"] for one in (column, *column.get("anyOf", ())) if "unit" in one]
+        said = in_words(column, schema) + ("" if name in kind["required"] else ", or absent")
+        about = resolved(column, schema).get("description", "")
+        lines.append(f"| {name} | {said} | {' '.join(units)} | {about} |")
+    return "\n".join(lines)
+
+
+def complaint(error: msgspec.ValidationError, value: Any, schema: Schema, above: Iterable[str] = ()) -> str:
+    """Say where values are not as their schema has it, what is there, and what was expected.
+
+    above: names under which the value that was looked at lies in all values.
+    """
+    path = re.search(r"`\$([^`]*)`$", str(error))
+    below = re.findall(r"\w[\w-]*|\[\d+\]", path[1].split("[...]")[0]) if path else []
+    place, kind = "", schema
+    for step in (*above, *below):
+        kind = resolved(kind, schema)
+        if step.startswith("["):
+            place, value, kind = place + step, value[int(step[1:-1])], kind["items"]
+        else:
+            place, value, kind = f"{place}.{step}", value[step], kind["properties"][step]
+    if absent := re.search(r"missing required field `([^`]*)`", str(error)):
+        kind = resolved(kind, schema)["properties"][absent[1]]
+        return f"{place}.{absent[1]} is absent, expected {in_words(kind, schema)}".lstrip(".")
+    seen = repr(value)
+    seen = seen if len(seen) <= SHOWN else f"{seen[: SHOWN - 3]}..."
+    return f"{place.lstrip('.')} is {seen}, expected {in_words(kind, schema)}"
