@@ -11,8 +11,9 @@ from typing import Any
 
 from bench.core.files import write_atomically
 from bench.report import formats
+from bench.report.prose import render
 from bench.report.tables import LONGEST, Table, text_of
-from bench.results.describe import sentences, span
+from bench.results.describe import span
 from bench.results.leaderboard import BITES, LEARNS, Leaderboard, Standing
 from bench.results.select import CLEAN
 
@@ -63,33 +64,13 @@ def percent(share: float | None) -> str:
 # What is said
 
 
-def spreads(board: Leaderboard) -> str:
-    """Whose spread is borrowed, or not known; an unknown one ties nobody."""
+def summary(board: Leaderboard) -> str:
+    """Say what the ranking is of, in a paragraph; an unknown spread ties nobody."""
     ranked = [s for s in board.standings if s.rank is not None]
     once = [s.method for s in ranked if s.worst is not None and s.worst.std is None]
-    if not once:
-        return ""
-    who = "All worst cases" if len(once) == len(ranked) else f"The worst cases of {', '.join(once)}"
-    if board.borrowed is None:
-        return f"{who} are of one repetition: spread unknown, counted as 0 in ranks"
-    borrowed = f"pooled spread of the repeated cells, {100 * board.borrowed:.1f} points"
-    return f"{who} are of one repetition: in ranks they borrow the {borrowed}"
-
-
-def summary(board: Leaderboard) -> str:
-    over = f", ± standard deviation {board.repetitions}" if board.repetitions else ""
-    dropped = ", ".join(f"{name} ({reason})" for name, reason in board.dropped.items())
-    return sentences(
-        f"Final test accuracy in percent{over}; methods rank by their worst case, the highest accuracy over "
-        "the set of defenses; lower protects better",
-        spreads(board),
-        "The worst case is a maximum over noisy cells, which biases it upward, more with noisier cells and "
-        "with more defenses",
-        f"Set of defenses: {', '.join(board.defenses)} (hash {board.digest})",
-        f"Not in the set, though there are rows: {', '.join(board.left_out)}" if board.left_out else "",
-        f"Dropped for all, as skipped for this data set: {dropped}" if dropped else "",
-        board.circumstances.removesuffix("."),
-    )
+    dropped = [f"{name} ({reason})" for name, reason in board.dropped.items()]
+    all_once = len(once) == len(ranked)
+    return render(__name__, board=board, once=once, all_once=all_once, dropped=dropped).rstrip()
 
 
 def notes(board: Leaderboard) -> list[str]:

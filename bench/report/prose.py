@@ -2,7 +2,7 @@
 
 A template has a sentence, or a condition, or both on a line of its own. As in Markdown, lines that follow
 each other are one paragraph or item (\\ at the end of a line keeps the break) and several blank lines are
-one; tables, headings and code stay as they are.
+one. Tables, headings and code stay as they are; blank lines around tables and headings come by themselves.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from jinja2 import Environment, FunctionLoader, StrictUndefined
 from bench.results.select import last_line
 
 ALONE = ("#", "|", "![", "    ")  # nothing is joined to such a line
-OPENS = ("#", "|", "![", "- ")  # nor such a line to the one before it
+OPENS = (*ALONE, "- ")  # nor such a line to the one before it
 CONDITIONAL = re.compile(r"^(\{% (?:if|for) .+)\{% (endif|endfor) %\}\n", re.M)  # a whole line
 
 
@@ -25,15 +25,18 @@ def render(module: str, width: int | None = None, **values: object) -> str:
     lines = [""]
     for line in TEMPLATES.get_template(module).render(values).splitlines():
         last = lines[-1]
-        if last.endswith("\\"):
-            lines[-1:] = [last.removesuffix("\\"), line]
-        elif last and line.strip() and not last.startswith(ALONE) and not line.startswith(OPENS):
+        parted = last.startswith(ALONE) or last.endswith("\\") or line.startswith(OPENS)
+        if last and line.strip() and not parted:
             lines[-1] = f"{last} {line.strip()}"
         elif last or line.strip():
+            kinds = {last[:1], line[:1]}
+            if last and line.strip() and kinds & {"#", "|"} and kinds != {"|"}:
+                lines.append("")
             lines.append(line.rstrip())
     for i, line in enumerate(lines):
+        lines[i] = line.removesuffix("\\")
         if width and not line.startswith(ALONE):
-            lines[i] = fill(line, width, subsequent_indent="  " if line.startswith("- ") else "")
+            lines[i] = fill(lines[i], width, subsequent_indent="  " if line.startswith("- ") else "")
     return "\n".join(lines).strip() + "\n"
 
 

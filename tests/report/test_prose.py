@@ -42,13 +42,13 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_lines_that_follow_each_other_are_one_paragraph(made: str) -> None:
-    code = "    code a  b\n    code c\n| a | b |\n|:--|:--|\n"
+    code = "    code a  b\n    code c\n\n| a | b |\n|:--|:--|\n"
     assert render(made, more="<i>", never=False, names=["x", "y"]) == (
-        "# Title\nOne sentence. Another one: <i>. The last, which\nbreaks here.\n\n"
+        "# Title\n\nOne sentence. Another one: <i>. The last, which\nbreaks here.\n\n"
         f"- x\n- y and more of it.\n\n{code}"
     )
     assert render(made, more="", never=False, names=[]) == (
-        f"# Title\nOne sentence. The last, which\nbreaks here.\n\n  and more of it.\n\n{code}"
+        f"# Title\n\nOne sentence. The last, which\nbreaks here.\n\n  and more of it.\n\n{code}"
     )
 
 

@@ -1,13 +1,14 @@
-"""The text of the study of depth."""
+"""The tables of the study of depth, and the values of depth_text.md.j2."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
 
 from bench.report.formats import markdown
+from bench.report.prose import render
 from bench.results.correlation import ENOUGH, Correlation
 from bench.results.select import CLEAN
 
@@ -23,22 +24,6 @@ TABLES = {
     "mi_gap_clean_net": ("MI gap, nats: one clean-trained net for all poisons", 1, 3),
     "mi_lost_clean_net": ("Share lost of clean's MI, %: one clean-trained net for all poisons", 100, 0),
 }
-BEFORE = (
-    "Gaps are clean minus the method, of the same net, defense and repetition: above 0 the poison costs "
-    "accuracy, or lowers MI. Own net: every victim looks at its own poison, so that a gap between methods is "
-    "one between poisons and between nets. Clean-trained: one net of each kind looks at all poisons. "
-    "MI of different nets is not on one scale: compare methods within a net, or shares of what clean has. "
-    "Nor is that of codes of other dimensions: there own net's gap is left out. "
-    "A net that learns more has more to lose: so accuracy, too, is taken as a share. What a victim did not "
-    "learn shows in its own features, so own net's figures are in part circular. "
-    "Nets differ in more than depth: width, convolutions, batch norm and shortcuts come along with it. All "
-    "share one recipe, tuned to none of them; a net that learns nothing has no accuracy to lose. "
-    "In brackets: 95 % intervals, over repetitions where there are some. Of one repetition MI has that of "
-    "its estimator over images, which knows nothing of other victims and poisons; of gaps and shares, as if "
-    "the errors of both estimates were independent."
-)
-WITHIN = "Spearman's rank correlation, one point a method, without controls and without gaps left out."
-LINEAR = "The features of {nets} are its logits, as many as classes: there is nothing else below its head."
 
 
 @dataclass(frozen=True)
@@ -54,37 +39,18 @@ def text_of(
     lacking: Sequence[str],
 ) -> str:
     """Markdown: what was asked, what came out by method, all numbers, what is lacking."""
-    linear = cells[cells["features"] == "logits"]["net"].unique()
-    parts = ["# Are deeper nets hurt more, and does their MI fall with it?", f"{about}.", BEFORE]
-    parts += [LINEAR.format(nets=", ".join(linear))] if len(linear) else []
-    controls = {*cells["method"][cells["control"].astype(bool)]}
-    parts += ["## Over the nets, method by method", _correlated(found.over)]
-    parts += ["\n".join(_said(found.over, controls))]
-    if found.within:
-        parts += ["## Over the methods, net by net", WITHIN, "\n".join(_said(found.within, set()))]
-    for column, (title, unit, digits) in TABLES.items():
-        parts += [f"## {title}", markdown(_wide(cells, column, unit, digits))]
-    parts += ["## Lacking", "\n".join(f"- {line}" for line in lacking)] if lacking else []
-    return "\n\n".join(part for part in parts if part)
-
-
-def _correlated(found: Mapping[str, Mapping[str, Correlation]]) -> str:
-    """What the numbers below it are."""
-    if not found:
-        return f"There is no method beside {CLEAN}."
-    return (
-        "Spearman's rank correlation, one point a net; in brackets its 95 % interval, from drawing nets with "
-        f"replacement. Below {ENOUGH} nets it is descriptive: no interval, nothing said of other nets. "
-        "Several nets are of one kind and all have one poison, so an interval is too narrow."
+    return render(
+        __name__,
+        about=about,
+        linear=[*cells["net"][cells["features"] == "logits"].unique()],
+        enough=ENOUGH,
+        clean=CLEAN,
+        over=found.over,
+        within=found.within,
+        controls={*cells["method"][cells["control"].astype(bool)]},
+        tables=[(title, markdown(_wide(cells, name, *form))) for name, (title, *form) in TABLES.items()],
+        lacking=lacking,
     )
-
-
-def _said(found: Mapping[str, Mapping[str, Correlation]], controls: Collection[str]) -> list[str]:
-    return [
-        f"- `{own}`{' (control)' if own in controls else ''}: "
-        + "; ".join(f"{name}: {value}" for name, value in values.items())
-        for own, values in found.items()
-    ]
 
 
 def _wide(cells: pd.DataFrame, column: str, unit: int, digits: int) -> pd.DataFrame:

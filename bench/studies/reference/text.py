@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +11,7 @@ import pandas as pd
 
 from bench.report.formats import markdown
 from bench.report.prose import percent, render
-from bench.results.aggregate import Means, Pair
+from bench.results.aggregate import Means
 from bench.results.describe import circumstances, mixture, repetitions, sentences, span
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, one_a_family
@@ -23,8 +23,8 @@ MARK = "°"  # one repetition
 
 def text(means: Means | None, lines: Sequence[Line], found: Sequence[Judged], rows: Sequence[Row]) -> str:
     """Markdown; only what the numbers say."""
-    there, failed = {*map(_pair, rows)}, [row for row in rows if row.status != "ok"]
-    absent = [line for line in lines if _pair(line) not in there]
+    there, failed = {(row.method, row.defense) for row in rows}, [row for row in rows if row.status != "ok"]
+    absent = [line for line in lines if (line.method, line.defense) not in there]
     values: dict[str, Any] = {"about": "", "failed": failed, "absent": absent}
     if means is not None:
         stds = [line.std for line in lines if line.std is not None]
@@ -41,10 +41,6 @@ def text(means: Means | None, lines: Sequence[Line], found: Sequence[Judged], ro
             **_single(lines),
         }
     return render(__name__, **values)
-
-
-def _table(lines: Sequence[Mapping[str, object]]) -> str:
-    return markdown(pd.DataFrame(lines, dtype=object))
 
 
 def _percent(line: Line) -> str:
@@ -70,16 +66,16 @@ def _undefended(lines: Iterable[Line]) -> dict[str, Any]:
         }
         for line in ordered
     ]
+    pairs = [
+        f"{a.method} and {b.method}"
+        for a, b in pairwise(ordered)
+        if a.high is None or b.low is None or a.high >= b.low
+    ]
     return {
-        "undefended": _table(table) if table else "",
-        "tied": [f"{a.method} and {b.method}" for a, b in pairwise(ordered) if _overlap(a, b)],
+        "undefended": markdown(pd.DataFrame(table, dtype=object)) if table else "",
+        "tied": pairs,
         "apart": [line.method for line in ordered if not line.comparable],
     }
-
-
-def _overlap(a: Line, b: Line) -> bool:
-    """Also where an interval is not known."""
-    return a.high is None or b.low is None or a.high >= b.low
 
 
 def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
@@ -95,7 +91,7 @@ def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
     ]
     verdicts = Counter(own.verdict for own in found)
     return {
-        "patterns": _table(table),
+        "patterns": markdown(pd.DataFrame(table)),
         "verdicts": [own.verdict for own in found],
         "counts": [f"{each}: {verdicts[each]}" for each in Verdict if verdicts[each]],
         "effect": EFFECT,
@@ -128,17 +124,16 @@ def _worst(lines: Sequence[Line]) -> dict[str, Any]:
         for line in sorted(worst, key=lambda line: line.accuracy or 0.0)
     ]
     lacking = [method for method, some in own.items() if not all(d in some for d in shared)]
-    return {"worst": _table(table), "shared": shared, "lacking": lacking}
+    return {"worst": markdown(pd.DataFrame(table)), "shared": shared, "lacking": lacking}
 
 
 def _single(lines: Sequence[Line]) -> dict[str, Any]:
     """Which cells have one repetition: defenses that the same methods have it under stand together."""
     once = [line for line in lines if line.n == 1]
-    methods = {d: ", ".join(line.method for line in once if line.defense == d) for _, d in map(_pair, once)}
+    methods = {
+        d: ", ".join(line.method for line in once if line.defense == d)
+        for d in [line.defense for line in once]
+    }
     single = {some: [d for d in methods if methods[d] == some] for some in methods.values()}
     others = [line.n for line in lines if line.n > 1]
     return {"single": single, "others": span(others) if others else ""}
-
-
-def _pair(own: Line | Row) -> Pair:
-    return own.method, own.defense
