@@ -84,7 +84,10 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for name in ("shift", "norm"):
             patch.setitem(METRICS, name, Metric(f"toy_measures:{name}", revision=1))
         patch.setattr(studies, "NAMES", ("toy",))
-        for name in ("bench.studies.toy.study", "declared:bench.studies.toy.study"):  # imported and, before, declared
+        for name in (
+            "bench.studies.toy.study",
+            "declared:bench.studies.toy.study",
+        ):  # imported and, before, declared
             patch.setitem(sys.modules, name, ModuleType(name))
             patch.setattr(sys.modules[name], "STUDY", TOY_STUDY, raising=False)
         yield place / "toy_measures.py"
