@@ -13,7 +13,7 @@ from bench.aggregate import Curve, mean_curve
 from bench.captions import circumstances
 from bench.core.errors import BadInput
 from bench.correlation import Correlation, correlation
-from bench.leaderboard import Leaderboard, Standing, guessed, leaderboard, whole
+from bench.leaderboard import Leaderboard, Standing, leaderboard, whole
 from bench.rows import Row
 from bench.select import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
 from bench.tables import Table, tables_of_setting
@@ -76,12 +76,7 @@ class Evidence:
 
     @cached_property
     def controls(self) -> frozenset[str]:
-        return frozenset(row.method for row in self.rows if row.is_control)
-
-    @property
-    def guessed(self) -> bool:
-        """Whether some rows are too old to say if their method is a control."""
-        return guessed(self.rows)
+        return frozenset(row.method for row in self.rows if row.control)
 
     @property
     def synthetic(self) -> bool:

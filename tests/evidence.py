@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from conftest import completed
 
 from bench import samples
 from bench.rows import Row
@@ -27,7 +28,8 @@ def row(method: str, defense: str = "none", rep: int = 0, acc: float | None = 0.
         plain |= {"craft_seconds": 10 + 100 * acc, "linf": EPS, "published": digest(method)}
         plain |= {"environment": {"commit": "c0ffee", "device": "cpu"}, "rerun": f"run --methods {method}"}
     plain |= values
-    return Row(key=key[:64], method=method, defense=defense, poison_rep=0, rep=rep, profile="p", **plain)
+    cell = {"method": method, "defense": defense, "poison_rep": 0, "rep": rep}
+    return completed(Row(key=key[:64], profile="p", **cell, **plain))
 
 
 def digest(method: str) -> str:

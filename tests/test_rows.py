@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import storable
+from conftest import completed
 
 from bench.cli import main
 from bench.core.errors import BadInput
@@ -16,7 +16,7 @@ from bench.core.files import write_atomically
 from bench.rows import SCHEMA, Row, describe, load, load_all, save
 
 RESULTS = Path(__file__).parent.parent / "results"
-ROW = storable(
+ROW = completed(
     Row(
         key="0123456789abcdef" * 4,
         setting="fedcba9876543210" * 4,

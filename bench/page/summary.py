@@ -6,7 +6,6 @@ import re
 from dataclasses import dataclass
 
 from bench.aggregate import Cell
-from bench.captions import look_up
 from bench.evidence import Evidence, anchor
 from bench.leaderboard import Leaderboard
 from bench.plots.heat_map import shade
@@ -66,7 +65,7 @@ def provenance(evidence: Evidence) -> list[tuple[str, str | None]]:
     ended = sorted(r.finished for r in rows if r.finished)
     return [
         ("data", f"{row.data}, synthetic" if row.synthetic else row.data),
-        ("data digest", look_up(row.inputs, "data", "digest")),
+        ("data digest", row.inputs["data"]["digest"]),
         ("setting", row.setting),
         ("rows", f"{len(rows)}, schema {SCHEMA}"),
         ("commits", several("commit")),

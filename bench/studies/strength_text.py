@@ -14,7 +14,6 @@ from bench.captions import circumstances, sentences, span
 from bench.formats import markdown
 from bench.rows import Row
 from bench.select import CLEAN, last_line
-from bench.shares import completed
 from bench.studies.strength_points import Point, place_of
 
 Column = Literal["accuracy", "mi"]
@@ -52,7 +51,7 @@ def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
 
 def _common(rows: Sequence[Row]) -> str:
     """What all settings share: data, nets, recipe, seed."""
-    whole = [row for row in rows if completed(row.inputs)["share"] == 1] or rows
+    whole = [row for row in rows if row.inputs["share"] == 1] or rows
     plain = next((row for row in whole if row.method == CLEAN), whole[0])
     return circumstances([plain]).rpartition(", setting ")[0]
 
@@ -203,5 +202,5 @@ def _lost(rows: Iterable[Row]) -> str:
 
 def _name(row: Row) -> str:
     method, eps, share = place_of(row)
-    left = ", poisoned ones left out" if completed(row.inputs)["drop_poisoned"] else ""
+    left = ", poisoned ones left out" if row.inputs["drop_poisoned"] else ""
     return f"{method} at {eps:g}/255, share {share:g}{left}"
