@@ -94,7 +94,7 @@ def told_apart(
         parameters: dict[str, dict[str, dict[str, str]]] = {}  # name -> digest -> parameter -> text
         digests = {}
         for row in rows:
-            own = leaves(row.inputs.get(kind, {}))
+            own = leaves(row.inputs[kind])
             digests[row.key] = sha256(repr(sorted(own.items())).encode()).hexdigest()[:6]
             parameters.setdefault(getattr(row, kind), {})[digests[row.key]] = own
         several = {name: variants for name, variants in parameters.items() if len(variants) > 1}
