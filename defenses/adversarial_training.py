@@ -28,8 +28,8 @@ class AdversarialTraining(Undefended):
     """PGD adversarial training from a uniform random start."""
 
     radius: float = 8 / 255  # L-inf, pixels in [0,1]
-    step: float = 2 / 255
-    steps: int = 10
+    step: float = 2 / 255  # of the attack, pixels in [0,1]
+    steps: int = 10  # of the attack, in each training step
 
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("radius", "step", "steps")

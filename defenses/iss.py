@@ -44,7 +44,7 @@ class Jpeg(Undefended):
     """A JPEG round trip."""
 
     quality: int = 10  # libjpeg's, 1 to 95
-    subsampling: str = "4:2:0"
+    subsampling: str = "4:2:0"  # of colour, as Pillow names it
 
     revision: ClassVar[int] = 1
 

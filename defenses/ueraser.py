@@ -5,7 +5,7 @@ arXiv 2303.15127, section 3: plasma brightness and contrast, channel shuffle, Tr
 Differs from the paper: the first 60 of 200 epochs, in which K = 5 views compete, are stated as a share of
 the training; TrivialAugment is kornia's, one operation a batch, as in the authors' library; each view is a
 batch of its own, where that library's loss passes all views as one batch; the plasma is ours, with kornia's
-distribution (see bench/core/plasma.py). Plasma's p is the library's; the authors' notebook has 1: uer-p1.
+distribution (see defenses/_plasma.py). Plasma's p is the library's; the authors' notebook has 1: uer-p1.
 The variants with JPEG are left out.
 """
 
@@ -22,9 +22,9 @@ from kornia.augmentation.auto import TrivialAugment
 from torch import Generator, Tensor, nn
 
 from bench.core.defense import Undefended
-from bench.core.plasma import brightness, contrast
 from bench.core.rng import global_rng
 from bench.core.types import Dataset
+from defenses._plasma import brightness, contrast
 
 
 @cache
@@ -37,7 +37,7 @@ def policy() -> nn.Module:
 class UEraser(Undefended):
     """The worst of several augmented views, early in the training; one view later."""
 
-    draws: int = 5
+    draws: int = 5  # views of each image that compete
     until: float = 0.3  # share of the training in which the views compete
     p: float = 0.5  # probability of each plasma transform
 

@@ -46,8 +46,8 @@ class EM(Method):
     steps: int = 20  # sign steps on every image in each round
     step: float = 0.1  # of eps, a step
     stop_error: float = 0.01  # on the images that are searched, perturbed
-    max_rounds: int = 500
-    batch: int = 512
+    max_rounds: int = 500  # after which it stops, whatever the error
+    batch: int = 512  # images perturbed at once
     augment: bool = False  # what the surrogate learns from; never what is perturbed
     # nearest: both signs, rounded; positive: no negative value, cut to grey levels, as the official loader
     rounding: Literal["nearest", "positive"] = field(default="nearest", metadata=PUBLISHING)

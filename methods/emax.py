@@ -28,11 +28,11 @@ class EMax(Method):
     """Error-maximising noise against a clean surrogate."""
 
     surrogate: Recipe = field(default=Recipe(epochs=60, batch=512, clip=5.0))
-    steps: int = 20
+    steps: int = 20  # sign steps on every image in each pass
     step: float = 0.1  # of eps, a step
     stop_error: float = 0.9  # on the perturbed training images
-    max_passes: int = 50
-    batch: int = 512
+    max_passes: int = 50  # over the images, after which it stops, whatever the error
+    batch: int = 512  # images perturbed at once
 
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "max_passes", "batch")

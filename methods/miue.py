@@ -35,7 +35,7 @@ class MIUE(Method):
     steps: int = 10  # sign steps on every image in each round
     first_step: float = 0.025  # of eps, a step in the first round: 0.2/255
     last_step: float = 0.05  # approached linearly: a round more would have it
-    temperature: float = 0.1
+    temperature: float = 0.1  # that cosines are divided by
     distance: float = 0.1  # weight of the distance term
     batch: int = 512  # images compared with each other
     # nearest: rounded, as all methods are; truncate: cut to grey levels, as the official evaluation

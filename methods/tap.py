@@ -33,11 +33,11 @@ class TAP(Method):
     """Class-targeted adversarial examples of a clean surrogate."""
 
     surrogate: Recipe = field(default=SURROGATE)
-    steps: int = 250
+    steps: int = 250  # sign steps on every image, from each start
     step: float = 0.05  # of eps, a step
     shift: int = 1  # target class = (y + shift) mod classes
     restarts: int = 8  # the one with the lowest final loss is kept, for each image
-    batch: int = 512
+    batch: int = 512  # images perturbed at once
 
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "restarts", "batch")

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
+
+from bench.experiment import keys
+from bench.experiment.registry import KINDS, catalog
+from defenses.cutout import Cutout
 from golden.__main__ import main
 from golden.cases import HERE, Case, cases, complaint, revisions_of
 from golden.numbers import Numbers, Statistic, moved
-from torch import Tensor
-
-from bench import keys
-from bench.registry import KINDS, catalog
-from defenses.cutout import Cutout
 
 FILES = sorted(HERE.glob("*.json"))
 

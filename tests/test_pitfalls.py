@@ -24,10 +24,10 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from bench.core.types import Augmentation, Recipe
-from bench.mi.sliced import MISettings
-from bench.registry import HOME, KINDS, catalog
-from bench.rows import load_all
-from bench.settings import Setting
+from bench.experiment.registry import HOME, KINDS, catalog
+from bench.experiment.settings import Setting
+from bench.metrics.mi.sliced import MISettings
+from bench.results.rows import load_all
 
 HERE = Path(__file__).parent
 COLUMNS = ["listed", "source", "pitfall", "tests", "cannot apply"]

@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import toy_lab
 
-from bench.cli import parser
+from bench.cli.main import parser
 from bench.core.pixels import check_delta
 from bench.core.types import Split
-from bench.formats import captioned
-from bench.registry import KINDS, catalog
-from bench.rows import load_all
-from bench.tables import tables
+from bench.experiment.registry import KINDS, catalog
+from bench.report.formats import captioned
+from bench.report.tables import tables
+from bench.results.rows import load_all
+from support.toys import toy_lab
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -16,41 +16,41 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 import pytest
-from golden.cases import cases, complaint
 
-from bench import cell, keys, masks
 from bench.core.augment import crop_flip
 from bench.core.defense import Undefended
 from bench.core.method import Lab
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import release, truncated
-from bench.core.plasma import plasma
 from bench.core.train import Streams, Trainer, batches, fit, lr_at, predict
-from bench.curve import HeldOut
 from bench.data.folder import square, visible
 from bench.data.glyphs import lumas
 from bench.data.parquet import source as parquet
 from bench.data.prepare import draw, hold_out
 from bench.data.torchvision_sets import cifar
-from bench.features import subject
-from bench.measure import distances
-from bench.measures.class_spread import class_spread
-from bench.measures.feature_distance import feature_distance
-from bench.measures.frequency import frequency
-from bench.measures.separability import separability
-from bench.mi import gauss_cca, infonce
-from bench.mi.cka import debiased_cka
-from bench.mi.sliced import directions, sliced
-from bench.mi.smi_hist import histogram_mi
+from bench.experiment import cell, keys, masks
+from bench.experiment.curve import HeldOut
+from bench.experiment.evaluate import subject
+from bench.experiment.measure import distances
+from bench.metrics.class_spread import class_spread
+from bench.metrics.feature_distance import feature_distance
+from bench.metrics.frequency import frequency
+from bench.metrics.mi import gauss_cca, infonce
+from bench.metrics.mi.cka import debiased_cka
+from bench.metrics.mi.sliced import directions, sliced
+from bench.metrics.mi.smi_hist import histogram_mi
+from bench.metrics.separability import separability
 from bench.nets import Net, build
 from bench.nets.body import conv, pooled
 from bench.nets.dense import mlp
 from bench.nets.plain import lenet5, vgg11
 from bench.nets.resnet import resnet
+from defenses._plasma import plasma
 from defenses.adversarial_training import AdversarialTraining
 from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser
+from golden.cases import cases, complaint
 from methods import em
 from methods.clean import Clean
 from methods.em import EM, EMClass

@@ -13,10 +13,10 @@ from torch import Generator, Tensor, nn
 
 from bench.core.augment import crop_flip
 from bench.core.checkpoint import Checkpoint
+from bench.core.cuda_graphs import Replay
 from bench.core.defense import Undefended, is_steady
 from bench.core.pgd import frozen
 from bench.core.pixels import to_float
-from bench.core.replay import Replay
 from bench.core.rng import generator, seed_for
 from bench.core.types import Augmentation, Recipe, Split
 

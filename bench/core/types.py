@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
-from bench.core.errors import BadInput as BadInput  # noqa: PLC0414 (plugins take every noun from here)
-
-
-def check_positive(thing: object, names: Iterable[str]) -> None:
-    """BadInput unless these numbers of a plugin are above 0."""
-    for name in names:
-        value = getattr(thing, name)
-        if not value > 0:
-            raise BadInput(f"{type(thing).__name__}: {name} is {value:g}, expected above 0")
+# plugins take every noun from here
+from bench.core.errors import BadInput as BadInput  # noqa: PLC0414
+from bench.core.recipe import Augmentation as Augmentation  # noqa: PLC0414
+from bench.core.recipe import Recipe as Recipe  # noqa: PLC0414
+from bench.core.recipe import check_positive as check_positive  # noqa: PLC0414
 
 
 @dataclass(frozen=True)
@@ -35,14 +29,6 @@ class Split:
 
     def to(self, device: torch.device) -> Split:
         return Split(self.images.to(device), self.labels.to(device))
-
-
-@dataclass(frozen=True)
-class Augmentation:
-    """What a data set says may be done to an image without changing its label."""
-
-    pad: int = 4  # random crop after padding by so many zero pixels; 0: none
-    flip: bool = True  # random mirror image, left to right
 
 
 @dataclass(frozen=True)
@@ -73,27 +59,3 @@ class Dataset:
     @property
     def size(self) -> int:
         return self.train.images.shape[-1]
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How a network is trained; surrogates and victims each have one."""
-
-    epochs: int = 30
-    batch: int = 128
-    lr: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    nesterov: bool = False
-    schedule: Literal["cosine", "steps", "halvings", "constant"] = "cosine"  # set at every step
-    # shares of the training at which lr drops, with "steps" to a tenth and with "halvings" to half
-    milestones: tuple[float, ...] = ()
-    final_lr: float = 0.0  # with "cosine": where it ends
-    clip: float | None = None  # largest gradient norm
-
-    def __post_init__(self) -> None:
-        check_positive(self, ("epochs", "batch", "lr"))
-        if not 0 <= self.momentum < 1 or self.weight_decay < 0 or (self.nesterov and not self.momentum):
-            raise BadInput(f"a recipe needs momentum in [0,1) and weight decay of 0 or more, got {self}")
-        if self.clip is not None and self.clip <= 0:
-            raise BadInput(f"a recipe's clip is {self.clip:g}, expected above 0 or none")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from bench.core.conv import swap
 from bench.core.rng import generator, global_rng
 from bench.nets import dense, plain, resnet
 from bench.nets.body import Architecture, Body, Shape
+from bench.nets.conv import swap
 
 MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
 

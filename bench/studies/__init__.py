@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,7 +13,14 @@ if TYPE_CHECKING:
 NAMES = ("depth", "explain", "reference", "strength")
 
 
-def named(name: str) -> Study:
-    """The study behind one of the names; what it needs is imported now."""
-    found: Study = importlib.import_module(f"bench.studies.{name}").STUDY
+def named(name: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Study:
+    """The study behind one of the names; BadInput where there is none.
+
+    load: of its module; what it needs is imported now, unless it is only declared (see declared.py).
+    """
+    from bench.experiment.overrides import unknown
+
+    if name not in NAMES:
+        raise unknown("study", name, NAMES)
+    found: Study = load(f"bench.studies.{name}.study").STUDY
     return found

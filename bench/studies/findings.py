@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import formats
 from bench.core.files import write_atomically
-from bench.plots.canvas import png_and_svg
+from bench.report import formats
+from bench.report.figures.style import png_and_svg
 from bench.studies.study import Findings
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.core.files import write_atomically
-from bench.identity import record_name
-from bench.measures import METRICS
-from bench.override import unknown
-from bench.rows import SCHEMA
+from bench.experiment.overrides import unknown
+from bench.metrics import METRICS
+from bench.results.identity import record_name
+from bench.results.rows import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 

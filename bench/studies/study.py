@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import pandas as pd
 from matplotlib.figure import Figure
 
-from bench.measures import Value
-from bench.request import Variation
-from bench.rows import Row
+from bench.metrics import Value
+from bench.results.rows import Row
+from bench.runner.request import Variation
 
 IMAGES = 5000  # at most, on which victims are measured; a row's own MI can be of fewer
 

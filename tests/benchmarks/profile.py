@@ -18,8 +18,8 @@ from torch.profiler import profile as torch_profile
 
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
-from bench.formats import markdown
-from bench.mi.sliced import MISettings, sliced_mi
+from bench.metrics.mi.sliced import MISettings, sliced_mi
+from bench.report.formats import markdown
 from benchmarks import loops
 from defenses.cutout import Cutout
 

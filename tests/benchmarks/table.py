@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from bench.formats import markdown
+from bench.report.formats import markdown
 
 HOLDS = {">=": operator.ge, "<=": operator.le}
 

@@ -13,8 +13,8 @@ from bench.core.method import Lab
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
 from bench.core.types import Augmentation
-from bench.override import change
-from bench.registry import catalog
+from bench.experiment.overrides import change
+from bench.experiment.registry import catalog
 from benchmarks import loops
 from benchmarks.figures import Figures, timed
 from methods.miue import MIUE

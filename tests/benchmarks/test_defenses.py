@@ -8,7 +8,7 @@ import torch
 from bench.core.defense import Undefended
 from bench.core.pixels import to_float
 from bench.core.rng import generator
-from bench.registry import catalog
+from bench.experiment.registry import catalog
 from benchmarks import loops
 from benchmarks.figures import Figures, Work
 from defenses.adversarial_training import AdversarialTraining

@@ -14,12 +14,12 @@ from itertools import pairwise
 import pytest
 import torch
 
-from bench.core import replay
+from bench.core import cuda_graphs
 from bench.core.train import Streams, fit
 from bench.core.types import Augmentation, Recipe
-from bench.machine import set_up
+from bench.experiment.device import set_up
+from bench.experiment.registry import catalog
 from bench.nets import build
-from bench.registry import catalog
 from benchmarks import loops
 from benchmarks.figures import Figures
 from benchmarks.remote import Remote
@@ -36,7 +36,7 @@ def epochs(n: int, net: str, defense: str, eager: bool = False) -> list[float]:
     data, recipe = loops.images(BATCH * STEPS).to(GPU), Recipe(epochs=1 + n, batch=BATCH, lr=0.01)
     model = build(net, channels=3, classes=10, size=32, precision="bf16", seed=0, device=GPU)
     chosen, ends = catalog("defenses").get(defense).value, []
-    before, replay.EAGER = replay.EAGER, 10**9 if eager else replay.EAGER
+    before, cuda_graphs.EAGER = cuda_graphs.EAGER, 10**9 if eager else cuda_graphs.EAGER
     fit(
         model,
         data,
@@ -46,7 +46,7 @@ def epochs(n: int, net: str, defense: str, eager: bool = False) -> list[float]:
         defense=chosen,
         measure=lambda net, epoch: ends.append(time.perf_counter()),
     )
-    replay.EAGER = before
+    cuda_graphs.EAGER = before
     return [len(data) / (end - start) for start, end in pairwise(ends)]
 
 

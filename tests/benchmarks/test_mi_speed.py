@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import digamma
 
-from bench.mi.ksg import ksg
-from bench.mi.sliced import MISettings, sliced_mi
+from bench.metrics.mi.ksg import ksg
+from bench.metrics.mi.sliced import MISettings, sliced_mi
 from benchmarks.figures import Figures
 
 Doubles = NDArray[np.float64]

@@ -9,16 +9,16 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from bench import grid
-from bench.cell import Bench
 from bench.core.types import Augmentation, Dataset, Recipe
 from bench.data.prepare import digest
-from bench.mi.sliced import MISettings
-from bench.pool import Pool
-from bench.progress import Progress
-from bench.registry import catalog
-from bench.rows import load_all
-from bench.settings import Setting
+from bench.experiment.cell import Bench
+from bench.experiment.registry import catalog
+from bench.experiment.settings import Setting
+from bench.metrics.mi.sliced import MISettings
+from bench.results.rows import load_all
+from bench.runner import grid
+from bench.runner.backends.local import Pool
+from bench.runner.progress import Progress
 from benchmarks import loops
 from benchmarks.figures import Figures
 from benchmarks.remote import Remote

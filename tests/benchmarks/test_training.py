@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bench.core.train import accuracy
-from bench.settings import PROFILES
+from bench.experiment.settings import PROFILES
 from benchmarks import loops
 from benchmarks.figures import Figures, timed
 from benchmarks.remote import Remote

@@ -12,13 +12,13 @@ from typing import Any
 
 import torch
 
-from bench import keys
-from bench.facts import LIBRARIES
-from bench.machine import set_up
-from bench.measures import METRICS, Metric
+from bench.experiment import keys
+from bench.experiment.device import set_up
+from bench.experiment.fingerprint import LIBRARIES
+from bench.experiment.registry import HOME, KINDS, Plugin, catalog
+from bench.metrics import METRICS, Metric
 from bench.nets import NETS
 from bench.nets.body import Architecture
-from bench.registry import HOME, KINDS, Plugin, catalog
 from golden import cells, data, metrics, nets, plugins
 from golden.numbers import Numbers, Statistic, moved, surroundings
 

@@ -10,20 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.cell import Bench, Cell, craft, published_split, run_cell
 from bench.core.defense import Undefended
 from bench.core.method import Lab, Method
 from bench.core.pixels import levels, release, to_float, truncated
 from bench.core.train import accuracy, predict
 from bench.core.types import Dataset, Recipe, Split
-from bench.curve import HeldOut
-from bench.features import mi_columns, subject
-from bench.masks import mask, mixed
-from bench.measure import distances
-from bench.mi.sliced import MISettings
-from bench.registry import Plugin
-from bench.settings import Setting
-from bench.store import Poison
+from bench.experiment.cache import Poison
+from bench.experiment.cell import Bench, Cell, craft, published_split, run_cell
+from bench.experiment.curve import HeldOut
+from bench.experiment.evaluate import mi_columns, subject
+from bench.experiment.masks import mask, mixed
+from bench.experiment.measure import distances
+from bench.experiment.registry import Plugin
+from bench.experiment.settings import Setting
+from bench.metrics.mi.sliced import MISettings
 from golden.inputs import BATCH, CLASSES, TRAIN, Tiny, dataset, hashed, normal, split, uniform, weights
 from golden.numbers import GREY, Numbers
 from golden.training import CPU, Watch, loop

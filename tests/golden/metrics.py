@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from bench.measures import Subject, measure
+from bench.metrics import Subject, measure
 from golden.inputs import CLASSES, LABELS, hashed, normal, split
 from golden.numbers import Numbers
 

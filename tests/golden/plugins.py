@@ -12,8 +12,8 @@ from bench.core.errors import BadInput
 from bench.core.method import Lab
 from bench.core.pixels import release, to_float
 from bench.core.rng import generator
-from bench.override import change
-from bench.registry import Plugin
+from bench.experiment.overrides import change
+from bench.experiment.registry import Plugin
 from golden.inputs import AUGMENTATION, BATCH, CLASSES, TRAIN, VAL, Tiny, split
 from golden.numbers import GREY, Numbers
 

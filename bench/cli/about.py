@@ -1,0 +1,207 @@
+"""What `list` prints: all names there are, or all that is declared under one."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass, replace
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench import data
+from bench.core.errors import BadInput
+from bench.experiment.declared import declare, notes
+from bench.experiment.fingerprint import HOME
+from bench.experiment.overrides import unknown
+from bench.experiment.registry import BASES, Catalog, Plugin
+from bench.experiment.settings import PROFILES
+from bench.studies import NAMES as STUDIES
+from bench.studies import named as study
+
+HOOKS = {"prepare": "once, on all images", "augment": "on each batch", "loss": "at each step"}
+DATA = {"glyphs": "glyphs", "parquet:DIR": "parquet", "folder:DIR": "folder"}  # whose module it is, if own
+PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=Differs from the paper:)")
+
+
+def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
+    """A line for each name."""
+    for found in catalogs:
+        shown = Table("name", "in all", "what it is", title=found.kind)
+        for plugin in found.variants.values():
+            shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", plugin.about)
+        for pattern in found.patterns:
+            shown.add_row(pattern, "", "any number in the braces")
+        for scheme in found.schemes:
+            shown.add_row(f"{scheme}:PATH", "", "images or deltas made elsewhere")
+        yield shown
+    yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(declare('bench.nets').NETS)}")
+    yield from (Text(f"profile {name}: {profile}") for name, profile in PROFILES.items())
+    yield from (Text(f"study {name}: {study(name, declare).about}") for name in STUDIES)
+
+
+def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
+    """Source, fields, units and so on of what has this name; BadInput where nothing has."""
+    nets = declare("bench.nets").NETS
+    plugins = [(plugin, found) for found in catalogs if (plugin := _plugin(name, found))]
+    if not (plugins or name in {*data.names(), *nets, *PROFILES, *STUDIES}):
+        known = [name for found in catalogs for name in found.names]
+        raise unknown("name", name, [*known, *data.names(), *nets, *PROFILES, *STUDIES])
+    for plugin, found in plugins:
+        yield from _of_plugin(plugin, found)
+    if name in data.names():
+        module = declare(f"bench.data.{DATA.get(name, 'torchvision_sets')}")
+        yield from _head(name, "data set", f"--data {name}", module.__doc__)
+        revisions = declare("bench.experiment.keys").REVISIONS
+        yield from _facts({"revision": f"{revisions['data']}, of all data sets"})
+    if name in nets:
+        yield from _of_net(name)
+    if name in PROFILES:
+        yield from _of_profile(name, catalogs)
+    if name in STUDIES:
+        asked, module = study(name, declare), declare(f"bench.studies.{name}.study")
+        yield from _head(name, "study", asked.about, module.__doc__)
+        yield Text("\nits grids: methods x defenses, and what it chooses itself")
+        for grid in asked.grids():
+            yield Text(f"  {grid.methods} x {grid.defenses} {_pairs(grid.options.given)}".rstrip())
+
+
+def _plugin(name: str, found: Catalog) -> Plugin | None:
+    """The plugin; of a pattern or of file:PATH, any example under that name."""
+    examples = {f"{scheme}:PATH": f"{scheme}:{HOME}" for scheme in found.schemes}
+    examples |= {pattern: re.sub(r"{\w+}", "1", pattern) for pattern in found.patterns}
+    try:
+        return replace(found.get(examples.get(name, name)), name=name)
+    except BadInput:
+        return None
+
+
+def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
+    kind = type(plugin.value)
+    module = sys.modules[plugin.module or kind.__module__]
+    yield from _head(plugin.name, found.kind[:-1], plugin.about, module.__doc__)
+    known = {"revision": str(plugin.revision or "none: a draft, which rows tell by its code")}
+    if found.kind == "methods":
+        known = {"threat model": _threat(plugin), **known}
+    else:
+        above = [each for each in kind.__mro__ if each.__name__ != BASES[found.kind][1]]
+        own = [hook for hook in HOOKS if any(hook in vars(each) for each in above)]
+        known = {"hooks": ", ".join(f"{hook} ({HOOKS[hook]})" for hook in own) or "none", **known}
+    for other in found.variants.values():
+        if type(other.value) is kind and other.name != plugin.name:
+            ours, theirs = flat(plugin.value), flat(other.value)
+            known[f"variant {other.name}"] = (
+                _pairs({k: v for k, v in theirs.items() if v != ours[k]}) or "same"
+            )
+    for profile, changed in getattr(kind, "PROFILES", {}).items():
+        known[f"profile {profile}"] = _pairs(changed)
+    yield from _facts({**known, "file": _place(module)})
+    yield from _fields(plugin.value, f"{plugin.name}.")
+
+
+def _threat(plugin: Plugin) -> str:
+    """What a method may do, and what it needs."""
+    value, norm = plugin.value, {"linf": "L-inf", "l2": "L2"}.get(plugin.value.norm, plugin.value.norm)
+    surrogate = "trains a surrogate" if hasattr(value, "surrogate") else "needs no surrogate"
+    return f"{norm}, eps {text_of(value.eps)} of pixels in [0,1]; {value.form}; {surrogate}"
+
+
+def _of_net(name: str) -> Iterator[RenderableType]:
+    body, revision = (net := declare("bench.nets").NETS[name]).body, net.revision
+    made = body.func if isinstance(body, partial) else body
+    module = sys.modules[made.__module__]
+    yield from _head(name, "net", f"--net {name}, --surrogate {name}", made.__doc__, module.__doc__)
+    chosen = _pairs(body.keywords) if isinstance(body, partial) else ""
+    yield from _facts({"parameters": chosen or "none", "revision": str(revision), "file": _place(module)})
+
+
+def _of_profile(name: str, catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
+    profile = PROFILES[name]
+    yield from _head(name, "profile", f"--profile {name}")
+    known = {"takes": profile.takes, "shows": profile.shows, "hides": profile.hides}
+    scaled: dict[type, list[str]] = {}  # a class scales all its variants alike
+    for plugin in (plugin for found in catalogs for plugin in found.variants.values()):
+        if name in getattr(plugin.value, "PROFILES", {}):
+            scaled.setdefault(type(plugin.value), []).append(plugin.name)
+    for kind, names in scaled.items():
+        known[", ".join(names)] = _pairs(kind.PROFILES[name])  # type: ignore[attr-defined]
+    yield from _facts(known)
+    yield from _fields(profile.setting, "")
+
+
+def _head(name: str, kind: str, about: str, *docs: str | None) -> Iterator[RenderableType]:
+    yield Text.assemble("\n", (name, "bold"), f" ({kind}): {about}")
+    for paragraph in (part for doc in docs for part in PARAGRAPHS.split((doc or "").strip()) if part):
+        yield Text("\n" + " ".join(paragraph.split()))
+
+
+def _facts(known: Mapping[str, str]) -> Iterator[RenderableType]:
+    table = Table.grid("", "", padding=(0, 2, 0, 0))
+    for what, said in known.items():
+        table.add_row(Text(what, no_wrap=True), Text(said))
+    yield from ("", table)
+
+
+def _fields(value: Any, owner: str) -> Iterator[RenderableType]:
+    """All that --set can change, with its value here, its type and what is said of it."""
+    said, known = meanings(value), flat(value)
+    if not known:
+        return
+    table = Table("field", "value", "type, unit and meaning", box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for path, content in known.items():
+        table.add_row(Text(path, no_wrap=True), Text(text_of(content)), Text(said[path]))
+    yield Text(f"\nfields, set by --set {owner}FIELD=VALUE")
+    yield table
+
+
+def flat(value: Any) -> dict[str, Any]:
+    """Fields that can be set, those of dataclasses in it by dotted paths."""
+    found: dict[str, Any] = {}
+    for f in fields(value):
+        content = getattr(value, f.name)
+        if is_dataclass(content):
+            found |= {f"{f.name}.{path}": inner for path, inner in flat(content).items()}
+        elif f.init and f.compare:
+            found[f.name] = content
+    return found
+
+
+def meanings(value: Any) -> dict[str, str]:
+    """Type and comment of each of these."""
+    said, found = notes(type(value)), dict[str, str]()
+    hints = get_type_hints(type(value))
+    for f in fields(value):
+        content = getattr(value, f.name)
+        if is_dataclass(content):
+            found |= {f"{f.name}.{path}": inner for path, inner in meanings(content).items()}
+        else:
+            hint = hints[f.name]
+            plain = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
+            kind = " | ".join(get_args(hint)) if get_origin(hint) is Literal else plain
+            found[f.name] = f"{kind}; {said[f.name]}" if f.name in said else kind
+    return found
+
+
+def text_of(value: Any) -> str:
+    """A value as --set takes it."""
+    if isinstance(value, tuple):
+        return ",".join(map(text_of, value))
+    if isinstance(value, float):
+        plain, levels = f"{value!r}", round(255 * value)
+        return f"{levels}/255" if levels / 255 == value and len(plain) > len("255/255") else plain
+    return str(value) if isinstance(value, str) else str(value).lower()
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {text_of(value)}" for name, value in values.items())
+
+
+def _place(module: ModuleType) -> str:
+    path = Path(str(module.__file__))
+    return str(path.relative_to(HOME)) if path.is_relative_to(HOME) else path.name

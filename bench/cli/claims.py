@@ -1,0 +1,58 @@
+"""claims: published numbers beside ours."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.results.rows import Row
+
+ABOUT = "the report card: published numbers beside ours, and a verdict for each"
+CLAIMS = Path("results", "claims.csv")
+REFERENCE = Path("results", "reference")
+OUT = Path("results", "claims")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--claims", type=Path, default=CLAIMS, metavar="FILE", help=f"default: {CLAIMS}")
+    parser.add_argument(
+        "--rows",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help=f"a run's folder or its rows/, several times for more, beside {REFERENCE} where that exists; "
+        "a row that is in several counts as in the first",
+    )
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"default: {OUT}")
+
+
+def main(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.results.folders import check_writable
+    from bench.studies.claims.card import make
+    from bench.studies.claims.claim import load
+    from bench.studies.claims.write import show, write
+
+    claims, rows = load(args.claims), gathered(args.rows)
+    check_writable(args.out)
+    card, console = make(claims, rows), Console()
+    written = write(card, args.out)
+    show(card, console)
+    console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    return 0
+
+
+def gathered(folders: list[Path]) -> list[Row]:
+    """The rows of the reference, if there is one, and of these folders, each key once."""
+    from bench.results.folders import finished_run
+
+    reference = [REFERENCE] if (REFERENCE / "rows").is_dir() else []
+    found: dict[str, Row] = {}
+    for folder in (*reference, *folders):
+        for row in finished_run(folder.parent if folder.name == "rows" else folder):
+            found.setdefault(row.key, row)
+    return list(found.values())

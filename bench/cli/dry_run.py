@@ -1,0 +1,104 @@
+"""The verb `run` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+
+from rich.console import Console
+from rich.table import Table
+
+from bench import data
+from bench.core.errors import BadInput
+from bench.core.method import PERTURBING
+from bench.experiment.cell import Bench
+from bench.results import rows as files
+from bench.runner.estimate import Branch, PlannedJob, Speeds, lines, nets, planned, work_and_wall
+from bench.runner.request import RunRequest
+from bench.runner.session import open_grid, say, workers_to_start
+from bench.runner.speed import STEPS, images_per_second
+
+HOUR = 3600.0
+
+
+def run(request: RunRequest, given: float | None) -> int:
+    """Check as a run does, then count instead of compute.
+
+    given: images a second that a worker trains on; None: timed here.
+    """
+    if given is not None and not 0 < given < math.inf:
+        raise BadInput(f"--img-per-s is {given:g}, expected above 0")
+    if request.machine.scheduler is not None:
+        raise BadInput("--dry-run looks at this machine, expected no --scheduler (--img-per-s, --workers)")
+    console = Console()
+    grid = open_grid(request, console, load=partial(data.load, writes=False))
+    bench = grid.bench
+    say(console, grid.headline)
+    branches = planned(bench, grid.cells, files.load_all(grid.out / "rows"))
+    workers = workers_to_start(request.machine, bench, grid.asked.methods, console)
+    speeds, known = _speeds(bench, nets(branches), given, console)
+    console.print(_table(branches, speeds))
+    for line in (*_skipped(branches), *_summary(branches, speeds, workers), *known):
+        say(console, line)
+    return 0
+
+
+def _speeds(
+    bench: Bench, needed: Sequence[str], given: float | None, console: Console
+) -> tuple[Speeds, list[str]]:
+    """Of each net, and how they are known."""
+    if given is not None:
+        return dict.fromkeys(needed, given), [f"speed given: --img-per-s {given:g}, of each worker"]
+    speeds: Speeds = {}
+    for net in needed:
+        say(console, f"timing {STEPS} steps of {net}")
+        speeds[net] = images_per_second(bench, net)
+    on = bench.environment
+    where = on["device"] if bench.device.type != "cpu" else f"{on['device']} ({on['processor']})"
+    return speeds, [
+        f"speed measured: {speed:,.1f} images/s of one worker, from {STEPS} timed steps of {net} at batch "
+        f"{bench.setting.victim.batch} in {bench.setting.precision} on {where}, threads: {on['threads']}"
+        for net, speed in speeds.items()
+    ]
+
+
+def _table(branches: Sequence[Branch], speeds: Speeds) -> Table:
+    table = Table("method", "work", box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("there", "left", "training\nsteps", "sign\nsteps", "million\nimage-steps", "hours"):
+        table.add_column(name, justify="right", no_wrap=True)
+    method = ""
+    for (name, work), jobs in lines(branches).items():
+        table.add_row("" if name == method else name, work, *_numbers(jobs, speeds))
+        method = name
+    everything = [job for branch in branches for job in branch.jobs]
+    table.add_row("all", "", *_numbers(everything, speeds), style="bold")
+    return table
+
+
+def _numbers(jobs: Sequence[PlannedJob], speeds: Speeds) -> list[str]:
+    left = [job for job in jobs if job.state == "left"]
+    there = sum(job.state == "there" for job in jobs)
+    whole = (len(left), sum(t.effort.training for t in left), sum(t.effort.signs for t in left))
+    images = sum(job.effort.images for job in left) / 1e6
+    hours = sum(job.seconds(speeds) for job in left) / HOUR
+    return [f"{there}", *(f"{number:,}" for number in whole), f"{images:,.2f}", f"{hours:,.2f}"]
+
+
+def _skipped(branches: Sequence[Branch]) -> list[str]:
+    found = [cell for branch in branches for cell in branch.cells if cell.reason]
+    return [f"{cell.job.name}: skipped, {cell.reason}" for cell in found]
+
+
+def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[str]:
+    cells = [job for branch in branches for job in branch.cells]
+    todo, there = (sum(job.state == state for job in cells) for state in ("left", "there"))
+    poisons = sum(branch.craft.state == "left" for branch in branches)
+    whole, wall = (seconds / HOUR for seconds in work_and_wall(branches, speeds, workers))
+    return [
+        f"{todo} cells to compute, {poisons} poisons to craft; {there} cells are there; nothing was written",
+        f"{whole:,.2f} hours of work, at least {wall:,.2f} hours with {workers} workers",
+        f"estimates: a sign step counts as {PERTURBING:g} of a training step, a defended step and a method "
+        "that stops by its error as they say themselves, what was begun in full; measuring accuracy and MI "
+        "and preparing images are left out",
+    ]

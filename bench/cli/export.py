@@ -1,0 +1,29 @@
+"""export: published images out of the suite."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.cli import options
+
+ABOUT = "a method's published images as PNG in training order, with a manifest"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("methods", metavar="METHOD", help="one name, such as tap")
+    parser.add_argument("dir", type=Path, metavar="DIR", help="folder to make")
+    parser.add_argument("--poison-rep", type=int, default=0, metavar="I", help="repetition (default: 0)")
+    options.images(parser)
+    options.crafting(parser)
+    options.data_root(parser)
+    options.plugins(parser)
+    options.machine(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    asked = options.checked(args)
+
+    from bench.runner import export
+
+    return export.run(asked, args.dir, args.poison_rep)

@@ -1,0 +1,42 @@
+"""leaderboard: rank the methods of one setting of a run by their worst case."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.cli import options
+
+ABOUT = "rank the methods of a run by their worst case over its defenses"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder; the files are written there")
+    parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
+    options.ranked(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.core.errors import BadInput
+    from bench.report import formats
+    from bench.report.leaderboard import sheets, write_leaderboard
+    from bench.results.folders import check_writable, finished_run
+    from bench.results.leaderboard import leaderboard
+    from bench.results.select import rows_of_setting
+
+    rows = finished_run(args.out)
+    if not rows:
+        raise BadInput(f"{args.out}/rows is empty, expected rows to rank")
+    ours = rows_of_setting(rows, args.setting)
+    board = leaderboard(ours, options.names_of(args.defenses))
+    check_writable(args.out)
+    several = len(ours) < len(rows)
+    written = write_leaderboard(
+        board, args.out, f"leaderboard-{board.setting[:8]}" if several else "leaderboard"
+    )
+    console = Console()
+    formats.show(sheets(board), console)
+    console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    return 0

@@ -1,0 +1,31 @@
+"""list: what there is, and what one of these is. Imports no torch."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+ABOUT = "what there is: methods, defenses, data sets, nets, profiles, studies; or what one of them is"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "name", nargs="?", metavar="NAME", help="say what this is: source, fields, units, threat model"
+    )
+    parser.add_argument("--plugins", type=Path, metavar="DIR", help="folder with methods/ or defenses/")
+
+
+def main(args: argparse.Namespace) -> int:
+    """Print what there is, or all that has the name."""
+    from rich.console import Console
+
+    from bench.cli import about
+    from bench.experiment.registry import KINDS, catalog, check_plugins
+
+    if args.plugins:
+        check_plugins(args.plugins)
+    catalogs = [catalog(kind, args.plugins, declared=True) for kind in KINDS]
+    console = Console()
+    for part in about.everything(catalogs) if args.name is None else about.one(args.name, catalogs):
+        console.print(part, highlight=False)
+    return 0

@@ -1,0 +1,109 @@
+"""Options that several verbs share: what to work on, how to craft, and where."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from bench.runner.request import RunRequest
+
+
+class Options(Protocol):
+    """A parser, or a group of its options."""
+
+    def add_argument(self, *names: str, **how: Any) -> Any: ...
+
+
+def images(to: Options) -> None:
+    to.add_argument(
+        "--data", help="data set: glyphs, cifar10, cifar100, svhn, parquet:DIR, folder:DIR[@SIZE]"
+    )
+    to.add_argument("--limit", metavar="N", help="class-balanced subset of the training images; none: all")
+
+
+def crafting(to: Options, profile: str = "quick") -> None:
+    to.add_argument(
+        "--profile", default=profile, help=f"preset of everything that can be set (default: {profile})"
+    )
+    to.add_argument("--surrogate", metavar="NET", help="the methods' net")
+    to.add_argument("--precision", help="fp32, bf16, or auto: bf16 where the processor has it")
+    to.add_argument("--eps", help="L-inf budget for all methods, such as 8/255 (default: each method's own)")
+    to.add_argument("--seed", help="base of all random streams")
+    to.add_argument(
+        "--set",
+        dest="overrides",
+        action="append",
+        default=[],
+        metavar="FIELD=VALUE",
+        help="any field of the profile (victim.epochs=5) or of a plugin (tap.steps=100)",
+    )
+
+
+def victims(to: Options) -> None:
+    to.add_argument("--reps", metavar="V", help="victims for each poison")
+    to.add_argument("--poison-reps", metavar="P", help="poisons for each method")
+    to.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
+
+
+def ranked(to: Options) -> None:
+    to.add_argument(
+        "--defenses",
+        metavar="NAMES",
+        help="the set to rank over, names with commas (default: all in the rows)",
+    )
+
+
+def names_of(text: str | None) -> list[str] | None:
+    """Of --defenses; None where it was not given."""
+    from bench.core.errors import BadInput
+
+    names = None if text is None else [*filter(None, map(str.strip, text.split(",")))]
+    if names == []:
+        raise BadInput("--defenses names none, expected names with commas between")
+    return names
+
+
+def data_root(to: Options) -> None:
+    to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
+
+
+def plugins(to: Options) -> None:
+    to.add_argument("--plugins", type=Path, metavar="DIR", help="folder with further methods/ or defenses/")
+
+
+def machine(to: Options) -> None:
+    to.add_argument("--cache", type=Path, metavar="DIR", help="poisons and checkpoints; default: the user's")
+    to.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
+    to.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of each (default: 1)")
+    to.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
+
+
+def pool(to: Options) -> None:
+    to.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
+    to.add_argument("--minutes", type=float, metavar="M", help="start no job that will not fit")
+
+
+def checked(args: argparse.Namespace) -> RunRequest:
+    """What the options ask for; BadInput, before torch is imported, where it cannot be had."""
+    from bench.runner.request import check
+
+    asked = request(args)
+    check(asked)
+    return asked
+
+
+def request(args: argparse.Namespace) -> RunRequest:
+    """All that the options ask for; what a verb has no option for, or what is not given, is as by default."""
+    from dataclasses import fields
+
+    from bench.runner.request import Machine, Options, RunRequest, Where
+
+    def made(kind: type[Any], **more: Any) -> Any:
+        given = {f.name: getattr(args, f.name, None) for f in fields(kind)} | more
+        return kind(**{name: value for name, value in given.items() if value is not None})
+
+    groups = {"options": made(Options), "where": made(Where), "machine": made(Machine)}
+    asked: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
+    return asked

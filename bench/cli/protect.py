@@ -1,0 +1,32 @@
+"""protect: a data owner's own images."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.cli import options
+
+ABOUT = "publish a folder of labelled images of any size so that nets learn little from it"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "dir", type=Path, metavar="DIR", help="DIR/CLASS/* or DIR/train/CLASS/*: png, jpg, bmp, webp"
+    )
+    parser.add_argument("--method", dest="methods", required=True, metavar="M", help="one name, such as tap")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR2", help="folder to make")
+    parser.add_argument(
+        "--size", type=int, default=64, metavar="S", help="side at which delta is made (default: 64)"
+    )
+    options.crafting(parser, profile="cifar-cpu")
+    options.plugins(parser)
+    options.machine(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    asked = options.checked(args)
+
+    from bench.runner import protect
+
+    return protect.run(asked, args.dir, args.out, args.size)

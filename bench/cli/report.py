@@ -1,0 +1,27 @@
+"""report: tables, figures and one page from the rows of a run."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.cli import options
+
+ABOUT = "tables, figures and one page (DIR/report/report.html) from the rows of a run"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
+    options.ranked(parser)
+
+
+def main(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.report.write import derive_report
+    from bench.results.folders import check_writable, finished_run
+
+    finished_run(args.out)
+    check_writable(args.out / "report")
+    derive_report(args.out, Console(), options.names_of(args.defenses))
+    return 0

@@ -1,0 +1,71 @@
+"""run: compute the grid."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.cli import options
+
+ABOUT = "compute the grid: rows and tables"
+
+
+def configure(run: argparse.ArgumentParser) -> None:
+    what = run.add_argument_group("what to run")
+    what.add_argument("--methods", default="all", metavar="NAMES", help="all (default), or names with commas")
+    what.add_argument(
+        "--defenses", default="all", metavar="NAMES", help="all (default), or names with commas"
+    )
+    options.images(what)
+    options.crafting(what)
+    what.add_argument("--net", help="the victims' net")
+    options.victims(what)
+    what.add_argument("--share", metavar="F", help="of the training images published poisoned (default: 1)")
+    what.add_argument(
+        "--drop-poisoned", action="store_true", help="victims train without these: the baseline of a share"
+    )
+    where = run.add_argument_group("where and how")
+    options.data_root(where)
+    options.plugins(where)
+    where.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/PROFILE-DATA")
+    options.machine(where)
+    options.pool(where)
+    where.add_argument(
+        "--scheduler", metavar="ADDRESS", help="of Dask distributed, whose workers compute: tcp://HOST:PORT"
+    )
+    where.add_argument(
+        "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
+    )
+    dry = run.add_argument_group("before computing")
+    dry.add_argument(
+        "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"
+    )
+    dry.add_argument(
+        "--img-per-s", type=float, metavar="X", help="with --dry-run: images a worker trains on, not timed"
+    )
+
+
+def main(args: argparse.Namespace) -> int:
+    """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
+    from bench.core.errors import BadInput
+
+    if args.img_per_s is not None and not args.dry_run:
+        raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
+    request = options.checked(args)
+
+    from rich.console import Console
+
+    from bench.cli import dry_run as dry
+    from bench.report.write import derive
+    from bench.runner.session import open_grid
+
+    if args.dry_run:
+        return dry.run(request, args.img_per_s)
+    console = Console()
+    grid = open_grid(request, console)
+    outcome = grid.compute(grid.cells)
+    methods, defenses = ([p.name for p in chosen] for chosen in (grid.asked.methods, grid.asked.defenses))
+    derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False)
+    if outcome.left:
+        console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
+    return 1 if outcome.failed else 0

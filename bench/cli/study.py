@@ -1,0 +1,38 @@
+"""study: grids, measures of their victims, and what follows from both."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from bench.cli import options
+from bench.studies import NAMES, named
+
+ABOUT = "answer one question by grids of its own and by measures of their victims"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="NAME", help=f"which: {', '.join(NAMES)}")
+    what = parser.add_argument_group("for all of its grids")
+    options.images(what)
+    options.crafting(what)
+    options.victims(what)
+    where = parser.add_argument_group("where and how")
+    options.data_root(where)
+    options.plugins(where)
+    where.add_argument("--out", type=Path, metavar="DIR", help="default: results/studies/NAME-DATA")
+    options.machine(where)
+    options.pool(where)
+
+
+def main(args: argparse.Namespace) -> int:
+    from bench.experiment.declared import declare
+    from bench.runner.request import check, varied
+
+    asked = options.request(args)
+    for grid in varied(asked, args.name, named(args.name, declare).grids()):
+        check(grid)
+
+    from bench.studies import driver
+
+    return driver.run(args.name, asked)

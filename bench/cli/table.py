@@ -1,0 +1,23 @@
+"""table: derive the tables of a run again."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+ABOUT = "derive the tables of a run again from its rows"
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
+
+
+def main(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from bench.report.write import derive
+    from bench.results.folders import finished_run
+
+    finished_run(args.out)
+    derive(args.out, Console())
+    return 0

@@ -1,0 +1,205 @@
+"""file:PATH, a method like any other: deltas or images made elsewhere, as they are.
+
+What the file leaves open is inferred and said, or stated as one of the fields below.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from bench.core.errors import BadInput
+from bench.core.method import Lab, Method
+from bench.core.pixels import GRID
+from bench.core.types import Dataset, Split
+from bench.data.poisons import files, manifest
+from bench.data.poisons.alignment import Form, entries
+from bench.data.poisons.audit import (
+    Budget,
+    Change,
+    Table,
+    check_change,
+    check_digests,
+    check_finite,
+    in_batches,
+)
+from bench.data.poisons.manifest import Manifest
+from bench.data.poisons.values import (
+    Kind,
+    Layout,
+    Rounding,
+    Units,
+    channels_first,
+    look,
+    meaning,
+    publish,
+    steps,
+)
+from bench.experiment import cache
+from bench.experiment.registry import Plugin, code_digest
+
+
+@dataclass(frozen=True)
+class Foreign(Method):
+    """Deltas or images made elsewhere."""
+
+    kind: Kind = "infer"
+    units: Units = "infer"
+    layout: Layout = "infer"
+    rounding: Rounding = "nearest"
+    form: Form = "infer"  # type: ignore[misc]  # the other methods' class says it, here it is found out
+    l2: float | None = None  # budget of each image, pixels in [0,1]; in the place of eps
+    digest: str = ""  # sha256 of the file, or of the folder's images
+    published: str = ""  # sha256 of what the run's images become
+    # where to find it, which is no part of what it is
+    path: Path = field(default=Path(), compare=False)
+    entries: tuple[int, ...] = field(default=(), compare=False, repr=False)  # of each training image
+
+    revision: ClassVar[int] = 1
+
+    @property
+    def norm(self) -> str:  # type: ignore[override]
+        return "linf" if self.l2 is None else "l2"
+
+    @property
+    def seeded(self) -> bool:
+        return False
+
+    @property
+    def who(self) -> str:
+        return name_of(self.path)
+
+    @property
+    def budget(self) -> Budget:
+        return Budget(self.eps, self.l2)
+
+    def resolved(self, data: Dataset, say: Callable[[str], None]) -> Foreign:
+        table: Table = {}
+        found = self.audited(data, table)
+        say(f"{self.who}: {'; '.join(f'{what}: {seen}' for what, seen in table.items())}")
+        return found
+
+    def audited(self, data: Dataset | None, table: Table) -> Foreign:
+        """With everything known that the file says, and, given data, that it does to the run's images.
+
+        What was looked at goes into the table, up to what raises BadInput.
+        """
+        found, values, made = self._read(table)
+        if data is None:
+            found._check_alone(values, table)
+            return found
+        shape = tuple(data.train.images.shape[1:])
+        if tuple(values.shape[1:]) != shape:
+            raise BadInput(
+                f"{self.who}: entries are {_shape(tuple(values.shape[1:]))}, expected {_shape(shape)} "
+                f"as in {data.name}"
+            )
+        form, index = entries(len(values), data, self.form, found.kind, made, self.who)
+        table["form"] = f"{form} ({_said(self.form)})"
+        table["measured"] = f"{len(index.unique())} of {len(values)} entries, on {len(index)} images"
+        found = replace(found, form=form, entries=tuple(index.tolist()))
+        published = found._published(values, data.train.images)
+        clean = data.train.images
+        change = Change.of((published[b].int() - clean[b] for b in in_batches(len(clean))), self.eps)
+        change.into(table, self.budget)
+        check_change(change, self.budget, found.kind, self.who)
+        if found.kind == "images" and not made:
+            table["order"] = "each image is within budget of the one in its place"
+        # an L2 budget has no L-inf bound but the range
+        eps = self.eps if self.l2 is None else 1.0
+        return replace(found, published=cache.digest(published), eps=eps)
+
+    def _read(self, table: Table) -> tuple[Foreign, Tensor, Manifest | None]:
+        """What the file alone says, its numbers, (count,C,H,W), and its manifest."""
+        content = files.read(self.path, self.who)
+        digest = files.digest(self.path)
+        table["format"] = "; ".join([content.format, *content.notes])
+        table["sha256"] = digest
+        if self.digest not in ("", digest):
+            raise BadInput(f"{self.who}: the digest is {digest}, expected {self.digest}")
+        seen = look(content.values)
+        check_finite(seen, self.who, table)
+        values, layout = channels_first(content.values, self.layout, self.who)
+        table["entries"] = f"{len(values)} of {_shape(tuple(values.shape[1:]))}"
+        table["layout"] = f"{layout} ({_said(self.layout)})"
+        table["values"] = str(seen)
+        if not seen.reach:
+            raise BadInput(f"{self.who}: all values are 0, expected a perturbation, or images")
+        kind, units = meaning(seen, self.kind, self.units, self.who)
+        table["kind"] = f"{kind} ({_said(self.kind)})"
+        table["units"] = f"{units} is the full range ({_said(self.units)})"
+        if kind == "images" and self.rounding == "positive":
+            raise BadInput(f"{self.who}: rounding is 'positive', which is for deltas; these are images")
+        whole = not seen.type.is_floating_point and self.rounding != "positive"
+        table["rounding"] = "none, the numbers are whole" if whole else self.rounding
+        made = manifest.load(self.path, self.who)
+        if made:
+            table["made by"] = f"{made.method} for {made.data}"
+            check_digests(values, made, self.who)
+        table["digests"] = f"{len(values)} of {len(values)} as in the manifest" if made else "none to check"
+        table["order"] = "by the manifest's digests" if made else "taken as given"
+        return replace(self, digest=digest, kind=kind, units=units, layout=layout), values, made
+
+    def _check_alone(self, values: Tensor, table: Table) -> None:
+        """What can be said without the clean images: of deltas, their size."""
+        table["budget"] = str(self.budget)
+        if self.kind == "delta":
+            batches = (steps(values[b], self.units, self.rounding) for b in in_batches(len(values)))
+            change = Change.of(batches, self.eps)
+            change.into(table, self.budget)
+            check_change(change, self.budget, self.kind, self.who)
+        else:
+            table["L-inf"] = "unknown without the images before: name them with --data"
+
+    def _published(self, values: Tensor, clean: Tensor) -> Tensor:
+        """uint8 like clean, on the CPU."""
+        clean, index = clean.cpu(), torch.tensor(self.entries)
+        made = [
+            publish(clean[b], values[index[b]], self.kind, self.units, self.rounding)
+            for b in in_batches(len(clean))
+        ]
+        return torch.cat(made)
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        content = files.read(self.path, self.who)
+        values, _ = channels_first(content.values, self.layout, self.who)
+        published = self._published(values, clean.images)
+        if cache.digest(published) != self.published:
+            raise ValueError(f"{self.who}: the file has changed since the run began")
+        lab.note(file_format=content.format, file_digest=self.digest)
+        return (published.to(clean.images.device).float() - clean.images) / GRID
+
+
+def _said(field: str) -> str:
+    return "inferred" if field == "infer" else "stated"
+
+
+def _shape(chw: tuple[int, ...]) -> str:
+    channels, h, w = chw
+    return f"{w}x{h} pixels in {channels} channel{'s' if channels > 1 else ''}"
+
+
+def name_of(path: Path) -> str:
+    """What rows call it: never a path, and a name that --set can take a field of."""
+    whole = path.name or path.resolve().name
+    stem = whole if path.is_dir() else path.stem
+    plain = re.sub(r"[^\w-]+", "-", stem).strip("-")
+    return f"file:{plain or 'poison'}"
+
+
+def plugin(place: str) -> Plugin:
+    """The method file:PLACE, with the budget that its manifest declares, or the usual one."""
+    path = Path(place).expanduser().absolute()  # worker processes may stand elsewhere
+    if not path.exists():
+        raise BadInput(f"file:{place}: there is no such file or folder")
+    made = manifest.load(path, name_of(path))
+    value = Foreign(path=path) if made is None else Foreign(path=path, eps=made.eps, l2=made.l2)
+    code = code_digest(Path(__file__).read_text(encoding="utf-8"))
+    asked = f"file:{path if path.name else path.resolve()}"
+    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=asked)

@@ -1,0 +1,284 @@
+"""One cell, from images to row: read this first.
+
+images -> method -> published images (craft) -> defense -> victim -> accuracy, MI -> row
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.checkpoint import Checkpoint
+from bench.core.defense import Undefended, check_prepared, does_nothing
+from bench.core.method import Lab
+from bench.core.pixels import check_classes, check_delta, release, to_float
+from bench.core.rng import generator, seed_for
+from bench.core.train import Streams, Tick, accuracy, fit, quiet
+from bench.core.types import Dataset, Split
+from bench.experiment import cache, keys, masks, victims
+from bench.experiment.curve import HeldOut
+from bench.experiment.evaluate import mi_columns
+from bench.experiment.measure import distances, meter
+from bench.experiment.registry import Plugin
+from bench.experiment.rerun import Command
+from bench.experiment.settings import Setting
+from bench.nets import Net, build
+from bench.results.identity import key_of
+from bench.results.rows import Row
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What all cells of a run share."""
+
+    data: Dataset  # on the device
+    setting: Setting
+    profile: str
+    device: torch.device
+    cache: Path
+    environment: dict[str, str | int]
+    save_seconds: float = 30.0  # least time between two checkpoints
+    deadline: float | None = None  # time.monotonic() at which work stops, saved
+    command: Command | None = None  # that asked for it
+    gallery: Path | None = None  # where samples of the poisons are kept
+    keep_victims: bool = False  # whether trained victims stay in the cache, see victims.py
+
+    def build(self, name: str, seed: int) -> Net:
+        data = self.data
+        shape = {"channels": data.channels, "classes": len(data.classes), "size": data.size}
+        return build(name, **shape, precision=self.setting.precision, seed=seed, device=self.device)
+
+    def checkpoint(self, kind: str, key: str) -> Checkpoint:
+        path = self.cache / "checkpoints" / f"{kind}-{key[:32]}"
+        return Checkpoint(path, self.save_seconds, self.deadline, device=self.device.type)
+
+    def identity(self, cell: Cell) -> keys.Identity:
+        """What decides the cell's row."""
+        plugins = cell.method, cell.defense
+        return keys.cell(self.data, self.setting, *plugins, cell.poison_rep, cell.rep)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of the grid."""
+
+    method: Plugin
+    defense: Plugin
+    poison_rep: int
+    rep: int
+
+
+def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
+    """A cell's row with its identity alone."""
+    identity = bench.identity(cell)
+    return Row(
+        key=identity.key,
+        setting=identity.setting,
+        data=bench.data.name,
+        synthetic=bench.data.synthetic,
+        classes=len(bench.data.classes),
+        method=cell.method.name,
+        defense=cell.defense.name,
+        poison_rep=cell.poison_rep,
+        rep=cell.rep,
+        profile=bench.profile,
+        inputs=identity.inputs,
+        code={"method": cell.method.code, "defense": cell.defense.code},
+        control=cell.method.control,
+        rerun=bench.command.of(cell.method, cell.defense) if bench.command else None,
+        environment=bench.environment,
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        **values,
+    )
+
+
+def crafting_key(bench: Bench, method: Plugin, poison_rep: int) -> str:
+    """Of a delta: variants that publish it otherwise share it, its seeds and its checkpoint."""
+    return key_of(keys.crafting(bench.data, bench.setting, method, poison_rep))
+
+
+def craft_checkpoint(bench: Bench, method: Plugin, poison_rep: int) -> Checkpoint:
+    return bench.checkpoint("craft", crafting_key(bench, method, poison_rep))
+
+
+def delta_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
+    return bench.cache / "deltas" / crafting_key(bench, method, poison_rep)[:32]
+
+
+def poison_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
+    inputs = keys.publication(bench.data, bench.setting, method, poison_rep)
+    return bench.cache / "poisons" / key_of(inputs)[:32]
+
+
+def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
+    """The method's published images, from the cache where they are there."""
+    folder = poison_folder(bench, method, poison_rep)
+    if poison := cache.load(folder):
+        return poison
+    value, data = method.value, bench.data
+    crafted = _delta(bench, method, poison_rep, tick)
+    delta, before = value.publish(crafted.images.to(bench.device)), data.train.images
+    check_delta(delta, before, value.eps, method.name)
+    published = release(before, delta, value.eps)
+    if type(value).form == "class-wise" and value.eps > 0:  # a file may leave classes out
+        check_classes(published, before, data.train.labels, data.classes, method.name)
+    manifest = crafted.manifest | {
+        "inputs": keys.publication(data, bench.setting, method, poison_rep),
+        "published": cache.digest(published),
+        "norm": value.norm,
+        "form": value.form,
+        "distances": distances(before, published),
+    }
+    poison = cache.Poison(published.cpu(), manifest)
+    cache.save(folder, poison)
+    craft_checkpoint(bench, method, poison_rep).clear()
+    return poison
+
+
+def _delta(bench: Bench, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
+    """What the method crafts, float32; kept where variants may publish it in other ways."""
+    folder = delta_folder(bench, method, poison_rep)
+    if method.publishes_otherwise and (kept := cache.load(folder)):
+        return kept
+    setting, data, checkpoint = bench.setting, bench.data, craft_checkpoint(bench, method, poison_rep)
+    name = method.crafted_as or method.name
+    seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
+    lent, val = _copy(data.train), _copy(data.val)  # a method may be careless
+    lab = Lab(len(data.classes), data.augmentation, val, lambda s: bench.build(setting.surrogate, s), seed)
+    lab.checkpoint, lab.tick = checkpoint, tick
+    with meter(bench.device) as used:
+        delta = method.value.craft(lent, lab)
+    if not torch.equal(data.train.images, lent.images):
+        raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
+    check_delta(delta, data.train.images, method.value.eps, method.name)
+    manifest = {
+        "facts": lab.facts,
+        "seed": seed,
+        "seconds": checkpoint.clock.spent,
+        "peak_mb": used.peak_mb,
+        "environment": bench.environment,
+    }
+    crafted = cache.Poison(delta.cpu(), manifest)
+    if method.publishes_otherwise:
+        crafted = cache.Poison(crafted.images, manifest | {"published": cache.digest(crafted.images)})
+        cache.save(folder, crafted)
+    return crafted
+
+
+def _copy(split: Split) -> Split:
+    return Split(split.images.clone(), split.labels.clone())
+
+
+def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet) -> Row:
+    """Train the cell's victim on what its defense makes of the published images, and measure it.
+
+    The checkpoint stays until somebody has saved the row.
+    """
+    setting, data, defense = bench.setting, bench.data, cell.defense
+    shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
+    own = seed_for(shared, defense.name)
+    row = blank_row(bench, cell)
+    mask = masks.mask(data, setting.share, setting.seed)
+    published = published_split(bench, poison)
+    offered = published.take(~mask.to(bench.device)) if setting.drop_poisoned else published
+    shown = Split(_shown(bench, cell, offered.images), offered.labels)
+    net = bench.build(setting.net, seed_for(shared, "init"))
+    _check_active(cell, net, offered, own)
+    tests = HeldOut(data, setting, defense.value)
+    checkpoint = bench.checkpoint("victim", row.key)
+    with meter(bench.device) as used:
+        trained = fit(
+            net,
+            shown,
+            setting.victim,
+            Streams.of(shared, own, bench.device),
+            data.augmentation,
+            defense=defense.value,
+            checkpoint=checkpoint,
+            measure=tests.measure,
+            tick=tick,
+        )
+    if not all(bool(p.isfinite().all()) for p in net.parameters()):
+        raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
+    selected = max(trained.curve, key=lambda point: point["val_acc"])
+    started = time.monotonic()
+    mi = mi_columns(data, setting, net, published)
+    mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
+    if bench.keep_victims:
+        victims.keep(net, bench.cache, row.key, test_acc)
+    return blank_row(
+        bench,
+        cell,
+        stem=net.stem,
+        test_acc=test_acc,
+        train_acc=accuracy(net, shown),
+        val_selected_acc=selected["test_acc"],
+        peak_acc=max(point["test_acc"] for point in trained.curve),
+        curve=trained.curve,
+        **mi,
+        mi_seconds=mi_seconds,
+        mask=masks.digest(mask),
+        **_poison_columns(cell, poison),
+        train_seconds=trained.seconds,
+        train_peak_mb=used.peak_mb,
+        seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
+    )
+
+
+def published_split(bench: Bench, poison: cache.Poison) -> Split:
+    """What victims may download, on the device: the poison's images in the mask, the others clean."""
+    data, setting = bench.data, bench.setting
+    mask = masks.mask(data, setting.share, setting.seed)
+    return Split(masks.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
+
+
+def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
+    """What the defense prepares, once for all victims of the poison in this share."""
+    defense = cell.defense
+
+    def make() -> Tensor:
+        images: Tensor = defense.value.prepare(offered.clone())  # a defense may be careless
+        check_prepared(images, offered, defense.name)
+        return images
+
+    if type(defense.value).prepare is Undefended.prepare:
+        return offered
+    setting, folder = bench.setting, poison_folder(bench, cell.method, cell.poison_rep)
+    part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
+    key = key_of({"defense": defense.inputs, **part})
+    return cache.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
+
+
+def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
+    """What the row takes over from the poison's manifest."""
+    manifest = poison.manifest
+    declared = {name: manifest[name] for name in ("norm", "form")} | {"eps": cell.method.value.eps}
+    return {
+        **manifest["distances"],
+        "published": manifest["published"],
+        "craft": manifest["facts"] | declared,
+        "craft_seconds": manifest["seconds"],
+        "craft_peak_mb": manifest["peak_mb"],
+        "craft_environment": manifest["environment"],
+    }
+
+
+def _check_active(cell: Cell, net: nn.Module, published: Split, seed: int) -> None:
+    """Refuse a defense that changes nothing, unless it is a control."""
+    if cell.defense.control:
+        return
+    rows = torch.arange(min(128, len(published)), device=published.labels.device)
+    batch, rng = published.take(rows), generator(seed, published.labels.device)
+    probe = copy.deepcopy(net)  # its averages move
+    if does_nothing(cell.defense.value, probe, batch.images, to_float(batch.images), batch.labels, rng):
+        raise ValueError(
+            f"defense {cell.defense.name!r} left images, batches and loss as they were on {len(batch)} "
+            f"published images, expected it to change at least one of them"
+        )

@@ -1,0 +1,47 @@
+"""What must be the same wherever cells of one run are computed: code and libraries. Imports no torch."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HOME = Path(__file__).parent.parent.parent
+CODE = ("bench", "methods", "defenses")
+LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
+
+Environment = dict[str, str | int]  # what is recorded beside the numbers
+
+
+def facts(plugins: Path | None) -> dict[str, str]:
+    """What must be the same wherever cells of one run are computed."""
+    seen = {"python": ".".join(platform.python_version_tuple()[:2])}
+    seen |= {name: _version(name) for name in LIBRARIES}
+    seen["the code of this package"] = _own_code()
+    if plugins is not None:
+        seen[f"the code in {plugins}"] = _digest(plugins, CODE[1:])
+    return seen
+
+
+def _version(library: str) -> str:
+    """Without what tells builds for different devices apart: a client needs no GPU."""
+    try:
+        return version(library).partition("+")[0]
+    except PackageNotFoundError:
+        return "not installed"
+
+
+@functools.cache
+def _own_code() -> str:
+    """As it was when this process began: what it has imported does not follow the files."""
+    return _digest(HOME, CODE)
+
+
+def _digest(folder: Path, parts: tuple[str, ...]) -> str:
+    seen = hashlib.sha256()
+    files = sorted(path for part in parts for path in (folder / part).rglob("*.py"))
+    for path in files:
+        seen.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")
+    return f"sha256 {seen.hexdigest()[:12]} of {len(files)} files"

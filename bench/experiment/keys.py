@@ -1,0 +1,88 @@
+"""Identity of results: names, declared revisions, parameters, images, nets, recipes, seeds; never code.
+
+A key must not change where behaviour does not: so no source, module path or file name is in it. It must
+change where behaviour does: whoever changes what comes out raises a revision, here or on a method, defense,
+net or metric, and records new golden numbers (tests/golden), without which a test fails.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, is_dataclass
+from functools import cached_property
+from typing import Any
+
+from bench.core.types import Dataset
+from bench.experiment.registry import Plugin
+from bench.experiment.settings import Setting
+from bench.nets import NETS
+from bench.results.identity import key_of
+
+REVISIONS = {
+    "data": 1,  # how images are read, chosen, held out and digested
+    "crafting": 1,  # what a method is lent, how its delta becomes uint8, which images stay clean
+    "training": 1,  # the training loop, crop and flip, PGD, and what a victim is seeded with
+    "evaluation": 1,  # accuracy, learning curve, distances
+    "mi": 2,  # of a row's MI: images and estimator; 1 gave numbers outside the certified range, too
+}
+# Fields of the setting that a row's key takes beside those that a poison's takes
+OF_VICTIMS = ("net", "eps", "prepare_test", "points", "victim", "mi", "share", "drop_poisoned")
+
+
+def crafting(data: Dataset, setting: Setting, method: Plugin, poison_rep: int) -> dict[str, Any]:
+    """What decides a delta: variants that only publish it otherwise share it."""
+    return {**_shared(data, setting), "method": method.crafting, "poison_rep": poison_rep}
+
+
+def publication(data: Dataset, setting: Setting, method: Plugin, poison_rep: int) -> dict[str, Any]:
+    """What decides published images."""
+    return {**_shared(data, setting), "method": method.inputs, "poison_rep": poison_rep}
+
+
+def setting_of(data: Dataset, setting: Setting) -> dict[str, Any]:
+    """What the rows of one table share: all that decides a row but its method, defense and repetitions."""
+    shared, asked = _shared(data, setting), _plain(setting)
+    revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
+    revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
+    return {**shared, **{name: asked[name] for name in OF_VICTIMS}, "revisions": revisions}
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What decides a row's numbers."""
+
+    inputs: dict[str, Any]
+    setting: str  # the key of what the rows of one table share
+
+    @cached_property
+    def key(self) -> str:
+        return key_of(self.inputs)
+
+
+def cell(
+    data: Dataset, setting: Setting, method: Plugin, defense: Plugin, poison_rep: int, rep: int
+) -> Identity:
+    own = {"method": method.inputs, "defense": defense.inputs, "poison_rep": poison_rep, "rep": rep}
+    shared = setting_of(data, setting)
+    return Identity({**shared, **own}, key_of(shared))
+
+
+def images(data: Dataset, setting: Setting) -> str:
+    """A key of the images and of how nets compute on them."""
+    return key_of(_shared(data, setting))
+
+
+def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
+    """The images, how to compute on them, and the surrogate: what a poison's and a row's key both take."""
+    revisions = {name: REVISIONS[name] for name in ("data", "crafting", "training")}
+    revisions["surrogate"] = NETS[setting.surrogate].revision
+    seen = {name: getattr(data, name) for name in ("name", "digest", "limit", "resize")}
+    seen |= {"train_images": len(data.train), "augmentation": _plain(data.augmentation)}
+    chosen = {name: getattr(setting, name) for name in ("surrogate", "precision", "seed")}
+    return {"revisions": revisions, "data": seen, **chosen}
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass, and those in it, as dicts of what decides something."""
+    if not is_dataclass(value):
+        return value
+    return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.compare}

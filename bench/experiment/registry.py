@@ -1,0 +1,253 @@
+"""Methods and defenses are found in folders, not listed.
+
+A plugin module has VARIANTS (name -> configured plugin) and may have PATTERNS ("at-{radius}" ->
+function of the text in the braces), ALL (the names that `all` means; default: all variants) and
+CONTROLS (names that are no contestants). A plugin's class may have PROFILES (profile -> field ->
+value): how it is scaled down there.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib
+import importlib.util
+import re
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from bench.core.errors import BadInput
+from bench.experiment.declared import PREFIX, declare, declare_file
+from bench.experiment.fingerprint import HOME as HOME  # noqa: PLC0414 (others take it from here)
+from bench.experiment.overrides import change, unknown
+
+KINDS = ("methods", "defenses")
+BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
+TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
+SCHEMES = {
+    "methods": {"file": "bench.data.poisons.imported"}
+}  # "file:PATH" -> module whose plugin(PATH) it is
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A configured method or defense under its name."""
+
+    kind: str  # methods or defenses
+    name: str
+    value: Any
+    code: (
+        str  # digest of its module's code, comments and docstrings aside: provenance, and a draft's identity
+    )
+    about: str = ""
+    control: bool = False  # no contestant: clean, random, none
+    place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy
+    module: str = ""  # in sys.modules, whose table has it; of what has no table, that of its class
+    crafted_as: str = ""  # the variant whose delta a method publishes, where that is another one
+
+    @property
+    def asked(self) -> str:
+        """What the command line calls it."""
+        return self.place or self.name
+
+    @property
+    def revision(self) -> int | None:
+        """As its class declares it; None of a draft."""
+        declared: int | None = vars(type(self.value)).get("revision")
+        return declared
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """What a row's key takes of it: name, revision or, of a draft, code, and all parameters."""
+        made = {"crafted_as": self.crafted_as or self.name} if self.kind == KINDS[0] else {}
+        return {"name": self.name, **made, **self._version, **self._parameters()}
+
+    @property
+    def crafting(self) -> dict[str, Any]:
+        """What the key of a method's delta takes of it."""
+        return {"name": self.crafted_as or self.name, **self._version, **self._parameters(publishing=False)}
+
+    @property
+    def _version(self) -> dict[str, Any]:
+        return {"draft": self.code} if self.revision is None else {"revision": self.revision}
+
+    def _parameters(self, *, publishing: bool = True) -> dict[str, Any]:
+        """All fields but those that say where something lies, not what it is."""
+        kept = [
+            f for f in fields(self.value) if f.compare and (publishing or not f.metadata.get("publishing"))
+        ]
+        values = asdict(self.value) if kept else {}
+        return {f.name: values[f.name] for f in kept}
+
+    @property
+    def publishes_otherwise(self) -> bool:
+        """Whether variants may publish its delta in other ways, so that it is kept."""
+        return any(f.metadata.get("publishing") for f in fields(self.value))
+
+    def at(self, profile: str) -> Plugin:
+        """The plugin as its class scales itself for a profile."""
+        value = self.value
+        for path, new in getattr(value, "PROFILES", {}).get(profile, {}).items():
+            value = change(value, path, new, self.name)
+        return replace(self, value=value)
+
+
+@dataclass
+class Catalog:
+    """All plugins of one kind."""
+
+    kind: str
+    variants: dict[str, Plugin] = field(default_factory=dict)
+    patterns: dict[str, tuple[Callable[[str], Any], str]] = field(default_factory=dict)
+    everything: list[str] = field(default_factory=list)  # what `all` means
+    load: Callable[[str], ModuleType] = importlib.import_module  # of our modules: as they are, or declare
+
+    @property
+    def names(self) -> list[str]:
+        return [*self.variants, *self.patterns, *(f"{scheme}:PATH" for scheme in self.schemes)]
+
+    @property
+    def schemes(self) -> dict[str, str]:
+        return SCHEMES.get(self.kind, {})
+
+    def get(self, name: str) -> Plugin:
+        if name in self.variants:
+            return self.variants[name]
+        for pattern, (make, code) in self.patterns.items():
+            before, after = re.split(r"\{\w+\}", pattern)
+            found = re.fullmatch(f"{re.escape(before)}([1-9]\\d*){re.escape(after)}", name)
+            if found:
+                return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
+        scheme, _, place = name.partition(":")
+        if place and scheme in self.schemes:
+            plugin: Plugin = self.load(self.schemes[scheme]).plugin(place)
+            return plugin
+        raise unknown(self.kind[:-1], name, self.names)
+
+    def choose(self, names: str) -> list[Plugin]:
+        """'all', or names separated by commas, each once."""
+        wanted = []
+        for name in filter(None, map(str.strip, names.split(","))):
+            wanted += self.everything if name == "all" else [name]
+        if not wanted:
+            raise BadInput(f"no {self.kind} named; there are: {', '.join(self.names)}")
+        chosen = {name: self.get(name) for name in dict.fromkeys(wanted)}
+        for first, second in combinations(chosen, 2):
+            if chosen[first].name == chosen[second].name:
+                name = chosen[first].name
+                raise BadInput(f"{first} and {second} would both be called {name!r}; rename one")
+        return [*chosen.values()]
+
+
+def _first_line(plugin: type, module: ModuleType) -> str:
+    """Of the class's docstring, or of the module's where the class has only what dataclass gave it."""
+    own = plugin.__doc__ or ""
+    text = (module.__doc__ or "") if own.startswith(f"{plugin.__name__}(") else own
+    return text.strip().split("\n")[0]
+
+
+def code_digest(source: str) -> str:
+    """A digest of a module's code that comments, docstrings, layout and its tables do not change.
+
+    What the tables say reaches the key as the name and the parameters of the plugin.
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
+            tables = not isinstance(node, ast.FunctionDef)
+            node.body = [part for part in node.body if not _is_aside(part, tables=tables)]
+    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
+
+
+def _is_aside(node: ast.AST, *, tables: bool) -> bool:
+    """Whether a statement is a docstring or, outside functions, one of a plugin module's tables."""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant)
+    if not tables:
+        return False
+    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+    return any(isinstance(target, ast.Name) and target.id in TABLES for target in targets)
+
+
+def catalog(kind: str, plugins: Path | None = None, *, declared: bool = False) -> Catalog:
+    """The suite's own plugins of a kind, and those in DIR/methods or DIR/defenses.
+
+    declared: as their files say, without importing what they compute with; fit to be looked at, not to run.
+    """
+    found = Catalog(kind, load=declare if declared else importlib.import_module)
+    folders = [HOME / kind] + ([plugins / kind] if plugins else [])
+    for folder in folders:
+        for path in sorted(folder.glob("[!_]*.py")):
+            load = found.load if folder == folders[0] else partial(_plugged, path, declared=declared)
+            _add(found, _module(path, kind, load), path)
+    return found
+
+
+def check_plugins(folder: Path) -> None:
+    if not any((folder / kind).is_dir() for kind in KINDS):
+        raise BadInput(f"--plugins {folder}: expected a folder with methods/ or defenses/ in it")
+
+
+def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleType:
+    try:
+        return load(f"{kind}.{path.stem}")
+    except Exception as error:  # a plugin may break in any way
+        what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        raise BadInput(f"{kind}/{path.name} cannot be imported, {what}") from error
+
+
+def _plugged(path: Path, name: str, *, declared: bool) -> ModuleType:
+    """A file of the user's, imported where it does not declare all that is looked for."""
+    alias = f"plugged_{name.replace('.', '_')}"
+    if declared:
+        with suppress(Exception):
+            return declare_file(path, f"{PREFIX}{alias}", TABLES)
+    spec = importlib.util.spec_from_file_location(alias, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[alias] = module  # dataclasses look their module up
+    spec.loader.exec_module(module)
+    return module
+
+
+def _add(found: Catalog, module: ModuleType, path: Path) -> None:
+    where, code = f"{path.parent.name}/{path.name}", code_digest(path.read_text(encoding="utf-8"))
+    variants: Mapping[str, Any] | None = getattr(module, "VARIANTS", None)
+    if not variants:
+        raise BadInput(f"{where} has no VARIANTS, expected a dict of name -> plugin")
+    everything, controls = list(getattr(module, "ALL", variants)), list(getattr(module, "CONTROLS", ()))
+    patterns: Mapping[str, Callable[[str], Any]] = getattr(module, "PATTERNS", {})
+    for name in [*everything, *controls]:
+        if name not in variants:
+            raise BadInput(f"{where}: ALL or CONTROLS has {name!r}, expected one of {', '.join(variants)}")
+    shapes = {re.sub(r"{\w+}", "{}", pattern) for pattern in found.patterns}
+    for pattern in patterns:
+        if len(re.findall(r"{\w+}", pattern)) != 1:
+            raise BadInput(f"{where}: pattern {pattern!r}, expected one name in braces")
+    for name in [*variants, *patterns]:
+        if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name == "all":
+            raise BadInput(f"{where}: the name {name!r} is already taken")
+    place, of = BASES[found.kind]
+    load = declare if module.__name__.startswith(PREFIX) else importlib.import_module
+    base, first = getattr(load(place), of), dict[str, Plugin]()
+    for name, value in variants.items():
+        if not isinstance(value, base):
+            raise BadInput(f"{where}: {name!r} is a {type(value).__name__}, expected a {base.__name__}")
+        about, control = _first_line(type(value), module), name in controls
+        plugin = Plugin(found.kind, name, value, code, about, control, module=module.__name__)
+        if found.kind == KINDS[0]:  # the first of those that craft the same gives them its seeds
+            made = repr((type(value), plugin._parameters(publishing=False)))
+            other = first.setdefault(made, plugin)
+            plugin = plugin if other is plugin else replace(plugin, crafted_as=other.name)
+        found.variants[name] = plugin
+    found.patterns |= {pattern: (make, code) for pattern, make in patterns.items()}
+    found.everything += everything
+    # controls first: every table is read against them
+    found.everything.sort(key=lambda name: not found.variants[name].control)

@@ -1,0 +1,184 @@
+"""Settings: everything a run is asked for besides methods and defenses, and the profiles that preset it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from bench.core.errors import BadInput
+from bench.core.recipe import Recipe
+from bench.experiment.partial import check_share
+from bench.metrics.mi.settings import MISettings
+
+Precision = Literal["fp32", "bf16", "auto"]
+
+
+def check_eps(eps: float, who: str) -> None:
+    """BadInput unless eps is a budget that survives rounding to uint8."""
+    if not 0 < eps <= 1:
+        hint = f"did you mean {eps:g}/255?" if 1 < eps < 256 else "it is a share of the range"
+        raise BadInput(f"{who}: eps is {eps:g}, expected above 0 and at most 1; {hint}")
+    if eps < 1 / 255 - 1e-9:
+        raise BadInput(f"{who}: eps is {eps:g}, below 1/255: nothing survives rounding to uint8")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What can move a number, but for the plugins; every field can be set on the command line."""
+
+    data: str = "glyphs"  # data set
+    limit: int | None = 2000  # training images, validation included; none: all
+    net: str = "small"  # of the victim
+    surrogate: str = "small"  # net of the methods
+    victim: Recipe = field(default=Recipe(epochs=8, batch=64, lr=0.05))
+    precision: Precision = "fp32"  # auto: see precision.py; a row has the one it was
+    eps: float | None = None  # none: each method's own budget
+    prepare_test: bool = False  # whether test images pass the defense's preparation too
+    points: int = 5  # of the learning curve, at most 10
+    mi: MISettings = field(default=MISettings(images=1000, slices=96))
+    seed: int = 0  # base of all random streams
+    reps: int = 1  # victims for each poison
+    poison_reps: int = 1  # poisons for each method
+    share: float = 1.0  # of the training images that are published poisoned; the rest is published clean
+    drop_poisoned: bool = False  # victims train on that rest alone: the baseline of a share
+
+    def __post_init__(self) -> None:
+        if self.eps is not None:
+            check_eps(self.eps, "eps")
+        check_share(self.share)
+        for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
+            if not least <= getattr(self, name) <= most:
+                raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A preset of the setting, with what it takes and what it can show."""
+
+    setting: Setting
+    takes: str
+    shows: str
+    hides: str
+
+    def __str__(self) -> str:
+        s = self.setting
+        images = "all training images" if s.limit is None else f"{s.limit} training images"
+        what = (
+            f"{s.data}, {images}, victim {s.net}, surrogate {s.surrogate}, {_said(s.victim)}, {s.precision}"
+        )
+        reps = f", {s.reps} victims for each poison" if s.reps > 1 else ""
+        return f"{what}{reps}; {self.takes}. Shows {self.shows}; hides {self.hides}."
+
+
+def _said(recipe: Recipe) -> str:
+    """A recipe in words, as far as recipes differ."""
+    lr = f"lr {recipe.lr:g}"
+    if recipe.milestones:
+        left = {"steps": "a tenth", "halvings": "half"}[recipe.schedule]
+        lr += f" ({left} after {', '.join(f'{at:.0%}' for at in recipe.milestones)})"
+    elif recipe.schedule == "constant":
+        lr += " throughout"
+    elif recipe.final_lr:
+        lr += f" to {recipe.final_lr:g}"
+    clip = "" if recipe.clip is None else f", gradients clipped at {recipe.clip:g}"
+    decay = f"weight decay {recipe.weight_decay:g}"
+    return f"{recipe.epochs} epochs of batch {recipe.batch}, {lr}, {decay}{clip}"
+
+
+def published(victim: Recipe, shows: str, hides: str, reps: int = 1) -> Profile:
+    """A paper's own victims, as many as it has, on all of CIFAR-10. hides: the known differences."""
+    setting = Setting("cifar10", None, "resnet18", "resnet18", victim, points=10, mi=MISettings(), reps=reps)
+    return Profile(setting, "GPU time not measured by us, see --dry-run", shows, hides)
+
+
+PROFILES = {
+    "quick": Profile(
+        Setting(),
+        takes="5 minutes or so for the whole matrix on 2 CPU cores",
+        shows="that the whole pipeline works: under none every method costs the victim accuracy",
+        hides="any ranking: one small net, rendered digits, eight epochs",
+    ),
+    "cifar-cpu": Profile(
+        Setting(
+            data="cifar10",
+            limit=10_000,
+            net="resnet18-slim-s2",
+            surrogate="resnet18-slim-s2",
+            victim=Recipe(epochs=30, batch=64, lr=0.05),
+            precision="auto",
+            points=10,
+            mi=MISettings(images=2000, slices=256),
+        ),
+        takes="hours for the whole matrix on 2 CPU cores; it resumes",
+        shows="the order of methods and defenses on real images with a slim ResNet-18",
+        hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
+    ),
+    "reference": Profile(
+        Setting(
+            data="cifar10",
+            limit=10_000,
+            net="resnet18-slim",
+            surrogate="resnet18-slim",
+            victim=Recipe(epochs=30, batch=128),
+            precision="auto",
+            points=10,
+            mi=MISettings(images=2000, slices=256),
+        ),
+        takes="minutes on a large GPU, a day or so on 2 CPU cores (--dry-run says); it resumes",
+        shows="methods and defenses on real images where every method works, as in results/reference",
+        hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
+    ),
+    # Victims as the papers train them; methods and defenses have the papers' values in every one of these.
+    "paper": published(
+        Recipe(epochs=60, batch=128),
+        shows="methods and defenses as published (their headers say what differs) and victims as ISS trains "
+        "them (Liu et al., ICML 2023, official code)",
+        hides="that here 5 % of the training images are for validation, nets normalise with constants of "
+        "their own, and a cosine falls at every step (in MI-UE's code once an epoch)",
+    ),
+    "paper-iss-at": published(
+        Recipe(epochs=100, batch=128),
+        shows="how ISS trains adversarially (official code): at-8 with --set at-8.radius=0.031 "
+        "--set at-8.step=0.007",
+        hides="the same as paper, and that the official code attacks from Gaussian starts",
+    ),
+    "paper-em": published(
+        Recipe(epochs=60, batch=128, clip=5.0),
+        shows="victims as EM and EMax have them (Huang et al., ICLR 2021, official configs)",
+        hides="the same as paper, and that the official loader drops negative noise",
+    ),
+    "paper-em-at": published(
+        Recipe(epochs=100, batch=128, schedule="steps", milestones=(0.75, 0.9, 1.0), clip=5.0),
+        shows="how EM trains adversarially (official configs): at-8",
+        hides="the same as paper-em, and that the official code attacks from Gaussian starts",
+    ),
+    "paper-mi-ue": published(
+        Recipe(epochs=200, batch=128, lr=0.5, weight_decay=1e-4, final_lr=1e-6),
+        shows="victims as MI-UE trains them (Zhu et al., ICLR 2026, official code)",
+        hides="the same as paper, and that the official code truncates pixels where ours are rounded",
+    ),
+    "paper-mi-ue-at": published(
+        Recipe(epochs=100, batch=128, schedule="steps", milestones=(0.4, 0.8)),
+        shows="how MI-UE trains adversarially (official code): at-8, at-6, at-4, at-2",
+        hides="the same as paper-mi-ue",
+    ),
+    "paper-tap": published(
+        Recipe(epochs=200, batch=128),
+        shows="victims as TAP trains them, and as many (Fowl et al., NeurIPS 2021, official code)",
+        hides="the same as paper; TAP's nets normalise with the data's mean and deviation",
+        reps=5,
+    ),
+    "paper-ueraser": published(
+        Recipe(epochs=200, batch=128),
+        shows="victims as UEraser trains them (Qin et al., 2023, official README); of its notebook, uer-p1 "
+        "has the p alone",
+        hides="the same as paper, and that the README's loop has no schedule, where here it is a cosine",
+    ),
+    "paper-apbench": published(
+        Recipe(epochs=200, batch=256, schedule="halvings", milestones=(0.5,)),
+        shows="victims as APBench trains them, plain and adversarially (TMLR 2024, official code); its "
+        "UEraser is uer-max with --set uer-max.p=1",
+        hides="the same as paper, and that APBench does not shuffle, drops the last batch, "
+        "attacks from Gaussian starts, and has UEraser compress against TAP",
+    ),
+}

@@ -1,0 +1,103 @@
+"""What every estimator returns, and what it refuses."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench.metrics.mi.ksg import Floats, check
+from bench.metrics.mi.limits import CERTIFIED
+
+LEVEL = 0.95  # of every interval
+Setting = float | int | str
+
+DISTINCT = 0.5  # share of the images whose features must differ from all before
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure with everything it depends on; in nats, but for CKA."""
+
+    estimator: str
+    value: float | None  # None: outside the certified range, see at_least
+    null: float  # the same of permuted pairs; each file says whether it is subtracted
+    low: float | None  # interval of value at LEVEL; None where there is no value
+    high: float | None
+    n: int  # images
+    d: int  # length of a feature vector
+    rank: int  # dimensions that were used
+    settings: Mapping[str, Setting]  # what else: slices, bins, neighbours, sigma, cap
+    at_least: float | None = None  # stands for the value, where there is none
+    reason: str | None = None  # why there is none
+    seconds: float = field(default=0.0, compare=False)
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return f"at least {self.at_least:.3f} ({self.reason})"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An estimate at its beginning: what it is of, checked."""
+
+    estimator: str
+    n: int
+    d: int
+    since: float
+
+    def end(
+        self,
+        value: float,
+        reach: float,
+        null: float,
+        rank: int,
+        settings: Mapping[str, Setting],
+        doubt: str | None = None,
+    ) -> Estimate:
+        """reach: half of the interval; doubt: why the estimator itself would give but a bound."""
+        reason = doubt or self._outside(value, rank)
+        low, high = value - reach, value + reach
+        return Estimate(
+            self.estimator,
+            value=None if reason else value,
+            null=null,
+            low=None if reason else low,
+            high=None if reason else high,
+            n=self.n,
+            d=self.d,
+            rank=rank,
+            settings=settings,
+            at_least=max(low, 0.0) if reason else None,
+            reason=reason,
+            seconds=time.monotonic() - self.since,
+        )
+
+    def _outside(self, value: float, rank: int) -> str | None:
+        certified = CERTIFIED[self.estimator]
+        if value > certified.most:
+            return f"certified up to {certified.most:g}"
+        if self.n < certified.per_dimension * rank:
+            needed = certified.per_dimension * rank
+            return f"{self.n} images, certified from {needed} for {rank} dimensions"
+        return None
+
+
+def begin(estimator: str, clean: Floats, published: Floats) -> Begun:
+    """ValueError unless both are (n,d) features of enough images, finite, varying and mostly distinct."""
+    since, names = time.monotonic(), ("clean", "published")
+    check(estimator, names, (clean, published), 2, 1)
+    n, d = clean.shape
+    if n < (least := CERTIFIED[estimator].images):
+        raise ValueError(f"{estimator}: features of {n} images, expected {least} or more")
+    for name, side in zip(names, (clean, published), strict=True):
+        distinct = len(np.unique(side, axis=0))
+        if distinct < DISTINCT * n:
+            raise ValueError(
+                f"{estimator}: {name} features of {n} images are {distinct} distinct ones, the others "
+                f"duplicated; expected {DISTINCT:.0%} or more to be distinct"
+            )
+    return Begun(estimator, n, d, since)

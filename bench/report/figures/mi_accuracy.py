@@ -1,0 +1,58 @@
+"""Does a lower MI go with a lower accuracy? A panel for each defense, a point for each method."""
+
+from __future__ import annotations
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.report.figures.style import PERCENT, SMALL, Look, looks, panels, rows_of, sheet
+from bench.report.summary import Evidence
+from bench.results.aggregate import Cell
+from bench.results.correlation import ENOUGH
+
+CAPTION = (
+    "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods, of which a "
+    "variant beside its base (em-class beside em) is none of its own; in brackets: 95 % interval, from "
+    "drawing methods with replacement. Below "
+    f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is an "
+    "estimated dependence in the victim's own features; its scale differs between defenses. Where no victim "
+    "learns, what is left is noise. Left out: methods whose features have other dimensions than clean's."
+)
+
+
+def dependence(evidence: Evidence) -> Figure | None:
+    """None where no cell has both MI and accuracy."""
+    shown = [defense for defense in evidence.defenses if evidence.points(defense)]
+    if not shown:
+        return None
+    styles = looks(evidence.rows)
+    handles = [Line2D([], [], ms=6, label=name, **look.dots) for name, look in styles.items()]
+    title, high = f"MI against accuracy: {evidence.about}", 0.1 + 2.15 * rows_of(shown)
+    figure = sheet(title, CAPTION, high, handles=handles)
+    for axes, defense in zip(panels(figure, shown, sharex=False), shown, strict=True):
+        for method in evidence.points(defense):
+            pair = method, defense
+            _point(axes, evidence.mi.cells[pair], evidence.accuracy.cells[pair], styles[method])
+        said = str(evidence.correlation(defense)).replace(", n", "\nn", 1)
+        axes.set_title(f"{defense}\n{said}", fontsize=8)
+        axes.margins(x=0.12)
+        axes.set_ylim(PERCENT)
+        axes.locator_params(axis="x", nbins=4)
+    figure.supylabel("test accuracy, %", fontsize=9)
+    return figure
+
+
+def _point(axes: Axes, mi: Cell, accuracy: Cell, look: Look) -> None:
+    """Whiskers: a standard deviation over repetitions."""
+    assert mi.mean is not None and accuracy.mean is not None
+    axes.errorbar(
+        mi.mean,
+        100 * accuracy.mean,
+        xerr=mi.std,
+        yerr=None if accuracy.std is None else 100 * accuracy.std,
+        ms=6,
+        elinewidth=0.8,
+        **look.dots,
+    )
+    axes.set_xlabel("MI, nats", fontsize=SMALL)

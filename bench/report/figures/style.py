@@ -1,0 +1,174 @@
+"""What all figures share: their width, fonts and colours, and how they become the same bytes again."""
+
+from __future__ import annotations
+
+import io
+import textwrap
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+from typing import Any
+
+import seaborn as sns
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+
+from bench.results.rows import Row
+from bench.results.select import CLEAN, in_order
+
+WIDTH = 7.6  # inches; a README shows it at about 800 pixels, so that a point is 1.5 of them
+DPI = 160
+LINE = 0.19  # inches
+SMALL = 7.5  # points
+COLUMNS = 3  # panels beside each other
+PERCENT = 0, 103  # marks at 100 stay whole
+QUIET = "0.35"  # grey of what explains
+MARKERS = "osD^vPX<>ph8"  # a star is the oracle
+# seaborn's colour-blind safe palette without what is too pale or too grey for a thin line
+PALETTE = [sns.color_palette("colorblind").as_hex()[i] for i in (0, 3, 2, 4, 1, 5, 9)]
+GREYS = ("0.15", "0.55")  # of controls
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a method is drawn: alike in all figures of the same rows, and in those of most studies."""
+
+    color: str
+    marker: str
+    control: bool
+
+    @property
+    def dots(self) -> dict[str, Any]:
+        """Controls are hollow."""
+        face = "white" if self.control else self.color
+        return {"marker": self.marker, "mfc": face, "mec": self.color, "color": self.color, "ls": "none"}
+
+
+def looks(rows: Iterable[Row]) -> dict[str, Look]:
+    """Of all methods in rows, in one order: a method looks the same in all figures of the same rows."""
+    known = {(row.method, row.control) for row in rows}
+    methods = in_order((method for method, _ in known), None, CLEAN)
+    return looks_of(methods, {method for method, control in known if control})
+
+
+def looks_of(methods: Iterable[str], controls: Collection[str]) -> dict[str, Look]:
+    """Colours and markers in the order of the methods; controls are grey."""
+    colors, greys, markers = cycle(PALETTE), cycle(GREYS), cycle(MARKERS)
+    return {
+        name: Look(next(greys if control else colors), next(markers), control)
+        for name in methods
+        for control in [name in controls]
+    }
+
+
+@contextmanager
+def style() -> Iterator[None]:
+    """Names are text, never mathematics; the same figure is the same bytes."""
+    settings: dict[Any, Any] = {
+        "font.size": 9,
+        "axes.titlesize": 9,
+        "axes.labelsize": 9,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.edgecolor": "0.5",
+        "axes.titlelocation": "left",
+        "grid.color": "0.9",
+        "legend.frameon": False,
+        "svg.hashsalt": "ue-bench",
+        "svg.fonttype": "path",
+        "text.parse_math": False,
+    }
+    with rc_context(settings):
+        yield
+
+
+def sheet(
+    title: str, caption: str, height: float, width: float = WIDTH, handles: Sequence[Line2D] = ()
+) -> Figure:
+    """A figure with room (inches) between its title and legend and what one must know of it."""
+    top, bottom = textwrap.fill(title, int(width * 12)), textwrap.fill(caption, int(width * 17))
+    columns = _columns(handles, width)
+    heading = 0.12 + LINE * (1 + top.count("\n"))
+    above = heading + LINE * -(-len(handles) // columns) + 0.04
+    below = 0.1 + 0.78 * LINE * (1 + bottom.count("\n"))
+    high = height + above + below
+    figure = Figure(figsize=(width, high), layout="constrained", dpi=DPI)
+    engine = figure.get_layout_engine()
+    assert isinstance(engine, ConstrainedLayoutEngine)
+    engine.set(rect=(0, below / high, 1, height / high))
+    figure.text(0.01, 1 - 0.06 / high, top, va="top", fontsize=10, fontweight="bold")
+    figure.text(0.01, 0.06 / high, bottom, va="bottom", fontsize=SMALL, color=QUIET)
+    if handles:
+        place: dict[str, Any] = {
+            "loc": "upper left",
+            "bbox_to_anchor": (0.01, 1 - heading / high),
+            "borderaxespad": 0,
+        }
+        shown = figure.legend(handles=list(handles), ncols=columns, fontsize=8.5, **place)
+        shown.set_in_layout(False)
+    return figure
+
+
+def _columns(handles: Sequence[Line2D], width: float) -> int:
+    """Of a legend that is as wide as the figure."""
+    widest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    return max(1, min(len(handles), int(width * 11 / (widest + 6))))
+
+
+def rows_of(names: Sequence[str]) -> int:
+    """Of panels, one for each name."""
+    return -(-len(names) // COLUMNS)
+
+
+def panels(figure: Figure, names: Sequence[str], *, sharex: bool = True) -> list[Axes]:
+    """One panel for each name, with a common axis up."""
+    grid = figure.subplots(
+        rows_of(names), min(COLUMNS, len(names)), sharex=sharex, sharey=True, squeeze=False
+    )
+    everyone = list(grid.flat)
+    for axes in everyone[len(names) :]:
+        axes.set_visible(False)
+    for index, (axes, name) in enumerate(zip(everyone, names, strict=False)):
+        axes.set_title(name)
+        axes.grid(visible=True)
+        lowest = index + COLUMNS >= len(names)
+        axes.tick_params(labelbottom=lowest or not sharex, length=2)
+    return everyone[: len(names)]
+
+
+def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+    """Places at least a gap apart, in the order of the wanted ones and near them, within the bounds."""
+    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    gap = min(gap, (high - low) / max(1, len(wanted) - 1))
+    places = [0.0] * len(wanted)
+    least = low
+    for i in order:
+        places[i] = max(wanted[i], least)
+        least = places[i] + gap
+    most = high
+    for i in reversed(order):
+        places[i] = min(places[i], most)
+        most = places[i] - gap
+    return places
+
+
+def png(figure: Figure, texts: Mapping[str, str] | None = None) -> bytes:
+    """texts: what the file says of itself."""
+    return _drawn(figure, "png", {"Software": None, **(texts or {})})
+
+
+def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
+    """Laid out once: that takes longer than to draw it."""
+    first = png(figure)
+    figure.set_layout_engine("none")
+    return first, _drawn(figure, "svg", {"Date": None, "Creator": None})
+
+
+def _drawn(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata)
+    return buffer.getvalue()

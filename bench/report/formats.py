@@ -1,0 +1,150 @@
+"""Tables -> Markdown, CSV and LaTeX by pandas, and the terminal by rich."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from math import ceil, isnan
+from typing import Any, Literal
+
+import pandas as pd
+from rich import box
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from bench.report.tables import Table
+
+SIDES: dict[str, Literal["left", "right"]] = {"l": "left", "r": "right"}
+ALIGN = "lr"  # of a Table: names to the left, all else to the right
+SPACE = 2  # between columns of the terminal
+# Own escaping, since Styler leaves < > | as they are, which LaTeX's default fonts print as other signs, makes
+# no minus of a hyphen, and has neither captions nor notes escaped.
+SPECIAL = str.maketrans(
+    {
+        **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        "±": r"$\pm$",
+        "†": r"$^\dagger$",
+    }
+)
+SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a hyphen that makes a number negative
+
+
+def csv(records: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
+    """Write a line for each record; without columns they are those of the records."""
+    # dtype object: whole numbers stay whole beside an empty cell
+    frame = pd.DataFrame(records, columns=columns, dtype=object)  # type: ignore[arg-type]
+    return frame.to_csv(index=False, lineterminator="\n")
+
+
+def plain(value: object, absent: str = "-") -> str:
+    """Show a value to people: three digits after the point, and absent where there is nothing."""
+    if value is None or (isinstance(value, float) and isnan(value)):
+        return absent
+    return f"{value:.3f}".replace("inf", "infinite") if isinstance(value, float) else str(value)
+
+
+def _cells(table: Table) -> pd.DataFrame:
+    """Methods down, defenses across."""
+    lines = [[method, *table.texts(method)] for method in table.methods]
+    return pd.DataFrame(lines, columns=["method", *table.defenses])
+
+
+# Markdown
+
+
+def markdown(cells: pd.DataFrame, align: str = "l", absent: str = "-") -> str:
+    """Write a table between pipes. align: l or r for each column, the last for all that follow."""
+
+    def piped(value: object) -> str:
+        return plain(value, absent).replace("|", r"\|")
+
+    padded = cells.map(piped).to_markdown(
+        index=False,
+        headers=[piped(name) for name in cells.columns],
+        disable_numparse=True,
+        colalign=[SIDES[side] for side in align.ljust(cells.shape[1], align[-1])],
+    )
+    return re.sub(" {2,}", " ", padded)  # without padding a longer cell changes no other line
+
+
+def captioned(table: Table) -> str:
+    """Write a table in Markdown between its caption and its notes."""
+    notes = [f"    {note}" for note in table.notes()]  # as code: a reason may look like markup
+    shown = markdown(_cells(table), ALIGN)
+    return "\n".join([table.caption, "", shown, *(["", *notes] if notes else []), ""])
+
+
+# LaTeX
+
+
+def latex(table: Table) -> str:
+    """Write a table environment for a paper that loads booktabs, its notes in small print below.
+
+    Styler makes the tabular alone: in its environment there is no place for notes.
+    """
+    style = _cells(table).replace("-", "--").style.hide(axis="index")
+    style = style.format(escaped).format_index(escaped, axis=1)
+    body = style.to_latex(hrules=True, column_format="l" + "r" * len(table.defenses))
+    notes = [rf"\par\footnotesize {escaped(' '.join(note.split()))}" for note in table.notes()]
+    head = [r"\begin{table}", r"\centering\small", rf"\caption{{{escaped(table.caption)}}}"]
+    return "\n".join([*head, body.rstrip("\n"), *notes, r"\end{table}", ""])
+
+
+def escaped(value: object) -> str:
+    """Write a text such that LaTeX prints it, whatever it holds."""
+    return "$-$".join(part.translate(SPECIAL) for part in SIGN.split(str(value)))
+
+
+# Terminal
+
+
+def show(tables: Iterable[Table], console: Console) -> None:
+    """Print tables with their captions and notes, in blocks of defenses where the terminal is narrow."""
+    for table in tables:
+        console.print(Text(table.caption))
+        for cells, width in _blocks(_cells(table), console.width):
+            console.print()
+            console.print(grid(cells, ALIGN, firm=["method"], width=width))
+        for note in table.notes():
+            console.print(Text(note))
+        console.print()
+
+
+def grid(
+    cells: pd.DataFrame, align: str = "l", *, firm: Collection[str] = (), width: int | None = None
+) -> RichTable:
+    """Lay out a table for the terminal; all is text, and nothing markup. align: as of markdown.
+
+    firm: columns whose cells stay on one line; width: the most characters of the others.
+    """
+    shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, SPACE - 1, 0, 0))
+    for name, side in zip(map(str, cells.columns), align.ljust(cells.shape[1], align[-1]), strict=True):
+        if name in firm:
+            shown.add_column(Text(name), justify=SIDES[side], no_wrap=True)
+        else:
+            most = max(1, width or len(name))
+            lines = re.findall(rf".{{1,{most}}}(?:(?<=[-_@])|$)|.{{1,{most}}}", name)  # broken behind - _ @
+            shown.add_column(Text("\n".join(lines)), justify=SIDES[side], max_width=width, overflow="fold")
+    for values in cells.itertuples(index=False):
+        shown.add_row(*(Text(plain(value)) for value in values))
+    return shown
+
+
+def _blocks(cells: pd.DataFrame, width: int) -> Iterator[tuple[pd.DataFrame, int]]:
+    """The columns that fit beside the first, and how wide each may get: no number is ever cut."""
+    first, rest = cells.iloc[:, :1], cells.iloc[:, 1:]
+    room = width - max(map(len, [*first.columns, *first.to_numpy().flat]))
+    longest = max(len(word) for cell in rest.to_numpy().flat for word in cell.split())
+    most = max(1, room // (longest + SPACE))
+    total = rest.shape[1]
+    size = ceil(total / ceil(total / most))
+    for start in range(0, total, size):
+        block = rest.iloc[:, start : start + size]
+        yield pd.concat([first, block], axis=1), room // block.shape[1] - SPACE

@@ -1,0 +1,65 @@
+"""What a reader of the numbers should know before believing them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from bench.report.summary import Evidence
+from bench.results.aggregate import counterpart
+from bench.results.describe import mixture
+from bench.results.rows import Row
+from bench.results.select import CLEAN
+
+LOW = 0.5  # training accuracy below which a victim has not learned what it was shown
+
+
+def warnings_of_setting(evidence: Evidence) -> list[str]:
+    """List doubts about all numbers of a setting."""
+    rows = evidence.rows
+    ok = [row for row in rows if row.status == "ok"]
+    counts = [len([row for row in group if row.status == "ok"]) for group in evidence.groups.values()]
+    once, doubted = 1 in counts, [f"{n} under {defense}" for defense, n in doubts(evidence).items()]
+    holes = [cell.status for cell in evidence.accuracy.cells.values() if cell.mean is None]
+    dirty = sorted(
+        {commit for row in ok if (commit := str(row.environment.get("commit", ""))).endswith("-dirty")}
+    )
+    said = {
+        "The images are synthetic. This shows that methods, defenses and measurements work together; it "
+        "ranks nothing and says nothing of photographs.": evidence.synthetic,
+        "Spread unknown: some cells were measured once, so small differences may be noise.": once,
+        f"Doubted, see their cells: {', '.join(doubted)}.": bool(doubted),
+        f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "
+        f"({', '.join(sorted(set(holes)))}).": bool(holes),
+        f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
+        f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
+        f"There is no {CLEAN}: nothing says what the victims reach undisturbed.": CLEAN
+        not in evidence.methods,
+    }
+    return [text for text, holds in said.items() if holds]
+
+
+def doubts(evidence: Evidence) -> Counter[str]:
+    """Count the rows that have a doubt of their own, by defense."""
+    return Counter(
+        row.defense
+        for row in evidence.rows
+        if warnings_of_row(row, evidence.groups.get((CLEAN, row.defense), ()))
+    )
+
+
+def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
+    """List doubts about one row, read beside clean's rows under the same defense."""
+    if row.status != "ok":
+        return []
+    twin = counterpart(row, [other for other in clean if other.status == "ok"])
+    train = 100 * (row.train_acc or 0)
+    said = {
+        f"The victim hardly fits what it was shown ({train:.0f} % of its training images): its test accuracy "
+        "is no evidence of protection.": row.train_acc is not None and row.train_acc < LOW,
+        "The published images are the clean ones.": row.linf == 0 and not row.control,
+        f"Its numbers are exactly those of {CLEAN}.": twin is not None
+        and row.method != CLEAN
+        and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),
+    }
+    return [text for text, holds in said.items() if holds]

@@ -1,0 +1,197 @@
+"""Leaderboard -> sheets for people, and derived files, like the tables: CSV, Markdown, LaTeX."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import fill
+from typing import Any
+
+from bench.core.files import write_atomically
+from bench.report import formats
+from bench.report.prose import render
+from bench.report.tables import LONGEST, Table, text_of
+from bench.results.describe import span
+from bench.results.leaderboard import BITES, LEARNS, Leaderboard, Standing
+from bench.results.select import CLEAN
+
+DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
+COLUMNS = (  # of the CSV: one line for each method under each defense
+    *("setting", "data", "classes", "defenses", "defenses_hash", "dropped"),
+    *("method", "control", "rank", "unranked", "worst", "worst_std", "borrowed_std", "worst_defense", "mean"),
+    *("highest_val_selected", "highest_peak", "undefended_mi_gap", "craft_seconds", "craft_peak_mb"),
+    *("defense", "status", "reason", "accuracy", "std", "reps"),
+    *("val_selected", "peak", "mi_gap", "retained"),
+)
+LEGEND = {  # column -> what it is
+    "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses "
+    "one. ± is the standard deviation over the repetitions of that cell",
+    "mean": "over the set",
+    "rank": "by the worst case, lowest first. A method shares the rank of the first method of that rank "
+    "unless its worst case is higher by more than the spread of both, the root of their summed squares. A "
+    "cell with one repetition borrows the pooled spread of the repeated cells, those of other methods and "
+    "defenses: too little where it scatters more than they do. Ranks apart prove no difference: one spread "
+    "is less than a 95 % interval. A method with a failed or missing cell has no rank; controls have none",
+    "reps": "repetitions behind a cell, the fewest to the most",
+    "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
+    "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
+    "MI gap": f"{CLEAN}'s MI minus the method's, undefended, in nats; none where its victims' features "
+    f"have other dimensions than {CLEAN}'s, which alone moves MI",
+    "seconds, MB of crafting": "the mean over poisons, and the largest peak of memory",
+    "retained protection": "how much of the accuracy that the method costs undefended it still costs under "
+    "a defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than "
+    f"{100 * LEARNS:g} points above chance, or where the method costs less than {100 * BITES:g} points "
+    "undefended",
+}
+
+
+@dataclass(frozen=True)
+class Sheet(Table):
+    """A table whose texts are made already; any columns in the place of the defenses."""
+
+    lines: dict[str, list[str]]
+
+    def texts(self, method: str) -> list[str]:
+        return self.lines[method]
+
+
+def percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:z.1f}"
+
+
+# What is said
+
+
+def summary(board: Leaderboard) -> str:
+    """Say what the ranking is of, in a paragraph; an unknown spread ties nobody."""
+    ranked = [s for s in board.standings if s.rank is not None]
+    once = [s.method for s in ranked if s.worst is not None and s.worst.std is None]
+    dropped = [f"{name} ({reason})" for name, reason in board.dropped.items()]
+    all_once = len(once) == len(ranked)
+    return render(__name__, board=board, once=once, all_once=all_once, dropped=dropped).rstrip()
+
+
+def notes(board: Leaderboard) -> list[str]:
+    """What names stand for, and which cells keep methods from a rank."""
+    lacking = {s.method if s.control else f"{s.method}: unranked": s.lacks for s in board.standings}
+    return board.variants + [f"{who}: {short(reason)}" for who, reason in lacking.items() if reason]
+
+
+def short(reason: str) -> str:
+    return reason if len(reason) <= 2 * LONGEST else reason[: 2 * LONGEST - 3] + "..."
+
+
+# Leaderboard -> sheets
+
+
+def sheets(board: Leaderboard) -> list[Sheet]:
+    """The ranking, accuracy and retained protection under each defense, and what stands beside."""
+    across = board.defenses
+    accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in board.standings}
+    retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in board.standings}
+    formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none)"
+    ranking = {s.method: ranking_line(s) for s in board.standings}
+    beside = {s.method: line_beside(s) for s in board.standings}
+    what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
+    return [
+        sheet(board, summary(board), ["rank", "worst case", "under", "mean", "reps"], ranking, notes(board)),
+        sheet(board, "Final test accuracy in percent under each defense.", across, accuracy),
+        sheet(board, f"Retained protection in percent under each defense d: {formula}.", across, retained),
+        sheet(
+            board,
+            f"{what} on {board.crafted_on}.",
+            ["val-selected", "peak", "MI gap", "seconds", "MB"],
+            beside,
+        ),
+    ]
+
+
+def sheet(
+    board: Leaderboard,
+    caption: str,
+    columns: list[str],
+    lines: dict[str, list[str]],
+    notes: list[str] | None = None,
+) -> Sheet:
+    return Sheet("leaderboard", board.setting, caption, list(lines), columns, {}, notes or [], lines)
+
+
+def ranking_line(s: Standing) -> list[str]:
+    rank = "control" if s.control else str(s.rank or "-")
+    worst = [text_of(s.worst, "accuracy"), s.worst.defense] if s.worst else ["-", "-"]
+    return [rank, *worst, percent(s.mean), span(cell.n for cell in s.cells)]
+
+
+def line_beside(s: Standing) -> list[str]:
+    accuracies = [percent(s.highest(column)) for column in ("val_selected", "peak")]
+    forms = ((s.mi_gap, "z.3f"), (s.craft_seconds, ".1f"), (s.craft_peak_mb, ".0f"))
+    return accuracies + ["-" if number is None else format(number, form) for number, form in forms]
+
+
+# Leaderboard -> files
+
+
+def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
+    """The lines of the CSV: shares in [0,1], nats, seconds, MB."""
+    shared = {
+        "setting": board.setting,
+        "data": board.data,
+        "classes": board.classes,
+        "defenses": " ".join(board.defenses),
+        "defenses_hash": board.digest,
+        "dropped": " ".join(board.dropped),
+    }
+    for s in board.standings:
+        own = shared | {
+            "method": s.method,
+            "control": s.control,
+            "rank": s.rank,
+            "unranked": s.unranked,
+            "worst": s.worst and s.worst.mean,
+            "worst_std": s.worst and s.worst.std,
+            "borrowed_std": board.borrowed if s.worst and s.worst.std is None else None,
+            "worst_defense": s.worst and s.worst.defense,
+            "mean": s.mean,
+            "highest_val_selected": s.highest("val_selected"),
+            "highest_peak": s.highest("peak"),
+            "undefended_mi_gap": s.mi_gap,
+            "craft_seconds": s.craft_seconds,
+            "craft_peak_mb": s.craft_peak_mb,
+        }
+        for defense, x in s.scores.items():
+            cell = {
+                "defense": defense,
+                "status": x.cell.status,
+                "reason": x.cell.reason,
+                "accuracy": x.cell.mean,
+                "std": x.cell.std,
+                "reps": x.cell.n,
+                "val_selected": x.val_selected,
+                "peak": x.peak,
+                "mi_gap": x.mi_gap,
+                "retained": x.retained,
+            }
+            yield own | cell
+
+
+def markdown(board: Leaderboard) -> str:
+    legend = [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
+    tables = map(formats.captioned, sheets(board))
+    return "\n".join([f"# Leaderboard: {board.data}\n", *tables, *legend, ""])
+
+
+def tex(board: Leaderboard) -> str:
+    head = f"% Leaderboard: {board.data}, setting {board.setting[:8]}; needs \\usepackage{{booktabs}}\n"
+    return "\n".join([head, *map(formats.latex, sheets(board))])
+
+
+def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") -> list[Path]:
+    texts = {"csv": formats.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
+    for ending, text in texts.items():
+        write_atomically(out / f"{stem}.{ending}", text)
+    for path in out.iterdir():  # of before there were several settings, or of when there were
+        if DERIVED.fullmatch(path.name) and ("-" in path.stem) != ("-" in stem):
+            path.unlink()
+    return [out / f"{stem}.{ending}" for ending in texts]

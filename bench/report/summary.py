@@ -1,0 +1,153 @@
+"""Rows -> what figures and the report show beside the tables: one Evidence for each setting."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from hashlib import sha256
+
+from bench.core.errors import BadInput
+from bench.report.tables import Table, tables_of_setting
+from bench.results.aggregate import Curve, mean_curve
+from bench.results.correlation import Correlation, correlation
+from bench.results.describe import circumstances
+from bench.results.leaderboard import Leaderboard, Standing, leaderboard, whole
+from bench.results.rows import Row
+from bench.results.select import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What crafting took and what it protects. None: not measured, or not under every defense."""
+
+    method: str
+    seconds: float
+    peak_mb: float | None
+    undefended: float | None  # accuracy, share in [0,1]
+    worst: float | None  # highest accuracy over the defenses: the defender chooses
+    chosen: str | None  # the defense of that
+
+    @staticmethod
+    def of(standing: Standing | None) -> Cost | None:
+        """As the leaderboard has it; None where no crafting was timed."""
+        if standing is None or standing.craft_seconds is None:
+            return None
+        undefended, worst = standing.scores.get(UNDEFENDED), standing.worst
+        return Cost(
+            method=standing.method,
+            seconds=standing.craft_seconds,
+            peak_mb=standing.craft_peak_mb,
+            undefended=None if undefended is None else whole(undefended.cell),
+            worst=None if worst is None else worst.mean,
+            chosen=None if worst is None else worst.defense,
+        )
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The rows of one setting, under names that stand for one plugin each, and their tables."""
+
+    setting: str
+    rows: list[Row]
+    accuracy: Table
+    mi: Table
+    board: Leaderboard | None  # None: there is nothing to rank over
+    unranked: str = ""  # why not
+
+    @property
+    def methods(self) -> list[str]:
+        return self.accuracy.methods
+
+    @property
+    def defenses(self) -> list[str]:
+        return self.accuracy.defenses
+
+    @property
+    def about(self) -> str:
+        """Data and profile, for a heading."""
+        return ", ".join(circumstances(self.rows).split(", ")[:2])
+
+    @cached_property
+    def groups(self) -> Mapping[tuple[str, str], list[Row]]:
+        return grouped(self.rows)
+
+    @cached_property
+    def controls(self) -> frozenset[str]:
+        return frozenset(row.method for row in self.rows if row.control)
+
+    @property
+    def synthetic(self) -> bool:
+        return any(row.synthetic for row in self.rows)
+
+    def points(self, defense: str) -> dict[str, tuple[float, float]]:
+        """MI in nats and accuracy of each method that has both, and its MI on the scale of clean's."""
+        pairs = {
+            m: (self.mi.cells[m, defense].mean, self.accuracy.cells[m, defense].mean)
+            for m in self.methods
+            if self.mi.cells[m, defense].comparable
+        }
+        return {m: (mi, acc) for m, (mi, acc) in pairs.items() if mi is not None and acc is not None}
+
+    def correlation(self, defense: str) -> Correlation:
+        """Of MI and accuracy over methods, controls apart; a variant beside its base is none of its own.
+
+        Of one name told apart the one with most rows stands for it.
+        """
+        points = {m: xy for m, xy in self.points(defense).items() if m not in self.controls}
+        rows = Counter(row.method for row in self.rows)
+        return correlation([points[m] for m in one_a_family(sorted(points, key=lambda m: (rows[m], m)))])
+
+    def curve(self, method: str, defense: str) -> Curve | None:
+        """The mean learning curve of a cell; None where nothing was recorded."""
+        rows = self.groups.get((method, defense), ())
+        return mean_curve([row for row in rows if row.status == "ok" and row.curve])
+
+    def costs(self) -> list[Cost]:
+        """One for each method whose crafting was timed."""
+        found = {} if self.board is None else {s.method: s for s in self.board.standings}
+        return [cost for method in self.methods if (cost := Cost.of(found.get(method)))]
+
+
+def collect(
+    rows: Iterable[Row],
+    methods: Sequence[str] | None = None,
+    defenses: Sequence[str] | None = None,
+    ranked: Sequence[str] | None = None,
+) -> list[Evidence]:
+    """What there is to show, whatever order the rows come in; names in the order given.
+
+    ranked: the set of defenses that ranks; by default all.
+    """
+    return [_of_setting(ours, methods, defenses, ranked) for ours in by_setting(rows)]
+
+
+def _of_setting(
+    rows: list[Row],
+    methods: Sequence[str] | None,
+    defenses: Sequence[str] | None,
+    ranked: Sequence[str] | None,
+) -> Evidence:
+    accuracy, mi = tables_of_setting(rows, methods, defenses)
+    board, unranked = None, ""
+    try:
+        board = leaderboard(rows, ranked)
+    except BadInput as error:
+        unranked = str(error)
+    rows, _ = told_apart(rows)
+    return Evidence(rows[0].setting, rows, accuracy, mi, board, unranked)
+
+
+def slug(name: str) -> str:
+    """A name as part of a file name or of a link; different names stay different."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    return (
+        plain if plain and plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
+    )
+
+
+def anchor(kind: str, setting: str, *names: str) -> str:
+    """What a link goes to: a setting's section, a cell, its curve."""
+    return ".".join([kind, setting[:8], *map(slug, names)])

@@ -1,0 +1,275 @@
+"""Repetitions -> one number: means with spread and t interval, gaps to clean, cells of tables, curves.
+
+A cell with one repetition may borrow the spread of the repeated ones. Imports no torch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean, stdev, variance
+
+from bench.results.rows import Row
+from bench.results.select import CLEAN, Groups, grouped, measured, reason_of, told_apart
+
+LEVEL = 0.95  # of all intervals
+APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
+UNBOUNDED = -math.inf, math.inf
+ENDS = {"test_acc": (0.0, 100.0)}  # that no interval of a metric passes
+Pair = tuple[str, str]  # method, defense
+Spread = tuple[float, int]  # standard deviation of a repetition, its degrees of freedom
+
+
+# Values -> means
+
+
+def values_of(rows: Iterable[Row], column: str) -> list[float]:
+    """Return one value for each repetition that has it, in the column's unit."""
+    return [getattr(row, column) for row in measured(rows, column)]
+
+
+def mean_of(values: Sequence[float]) -> float | None:
+    """Average them; None of none."""
+    return fmean(values) if values else None
+
+
+def std_of(values: Sequence[float]) -> float | None:
+    """Return the standard deviation of the sample; None below two."""
+    return stdev(values) if len(values) > 1 else None
+
+
+def pooled_spread(cells: Iterable[Sequence[float]]) -> Spread | None:
+    """Pool the standard deviations of the cells with repetitions; None without any."""
+    repeated = [values for values in cells if len(values) > 1]
+    free = sum(len(values) - 1 for values in repeated)
+    summed = sum((len(values) - 1) * variance(values) for values in repeated)
+    return (math.sqrt(summed / free), free) if free else None
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A mean over n repetitions, in its quantity's unit. None: not known.
+
+    Of a correlation the repetitions are methods.
+    """
+
+    mean: float
+    n: int
+    low: float | None = None  # of the interval
+    high: float | None = None
+    error: float | None = None  # standard error
+    free: int | None = None  # degrees of freedom of the error
+    borrowed: bool = False  # one repetition, with the pooled spread of others
+
+    @property
+    def std(self) -> float | None:
+        """The standard deviation of a repetition."""
+        return None if self.error is None else self.error * math.sqrt(self.n)
+
+
+def summary(
+    values: Sequence[float], spread: Spread | None = None, ends: tuple[float, float] = UNBOUNDED
+) -> Mean | None:
+    """Return their mean with its t interval, which does not pass the ends; None of no values.
+
+    A single value borrows the spread, and has no interval where that is None.
+    """
+    if not values:
+        return None
+    found, borrowed = Mean(fmean(values), len(values)), len(values) == 1
+    if not borrowed:
+        spread = math.sqrt(variance(values)), len(values) - 1
+    if spread is None:
+        return found
+    error = spread[0] / math.sqrt(found.n)
+    reach = reach_of(error, spread[1])
+    low, high = max(ends[0], found.mean - reach), min(ends[1], found.mean + reach)
+    return replace(found, low=low, high=high, error=error, free=spread[1], borrowed=borrowed)
+
+
+def reach_of(error: float, free: float) -> float:
+    """Return half of the t interval of a mean with this standard error and degrees of freedom."""
+    from scipy.stats import t  # a second, which tables without intervals need not wait for
+
+    return float(t.ppf((1 + LEVEL) / 2, free)) * error
+
+
+def reach_of_sum(terms: Iterable[tuple[float, Mean]]) -> float | None:
+    """Return half of the interval of a weighted sum of independent means; None where a spread is not known.
+
+    Degrees of freedom: Welch and Satterthwaite. Means that borrow their spread borrow the same one.
+    """
+    parts: dict[int | None, tuple[float, int]] = {}  # a spread -> variance, degrees of freedom
+    for index, (weight, mean) in enumerate(terms):
+        if mean.error is None or mean.free is None:
+            return None
+        spread = None if mean.borrowed else index
+        before, _ = parts.get(spread, (0.0, 0))
+        parts[spread] = before + (weight * mean.error) ** 2, mean.free
+    total = sum(part for part, _ in parts.values())
+    if total == 0:
+        return 0.0
+    return reach_of(math.sqrt(total), total**2 / sum(part**2 / free for part, free in parts.values()))
+
+
+# Against clean
+
+
+def and_clean(groups: Groups, pair: Pair) -> tuple[Sequence[Row], Sequence[Row]]:
+    """Return a cell's repetitions, and clean's under the same defense."""
+    return groups.get(pair, ()), groups.get((CLEAN, pair[1]), ())
+
+
+def counterpart(row: Row, clean: Iterable[Row]) -> Row | None:
+    """Find the repetition of the same seeds; clean is crafted once, and its first poison stands for all."""
+    ours = [other for other in clean if other.rep == row.rep]
+    return next((own for rep in (row.poison_rep, 0) for own in ours if own.poison_rep == rep), None)
+
+
+def beside_clean(rows: Iterable[Row], clean: Iterable[Row], column: str) -> list[tuple[Row, Row]]:
+    """Return the rows with a value, each with its counterpart that has one; others are left out."""
+    known = measured(clean, column)
+    pairs = ((row, counterpart(row, known)) for row in measured(rows, column))
+    return [(row, other) for row, other in pairs if other is not None]
+
+
+def gaps(rows: Sequence[Row], clean: Sequence[Row], column: str) -> list[float]:
+    """Return clean minus each repetition; of MI nothing where one of them is on another scale."""
+    if column == "mi" and not on_scale(rows, clean):
+        return []
+    pairs = beside_clean(rows, clean, column)
+    return [getattr(other, column) - getattr(row, column) for row, other in pairs]
+
+
+def on_scale(rows: Iterable[Row], clean: Iterable[Row]) -> bool:
+    """Whether the MI of all repetitions can be compared with clean's."""
+    return all(comparable(row.mi_rank, other.mi_rank) for row, other in beside_clean(rows, clean, "mi"))
+
+
+def comparable(rank: int | None, other: int | None) -> bool:
+    """Whether MI from codes of so many dimensions is on one scale; sliced MI is about as 1/dimensions.
+
+    A victim that learned nothing can have features of few dimensions, and a high MI from that alone.
+    """
+    return rank is None or other is None or abs(rank - other) <= APART * max(rank, other)
+
+
+# Rows -> cells of a table
+
+
+@dataclass(frozen=True)
+class Cell:
+    """All repetitions of one method under one defense. Shares in [0,1] or nats; None: not there."""
+
+    setting: str
+    method: str
+    defense: str
+    mean: float | None
+    std: float | None  # of the sample; None below two repetitions
+    n: int  # repetitions behind the mean
+    status: str  # ok, partial (not all repetitions count), failed, skipped, unmeasured or missing
+    reason: str | None
+    gap: float | None = None  # MI of clean minus this one, paired by repetition
+    null: float | None = None
+    comparable: bool = True  # whether MI is on the scale of clean's
+
+
+def pool(setting: str, pair: Pair, rows: Sequence[Row], column: str) -> Cell:
+    """Average the repetitions of one cell, and say why some do not count."""
+    known = values_of(rows, column)
+    reasons = dict.fromkeys(reason for row in rows if (reason := reason_of(row, column)))
+    return Cell(
+        *(setting, *pair, mean_of(known), std_of(known), len(known)),
+        *(_status(rows, len(known)), "; ".join(reasons) or None),
+    )
+
+
+def _status(rows: Sequence[Row], n: int) -> str:
+    if n:
+        return "ok" if n == len(rows) else "partial"
+    seen = {row.status for row in rows}
+    found = (status for status in ("failed", "skipped") if status in seen)
+    return next(found, "unmeasured" if rows else "missing")
+
+
+def accuracy_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:
+    return {pair: pool(setting, pair, groups.get(pair, ()), "test_acc") for pair in pairs}
+
+
+def mi_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:
+    cells = {}
+    for pair in pairs:
+        rows, clean = and_clean(groups, pair)
+        cells[pair] = replace(
+            pool(setting, pair, rows, "mi"),
+            gap=mean_of(gaps(rows, clean, "mi")),
+            null=mean_of([row.mi_null for row in measured(rows, "mi") if row.mi_null is not None]),
+            comparable=on_scale(rows, clean),
+        )
+    return cells
+
+
+class Means:
+    """The rows of one setting; the metrics are test_acc in percent, mi and mi_gap in nats."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows, self.notes = told_apart(rows)  # notes: what names with @ stand for
+        self.groups = grouped(self.rows)
+        self.id = self.rows[0].setting
+        self.spreads: dict[str, Spread | None] = {}
+
+    def mean(self, pair: Pair, metric: str) -> Mean | None:
+        """Return it with its interval; None where it was not measured."""
+        return summary(self.values(pair, metric), self.spread(metric), ENDS.get(metric, UNBOUNDED))
+
+    def values(self, pair: Pair, metric: str) -> list[float]:
+        """Return one for each repetition."""
+        if metric == "mi_gap":
+            return gaps(*and_clean(self.groups, pair), "mi")
+        scale = 100 if metric == "test_acc" else 1
+        return [scale * value for value in values_of(self.groups.get(pair, ()), metric)]
+
+    def comparable(self, pair: Pair) -> bool:
+        """Whether its MI is on the scale of clean's."""
+        return on_scale(*and_clean(self.groups, pair))
+
+    def spread(self, metric: str) -> Spread | None:
+        """Pool it over the setting's repeated cells; None without any."""
+        if metric not in self.spreads:
+            self.spreads[metric] = pooled_spread(self.values(pair, metric) for pair in self.groups)
+        return self.spreads[metric]
+
+
+# Learning curves
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A victim's accuracy while it learned, means over repetitions, shares in [0,1]."""
+
+    epochs: list[float]
+    val: list[float]
+    test: list[float]  # on the test subset
+    spread: list[tuple[float, float]]  # least and greatest validation accuracy over repetitions
+
+    @property
+    def peak(self) -> tuple[float, float]:
+        """Epoch and accuracy of the best point on the test subset: an oracle, nobody can choose it."""
+        best = max(range(len(self.test)), key=self.test.__getitem__)
+        return self.epochs[best], self.test[best]
+
+
+def mean_curve(rows: Sequence[Row]) -> Curve | None:
+    """Average over the points that all repetitions have; None where there is none."""
+    points: dict[float, list[Mapping[str, float]]] = {}
+    for row in rows:
+        for point in row.curve:
+            points.setdefault(point["epoch"], []).append(point)
+    whole = {epoch: found for epoch, found in sorted(points.items()) if len(found) == len(rows)}
+    if not whole:
+        return None
+    val = [[point["val_acc"] for point in found] for found in whole.values()]
+    test = [[point["test_acc"] for point in found] for found in whole.values()]
+    means = [[fmean(values) for values in column] for column in (val, test)]
+    return Curve([*whole], means[0], means[1], [(min(values), max(values)) for values in val])

@@ -1,0 +1,103 @@
+"""Rows -> what a caption says of them: their circumstances, repetitions and estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from bench.results.aggregate import Cell, mean_of, values_of
+from bench.results.rows import Row
+from bench.results.select import differing, grouped
+
+
+def circumstances(rows: Sequence[Row]) -> str:
+    """What the rows of a setting share, in a line."""
+    row, inputs = rows[0], rows[0].inputs
+    said = [
+        f"{row.data} (synthetic)" if row.synthetic else row.data,
+        f"profile {' and '.join(sorted({row.profile for row in rows}))}",
+        f"{inputs['data']['train_images']} training images",
+        f"{100 * inputs['share']:g} % of them poisoned" if inputs["share"] != 1 else None,
+        "poisoned images left out of training" if inputs["drop_poisoned"] else None,
+        f"victim {inputs['net']}",
+        f"surrogate {inputs['surrogate']}",
+        f"{inputs['victim']['epochs']} epochs",
+        f"precision {inputs['precision']}",
+        budgets(rows),
+        "test images prepared by the defense" if inputs["prepare_test"] else None,
+        f"seed {inputs['seed']}",
+        f"setting {row.setting[:8]}",
+    ]
+    return ", ".join(filter(None, said))
+
+
+def budgets(rows: Iterable[Row]) -> str | None:
+    """The methods' budgets: L-inf 4/255, 8/255, L2 1.0; None where no row says."""
+    methods = [row.inputs["method"] for row in rows]
+    norms = {method["l2"] for method in methods if method.get("l2") is not None}
+    levels = {method["eps"] for method in methods if method.get("l2") is None and method["eps"]}
+    said = {
+        "L-inf": [f"{255 * eps:g}/255" for eps in sorted(levels)],
+        "L2": [f"{l2:.4}" for l2 in sorted(norms)],
+    }
+    return ", ".join(f"{norm} {', '.join(some)}" for norm, some in said.items() if some) or None
+
+
+def span(numbers: Iterable[float]) -> str:
+    """The least and the greatest: 3, or 1 to 3."""
+    ordered = sorted(numbers)
+    return " to ".join(str(number) for number in dict.fromkeys((ordered[0], ordered[-1])))
+
+
+def repetitions(rows: Iterable[Row]) -> str:
+    """How many repetitions a cell has, and which seeds they differ in; empty where all ran once."""
+    groups = list(grouped(rows).values())
+    varied = {
+        "crafting": any(len({row.poison_rep for row in group}) > 1 for group in groups),
+        "victim": any(len({row.rep for row in group}) > 1 for group in groups),
+    }
+    sources = " x ".join(name for name, varies in varied.items() if varies)
+    return f"over {span(len(group) for group in groups)} {sources} seeds" if sources else ""
+
+
+def mixture(rows: Iterable[Row]) -> str:
+    """Which entries of the environment differ between rows that count; empty where none does."""
+    ours = [row for row in rows if row.status == "ok"]
+    crafting = {row.key: row.craft_environment for row in ours if row.craft_environment}
+    mixed = differing({row.key: row.environment for row in ours})
+    mixed |= {f"crafting {name}": values for name, values in differing(crafting).items()}
+    said = ", ".join(f"{name} ({', '.join(values)})" for name, values in mixed.items())
+    return f"mixed: {said}" if mixed else ""
+
+
+def devices(environments: Iterable[Mapping[str, Any]]) -> str:
+    """What seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, where it is known."""
+    said = [_device(environment) for environment in environments]
+    return " and ".join(sorted({*filter(None, said)})) or "a device that was not recorded"
+
+
+def _device(environment: Mapping[str, Any]) -> str:
+    device = str(environment.get("device", ""))
+    processor = environment.get("processor") if device.startswith("cpu") else None
+    return f"{device} ({processor})" if processor else device
+
+
+def crafted_on(rows: Iterable[Row]) -> str:
+    """Devices of the craftings that were timed."""
+    return devices(row.craft_environment or {} for row in rows if row.craft_seconds is not None)
+
+
+def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
+    """The MI estimator with all that its numbers depend on."""
+    if not rows:
+        return "not measured"
+    said = sorted({row.mi_estimator for row in rows if row.mi_estimator})
+    for column, word in (("mi_images", "images"), ("mi_slices", "slices"), ("mi_rank", "dimensions")):
+        numbers = values_of(rows, column)
+        said += [f"{span(numbers)} {word}"] if numbers else []
+    null = mean_of([cell.null for cell in cells if cell.null is not None])
+    return ", ".join(said + ([] if null is None else [f"mean null {null:z.3f}"]))
+
+
+def sentences(*parts: str) -> str:
+    return " ".join(f"{part}." for part in parts if part)

@@ -1,0 +1,244 @@
+"""Rows: one JSON file for each cell, written by rename; everything else is derived from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+import msgspec
+from msgspec import Meta
+
+from bench.core.errors import BadInput
+from bench.core.files import write_atomically
+from bench.results import upgrade
+from bench.results.columns import (
+    PLUGINS,
+    Code,
+    Count,
+    Decibels,
+    Digest,
+    Distance,
+    Fraction,
+    Index,
+    Megabytes,
+    Name,
+    Nats,
+    Schema,
+    Seconds,
+    complaint,
+    page,
+    schema_of,
+)
+from bench.results.identity import OF_CELL
+
+if TYPE_CHECKING:  # dicts, to those who read them
+    Inputs: TypeAlias = dict[str, Any]
+    Point: TypeAlias = dict[str, float]
+else:
+    from bench.results.columns import Inputs, Point
+
+SCHEMA = upgrade.SCHEMA
+
+# Columns that two runs of one cell may differ in: everything else is decided by the key.
+INCIDENTAL = (
+    "craft_seconds",
+    "craft_peak_mb",
+    "train_seconds",
+    "train_peak_mb",
+    "mi_seconds",
+    "attempt",
+    "finished",
+    "rerun",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one cell was, and what it gave; None: not measured. Checked when it is read and written."""
+
+    # what it was
+    key: Annotated[Digest, Meta(description="sha256 of inputs")]
+    setting: Annotated[
+        Digest, Meta(description="sha256 of inputs without method, defense and repetitions: one table each")
+    ]
+    data: Annotated[Name, Meta(description="data set")]
+    synthetic: Annotated[bool, Meta(description="whether its images are drawn by the suite")]
+    method: Annotated[Name, Meta(description="what poisoned the images")]
+    defense: Annotated[Name, Meta(description="what the victim did against it")]
+    poison_rep: Annotated[Index, Meta(description="crafting seed")]
+    rep: Annotated[Index, Meta(description="victim seed")]
+    profile: Annotated[Name, Meta(description="preset that the run was asked for with")]
+    inputs: Annotated[Inputs, Meta(description="all that can move a number, resolved")]
+    classes: Annotated[Count, Meta(description="of the data set")]
+    control: Annotated[bool, Meta(description="whether the method is no contestant: clean, random")]
+    # how it ended
+    status: Annotated[Literal["ok", "failed", "skipped"], Meta(description="how it ended")] = "ok"
+    reason: Annotated[str | None, Meta(description="why it is not ok: a traceback, or a sentence")] = None
+    # what was measured of the victim
+    test_acc: Annotated[
+        Fraction | None, Meta(description="accuracy on the whole test set, after the last epoch")
+    ] = None
+    train_acc: Annotated[
+        Fraction | None, Meta(description="accuracy on the images that the victim was shown")
+    ] = None
+    val_selected_acc: Annotated[
+        Fraction | None, Meta(description="on the test subset, at the curve's best validation accuracy")
+    ] = None
+    peak_acc: Annotated[
+        Fraction | None, Meta(description="on the test subset, the curve's best: an oracle")
+    ] = None
+    stem: Annotated[
+        str | None, Meta(description="of the victim, which depends on the size of the images")
+    ] = None
+    curve: Annotated[list[Point], Meta(description="accuracies during the training")] = field(
+        default_factory=list
+    )
+    mi: Annotated[Nats | None, Meta(description="estimated dependence, its null subtracted")] = None
+    mi_null: Annotated[Nats | None, Meta(description="the estimate for permuted images")] = None
+    mi_low: Annotated[Nats | None, Meta(description="95 % interval of mi over images, from")] = None
+    mi_high: Annotated[Nats | None, Meta(description="to")] = None
+    mi_estimator: Annotated[Name | None, Meta(description="name of the estimator")] = None
+    mi_images: Annotated[Count | None, Meta(description="images that it saw")] = None
+    mi_rank: Annotated[Count | None, Meta(description="dimensions of the code of the features")] = None
+    mi_slices: Annotated[Count | None, Meta(description="random directions")] = None
+    mi_reason: Annotated[str | None, Meta(description="why there is no mi")] = None
+    # what was measured of the poison as crafted, whatever share of it was published, against the clean images
+    linf: Annotated[Fraction | None, Meta(description="largest change of a value, pixels in [0,1]")] = None
+    l2: Annotated[Distance | None, Meta(description="mean over images, pixels in [0,1]")] = None
+    l0: Annotated[Fraction | None, Meta(description="mean share of pixels that changed in some channel")] = (
+        None
+    )
+    psnr: Annotated[
+        Decibels | None, Meta(description="from the mean squared error of all; null where nothing changed")
+    ] = None
+    ssim: Annotated[float | None, Meta(description="structural similarity, mean over images")] = None
+    published: Annotated[Digest | None, Meta(description="sha256 of all poisoned images")] = None
+    mask: Annotated[
+        Digest | None, Meta(description="sha256 over which images were published poisoned; null: all")
+    ] = None
+    craft: Annotated[
+        dict[str, float | int | bool | str | None], Meta(description="what the method reports")
+    ] = field(default_factory=dict)
+    # what it took, and under what
+    craft_seconds: Annotated[Seconds | None, Meta(description="of crafting the poison")] = None
+    craft_peak_mb: Annotated[Megabytes | None, Meta(description="most memory in use meanwhile")] = None
+    train_seconds: Annotated[Seconds | None, Meta(description="of training the victim")] = None
+    train_peak_mb: Annotated[Megabytes | None, Meta(description="most memory in use meanwhile")] = None
+    mi_seconds: Annotated[Seconds | None, Meta(description="of estimating mi")] = None
+    seeds: Annotated[dict[str, int], Meta(description="of every random stream")] = field(default_factory=dict)
+    code: Annotated[
+        dict[str, Code], Meta(description="digests of the code of method and defense, which no key takes")
+    ] = field(default_factory=dict)
+    environment: Annotated[
+        dict[str, str | int], Meta(description="device, threads, versions and commit of the training")
+    ] = field(default_factory=dict)
+    craft_environment: Annotated[dict[str, str | int], Meta(description="the same of the crafting")] = field(
+        default_factory=dict
+    )
+    attempt: Annotated[Count, Meta(description="which it was: failed cells are tried again")] = 1
+    finished: Annotated[str, Meta(description="when, UTC")] = ""
+    rerun: Annotated[
+        str | None, Meta(description="the command that computes it again; DIR stands for folders")
+    ] = None
+    legacy_key: Annotated[Digest | None, Meta(description="its key under schema 1, where it had one")] = None
+    schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA, description="of this list of columns")] = SCHEMA
+
+    @property
+    def drafts(self) -> list[str]:
+        """Which of method and defense have no revision."""
+        return [kind for kind in PLUGINS if "draft" in self.inputs[kind]]
+
+
+def path_of(key: str, folder: Path) -> Path:
+    return folder / f"{key[:16]}.json"
+
+
+def save(row: Row, folder: Path) -> Path:
+    """Write a row; BadInput, and nothing is written, where a column is not what it should be."""
+    text = json.dumps(asdict(row), indent=1, allow_nan=False) + "\n"
+    parsed(text.encode(), f"row {row.key}")
+    write_atomically(path_of(row.key, folder), text)
+    return path_of(row.key, folder)
+
+
+@cache
+def schema() -> Schema:
+    """Make the JSON schema of a row: results/rows.schema.json."""
+    return schema_of(Row)
+
+
+def describe(folder: Path) -> None:
+    """Write what follows from the model: README.md, the data dictionary, and rows.schema.json."""
+    write_atomically(folder / "rows.schema.json", json.dumps(schema(), indent=1) + "\n")
+    write_atomically(folder / "README.md", page(schema()))
+
+
+DECODER, NAMES = msgspec.json.Decoder(Row), msgspec.json.Decoder(dict[str, msgspec.Raw])
+
+
+def parsed(text: bytes, where: str) -> Row:
+    """A row of this schema from its JSON; BadInput, which names the column, where it is none."""
+    names = NAMES.decode(text).keys()
+    if unknown := names - schema()["properties"]:
+        raise BadInput(f"{where} has unknown columns {', '.join(sorted(unknown))}")
+    if absent := schema()["properties"] - names:
+        raise BadInput(f"{where} lacks columns {', '.join(sorted(absent))}")
+    above: tuple[str, ...] = ()
+    try:
+        row = DECODER.decode(text)
+        for kind, model in PLUGINS.items():
+            above = "inputs", kind
+            msgspec.convert(row.inputs[kind], model)
+    except msgspec.ValidationError as error:
+        said = complaint(error, json.loads(text), schema(), above)
+        raise BadInput(f"{where}: {said}") from None
+    if contradiction := next(_contradictions(row), None):
+        raise BadInput(f"{where}: {contradiction}")
+    return row
+
+
+def _contradictions(row: Row) -> Iterator[str]:
+    """What cannot be true of one row."""
+    needed = "test_acc" if row.status == "ok" else "reason"
+    if getattr(row, needed) is None:
+        yield f"{needed} is None, expected a value, since status is {row.status}"
+    for column in OF_CELL:
+        seen, own = getattr(row, column), row.inputs[column]
+        own = own["name"] if column in PLUGINS else own
+        if seen != own:
+            yield f"{column} is {seen!r}, expected {own!r} as in inputs"
+
+
+def load(path: Path) -> Row:
+    """The row in a file of any schema; BadInput where it is none, or a newer suite's."""
+    text = path.read_bytes()
+    if schema_in(text, path.name) == SCHEMA:
+        return parsed(text, path.name)
+    try:
+        values = upgrade.row(msgspec.json.decode(text))
+    except (AttributeError, KeyError, TypeError, msgspec.DecodeError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise BadInput(f"{path.name} is not a row of schema 1: {said}") from None
+    return parsed(msgspec.json.encode(values), path.name)
+
+
+def schema_in(text: bytes, where: str) -> int:
+    """The schema of a row, which this suite knows."""
+    try:
+        stated = NAMES.decode(text).get("schema", b"null")
+        number = msgspec.json.decode(stated)
+    except msgspec.DecodeError as error:
+        raise BadInput(f"{where} is not a row: {error}") from None
+    if type(number) is not int or not 1 <= number <= SCHEMA:
+        raise BadInput(f"{where} has row schema {number!r}, this suite reads 1 to {SCHEMA}")
+    return number
+
+
+def load_all(folder: Path) -> list[Row]:
+    """All rows of a run, one a key, in the order of their keys; an absent folder has none."""
+    rows = sorted(map(load, folder.glob("*.json")), key=lambda row: (row.key, row.finished))
+    return [*{row.key: row for row in rows}.values()]

@@ -1,0 +1,202 @@
+"""The grid: names -> cells -> jobs; skip what has a row, save each row, survive failures."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from bench.experiment import victims
+from bench.experiment.cell import Bench, Cell, blank_row, craft_checkpoint
+from bench.experiment.locks import Locks
+from bench.experiment.registry import Plugin
+from bench.results import rows as files
+from bench.results.rows import Row
+from bench.runner.jobs import Job, Result, without_places, work
+from bench.runner.progress import Progress
+from bench.runner.scheduler import Scheduler, Work, Workers
+
+
+@dataclass
+class Outcome:
+    """How a run of the grid ended."""
+
+    computed: int = 0
+    failed: int = 0
+    left: int = 0  # cells not started or not finished for lack of time
+
+
+def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
+    """All cells, those of one poison together. Where crafting draws nothing, one seed is all."""
+    grid = []
+    for method in methods:
+        poison_reps = bench.setting.poison_reps if method.value.seeded else 1
+        for poison_rep, defense, rep in product(range(poison_reps), defenses, range(bench.setting.reps)):
+            grid.append(Cell(method, defense, poison_rep, rep))
+    return grid
+
+
+def is_finished(bench: Bench, row: Row) -> bool:
+    """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
+    if row.status == "ok" and bench.keep_victims:
+        return victims.load(bench.cache, row) is not None
+    return row.status != "failed"
+
+
+def cost(bench: Bench, cell: Cell) -> float:
+    """Of training the cell's victim, in training passes over the images."""
+    each: float = cell.defense.value.cost
+    return bench.setting.victim.epochs * each
+
+
+def by_poison(bench: Bench, todo: Sequence[Cell]) -> dict[Job, list[Job]]:
+    """The crafting of each poison, and the cells that wait for it."""
+    waiting: dict[Job, list[Job]] = {}
+    for cell in todo:
+        first = Job(cell.method, cell.poison_rep, None, cell.method.value.passes)
+        waiting.setdefault(first, []).append(Job(cell.method, cell.poison_rep, cell, cost(bench, cell)))
+    return waiting
+
+
+def run(
+    bench: Bench,
+    wanted: Sequence[Cell],
+    folder: Path,
+    progress: Progress,
+    start: Callable[..., Workers],
+    plugins: Path | None,
+) -> Outcome:
+    """Compute every wanted cell that has no finished row in the folder, or no victim where it should be kept.
+
+    start: makes workers, given work, bench and report, once there is something to do.
+    """
+    grid = _Grid(bench, folder, progress, plugins)
+    todo = grid.missing(wanted)
+    if not todo:
+        return grid.outcome
+    grid.waiting = by_poison(bench, todo)
+    passes = sum(job.cost for craft, cells in grid.waiting.items() for job in (craft, *cells))
+    pool = start(work, bench, report=progress.tick)
+    with progress.grid(len(todo), passes):
+        Scheduler(grid, pool, progress, Locks(bench.cache / "locks"), bench.deadline).run([*grid.waiting])
+    return grid.outcome
+
+
+class _Grid(Work[Job]):
+    """What becomes of poisons and cells: rows."""
+
+    def __init__(self, bench: Bench, folder: Path, progress: Progress, plugins: Path | None) -> None:
+        self.bench, self.folder, self.progress, self.plugins = bench, folder, progress, plugins
+        self.old = {row.key: row for row in files.load_all(folder)}
+        self.outcome = Outcome()
+        self.waiting: dict[Job, list[Job]] = {}  # craft -> cells of its poison
+        self.seconds, self.passes = 0.0, 0.0  # of jobs that are done: the pace
+
+    def missing(self, wanted: Sequence[Cell]) -> list[Cell]:
+        """The cells that have to be computed; those without meaning get their row at once."""
+        rest = []
+        for cell in wanted:
+            old = self.old.get(self.bench.identity(cell).key)
+            if old is not None and is_finished(self.bench, old):
+                if old.status == "ok" and old.train_seconds:
+                    self._learn(old.train_seconds, cost(self.bench, cell))
+                self.bench.checkpoint("victim", old.key).clear()  # a run may have been killed before it did
+                continue
+            reason = cell.defense.value.unsuited(self.bench.data)
+            if reason:
+                self._save(blank_row(self.bench, cell, status="skipped", reason=reason))
+                self.progress.say(f"{cell.method.name} x {cell.defense.name}: skipped, {reason}")
+            else:
+                rest.append(cell)
+        return rest
+
+    def lock(self, job: Job) -> str:
+        """Its checkpoint: variants that publish one delta in several ways share that of its crafting."""
+        return self._state(job).name
+
+    def needed(self, job: Job) -> float:
+        """By the pace; 0 where an earlier run left a checkpoint, so that this one may need less."""
+        path = self._state(job)
+        begun = any(path.parent.glob(f"{path.name}*"))
+        return 0.0 if begun or not self.passes else self.seconds / self.passes * job.cost
+
+    def found(self, job: Job) -> bool:
+        """Whether another run has saved its row since this one began."""
+        if job.cell is None:
+            return False
+        path = files.path_of(self.bench.identity(job.cell).key, self.folder)
+        return path.exists() and is_finished(self.bench, files.load(path))
+
+    def end(self, job: Job, result: Result | BaseException) -> list[Job]:
+        if isinstance(result, BaseException):  # a plugin that cannot be sent to a worker, for one
+            result = Result(error="".join(traceback.format_exception(result)))
+        if result.late:
+            self.leave(job)
+        elif result.error:
+            self._fail(job, result.error)
+        else:
+            self._learn(result.seconds, job.cost)
+            return self._done(job, result)
+        return []
+
+    def _done(self, job: Job, result: Result) -> list[Job]:
+        if result.row is None:
+            craft_checkpoint(self.bench, job.method, job.poison_rep).clear()  # so too here
+            self.progress.say(f"{job.name}: {result.seconds:.0f} s")
+            return self.waiting.pop(job)
+        unlike = self._unlike(result.row)
+        if unlike is None:
+            self._save(result.row)
+        self.bench.checkpoint("victim", result.row.key).clear()
+        if unlike is not None:
+            self._fail(job, unlike)
+        else:
+            self.outcome.computed += 1
+            accuracy = 100 * (result.row.test_acc or 0)
+            self.progress.say(f"{job.name}: {accuracy:.1f} %, {result.seconds:.0f} s")
+        return []
+
+    def _unlike(self, row: Row) -> str | None:
+        """What is wrong with a victim that was trained again: it must be its row's."""
+        path = files.path_of(row.key, self.folder)
+        old = files.load(path) if path.exists() else None
+        if old is None or old.status != "ok" or old.test_acc == row.test_acc:
+            return None
+        return (
+            f"trained again, the victim's test accuracy is {row.test_acc}, expected {old.test_acc} as in "
+            f"{path.name}: another machine, other libraries or threads; without that row all is computed anew"
+        )
+
+    def _fail(self, job: Job, error: str) -> None:
+        """Record a failed cell, or all cells of a failed poison, naming it."""
+        error = without_places(error, self.plugins)
+        last = error.strip().splitlines()[-1]
+        self.progress.say(f"{job.name}: failed, {last}")
+        for victim in self.waiting.pop(job, [job]):
+            assert victim.cell is not None
+            reason = error if job.cell else f"crafting {job.method.name} failed\n{error}"
+            self._save(blank_row(self.bench, victim.cell, status="failed", reason=reason))
+            self.outcome.failed += 1
+
+    def leave(self, job: Job) -> None:
+        self.outcome.left += len(self.waiting.pop(job, [job]))
+
+    def _save(self, row: Row) -> None:
+        old, path = self.old.get(row.key), files.path_of(row.key, self.folder)
+        if path.exists() and files.load(path).status == "ok":
+            return  # another process has computed it meanwhile, or its victim alone was trained again
+        files.save(replace(row, attempt=old.attempt + 1 if old else 1), self.folder)
+
+    def _learn(self, seconds: float, passes: float) -> None:
+        self.seconds, self.passes = self.seconds + seconds, self.passes + passes
+
+    def _state(self, job: Job) -> Path:
+        """Where its checkpoint lies."""
+        if job.cell is None:
+            path = craft_checkpoint(self.bench, job.method, job.poison_rep).path
+        else:
+            path = self.bench.checkpoint("victim", self.bench.identity(job.cell).key).path
+        assert path is not None
+        return path

@@ -1,0 +1,86 @@
+"""What a worker needs, before there is one: as many are started as the machine has memory for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bench.core.types import Recipe
+from bench.experiment.cell import Bench
+from bench.experiment.measure import MB, resident_mb
+from bench.experiment.registry import Plugin
+
+CRAFTING = (
+    6  # bytes for each byte of training images: the copy that is lent, delta in float32, what is published
+)
+KEPT = 2  # images whose memory is measured
+
+
+def needed_mb(bench: Bench, methods: Sequence[Plugin]) -> float:
+    """Of one worker, at its largest: torch, data, a poison in the making, and a batch's activations."""
+    data = bench.data.train.images.numel() * CRAFTING
+    names = {bench.setting.net, bench.setting.surrogate}
+    batch = max(kept_bytes(bench, name) for name in names) * largest_batch(bench, methods)
+    return resident_mb() + (data + batch) / MB
+
+
+def kept_bytes(bench: Bench, net: str) -> float:
+    """What backward needs of one image."""
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    model = bench.build(net, 0)
+    own = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers()]}
+    x = torch.zeros(KEPT, bench.data.channels, bench.data.size, bench.data.size, device=bench.device)
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        F.cross_entropy(model(x), torch.zeros(KEPT, dtype=torch.long, device=bench.device))
+    return sum(size for place, size in sizes.items() if place not in own) / KEPT
+
+
+def largest_batch(bench: Bench, methods: Sequence[Plugin]) -> int:
+    """Images with gradients at once: a recipe's batch, or a method's own."""
+    found = [bench.setting.victim.batch]
+    for method in methods:
+        values: list[Any] = [getattr(method.value, f.name) for f in fields(method.value)]
+        found += [value.batch for value in values if isinstance(value, Recipe)]
+        found += [getattr(method.value, "batch", 0)]
+    return max(found)
+
+
+def available_mb() -> float:
+    """What this process and its children may still take: of the machine, and of their container."""
+    return min(psutil.virtual_memory().available / MB, _granted_mb())
+
+
+def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float:
+    """A container's own limit, less what it uses; psutil knows the machine's alone.
+
+    Files that were read and lie idle make room at once.
+    """
+    try:
+        limit, used = (int((group / f"memory.{name}").read_text()) for name in ("max", "current"))
+        stats = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):  # no such limit, which reads "max"
+        return inf
+    return (limit - used + int(stats.get("inactive_file", 0))) / MB
+
+
+def affordable(bench: Bench, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:
+    """How many of these workers there is memory for, at least one, and what is to be said of it."""
+    available, needed = available_mb(), needed_mb(bench, methods)
+    if bench.device.type != "cpu" or workers * needed <= available:
+        return workers, None
+    there = f"a worker needs about {needed:.0f} MB, {available:.0f} MB are free"
+    return max(1, int(available / needed)), there

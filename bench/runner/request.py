@@ -1,0 +1,245 @@
+"""What a user asks of a run, as one value, and what it comes to: a setting, methods and defenses.
+
+No file is read but those of plugins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from bench.core.errors import BadInput
+from bench.core.recipe import Recipe
+from bench.experiment import partial
+from bench.experiment.declared import declare
+from bench.experiment.overrides import change, unknown
+from bench.experiment.registry import KINDS, Plugin, catalog, check_plugins
+from bench.experiment.rerun import PLACE, Command, portable
+from bench.experiment.settings import PROFILES, Setting, check_eps
+
+if TYPE_CHECKING:
+    from bench.core.types import Dataset
+
+
+@dataclass(frozen=True)
+class Options:
+    """Fields of the setting that have an option of their own, as text, in the order of a command.
+
+    None, or False: as in the profile.
+    """
+
+    data: str | None = None
+    limit: str | None = None
+    net: str | None = None
+    surrogate: str | None = None
+    precision: str | None = None
+    eps: str | None = None
+    seed: str | None = None
+    reps: str | None = None
+    poison_reps: str | None = None
+    share: str | None = None
+    prepare_test: bool = False
+    drop_poisoned: bool = False
+
+    @property
+    def given(self) -> dict[str, str | bool]:
+        """Leave out what is as in the profile."""
+        return {name: value for name, value in vars(self).items() if value not in (None, False)}
+
+
+@dataclass(frozen=True)
+class Where:
+    """Folders of a run."""
+
+    cache: Path = field(default_factory=lambda: Path(platformdirs.user_cache_dir("ue-bench")))
+    out: Path | None = None  # of rows and what follows from them; None: named after profile and data
+    data_root: Path | None = None  # of cifar10, cifar100 and svhn
+    plugins: Path | None = None  # with further methods/ or defenses/
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What computes a run, and for how long."""
+
+    device: str = "auto"
+    threads: int = 1  # of each worker
+    workers: int | None = None  # processes; None: as many as there are CPU cores, or GPUs
+    minutes: float | None = None  # after which nothing is begun; None: no limit
+    save_seconds: float = 30.0  # between checkpoints
+    scheduler: str | None = None  # address of Dask's, whose workers compute
+
+
+@dataclass(frozen=True)
+class RunRequest:
+    """All that a user asks of a run, whether it can be had or not: resolve() says."""
+
+    profile: str = "quick"
+    methods: str = "all"  # names with commas
+    defenses: str | None = None  # names with commas; None: no victim is trained
+    options: Options = field(default=Options())
+    overrides: tuple[str, ...] = ()  # FIELD=VALUE, of the setting or, as NAME.FIELD, of a plugin
+    where: Where = field(default_factory=Where)
+    machine: Machine = field(default=Machine())
+    keep_victims: bool = False  # whether their weights stay in the cache
+
+    def find_plugins(self, *, declared: bool = False) -> tuple[list[Plugin], list[Plugin]]:
+        """Find the methods and defenses of these names, as they are before anything is set. See catalog()."""
+        methods, defenses = (catalog(kind, self.where.plugins, declared=declared) for kind in KINDS)
+        chosen = [] if self.defenses is None else defenses.choose(self.defenses)
+        return methods.choose(self.methods), chosen
+
+    def command(self, precision: str) -> Command:
+        """Say the options that move a number, with folders named by what they hold.
+
+        precision: the one that is computed with; auto might be another one elsewhere.
+        """
+        data, said = self.options.data, ["--profile", self.profile]
+        options = replace(self.options, precision=precision, data=data and portable(data))
+        for name, value in options.given.items():
+            said += [_option(name)] if value is True else [_option(name), str(value)]
+        said += ["--threads", str(self.machine.threads)] if self.machine.threads != 1 else []  # last bits
+        said += ["--plugins", PLACE] if self.where.plugins else []
+        own, sets = {f.name for f in fields(Setting)}, []
+        for item in self.overrides:
+            path, _, text = item.partition("=")
+            owner = path.partition(".")[0]
+            if path != "precision":
+                moved = f"data={portable(text)}" if path == "data" else item
+                sets.append(("" if owner in own else owner, moved))
+        return Command(tuple(said), tuple(sets))
+
+
+@dataclass(frozen=True)
+class Variation:
+    """What a study's grid chooses itself; the rest is the user's."""
+
+    methods: str
+    defenses: str
+    options: Options = field(default=Options())
+
+
+def varied(request: RunRequest, study: str, variations: Iterable[Variation]) -> list[RunRequest]:
+    """Merge a user's request with each grid of a study.
+
+    Overrides of a method or defense reach the grids that have it. Raises BadInput where the user and a
+    grid both choose something.
+    """
+    each = [_merged(request, study, grid) for grid in variations]
+    names = [{p.name for chosen in one.find_plugins(declared=True) for p in chosen} for one in each]
+    known, found = {f.name for f in fields(Setting)}, []
+    for one, ours in zip(each, names, strict=True):
+        elsewhere = set().union(*names) - ours - known
+        reach = tuple(item for item in request.overrides if item.partition(".")[0] not in elsewhere)
+        found.append(replace(one, overrides=reach))
+    return found
+
+
+def _merged(request: RunRequest, study: str, grid: Variation) -> RunRequest:
+    asked, chosen = request.options.given, grid.options.given
+    for name, value in chosen.items():
+        if asked.get(name, value) != value:
+            raise BadInput(f"{_option(name)} {asked[name]}: study {study} chooses it itself, here {value}")
+    options = Options(**asked | chosen)  # type: ignore[arg-type]
+    return replace(request, methods=grid.methods, defenses=grid.defenses, options=options)
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A request, and the setting and plugins that it comes to."""
+
+    request: RunRequest
+    setting: Setting
+    methods: tuple[Plugin, ...]
+    defenses: tuple[Plugin, ...]  # none where no victim is trained
+
+    def on(self, data: Dataset, say: Callable[[str], None]) -> Resolved:
+        """Decide what methods leave to the data, and say what they infer of it."""
+        methods = (replace(method, value=method.value.resolved(data, say)) for method in self.methods)
+        return replace(self, methods=tuple(methods))
+
+    def check_images(self, images: int | None) -> None:
+        """Raise BadInput where a recipe's batch is more than its training images. None: not known yet."""
+        if images is None:
+            return
+        recipes: dict[str, Any] = {"victim": self.setting.victim} if self.defenses else {}
+        for method in self.methods:
+            values = {f.name: getattr(method.value, f.name) for f in fields(method.value)}
+            recipes |= {f"{method.name}.{name}": value for name, value in values.items()}
+        for name, recipe in recipes.items():
+            if isinstance(recipe, Recipe) and recipe.batch > images:
+                raise BadInput(
+                    f"{images} training images are fewer than one batch of {name} ({recipe.batch}); "
+                    f"give more images or --set {name}.batch"
+                )
+        left, batch = partial.offered(self.setting, images), self.setting.victim.batch
+        if self.defenses and left < batch:
+            raise BadInput(
+                f"share {self.setting.share:g} leaves {left} of {images} training images clean, fewer than "
+                f"one batch of victim ({batch}); give more images, a smaller --share or --set victim.batch"
+            )
+
+
+def check(request: RunRequest) -> None:
+    """Raise BadInput for what resolve() would refuse, without waiting for torch.
+
+    What only a plugin's own libraries can tell is left to resolve().
+    """
+    with suppress(NameError):
+        resolve(request, declared=True)
+
+
+def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
+    """Check everything that is asked for, before anything is read or written; raises BadInput.
+
+    declared: of plugins as their files declare them, which cannot run; see catalog().
+    """
+    if request.where.plugins:
+        check_plugins(request.where.plugins)
+    if request.profile not in PROFILES:
+        raise unknown("profile", request.profile, PROFILES)
+    setting = PROFILES[request.profile].setting
+    for name, value in request.options.given.items():
+        setting = change(setting, name, value, "the setting")
+    chosen = request.find_plugins(declared=declared)
+    if twice := {p.name for p in chosen[0]} & {p.name for p in chosen[1]}:
+        raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
+    plugins = {p.name: p.at(request.profile) for kind in chosen for p in kind}
+    budgeted = [p.name for p in chosen[0] if p.value.eps > 0]
+    if setting.eps is not None:
+        for name in budgeted:
+            plugins[name] = replace(plugins[name], value=replace(plugins[name].value, eps=setting.eps))
+    for item in request.overrides:
+        setting, plugins = _overridden(setting, plugins, item)
+    partial.check(setting)
+    for name in budgeted:
+        check_eps(plugins[name].value.eps, name)
+    for name in (setting.net, setting.surrogate):
+        if name not in (nets := declare("bench.nets").NETS):
+            raise unknown("net", name, nets)
+    methods, defenses = (tuple(plugins[p.name] for p in kind) for kind in chosen)
+    return Resolved(request, setting, methods, defenses)
+
+
+def _overridden(setting: Setting, plugins: dict[str, Plugin], item: str) -> tuple[Setting, dict[str, Plugin]]:
+    """Change the field that FIELD=VALUE names."""
+    path, equals, value = item.partition("=")
+    if not equals:
+        raise BadInput(f"--set {item}: expected FIELD=VALUE")
+    owner, _, rest = path.partition(".")
+    if owner in plugins and not rest:
+        raise BadInput(f"--set {item}: expected a field, {owner}.FIELD=VALUE")
+    if owner in plugins:
+        plugin = plugins[owner]
+        return setting, plugins | {owner: replace(plugin, value=change(plugin.value, rest, value, owner))}
+    if owner not in {f.name for f in fields(Setting)}:
+        raise unknown("field or chosen plugin", owner, [*(f.name for f in fields(Setting)), *plugins])
+    return change(setting, path, value, "the setting"), plugins

@@ -1,0 +1,178 @@
+"""Runs jobs on workers: in order, in time, and again one at a time where a worker has died."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Generic, Protocol, TypeVar
+
+from bench.core.errors import BadInput
+from bench.experiment.locks import Locks
+from bench.runner.progress import Progress
+
+PAUSE = 2.0  # seconds until it is seen anew how many workers there are, and what another run is at
+
+Report = Callable[[str, float, str], None]  # name of a job, share done, what is going on
+
+
+class Workers(Protocol):
+    """Where jobs run."""
+
+    @property
+    def workers(self) -> int:
+        """How many jobs can be at work now."""
+
+    def submit(self, job: Any) -> Future[Any]:
+        """May raise BrokenProcessPool, as may the future, and then with it all futures."""
+
+    def revive(self) -> None:
+        """Begin anew after BrokenProcessPool, with which all jobs at work were lost."""
+
+    def close(self, *, now: bool) -> None:
+        """End the work; now: in the middle."""
+
+
+class WorkersDied(Exception):
+    """A job took down every worker that tried it."""
+
+
+class Schedulable(Protocol):
+    """A job; no two of a run share a name. Costs are in any unit that all share."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def cost(self) -> float: ...
+
+
+J = TypeVar("J", bound=Schedulable)
+
+
+class Work(Generic[J]):
+    """What a scheduler asks about its jobs, and tells of how they ended."""
+
+    def lock(self, job: J) -> str:
+        """Name what no other job may be at meanwhile, of this run or of another."""
+        raise NotImplementedError
+
+    def found(self, job: J) -> bool:
+        """Look whether another run has done a job, which is locked now."""
+        return False
+
+    def needed(self, job: J) -> float:
+        """Estimate the seconds that a job takes, 0 where nothing is known."""
+        return 0.0
+
+    def leave(self, job: J) -> None:
+        """Note that there is no time for a job."""
+
+    def end(self, job: J, result: Any) -> list[J]:
+        """Take what a job gave, or the exception it ended with; returns the jobs that are ready by it."""
+        raise NotImplementedError
+
+
+class Scheduler(Generic[J]):
+    """Keeps workers busy until no job is left. deadline: time.monotonic() after which none begins."""
+
+    def __init__(
+        self, work: Work[J], pool: Workers, progress: Progress, locks: Locks, deadline: float | None
+    ) -> None:
+        self.work, self.pool, self.progress, self.locks = work, pool, progress, locks
+        self.deadline = deadline
+        self.ready: list[J] = []
+        self.running: dict[Future[Any], J] = {}
+        self.first: set[str] = set()  # names of the jobs that were given: others wait for them
+        self.suspects: set[str] = set()  # at work as a worker died: tried again, one at a time
+        self.elsewhere: set[str] = set()  # what was said to be computed by another run
+
+    def run(self, jobs: Sequence[J]) -> None:
+        """Do these jobs and all that become ready by them, and close the pool.
+
+        Raises BadInput where the workers are of no use, and what the work raises.
+        """
+        self.ready, self.first = [*jobs], {job.name for job in jobs}
+        finished = False
+        try:
+            while self.ready or self.running:
+                self._submit()
+                if not self.running and self.ready:
+                    time.sleep(PAUSE)
+                ended = wait(self.running, PAUSE, FIRST_COMPLETED).done
+                for future in sorted(ended, key=lambda future: future.exception() is not None):
+                    if future in self.running:  # else its job was taken back with another's
+                        self._settle(self.running.pop(future), future)
+            finished = True
+        finally:
+            self.pool.close(now=not finished)
+            self.locks.drop_all()
+
+    def _submit(self) -> None:
+        """Keep the workers busy; what is locked is asked for again the next time."""
+        self.ready.sort(key=lambda j: (j.name not in self.suspects, j.name not in self.first, -j.cost))
+        alone = not self.suspects.isdisjoint(job.name for job in (*self.ready, *self.running.values()))
+        later, workers = list[J](), 1 if alone else self.pool.workers
+        while self.ready and len(self.running) < workers:
+            job = self.ready.pop(0)
+            lock = self.work.lock(job)
+            if not self._fits(job):
+                self.work.leave(job)
+            elif lock in self.locks.held:  # another job of this run is at it
+                later.append(job)
+            elif not self.locks.take(lock):
+                if job.name not in self.elsewhere:
+                    self.progress.say(f"{job.name}: being computed by another run, left for later")
+                self.elsewhere.add(job.name)
+                self.suspects.discard(job.name)  # while another run is at it, nobody waits
+                later.append(job)
+            elif self.work.found(job):
+                self.locks.drop(lock)
+                self.progress.skip(job.cost)
+                self.progress.say(f"{job.name}: computed by another run")
+            else:
+                self.progress.begin(job.name, job.cost)
+                try:
+                    self.running[self.pool.submit(job)] = job
+                except BrokenProcessPool:  # a worker has died, not of this job
+                    self._take_back(job)
+                    if self.running:
+                        break  # they went down with it, and are settled first
+                    self.pool.revive()
+        self.ready += later
+
+    def _fits(self, job: J) -> bool:
+        """Whether a job will end before the deadline, as far as is known."""
+        if self.deadline is None:
+            return True
+        left, needed = self.deadline - time.monotonic(), self.work.needed(job)
+        fits = left > 0 and left >= needed
+        if needed and not fits:
+            self.progress.say(f"{job.name}: not started, needs about {needed / 60:.0f} minutes")
+        return fits
+
+    def _settle(self, job: J, future: Future[Any]) -> None:
+        error = future.exception()
+        if isinstance(error, BrokenProcessPool):  # it does not say whose worker it was
+            self.pool.revive()
+            if job.name not in self.suspects:
+                lost = [job, *self.running.values()]  # they start again, from their checkpoints
+                self.running.clear()
+                self.suspects |= {each.name for each in lost}
+                for each in lost:
+                    self._take_back(each)
+                return
+            error = WorkersDied("its worker process died twice (killed, or out of memory)")
+        elif isinstance(error, BadInput):  # the workers' fault: nothing that they compute could be trusted
+            raise error
+        self.progress.end(job.name)
+        self.ready += self.work.end(job, future.result() if error is None else error)
+        self.locks.drop(self.work.lock(job))
+
+    def _take_back(self, job: J) -> None:
+        """It is ready again."""
+        self.progress.end(job.name)
+        self.progress.skip(-job.cost)
+        self.locks.drop(self.work.lock(job))
+        self.ready.append(job)

@@ -1,0 +1,207 @@
+"""A session: the workers, the images and the grid that a request asks for, opened and computed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from bench import data
+from bench.core.errors import BadInput
+from bench.core.files import sweep
+from bench.core.types import Dataset
+from bench.experiment import masks
+from bench.experiment.cell import Bench, Cell
+from bench.experiment.device import device_of, set_up
+from bench.experiment.environment import environment
+from bench.experiment.fingerprint import Environment
+from bench.experiment.precision import decided
+from bench.experiment.registry import Plugin
+from bench.results.folders import check_writable, open_run
+from bench.results.rewrite import rewrite
+from bench.runner import gallery, grid
+from bench.runner.backends.local import Pool
+from bench.runner.memory import affordable
+from bench.runner.progress import Progress
+from bench.runner.request import Machine, Resolved, RunRequest, resolve
+from bench.runner.scheduler import Report, Workers
+
+RUNS = Path("results", "runs")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What was asked for, checked and opened; nothing is computed before compute()."""
+
+    asked: Resolved
+    console: Console
+    bench: Bench
+    cells: list[Cell]
+    out: Path
+    old: int  # rows that were there already
+    start: Callable[..., Workers]  # see grid.run
+
+    @property
+    def keys(self) -> dict[str, Cell]:
+        """The cells by the keys of their rows."""
+        return {self.bench.identity(cell).key: cell for cell in self.cells}
+
+    def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
+        """Those of the cells that have no finished row; samples of all their poisons."""
+        sweep(self.bench.cache)
+        rows = self.out / "rows"
+        rows.mkdir(parents=True, exist_ok=True)
+        rewrite(self.out)
+        masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
+        say(self.console, self.headline)
+        gallery.keep_cached(self.bench, self.asked.methods)
+        plugins = self.asked.request.where.plugins
+        outcome = grid.run(self.bench, wanted, rows, Progress(self.console), self.start, plugins)
+        gallery.keep_cached(self.bench, self.asked.methods)  # of poisons that other machines crafted
+        return outcome
+
+    @property
+    def headline(self) -> str:
+        """What is about to be computed on, and with what."""
+        images, setting = self.bench.data, self.bench.setting
+        kind = "synthetic images" if images.synthetic else "images"
+        return (
+            f"{images.name}: {len(images.train)} training {kind}, {len(images.val)} for validation, "
+            f"{len(images.test)} for testing; victim {setting.net}, surrogate {setting.surrogate}, "
+            f"{setting.precision}, {self.bench.environment['device']}; {self.old} rows are there already"
+        )
+
+
+def say(console: Console, line: str) -> None:
+    """Print a line as it is, however long."""
+    console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def open_grid(
+    request: RunRequest,
+    console: Console,
+    place: Path | None = None,
+    load: Callable[..., Dataset] = data.load,
+) -> Grid:
+    """Check everything and read the images.
+
+    place: begins the name of the folder where none is asked for; that of the data ends it.
+    """
+    asked, where = resolve(request), request.where
+    place = place or RUNS / request.profile
+    asked.check_images(asked.setting.limit)
+    for folder in (where.cache, where.out or place.parent):
+        check_writable(folder)
+    if where.out:
+        open_run(where.out)
+    device, start, elsewhere = workers_of(asked, console)
+    dataset = read(asked, load)
+    asked.check_images(len(dataset.train))
+    out = where.out or place.parent / f"{place.name}-{dataset.name}"
+    old = open_run(out)
+    asked = asked.on(dataset, lambda line: say(console, line))
+    check_writable(out / "rows")
+    bench = open_bench(asked, dataset, device, elsewhere, out / "gallery")
+    cells = grid.cells(bench, asked.methods, asked.defenses)
+    return Grid(asked, console, bench, cells, out, len(old), start)
+
+
+def read(asked: Resolved, load: Callable[..., Dataset] = data.load) -> Dataset:
+    """Load the images that a request names."""
+    where, setting = asked.request.where, asked.setting
+    return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache)
+
+
+def open_bench(
+    asked: Resolved,
+    dataset: Dataset,
+    device: torch.device,
+    elsewhere: Environment | None = None,
+    samples: Path | None = None,
+) -> Bench:
+    """What all cells of a run share, with the images on the device. elsewhere: of a scheduler's workers."""
+    request, machine = asked.request, asked.request.machine
+    setting = replace(asked.setting, precision=decided(asked.setting.precision, device))
+    return Bench(
+        data=dataset.to(device),
+        setting=setting,
+        profile=request.profile,
+        device=device,
+        cache=request.where.cache,
+        environment=elsewhere or environment(device),
+        save_seconds=machine.save_seconds,
+        deadline=None if machine.minutes is None else time.monotonic() + 60 * machine.minutes,
+        command=request.command(setting.precision),
+        gallery=samples,
+        keep_victims=request.keep_victims,
+    )
+
+
+def workers_of(
+    asked: Resolved, console: Console
+) -> tuple[torch.device, Callable[..., Workers], Environment | None]:
+    """The device of this process, what starts the workers (see grid.run), and their environment if not ours.
+
+    They are a scheduler's, or of this machine.
+    """
+    machine, where = asked.request.machine, asked.request.where
+    if machine.scheduler is None:
+
+        def start(work: Callable[..., Any], bench: Bench, report: Report) -> Workers:
+            count = workers_to_start(machine, bench, asked.methods, console)
+            return Pool(work, bench, count, where.plugins, report)
+
+        return open_device(machine), start, None
+    if machine.workers is not None:
+        raise BadInput(f"--workers {machine.workers} are processes here, expected none beside --scheduler")
+    if asked.setting.precision == "auto":
+        raise BadInput("the precision is auto, which machines may decide differently; give --precision")
+    try:
+        from bench.runner.backends.dask import Cluster
+        from bench.runner.backends.muster import muster
+    except ModuleNotFoundError as error:
+        raise BadInput(
+            f"--scheduler needs {error.name}, expected after: pip install 'ue-bench[dask]'"
+        ) from None
+    device = open_device(replace(machine, device="cpu"))
+    found = muster(machine.scheduler, where.cache, where.plugins, machine.device, machine.threads)
+    return device, partial(Cluster, found), found.environment
+
+
+def open_device(machine: Machine) -> torch.device:
+    """The device that is asked for, with torch set up for it; BadInput where there is none of that name."""
+    device = device_of(machine.device)
+    for what, count in (("--workers", machine.workers), ("--threads", machine.threads)):
+        if count is not None and count < 1:
+            raise BadInput(f"{what} is {count}, expected 1 or more")
+    for what, number in (("--minutes", machine.minutes), ("--save-seconds", machine.save_seconds)):
+        if number is not None and not 0 <= number < float("inf"):
+            raise BadInput(f"{what} is {number}, expected 0 or more")
+    set_up(device, machine.threads)
+    return device
+
+
+def workers_to_start(machine: Machine, bench: Bench, methods: Sequence[Plugin], console: Console) -> int:
+    """How many processes of this machine compute; where no number is asked for, memory may allow fewer.
+
+    On a CPU the default is one worker of one thread for each core: small nets gain little from
+    threads, and a number that was computed with one thread does not depend on the cores. On GPUs it
+    is one worker for each.
+    """
+    if bench.device.type == "cpu":
+        default = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    else:
+        default = torch.cuda.device_count() if bench.device == torch.device("cuda") else 1
+    workers = machine.workers or default
+    fit, there = affordable(bench, methods, workers)
+    if there:
+        asked = f"{workers} workers were asked for"
+        say(console, f"{there}: {asked if machine.workers else f'{fit} of {workers} workers are started'}")
+    return machine.workers or fit

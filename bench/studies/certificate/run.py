@@ -1,0 +1,83 @@
+"""Compute the certificate, keeping every finished case in certificate.csv: it goes on where it stopped."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, fields, replace
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from bench.core.errors import BadInput
+from bench.core.files import write_atomically
+from bench.metrics import METRICS
+from bench.report import formats
+from bench.results import upgrade
+from bench.studies.certificate.case import Case, Line, judge
+
+KSG = 1  # revision of the estimator in one slice, which is no metric
+CASES = 1  # of the cases: raised by whoever changes what they draw or accept
+LIBRARIES = "numpy", "scipy", "torch"
+NAME = "certificate"
+
+
+def certify(
+    everything: Sequence[Case],
+    out: Path,
+    tick: Callable[[float, str], None] = lambda share, what: None,
+) -> list[Line]:
+    """A line for each case, in their order; only those are computed that out does not hold in this version.
+
+    tick: is told the share of the work done, by the images it is about, and what is at work.
+    """
+    done, whole = 0.0, sum(cost(case) for case in everything)
+    libraries = ", ".join(f"{library} {importlib.metadata.version(library)}" for library in LIBRARIES)
+    known = {line.name: line for line in load(out) if (line.revision, line.cases) == version(line.estimator)}
+    for case in everything:
+        if case.name not in known:
+            line = judge(case, partial(_tell, tick, done / whole, cost(case) / whole, case))
+            revision, cases = version(case.estimator)
+            known[case.name] = replace(line, revision=revision, cases=cases, libraries=libraries)
+            _save([known[c.name] for c in everything if c.name in known], out)
+        done += cost(case)
+    stored = {line.name: line for line in load(out)}  # or a later call could write other last digits
+    return [stored[case.name] for case in everything]
+
+
+def version(estimator: str) -> tuple[int, int]:
+    """Revisions of an estimator and of the cases: a line of others is computed anew."""
+    return METRICS[estimator].revision if estimator in METRICS else KSG, CASES
+
+
+def _tell(tick: Callable[[float, str], None], before: float, own: float, case: Case, share: float) -> None:
+    tick(before + own * share, case.name)
+
+
+def cost(case: Case) -> float:
+    """About how long a case takes, in seconds of one core."""
+    each = {"ksg": 1e-6, "smi-hist": 3e-5, "gauss-cca": 1e-4, "cka": 2e-5, "infonce": 3e-4}
+    return case.draws * case.n * each.get(case.estimator, 3e-4)
+
+
+def load(out: Path) -> list[Line]:
+    """What is there of an earlier call; BadInput where the file is something else."""
+    path = out / f"{NAME}.csv"
+    if not path.exists():
+        return []
+    try:
+        table = pd.read_csv(path, dtype={"code": str, "reason": str, "libraries": str}).astype(object)
+        table = table.where(table.notna(), None)
+        lines = [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]
+        lines = [upgrade.certified(line) if "code" in line else line for line in lines]
+        return [Line(**{f.name: line[f.name] for f in fields(Line)}) for line in lines]
+    except (KeyError, TypeError, ValueError) as error:
+        raise BadInput(
+            f"{path} is no certificate: {error}; expected what mi-check wrote, or nothing"
+        ) from None
+
+
+def _save(lines: Sequence[Line], out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    write_atomically(out / f"{NAME}.csv", formats.csv(map(asdict, lines)))

@@ -1,0 +1,163 @@
+"""The report card: verdicts by source, what our rows were computed under, and which cells break an order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+
+from bench.results.correlation import Correlation, correlation
+from bench.results.describe import circumstances
+from bench.results.rows import Row
+from bench.studies.claims.claim import Claim
+from bench.studies.claims.judge import OVERALL, Beside, Judged, Verdict, judge
+from bench.studies.claims.ours import sheets
+
+DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
+UNITS = {
+    "test_acc": "test accuracy, %",
+    "mi": "MI, nats",
+    "mi_gap": "MI gap to clean, nats",
+    OVERALL: "rank correlation of MI gap and accuracy gap",
+}
+Break = tuple[Beside, Beside]  # published in this order from the higher, and the other way round in our rows
+
+
+@dataclass(frozen=True)
+class Board:
+    """The claims of one source, data set, net and metric that our rows of one setting are beside."""
+
+    title: str
+    metric: str
+    setting: str
+    judged: list[Judged]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there are cells to compare with each other."""
+        return len(self.judged) > 1 and self.metric != OVERALL
+
+    @property
+    def correlation(self) -> Correlation:
+        """Of the published and our numbers over cells."""
+        return correlation([(own.claim.value, own.ours.mean) for own in self.judged if own.ours])
+
+    @property
+    def breaks(self) -> list[Break]:
+        """Each pair once, the widest published difference first."""
+        found: dict[frozenset[str], Break] = {}
+        for own in self.judged:
+            for other in own.against:
+                assert own.ours is not None
+                both = sorted((Beside(own.claim, own.ours), other), key=lambda one: -one.claim.value)
+                found.setdefault(frozenset((own.claim.id, other.claim.id)), (both[0], both[1]))
+        return sorted(found.values(), key=lambda pair: pair[1].claim.value - pair[0].claim.value)
+
+    @property
+    def breakers(self) -> dict[str, int]:
+        """Cell -> in how many of these pairs it is, from the most."""
+        return dict(Counter(own.claim.cell for pair in self.breaks for own in pair).most_common())
+
+    @property
+    def differs(self) -> list[str]:
+        """All that differs from the published circumstances of some cell.
+
+        Where more than their strength does, that of methods and defenses is said as the profile's.
+        """
+        return list(dict.fromkeys(text for own in self.judged if own.near for text in own.near.differs))
+
+
+@dataclass(frozen=True)
+class Card:
+    judged: list[Judged]
+    circumstances: dict[str, str]  # setting -> what its rows share
+    notes: list[str]  # what names with @ stand for
+
+    @property
+    def boards(self) -> list[Board]:
+        """In the order of the claims."""
+        found: dict[tuple[str, str, str], list[Judged]] = {}
+        for own in self.judged:
+            if own.ours is not None and own.setting is not None:
+                found.setdefault((title(own.claim), own.claim.metric, own.setting), []).append(own)
+        return [Board(*key, judged) for key, judged in found.items()]
+
+    @property
+    def summary(self) -> str:
+        counted = Counter(own.verdict for own in self.judged)
+        said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in Verdict if counted[verdict])
+        return f"{len(self.judged)} claims: {said}"
+
+
+def make(claims: Sequence[Claim], rows: Sequence[Row]) -> Card:
+    judged = judge(claims, rows)
+    used = {own.setting for own in judged}
+    ours = [sheet for sheet in sheets(rows) if sheet.id in used]
+    about = {sheet.id: circumstances(sheet.rows) for sheet in ours}
+    return Card(judged, about, [note for sheet in ours for note in sheet.notes])
+
+
+def title(claim: Claim) -> str:
+    source, data, net, metric = claim.group
+    return f"{source}: {data}, {net}, {UNITS[metric]}"
+
+
+# For people
+
+
+def ours(own: Beside | Judged) -> str:
+    """The mean with its interval; ~ before one whose spread is borrowed."""
+    found, digits = own.ours, DIGITS[own.claim.metric]
+    if found is None:
+        return ""
+    if found.low is None or found.high is None:
+        return f"{found.mean:z.{digits}f}"
+    interval = f"[{found.low:z.{digits}f}, {found.high:z.{digits}f}]"
+    return f"{found.mean:z.{digits}f} {'~' * found.borrowed}{interval}"
+
+
+def pairs(judged: Judged) -> str:
+    """How many pairs are decided and agree, disagree, or are open: 3+ 0- 2?; nothing where it has none."""
+    total = len(judged.agree) + len(judged.against) + len(judged.open)
+    return f"{len(judged.agree)}+ {len(judged.against)}- {len(judged.open)}?" if total else ""
+
+
+def said(pair: Break) -> str:
+    """em x none above tap x none: published 21.05 > 8.17, ours 24.3 [...] < 31.4 [...]."""
+    high, low = pair
+    return (
+        f"{high.claim.cell} above {low.claim.cell}: published {high.claim.published} > "
+        f"{low.claim.published}, ours {ours(high)} < {ours(low)}"
+    )
+
+
+# As lines of a CSV file
+
+RESULTS = (
+    *("setting", "differs", "verdict", "ours", "low", "high", "standard_error", "borrowed", "reps"),
+    *("agree", "against", "undecided", "rows_setting"),
+)
+
+
+def record(judged: Judged) -> dict[str, object]:
+    """The claim and what became of it; ids of other claims with spaces between."""
+    own, near = judged.ours, judged.near
+    return asdict(judged.claim) | {
+        "setting": near and near.setting.value,
+        "differs": near and "; ".join(near.differs),
+        "verdict": judged.verdict.value,
+        "ours": own and own.mean,
+        "low": own and own.low,
+        "high": own and own.high,
+        "standard_error": own and own.error,
+        "borrowed": own and own.borrowed,
+        "reps": own and own.n,
+        "agree": ids(judged.agree),
+        "against": ids(judged.against),
+        "undecided": ids(judged.open),
+        "rows_setting": judged.setting,
+    }
+
+
+def ids(others: Iterable[Beside]) -> str:
+    return " ".join(other.claim.id for other in others)

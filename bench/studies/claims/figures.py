@@ -1,0 +1,90 @@
+"""Published numbers against ours: a panel for each source, a mark for each cell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patheffects import withStroke
+
+from bench.report.figures.labels import Label, place
+from bench.report.figures.style import PERCENT, QUIET, SMALL, Look, looks_of, sheet
+from bench.results.select import CLEAN, in_order
+from bench.studies.claims.card import UNITS, Board
+from bench.studies.claims.judge import Judged
+
+TALL, LOW = 2.9, 2.0  # inches of a panel
+MANY = 4  # cells in a low panel
+BROKEN = " ✗"
+EQUAL = "as published"
+CAPTION = (
+    "A mark for each cell; colour and shape: its method; the word beside it: its defense, or its method if "
+    "all have one defense; ✗: in a pair whose order is broken. Whiskers: 95 % interval of ours; light ones "
+    "borrow their spread from repeated cells; where there are none, nothing was repeated. In a reduced "
+    "setting (see the table) the order counts and not the distance from the line. Hollow: controls. Sources "
+    "with a single cell are in the table."
+)
+
+
+def drawable(boards: Sequence[Board]) -> list[Board]:
+    return [board for board in boards if board.comparable]
+
+
+def scatter(boards: Sequence[Board]) -> Figure:
+    """One panel below the other; the boards are drawable ones."""
+    everything = [own for board in boards for own in board.judged]
+    controls = {own.claim.method for own in everything if own.control}
+    styles = looks_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)
+    heights = [TALL if len(board.judged) > MANY else LOW for board in boards]
+    figure = sheet("Published numbers against ours", CAPTION, sum(heights), handles=_legend(styles))
+    grid = figure.subplots(len(boards), 1, squeeze=False, height_ratios=heights)
+    panels = [*zip(grid[:, 0], boards, strict=True)]
+    for axes, board in panels:
+        _panel(axes, board, styles)
+    for note in place(figure, [(axes, _labels(board, styles)) for axes, board in panels], SMALL):
+        note.set_path_effects([withStroke(linewidth=2, foreground="white")])  # above whiskers and lines
+    return figure
+
+
+def _legend(styles: dict[str, Look]) -> list[Line2D]:
+    marks = [Line2D([], [], ms=6, label=name, **look.dots) for name, look in styles.items()]
+    return [*marks, Line2D([], [], color=QUIET, ls=":", lw=1, label=EQUAL)]
+
+
+def _panel(axes: Axes, board: Board, styles: dict[str, Look]) -> None:
+    unit = UNITS[board.metric]
+    source = board.title.removesuffix(f", {unit}")
+    axes.set_title(f"{source}\n{board.correlation}", fontsize=8)
+    axes.set_xlabel(f"published {unit}", fontsize=SMALL)
+    axes.set_ylabel(f"our {unit}", fontsize=SMALL)
+    axes.grid(visible=True)
+    axes.margins(x=0.15, y=0.15)
+    for own in board.judged:
+        _mark(axes, own, styles[own.claim.method])
+    if board.metric == "test_acc":
+        axes.set(xlim=PERCENT, ylim=PERCENT)
+        axes.plot(PERCENT, PERCENT, color=QUIET, ls=":", lw=1, zorder=0)
+
+
+def _mark(axes: Axes, own: Judged, look: Look) -> None:
+    assert own.ours is not None
+    x, ours = own.claim.value, own.ours
+    if ours.low is not None and ours.high is not None:
+        axes.vlines(x, ours.low, ours.high, color=look.color, lw=1, alpha=0.35 if ours.borrowed else 1)
+    axes.plot(x, ours.mean, ms=6, **look.dots)
+
+
+def _labels(board: Board, styles: dict[str, Look]) -> list[Label]:
+    several = len({own.claim.defense for own in board.judged}) > 1
+    return [
+        Label(own.claim.value, own.ours.mean, _word(own, several), styles[own.claim.method].color)
+        for own in board.judged
+        if own.ours is not None
+    ]
+
+
+def _word(own: Judged, several: bool) -> str:
+    word = own.claim.defense if several else own.claim.method
+    return f"{word}{own.claim.budget}{BROKEN if own.against else ''}"

@@ -1,0 +1,77 @@
+"""Our side of a published number: the repetitions of its cell in one setting, as a mean with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.results.aggregate import Mean, Means, Pair, mean_of
+from bench.results.correlation import correlation
+from bench.results.rows import Row
+from bench.results.select import CLEAN, bare, by_setting, one_a_family
+from bench.studies.claims.claim import Claim
+from bench.studies.claims.nearness import Setting, nearness, same_data
+
+ROUNDING = 1e-9  # of budgets
+
+
+class Sheet(Means):
+    """The rows of one setting, as claims ask for them."""
+
+    def values(self, pair: Pair, metric: str) -> list[float]:
+        """None of an MI on another scale than clean's: its order among others would say nothing."""
+        return super().values(pair, metric) if metric != "mi" or self.comparable(pair) else []
+
+    def incomparable(self, claim: Claim) -> bool:
+        """Whether there are rows near enough for it whose MI is on another scale."""
+        pair = self.pair(claim) if claim.metric in ("mi", "mi_gap") else None
+        if pair is None or nearness(claim, self.groups[pair][0]).setting is Setting.OTHER:
+            return False
+        return not self.comparable(pair)
+
+    def pair(self, claim: Claim) -> Pair | None:
+        """Whose rows are the claim's: of several variants the one with most rows here, then the latest."""
+        found = [pair for pair, rows in self.groups.items() if self._is_of(claim, pair, rows)]
+        return max(found, key=self._weight, default=None)
+
+    def _is_of(self, claim: Claim, pair: Pair, rows: Sequence[Row]) -> bool:
+        names = [bare(name) for name in pair]
+        return (
+            names == [claim.method, claim.defense] and same_data(claim, rows[0]) and at_budget(claim, rows[0])
+        )
+
+    def _weight(self, pair: Pair) -> tuple[int, int, str, Pair]:
+        method, defense = (
+            sum(getattr(row, kind) == name for row in self.rows)
+            for kind, name in zip(("method", "defense"), pair, strict=True)
+        )
+        return method, defense, max(row.finished for row in self.groups[pair]), pair
+
+    def correlation(self, claim: Claim) -> Mean | None:
+        """Of MI gap and accuracy gap over methods at the claim's budget; None where there is none.
+
+        A variant whose base has a point (em-class beside em) is no method of its own.
+        """
+        points: dict[str, tuple[float, float]] = {}
+        for pair in sorted(self.groups, key=self._weight):  # the heaviest of one name's stays
+            rows = self.groups[pair]
+            ours = pair[1] == claim.defense and same_data(claim, rows[0]) and at_budget(claim, rows[0])
+            if ours and not rows[0].control and (point := self._point(pair)):
+                points[pair[0]] = point
+        found = correlation([points[name] for name in one_a_family(points)])
+        return None if found.rho is None else Mean(found.rho, found.n, found.low, found.high)
+
+    def _point(self, pair: Pair) -> tuple[float, float] | None:
+        """MI gap and accuracy gap of a method."""
+        gap = mean_of(self.values(pair, "mi_gap"))
+        clean, own = (mean_of(self.values((name, pair[1]), "test_acc")) for name in (CLEAN, pair[0]))
+        return None if gap is None or clean is None or own is None else (gap, clean - own)
+
+
+def at_budget(claim: Claim, row: Row) -> bool:
+    eps = row.inputs["method"]["eps"]
+    return claim.eps is None or (eps is not None and abs(eps - claim.eps) < ROUNDING)
+
+
+def sheets(rows: Sequence[Row]) -> list[Sheet]:
+    """One for each setting; rows without numbers are left out."""
+    return [Sheet(ours) for ours in by_setting(row for row in rows if row.status == "ok")]

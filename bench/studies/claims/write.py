@@ -1,0 +1,130 @@
+"""The card -> card.csv, card.md, card.png and card.svg, and a table on the terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+from rich.console import Console
+from rich.text import Text
+
+from bench.core.files import write_atomically
+from bench.report import formats
+from bench.report.figures.style import png_and_svg, style
+from bench.report.prose import render
+from bench.results.correlation import ENOUGH
+from bench.studies.claims.card import RESULTS, Board, Card, ours, pairs, record, said, title
+from bench.studies.claims.claim import COLUMNS
+from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Judged, Verdict, why_not
+from bench.studies.claims.nearness import PUBLISHED
+
+NAME = "card"
+HEADER = ("method", "defense", "published", "sure", "ours", "reps", "setting", "verdict", "pairs")
+SHOWN = tuple(name for name in HEADER if name not in ("sure", "setting"))  # on the terminal
+WIDTH = 110  # of the Markdown's lines
+
+
+def write(card: Card, out: Path) -> list[Path]:
+    """All of them; an earlier figure goes where there is nothing to draw."""
+    out.mkdir(parents=True, exist_ok=True)
+    figure = _figure(card)
+    contents: dict[str, str | bytes] = {
+        f"{NAME}.csv": formats.csv(map(record, card.judged), [*COLUMNS, *RESULTS]),
+        f"{NAME}.md": markdown(card, drawn=bool(figure)),
+        **figure,
+    }
+    for name, content in contents.items():
+        write_atomically(out / name, content)
+    for ending in ("png", "svg"):
+        if not figure:
+            (out / f"{NAME}.{ending}").unlink(missing_ok=True)
+    return [out / name for name in contents]
+
+
+def _figure(card: Card) -> dict[str, str | bytes]:
+    from bench.studies.claims.figures import drawable, scatter
+
+    boards = drawable(card.boards)
+    if not boards:
+        return {}
+    with style():
+        return dict(zip((f"{NAME}.png", f"{NAME}.svg"), png_and_svg(scatter(boards)), strict=True))
+
+
+# Markdown
+
+
+def markdown(card: Card, *, drawn: bool) -> str:
+    """Write all that the card says; drawn: whether there is a figure."""
+    return render(
+        __name__,
+        WIDTH,
+        card=card,
+        figure=f"{NAME}.png" if drawn else "",
+        boards=[
+            (own, _in_setting(own), formats.markdown(_cells(own)), conclusions(own)) for own in card.boards
+        ],
+        nothing_beside=_nothing_beside(card),
+        published=PUBLISHED,
+        tolerance=TOLERANCE,
+        errors=ERRORS,
+        margin=MARGIN,
+        enough=ENOUGH,
+    )
+
+
+def _in_setting(board: Board) -> str:
+    return f"Ours: setting {board.setting[:8]}"
+
+
+def conclusions(board: Board) -> list[str]:
+    """What follows from a board, in lines."""
+    said_of = render(
+        f"{__package__}.conclusions",
+        board=board,
+        overall=board.metric == OVERALL,
+        repeated=any(own.ours and own.ours.low is not None for own in board.judged),
+        broken=[*map(said, board.breaks)],
+    )
+    return said_of.strip().splitlines()
+
+
+def _nothing_beside(card: Card) -> str:
+    """One line for all cells of a source that lack the same; empty where none lacks anything."""
+    idle: dict[tuple[str, str], list[str]] = {}
+    for own in card.judged:
+        if own.verdict in (Verdict.INCOMPARABLE, Verdict.NOT_RUN):
+            cell = f"{own.claim.cell} {own.claim.published}"
+            idle.setdefault((title(own.claim), why_not(own)), []).append(cell)
+    body = [[*key, "; ".join(cells)] for key, cells in idle.items()]
+    table = pd.DataFrame(body, columns=["source", "why", "cells, as published"])
+    return formats.markdown(table) if body else ""
+
+
+def _cells(board: Board) -> pd.DataFrame:
+    return pd.DataFrame([_texts(own) for own in board.judged], columns=HEADER)
+
+
+def _texts(own: Judged) -> list[str]:
+    claim = own.claim
+    setting = own.near.setting.value if own.near else ""
+    reps = str(own.ours.n) if own.ours else ""
+    return [
+        *(claim.method, f"{claim.defense}{claim.budget}", claim.published, claim.confidence),
+        *(ours(own), reps, setting, own.verdict.value, pairs(own)),
+    ]
+
+
+# Terminal
+
+
+def show(card: Card, console: Console) -> None:
+    """A table for each source with rows of ours, and the counts."""
+    for text in card.circumstances.values():
+        console.print(Text(f"ours: {text}"))
+    for board in card.boards:
+        console.print(Text(f"\n{board.title}. {_in_setting(board)}"))
+        console.print(formats.grid(_cells(board)[[*SHOWN]], "llrlrll"))
+        for line in filter(None, conclusions(board)):
+            console.print(Text(line))
+    console.print(Text(f"\n{card.summary}"))

@@ -1,0 +1,69 @@
+"""The tables of the study of depth, and the values of depth_text.md.j2."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from bench.report.formats import markdown
+from bench.report.prose import render
+from bench.results.correlation import ENOUGH, Correlation
+from bench.results.select import CLEAN
+
+TABLES = {
+    "accuracy": ("Test accuracy, %", 100, 1),
+    "accuracy_gap": ("Accuracy gap, points", 100, 1),
+    "accuracy_lost": ("Share lost of clean's accuracy above chance, %", 100, 0),
+    "mi": ("MI of each victim on its own poison, nats", 1, 3),
+    "mi_gap": ("MI gap, nats: own net", 1, 3),
+    "mi_lost": ("Share lost of clean's MI, %: own net", 100, 0),
+    "rank": ("Dimensions of the features' code that own net's MI is of", 1, 0),
+    "mi_clean_net": ("MI through the clean-trained net, nats", 1, 3),
+    "mi_gap_clean_net": ("MI gap, nats: one clean-trained net for all poisons", 1, 3),
+    "mi_lost_clean_net": ("Share lost of clean's MI, %: one clean-trained net for all poisons", 100, 0),
+}
+
+
+@dataclass(frozen=True)
+class Correlations:
+    over: Mapping[str, Mapping[str, Correlation]]  # nets, method by method
+    within: Mapping[str, Mapping[str, Correlation]]  # methods, net by net
+
+
+def text_of(
+    cells: pd.DataFrame,
+    found: Correlations,
+    about: str,
+    lacking: Sequence[str],
+) -> str:
+    """Markdown: what was asked, what came out by method, all numbers, what is lacking."""
+    return render(
+        __name__,
+        about=about,
+        linear=[*cells["net"][cells["features"] == "logits"].unique()],
+        enough=ENOUGH,
+        clean=CLEAN,
+        over=found.over,
+        within=found.within,
+        controls={*cells["method"][cells["control"].astype(bool)]},
+        tables=[(title, markdown(_wide(cells, name, *form))) for name, (title, *form) in TABLES.items()],
+        lacking=lacking,
+    )
+
+
+def _wide(cells: pd.DataFrame, column: str, unit: int, digits: int) -> pd.DataFrame:
+    """Methods down, nets across, with intervals where there are repetitions."""
+    if "gap" in column or "lost" in column:
+        cells = cells[cells["method"] != CLEAN]
+    several = cells["defense"].nunique() > 1
+    down: dict[str, dict[str, str]] = {}
+    for cell in cells.to_dict("records"):
+        name = f"{cell['method']} x {cell['defense']}" if several else str(cell["method"])
+        values = [cell[f"{column}{end}"] for end in ("", "_low", "_high")]
+        texts = ["-" if pd.isna(value) else f"{unit * value:z.{digits}f}" for value in values]
+        interval = "" if texts[1] == "-" else f" [{texts[1]}, {texts[2]}]"
+        down.setdefault(name, {})[str(cell["net"])] = texts[0] + interval
+    table = pd.DataFrame.from_dict(down, orient="index").fillna("-")
+    return table.rename_axis("method").reset_index()

@@ -1,0 +1,85 @@
+"""The verb `study`: rows of all grids, measures of their victims, and what follows from both."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import data
+from bench.experiment import victims
+from bench.report.figures.style import style
+from bench.results import rows as files
+from bench.results.rewrite import rewrite
+from bench.results.rows import Row
+from bench.runner.request import RunRequest, varied
+from bench.runner.session import Grid, open_grid, say
+from bench.studies import findings, named
+from bench.studies.measure import known, measure_all, measure_jobs, pending
+from bench.studies.records import Records
+from bench.studies.study import Record, Study
+
+STUDIES = Path("results", "studies")
+
+
+def run(name: str, request: RunRequest) -> int:
+    """Compute what is not there; OUT has rows/, records/, and what follows from them.
+
+    Returns exit code 1 where cells failed.
+    """
+    asked, console, load = named(name), Console(), cache(data.load)
+    grids = [open_grid(own, console, STUDIES / name, load) for own in requests(name, asked, request)]
+    out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
+    rewrite(out)
+    records = Records(out / "records", {*asked.measures, *asked.through_clean})
+    say(console, f"{name}: {asked.about}; {wanted} cells in {len(grids)} grids")
+    cells = {key: (grid.bench, cell) for grid in grids for key, cell in grid.keys.items()}
+    finished = {key for key, row in _rows(grids).items() if row.status != "failed"}
+    failed, left = _compute(grids, {*cells} - finished)
+    rows = _rows(grids)
+    everything = measure_jobs(asked, rows.values(), cells)
+    todo = pending(records, everything)
+    failed += _compute(grids, {job.net.key for job in todo})[0]  # victims that are not kept any more
+    able = [job for job in todo if victims.load(grids[0].bench.cache, job.net) is not None]
+    measure_all(grids, able, records)
+    left += sum(job.cost for job in pending(records, todo))
+    measured = [record for job in everything for record in known(records, job).values()]
+    _conclude(asked, [*rows.values()], measured, out, console, left)
+    if left:
+        say(console, f"{left} cells or measures are left; the same command goes on")
+    return 1 if failed else 0
+
+
+def requests(name: str, asked: Study, request: RunRequest) -> list[RunRequest]:
+    """Ask for each of its grids; victims are kept where the study measures them."""
+    keep = bool(asked.measures or asked.through_clean)
+    return varied(replace(request, keep_victims=keep), name, asked.grids())
+
+
+def _compute(grids: list[Grid], wanted: set[str]) -> tuple[int, int]:
+    """Compute cells, by the keys of their rows; returns how many failed, and how many had no time."""
+    chosen = [(grid, [cell for key, cell in grid.keys.items() if key in wanted]) for grid in grids]
+    outcomes = [grid.compute(cells) for grid, cells in chosen if cells]
+    return sum(o.failed for o in outcomes), sum(o.left for o in outcomes)
+
+
+def _rows(grids: list[Grid]) -> dict[str, Row]:
+    """Those of the grids' cells that are there."""
+    paths = {key: files.path_of(key, grid.out / "rows") for grid in grids for key in grid.keys}
+    return {key: files.load(path) for key, path in paths.items() if path.exists()}
+
+
+def _conclude(
+    asked: Study, rows: list[Row], records: list[Record], out: Path, console: Console, left: int
+) -> None:
+    with style():
+        found = asked.analyse(rows, records)
+        if left:
+            head, _, rest = found.text.partition("\n")
+            note = f"**Unfinished: {left} cells or measures are left.**"
+            found = replace(found, text=f"{head}\n\n{note}\n{rest}")
+        written = findings.write(found, out)
+    findings.show(found, console)
+    say(console, f"written: {', '.join(map(str, written))}")

@@ -1,0 +1,179 @@
+"""Points -> how each explanation goes with the accuracy gap, alone, beside each rival, and within methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bench.results.correlation import Correlation, correlation
+from bench.results.select import bare
+from bench.studies.explain.points import Explanation, Point
+
+FAMILIES = {"mi-ue-cos": "mi-ue"}  # method -> whose variant it is; every other method is its own family
+WEAK = 0.3  # correlations below it in size are next to none
+
+
+class Verdict(StrEnum):
+    """What became of an expectation."""
+
+    HELD = "held"
+    FAILED = "did not hold"
+    DESCRIPTIVE = "descriptive"  # too few families for any of the others
+    OPEN = "undecided"
+
+
+def verdict(found: Correlation, expected: int) -> Verdict:
+    """Of a correlation expected to be above (1) or below (-1) zero, or, with 0, on either side of it.
+
+    Held: the interval, and the correlation without any one family, lie on that side. Did not hold:
+    the interval ends below WEAK on that side, so that what there may be is next to nothing. Of fewer
+    families than ENOUGH, neither.
+    """
+    if found.descriptive and found.rho is not None:
+        return Verdict.DESCRIPTIVE
+    if found.low is None or found.high is None or found.least is None or found.most is None:
+        return Verdict.OPEN
+    ends = {1: (found.low, found.least, found.high), -1: (-found.high, -found.most, -found.low)}
+    sides = [ends[expected]] if expected else [*ends.values()]
+    if any(low > 0 and least > 0 for low, least, _ in sides):
+        return Verdict.HELD
+    if all(high < WEAK for *_, high in sides):
+        return Verdict.FAILED
+    return Verdict.OPEN
+
+
+def all_of(verdicts: Iterable[Verdict]) -> Verdict:
+    """Of an expectation that has several parts."""
+    seen = {*verdicts}
+    for weakest in (Verdict.FAILED, Verdict.DESCRIPTIVE):
+        if weakest in seen:
+            return weakest
+    return Verdict.HELD if seen == {Verdict.HELD} else Verdict.OPEN
+
+
+@dataclass(frozen=True)
+class Judged:
+    """An explanation against the accuracy gap."""
+
+    explanation: Explanation
+    association: Correlation
+    left_out: int  # points without a figure, or with a bound only
+    given: Mapping[str, Correlation]  # the same beside each explanation of another kind, by its name
+    rivals: Mapping[str, Correlation]  # those with the gap, over the points that have both figures
+    beside_strength: Correlation | None  # given the budget; None: it is the budget
+
+    @property
+    def verdict(self) -> Verdict:
+        """A larger budget moves every figure, so it must be so given the budget as well."""
+        sign, beside = self.explanation.expected, self.beside_strength
+        alone = verdict(self.association, sign)
+        if beside is None:
+            return alone
+        if not sign and alone is not Verdict.HELD:
+            return alone
+        same = sign or (1 if (self.association.rho or 0) > 0 else -1)  # either side, but the same twice
+        return all_of((alone, verdict(beside, same)))
+
+
+@dataclass(frozen=True)
+class Direction:
+    """Whether one explanation's figure rises with another's."""
+
+    cause: str
+    effect: str
+    over_all: Correlation  # over methods and strengths
+    beside_strength: Correlation  # the same, given the budget
+    within: Mapping[str, Correlation]  # over the strengths of each method
+
+    @property
+    def rising(self) -> int:
+        """Methods within which it rises."""
+        return sum((own.rho or 0) > 0 for own in self.within.values())
+
+    @property
+    def verdict(self) -> Verdict:
+        """A larger budget moves every figure, so it must be so given the budget as well."""
+        return all_of((verdict(self.over_all, 1), verdict(self.beside_strength, 1)))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that was found."""
+
+    points: list[Point]  # controls as well
+    explanations: tuple[Explanation, ...]
+    judged: dict[str, Judged]  # by explanation, in their order
+    directions: list[Direction]
+
+    @property
+    def contestants(self) -> list[Point]:
+        return contestants(self.points)
+
+    @property
+    def n(self) -> int:
+        return len({family(point) for point in self.contestants})
+
+
+def compare(
+    points: Sequence[Point], explanations: Sequence[Explanation], theory: Sequence[tuple[str, str]]
+) -> Comparison:
+    """theory: pairs of explanations of which the second is said to rise with the first."""
+    ours = contestants(points)
+    strength = next(e.name for e in explanations if e.kind == "strength")
+    judged = {e.name: _judge(ours, e, explanations, strength) for e in explanations}
+    directions = [_direction(ours, cause, effect, strength) for cause, effect in theory]
+    return Comparison([*points], tuple(explanations), judged, directions)
+
+
+def contestants(points: Sequence[Point]) -> list[Point]:
+    """Those that correlations are over: no controls, and with an accuracy gap."""
+    return [point for point in points if not point.control and point.gap is not None]
+
+
+def family(point: Point) -> str:
+    plain = bare(point.method)
+    return FAMILIES.get(plain, plain)
+
+
+def _judge(
+    ours: Sequence[Point], explanation: Explanation, others: Sequence[Explanation], strength: str
+) -> Judged:
+    there = [point for point in ours if explanation.name in point.figures]
+    rivals = [other for other in others if other.kind != explanation.kind]
+    given = {rival.name: _with_gap(there, explanation.name, rival.name) for rival in rivals}
+    both = {rival.name: [p for p in there if rival.name in p.figures] for rival in rivals}
+    return Judged(
+        explanation=explanation,
+        association=_with_gap(there, explanation.name, None),
+        left_out=len(ours) - len(there),
+        given=given,
+        rivals={name: _with_gap(points, name, None) for name, points in both.items()},
+        beside_strength=given.get(strength),
+    )
+
+
+def _with_gap(points: Sequence[Point], name: str, given: str | None) -> Correlation:
+    there = [p for p in points if p.gap is not None and (given is None or given in p.figures)]
+    return correlation(
+        [(point.figures[name], point.gap) for point in there if point.gap is not None],
+        [family(point) for point in there],
+        None if given is None else [point.figures[given] for point in there],
+    )
+
+
+def _direction(ours: Sequence[Point], cause: str, effect: str, strength: str) -> Direction:
+    there = [p for p in ours if {cause, effect, strength} <= p.figures.keys()]
+    families = [family(point) for point in there]
+    points = [(point.figures[cause], point.figures[effect]) for point in there]
+    methods = dict.fromkeys(point.method for point in there)
+    within = {method: _within([p for p in there if p.method == method], cause, effect) for method in methods}
+    whole = correlation(points, families)
+    beside = correlation(points, families, [point.figures[strength] for point in there])
+    return Direction(cause, effect, whole, beside, {m: a for m, a in within.items() if a.rho is not None})
+
+
+def _within(points: Sequence[Point], cause: str, effect: str) -> Correlation:
+    """Over the strengths of one method, each a family of its own."""
+    pairs = [(point.figures[cause], point.figures[effect]) for point in points]
+    return correlation(pairs, [f"{i}" for i in range(len(points))])

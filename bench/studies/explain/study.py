@@ -1,0 +1,116 @@
+"""Which explanation of why unlearnable examples work goes with what they cost, on the same poisons and seeds.
+
+MI-UE says: effective poisons lower the mutual information between features of clean and published
+images, and a lower covariance within classes lowers it. Beside it stand simpler stories. All are
+measured on the same poisons, victims and images and correlated with the accuracy gap over methods and
+budgets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from bench.report.figures.style import style
+from bench.results.rows import Row
+from bench.results.select import CLEAN
+from bench.runner.request import Options, Variation
+from bench.studies.explain import tables as explain_tables
+from bench.studies.explain import text as explain_text
+from bench.studies.explain.compare import compare
+from bench.studies.explain.figures import correlations, directions, scatters
+from bench.studies.explain.points import Explanation, points_of
+from bench.studies.study import Findings, Record, Study
+
+METHODS = (CLEAN, "random", "em", "em-class", "emax", "tap", "mi-ue", "mi-ue-cos")
+BUDGETS = ("4/255", "8/255", "16/255")
+NOISE = "random"  # the method that stands for clean where clean has no value
+
+EXPLANATIONS = (
+    Explanation("smi-ksg-gap", "MI gap, smi-ksg, nats", "MI", "smi-ksg", gap_to=CLEAN),
+    Explanation(
+        "smi-ksg-matched-gap",
+        "MI gap to random, smi-ksg-matched, nats",
+        "MI",
+        "smi-ksg-matched",
+        gap_to=NOISE,
+        by_rank=False,
+    ),
+    Explanation("smi-hist-gap", "MI gap, smi-hist, nats", "MI", "smi-hist", gap_to=CLEAN),
+    Explanation("gauss-cca-gap", "MI gap, gauss-cca, nats", "MI", "gauss-cca", gap_to=CLEAN),
+    Explanation("infonce-gap", "MI gap, infonce, nats", "MI", "infonce", gap_to=CLEAN),
+    Explanation("cka-gap", "CKA gap (not MI)", "proxy", "cka", gap_to=CLEAN, by_rank=False),
+    Explanation(
+        "smi-ksg-gap-clean-net",
+        "MI gap in clean's net, smi-ksg, nats",
+        "MI",
+        "smi-ksg",
+        gap_to=CLEAN,
+        through_clean=True,
+    ),
+    Explanation("spread-fall", "fall of log det within classes", "rival", "class-spread", gap_to=CLEAN),
+    Explanation(
+        "spread-fall-clean-net",
+        "fall of log det within classes in clean's net",
+        "rival",
+        "class-spread",
+        gap_to=CLEAN,
+        through_clean=True,
+    ),
+    Explanation(
+        "cosine-rise",
+        "rise of cosine within classes",
+        "rival",
+        "class-spread",
+        "intra_cosine_gain",
+        by_rank=False,
+    ),
+    Explanation("separability", "separability of delta, held out", "rival", "separability"),
+    Explanation(
+        "separability-train", "separability of delta, training", "rival", "separability", "train_accuracy"
+    ),
+    Explanation("centroid", "spectral centroid of delta, cycles/pixel", "rival", "frequency", expected=0),
+    Explanation("luma", "share of luma in delta", "rival", "frequency", "luma", expected=0),
+    Explanation("distance", "feature distance, clean spreads", "rival", "feature-distance"),
+    Explanation(
+        "distance-clean-net",
+        "feature distance in clean's net, clean spreads",
+        "rival",
+        "feature-distance",
+        through_clean=True,
+    ),
+    Explanation("strength", "budget, 255ths", "strength"),
+)
+# What the theory says goes together: a fall of the covariance within classes, and a fall of MI.
+THEORY = (("spread-fall", "smi-ksg-gap"), ("spread-fall-clean-net", "smi-ksg-gap-clean-net"))
+
+
+def grids() -> Sequence[Variation]:
+    """Each budget, and clean once for all of them."""
+    grids = [(",".join(METHODS[1:]), eps) for eps in BUDGETS]
+    return [Variation(names, "none", Options(eps=eps)) for names, eps in [(CLEAN, BUDGETS[1]), *grids]]
+
+
+def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
+    """Tables of points, explanations, partial correlations and the theory's direction; figures; words."""
+    found = compare(points_of(rows, records, EXPLANATIONS), EXPLANATIONS, THEORY)
+    with style():
+        figures = {
+            "explanations-mi": scatters(found, [e for e in EXPLANATIONS if e.kind in ("MI", "proxy")]),
+            "explanations-rivals": scatters(found, [e for e in EXPLANATIONS if e.kind == "rival"]),
+            "correlations": correlations(found),
+            "theory": directions(found),
+        }
+    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    said = explain_text.text(rows, found)
+    return Findings(
+        explain_tables.tables(found, rows, records), drawn, said, shown=explain_tables.short(found)
+    )
+
+
+STUDY = Study(
+    about="rival explanations of why unlearnable examples work, on the same poisons and seeds",
+    grids=grids,
+    measures=tuple(dict.fromkeys(e.measure for e in EXPLANATIONS if e.measure)),
+    through_clean=tuple(dict.fromkeys(e.measure for e in EXPLANATIONS if e.through_clean)),
+    analyse=analyse,
+)

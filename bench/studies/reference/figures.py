@@ -1,0 +1,146 @@
+"""Test accuracy against JPEG quality, and the share that each defense gives back of each method."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from bench.report.figures.style import PALETTE, PERCENT, QUIET, SMALL, Look, looks, panels, rows_of, sheet
+from bench.results.describe import circumstances
+from bench.results.rows import Row
+from bench.results.select import UNDEFENDED
+from bench.studies.reference.restored import HALF, Line, Share, Verdict
+
+HEIGHT = 3.0  # inches
+ROW = 0.165  # inches, of a defense
+CHANCE: dict[str, Any] = {"color": "0.5", "ls": ":", "lw": 1.2}
+WINDOW = -0.75, 1.25  # of shares
+MARKS: dict[Verdict, tuple[str, dict[str, Any]]] = {
+    Verdict.HOLDS: ("restored", {"color": PALETTE[0], "marker": "o"}),
+    Verdict.BROKEN: ("not restored", {"color": PALETTE[1], "marker": "s"}),
+    Verdict.UNDECIDED: ("undecided", {"color": "0.35", "marker": "o", "mfc": "white"}),
+}
+DOT: dict[str, Any] = {"ms": 4.5, "lw": 1.2}
+BOUNDS: dict[float, dict[str, Any]] = {
+    0: {"color": "0.7", "lw": 1},
+    HALF: {"color": "0.15", "lw": 1, "ls": "--"},
+    1: {"color": "0.7", "lw": 1},
+}
+SWEEP = (
+    "Victims trained on images compressed by JPEG; none: not compressed. On images that were JPEGs before "
+    "this is a second compression. Whiskers, where there are repetitions: 95 % interval of the mean. Hollow: "
+    "control."
+)
+RESTORED = (
+    "The share given back of what a defense leaves clean: 0, as undefended; 1, as clean under the same "
+    "defense. Whiskers: 95 %, where a single repetition borrows the pooled spread of the repeated cells; "
+    "they are cut at the edges, and a triangle stands for a share beyond. Restored: the interval lies above "
+    "1/2 (dashed); not restored: below. Not defined: what could be given back is not clearly above 0. "
+    "Without a mark: not run."
+)
+
+
+def jpeg_sweep(lines: Sequence[Line], rows: Sequence[Row]) -> Figure | None:
+    """Percent over qualities, evenly spaced; None where no quality was measured."""
+    found = {line.defense: quality(line.defense) for line in lines if line.n}
+    order = sorted((q, name) for name, q in found.items() if q is not None)
+    places = {name: place for place, name in enumerate([name for _, name in order] + [UNDEFENDED])}
+    swept = [line for line in lines if line.n and line.defense in places]
+    methods = [m for m in dict.fromkeys(line.method for line in swept) if _several(swept, m)]
+    if not order or not methods:
+        return None
+    styles = looks(rows)
+    handles = [Line2D([], [], label=m, **styles[m].dots | {"ls": "-"}) for m in methods]
+    handles.append(Line2D([], [], label="chance", **CHANCE))
+    figure = sheet(f"JPEG quality: {_about(rows)}", SWEEP, HEIGHT, handles=handles)
+    axes = figure.subplots()
+    for method in methods:
+        _line(axes, [line for line in swept if line.method == method], places, styles[method])
+    for classes in {row.classes for row in rows if row.classes}:
+        axes.axhline(100 / classes, zorder=1.9, **CHANCE)
+    axes.set_xticks([*places.values()], [str(q) for q, _ in order] + [UNDEFENDED])
+    axes.set_xlabel("JPEG quality of the training images")
+    axes.set_title("test accuracy, %")
+    axes.grid(visible=True)
+    highest = max(line.high or line.accuracy or 0.0 for line in swept)
+    axes.set_ylim(0, min(PERCENT[1], 105 * highest + 1))
+    return figure
+
+
+def quality(defense: str) -> int | None:
+    """Of a defense that is JPEG compression, by its name."""
+    found = re.fullmatch(r"iss-jpeg(\d+)", defense)
+    return int(found[1]) if found else None
+
+
+def _several(lines: Iterable[Line], method: str) -> bool:
+    """Whether a method was measured at two qualities at least: fewer are no sweep."""
+    return sum(line.method == method and quality(line.defense) is not None for line in lines) > 1
+
+
+def _line(axes: Axes, lines: Sequence[Line], places: dict[str, int], look: Look) -> None:
+    """In the order of the places; single repetitions have no whiskers."""
+    ordered = sorted(lines, key=lambda line: places[line.defense])
+    x, y = [places[line.defense] for line in ordered], [100 * (line.accuracy or 0.0) for line in ordered]
+    off = [[100 * part for part in _whiskers(line)] for line in ordered]
+    drawn = look.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
+    axes.errorbar(x, y, yerr=list(zip(*off, strict=True)), **drawn)
+
+
+def _whiskers(line: Line) -> tuple[float, float]:
+    """Below and above the mean; nothing where it was not repeated."""
+    if line.borrowed or line.accuracy is None or line.low is None or line.high is None:
+        return 0.0, 0.0
+    return line.accuracy - line.low, line.high - line.accuracy
+
+
+def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
+    """A panel for each method that has a share; defenses down."""
+    known = [share for share in shares if share.value is not None]
+    if not known:
+        return None
+    methods = list(dict.fromkeys(share.method for share in known))
+    shown = [share for share in shares if share.method in methods and share.restored is not Verdict.NOT_RUN]
+    places = {name: place for place, name in enumerate(sorted({s.defense for s in shown}, key=_natural))}
+    handles = [Line2D([], [], label=word, **DOT, **look) for word, look in MARKS.values()]
+    height = rows_of(methods) * (0.55 + ROW * len(places))
+    title = f"Share given back by the defense: {_about(rows)}"
+    figure = sheet(title, RESTORED, height, handles=handles)
+    for axes, method in zip(panels(figure, methods), methods, strict=True):
+        for x, look in BOUNDS.items():
+            axes.axvline(x, zorder=1.9, **look)  # above the grid
+        for share in (share for share in shown if share.method == method):
+            _mark(axes, share, places[share.defense])
+        axes.set_xlim(*WINDOW)
+        axes.set_yticks([*places.values()], list(places))
+        axes.set_ylim(len(places) - 0.5, -0.5)
+    return figure
+
+
+def _natural(name: str) -> list[tuple[str, int]]:
+    """Orders at-2, at-4 and jpeg5, jpeg10 by their numbers."""
+    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]
+
+
+def _mark(axes: Axes, share: Share, place: int) -> None:
+    """A dot with its interval; words where there is no share."""
+    if share.value is None or share.low is None or share.high is None:
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "bbox": box}
+        axes.text(HALF, place, str(share.restored), fontsize=SMALL, color=QUIET, **middle)
+        return
+    look = DOT | MARKS[share.restored][1]
+    least, most = WINDOW
+    beyond = {"marker": "<" if share.value < least else ">"} if not least <= share.value <= most else {}
+    axes.plot([share.low, share.high], [place, place], color=look["color"], lw=look["lw"])
+    axes.plot([min(max(share.value, least), most)], [place], clip_on=not beyond, **look | beyond, ls="none")
+
+
+def _about(rows: Sequence[Row]) -> str:
+    """Data and profile, for a heading."""
+    return ", ".join(circumstances(rows).split(", ")[:2])

@@ -1,0 +1,65 @@
+"""Statements on what restores what, and whether the shares given back bear them out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from bench.studies.reference.restored import Share, Verdict
+
+OPPOSITE = {Verdict.HOLDS: Verdict.BROKEN, Verdict.BROKEN: Verdict.HOLDS}
+WEAKEST = (Verdict.BROKEN, Verdict.NOT_RUN, Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.HOLDS)
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A statement on one cell that can turn out false."""
+
+    method: str
+    defense: str
+    restored: bool
+
+    def __str__(self) -> str:
+        return f"{self.defense} {'restores' if self.restored else 'does not restore'} {self.method}"
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A pattern and what became of it; the numbers are its share's."""
+
+    pattern: Pattern
+    verdict: Verdict
+    share: float | None
+    low: float | None
+    high: float | None
+    single: str
+
+
+SMALL = (Pattern("mi-ue", "at-4", restored=False), Pattern("mi-ue", "at-2", restored=False))
+EFFECT = "mi-ue keeps most of its effect under adversarial training with a small radius"  # where all hold
+PATTERNS = (
+    Pattern("em", "iss-gray", restored=True),
+    Pattern("tap", "iss-gray", restored=False),
+    Pattern("em", "iss-jpeg10", restored=True),
+    Pattern("tap", "iss-jpeg10", restored=True),
+    Pattern("em", "at-8", restored=True),
+    *SMALL,
+)
+
+
+def judged(shares: Iterable[Share]) -> list[Judged]:
+    """One verdict for each pattern, in their order."""
+    found = {(share.method, share.defense): share for share in shares}
+    return [_judged(p, found.get((p.method, p.defense))) for p in PATTERNS]
+
+
+def _judged(pattern: Pattern, share: Share | None) -> Judged:
+    share = share or Share(pattern.method, pattern.defense, Verdict.NOT_RUN)
+    verdict = share.restored if pattern.restored else OPPOSITE.get(share.restored, share.restored)
+    return Judged(pattern, verdict, share.value, share.low, share.high, share.single)
+
+
+def together(patterns: Sequence[Pattern], all_judged: Iterable[Judged]) -> Verdict:
+    """Of a statement that holds where all of these patterns do."""
+    verdicts = {own.verdict for own in all_judged if own.pattern in patterns}
+    return next(verdict for verdict in WEAKEST if verdict in verdicts)

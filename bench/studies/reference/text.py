@@ -1,0 +1,139 @@
+"""Cells and shares -> small tables, and the values of text.md.j2."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import pandas as pd
+
+from bench.report.formats import markdown
+from bench.report.prose import percent, render
+from bench.results.aggregate import Means
+from bench.results.describe import circumstances, mixture, repetitions, sentences, span
+from bench.results.rows import Row
+from bench.results.select import CLEAN, UNDEFENDED, one_a_family
+from bench.studies.reference.patterns import EFFECT, SMALL, Judged, together
+from bench.studies.reference.restored import PERCENT, Line, Verdict
+
+MARK = "°"  # one repetition
+
+
+def text(means: Means | None, lines: Sequence[Line], found: Sequence[Judged], rows: Sequence[Row]) -> str:
+    """Markdown; only what the numbers say."""
+    there, failed = {(row.method, row.defense) for row in rows}, [row for row in rows if row.status != "ok"]
+    absent = [line for line in lines if (line.method, line.defense) not in there]
+    values: dict[str, Any] = {"about": "", "failed": failed, "absent": absent}
+    if means is not None:
+        stds = [line.std for line in lines if line.std is not None]
+        values |= {
+            "about": sentences(circumstances(means.rows), mixture(means.rows), *means.notes),
+            "over": repetitions(means.rows) or "of one repetition each",
+            "mark": MARK,
+            "spread": means.spread("test_acc") if stds else None,
+            "stds": stds,
+            "once": not any(row.poison_rep for row in means.rows),
+            **_undefended([line for line in lines if line.defense == UNDEFENDED and line.n]),
+            **_patterns(found),
+            **_worst(lines),
+            **_single(lines),
+        }
+    return render(__name__, **values)
+
+
+def _percent(line: Line) -> str:
+    return "-" if line.accuracy is None else f"{percent(line.accuracy)}{MARK if line.n == 1 else ''}"
+
+
+def _interval(low: float | None, high: float | None, factor: int = PERCENT, form: str = ".1f") -> str:
+    if low is None or high is None:
+        return "-"
+    return f"[{factor * low:z{form}}, {factor * high:z{form}}]"
+
+
+def _undefended(lines: Iterable[Line]) -> dict[str, Any]:
+    ordered = sorted(lines, key=lambda line: line.accuracy or 0.0)
+    table = [
+        {
+            "method": f"{line.method} (control)" if line.control else line.method,
+            "accuracy, %": _percent(line),
+            "95 %": _interval(line.low, line.high),
+            "repetitions": str(line.n),
+            "MI, nats": line.mi,
+            "MI gap to clean": line.mi_gap,
+        }
+        for line in ordered
+    ]
+    pairs = [
+        f"{a.method} and {b.method}"
+        for a, b in pairwise(ordered)
+        if a.high is None or b.low is None or a.high >= b.low
+    ]
+    return {
+        "undefended": markdown(pd.DataFrame(table, dtype=object)) if table else "",
+        "tied": pairs,
+        "apart": [line.method for line in ordered if not line.comparable],
+    }
+
+
+def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
+    table = [
+        {
+            "pattern": str(own.pattern),
+            "share given back": "-" if own.share is None else f"{own.share:z.2f}",
+            "95 %": _interval(own.low, own.high, 1, ".2f"),
+            "verdict": str(own.verdict),
+            "cells with one repetition": own.single or "none",
+        }
+        for own in found
+    ]
+    verdicts = Counter(own.verdict for own in found)
+    return {
+        "patterns": markdown(pd.DataFrame(table)),
+        "verdicts": [own.verdict for own in found],
+        "counts": [f"{each}: {verdicts[each]}" for each in Verdict if verdicts[each]],
+        "effect": EFFECT,
+        "small": SMALL,
+        "together": together(SMALL, found),
+    }
+
+
+def _worst(lines: Sequence[Line]) -> dict[str, Any]:
+    """Controls and variants bound no set of defenses; a variant without all of it is left out."""
+    own: dict[str, dict[str, Line]] = {}
+    for line in lines:
+        if line.n and not line.control:
+            own.setdefault(line.method, {})[line.defense] = line
+    bases = [own[method] for method in one_a_family(own)]
+    shared = [d for d in dict.fromkeys(line.defense for line in lines) if all(d in some for some in bases)]
+    if not own or len(shared) < 2:
+        return {"worst": ""}
+    whole = [[some[d] for d in shared] for some in own.values() if all(d in some for d in shared)]
+    worst = [max(cells, key=lambda line: line.accuracy or 0.0) for cells in whole]
+    clean = {line.defense: line for line in lines if line.method == CLEAN and line.n}
+    table = [
+        {
+            "method": line.method,
+            "highest accuracy, %": _percent(line),
+            "95 %": _interval(line.low, line.high),
+            "under": line.defense,
+            "clean there, %": _percent(clean[line.defense]) if line.defense in clean else "-",
+        }
+        for line in sorted(worst, key=lambda line: line.accuracy or 0.0)
+    ]
+    lacking = [method for method, some in own.items() if not all(d in some for d in shared)]
+    return {"worst": markdown(pd.DataFrame(table)), "shared": shared, "lacking": lacking}
+
+
+def _single(lines: Sequence[Line]) -> dict[str, Any]:
+    """Which cells have one repetition: defenses that the same methods have it under stand together."""
+    once = [line for line in lines if line.n == 1]
+    methods = {
+        d: ", ".join(line.method for line in once if line.defense == d)
+        for d in [line.defense for line in once]
+    }
+    single = {some: [d for d in methods if methods[d] == some] for some in methods.values()}
+    others = [line.n for line in lines if line.n > 1]
+    return {"single": single, "others": span(others) if others else ""}

@@ -1,0 +1,474 @@
+"""What every defense promises, and what each of them does to images and losses."""
+
+from __future__ import annotations
+
+import io
+import random
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Generator, Tensor, nn
+
+from bench.core.augment import crop_flip
+from bench.core.defense import Undefended, check_prepared, does_nothing, is_steady
+from bench.core.errors import BadInput
+from bench.core.pixels import to_float, to_uint8
+from bench.core.rng import generator, seed_for
+from bench.core.train import Streams, accuracy, fit
+from bench.core.types import Recipe
+from bench.experiment.cell import Bench, Cell, craft, run_cell
+from bench.experiment.registry import Plugin, catalog
+from bench.experiment.settings import PROFILES, Setting
+from bench.results.rows import Row
+from defenses.adversarial_training import AdversarialTraining
+from defenses.cutout import Cutout
+from defenses.iss import BitDepth, Gray, Jpeg
+from defenses.ueraser import UEraser, policy
+from support.toys import CLASSES, DEFENSES, SIZE, equal_weights, noise, small_net, toy_dataset, toy_split
+
+FULL = catalog("defenses")
+PUBLISHED = toy_split(64, 0)
+BATCH = PUBLISHED.take(torch.arange(32))
+X = to_float(BATCH.images)
+WITH_VIEWS = [name for name, plugin in DEFENSES.items() if isinstance(plugin.value, UEraser)]
+ATTACKING = [name for name, plugin in DEFENSES.items() if isinstance(plugin.value, AdversarialTraining)]
+
+
+def textured(n: int = 8, *, channels: int = 3, size: int = 32) -> Tensor:
+    """uint8 images with edges, gradients and noise in colour."""
+    line = torch.linspace(0, 1, size)
+    base = (line[:, None] * line)[None, None] + 0.3 * (noise(n, channels, size, size) - 0.5)
+    base = base + 0.3 * (torch.arange(size) // 5 % 2) * noise(n, channels, 1, 1, seed=1)
+    return to_uint8(base.clamp(0, 1))
+
+
+def trained_net() -> nn.Module:
+    """A net that knows the toy classes."""
+    net = small_net()
+    recipe = Recipe(epochs=5, batch=16, lr=0.05)
+    fit(net, PUBLISHED, recipe, Streams.of(0, 0, torch.device("cpu")), toy_dataset().augmentation)
+    return net
+
+
+# every defense
+
+
+def test_prepared_images_are_pixels(defense: Plugin) -> None:
+    before = PUBLISHED.images.clone()
+    shown = defense.value.prepare(PUBLISHED.images)
+    check_prepared(shown, before, defense.name)
+    assert torch.equal(PUBLISHED.images, before)  # lent, not given
+    assert torch.equal(shown, defense.value.prepare(before))  # nothing is drawn
+    assert shown.is_contiguous()
+
+
+def test_prepared_one_by_one_is_prepared_together(defense: Plugin) -> None:
+    together = defense.value.prepare(BATCH.images[:4])
+    alone = torch.cat([defense.value.prepare(image[None]) for image in BATCH.images[:4]])
+    assert torch.equal(together, alone)
+
+
+def test_augmented_images_stay_in_range(defense: Plugin, rng: Generator) -> None:
+    before = X.clone()
+    x = defense.value.augment(X, rng)
+    assert x.shape == X.shape and x.dtype == torch.float32
+    assert x.amin() >= 0 and x.amax() <= 1
+    assert torch.equal(X, before)
+
+
+def test_loss_is_a_finite_scalar_with_gradients(defense: Plugin, rng: Generator) -> None:
+    for progress in (0.0, 0.99):
+        net = small_net().train()
+        loss = defense.value.loss(net, X, BATCH.labels, rng, progress)
+        assert loss.shape == () and loss.isfinite() and loss.requires_grad
+        grads = torch.autograd.grad(loss, list(net.parameters()))
+        assert all(g.isfinite().all() for g in grads) and any(g.any() for g in grads)
+        assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())
+
+
+def test_draws_come_from_rng_alone(defense: Plugin) -> None:
+    """Same stream, same loss, whatever the global states are; and these are left as they were."""
+
+    def loss() -> float:
+        rng, net = generator(5), small_net().train()
+        return float(defense.value.loss(net, defense.value.augment(X, rng), BATCH.labels, rng, 0.0).detach())
+
+    policy.cache_clear()  # building the transforms must not draw either
+    first = loss()
+    torch.rand(7), random.random(), np.random.rand()  # moves all global states on
+    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]
+    assert loss() == first
+    assert torch.equal(torch.get_rng_state(), states[0])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == states[1:]  # type: ignore[index,union-attr]
+
+
+def test_only_controls_do_nothing(defense: Plugin, rng: Generator) -> None:
+    inert = does_nothing(defense.value, small_net(), BATCH.images, X, BATCH.labels, rng)
+    assert inert == defense.control
+
+
+def test_a_defense_changes_one_thing(defense: Plugin) -> None:
+    """Images once, batches, or the loss: whoever augments besides would be credited with that, too."""
+    hooks = ("prepare", "augment", "loss")
+    own = [hook for hook in hooks if getattr(type(defense.value), hook) is not getattr(Undefended, hook)]
+    assert len(own) == (0 if defense.control else 1)
+
+
+def test_none_is_plain_cross_entropy(rng: Generator) -> None:
+    none, net, state = DEFENSES["none"].value, small_net().eval(), rng.get_state()
+    assert torch.equal(none.prepare(PUBLISHED.images), PUBLISHED.images)
+    assert torch.equal(none.augment(X, rng), X)
+    assert torch.equal(none.loss(net, X, BATCH.labels, rng, 0.5), F.cross_entropy(net(X), BATCH.labels))
+    assert torch.equal(rng.get_state(), state)
+
+
+def test_profiles_change_fields_that_exist(defense: Plugin) -> None:
+    value = FULL.get(defense.name).value
+    assert set(getattr(value, "PROFILES", {})) <= set(PROFILES)
+    for profile in PROFILES:
+        FULL.get(defense.name).at(profile)
+    assert FULL.get(defense.name).at("paper").value == value
+
+
+@pytest.mark.parametrize("name", FULL.everything)
+def test_defended_victim_learns_the_toy_problem(name: str) -> None:
+    value, net = DEFENSES[name].value, small_net()
+    shown = replace(PUBLISHED, images=value.prepare(PUBLISHED.images))
+    streams = Streams.of(0, 0, torch.device("cpu"))
+    recipe = Recipe(epochs=6, batch=16, lr=0.05)
+    fit(net, shown, recipe, streams, toy_dataset().augmentation, defense=value)
+    assert accuracy(net, toy_split(64, 9)) > 1.5 / CLASSES
+
+
+# what the harness does with them
+
+
+@dataclass(frozen=True)
+class Forgotten(Undefended):
+    """A defense whose author overrode nothing."""
+
+    sigma: float = 0.1
+
+
+@dataclass(frozen=True)
+class Halved(Undefended):
+    """A defense that changes the images' size."""
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return images[:, :, ::2, ::2]
+
+
+def run_toy(value: Undefended, cache: Path, rep: int = 0, *, name: str = "mine") -> Row:
+    setting = Setting(data="toy", limit=None, victim=Recipe(epochs=1, batch=32), points=1)
+    bench = Bench(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
+    method = catalog("methods").get("clean")
+    cell = Cell(method, Plugin("defenses", name, value, "code"), 0, rep)
+    return run_cell(bench, cell, craft(bench, method, 0))
+
+
+def test_what_does_not_change_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All victims of a poison share it; the look whether the defense does anything is on a batch."""
+    monkeypatch.setattr("bench.experiment.cell.does_nothing", lambda *a: False)
+    calls, prepare = [], Gray.prepare
+    monkeypatch.setattr(Gray, "prepare", lambda self, images: calls.append(1) or prepare(self, images))
+    rows = [run_toy(Gray(), tmp_path, rep) for rep in (0, 1, 0)]
+    assert len(calls) == 1
+    assert rows[0].test_acc == rows[2].test_acc and rows[0].curve == rows[2].curve
+    run_toy(replace(Jpeg(), quality=50), tmp_path)
+    assert len(calls) == 1
+
+
+def test_inert_defense_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'mine' left images, batches and loss as they were on 64"):
+        run_toy(Forgotten(), tmp_path)
+
+
+def test_defense_that_resizes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"'mine' prepared torch.uint8 \(64, 3, 8, 8\), expected"):
+        run_toy(Halved(), tmp_path)
+
+
+def test_defense_without_meaning_for_gray_images_says_so(defense: Plugin) -> None:
+    assert defense.value.unsuited(toy_dataset()) is None
+    reason = defense.value.unsuited(toy_dataset(channels=1))
+    assert (reason is not None) == isinstance(defense.value, Gray | UEraser)
+    assert reason is None or "toy" in reason
+
+
+def test_other_defenses_take_gray_images(defense: Plugin, rng: Generator) -> None:
+    if defense.value.unsuited(toy_dataset(channels=1)):
+        return
+    gray = toy_split(16, 0, channels=1)
+    shown = defense.value.prepare(gray.images)
+    check_prepared(shown, gray.images, defense.name)
+    x = defense.value.augment(to_float(shown), rng)
+    assert defense.value.loss(small_net(channels=1), x, gray.labels, rng, 0.0).isfinite()
+
+
+# gray, JPEG, bit depth
+
+
+def pillow(image: Tensor) -> Image.Image:
+    array = image.permute(1, 2, 0).numpy()
+    return Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
+
+
+def test_gray_is_pillows_luminance_in_all_channels() -> None:
+    images = torch.randint(0, 256, (16, 3, 32, 32), generator=generator(0)).to(torch.uint8)
+    shown = Gray().prepare(images)
+    for image, gray in zip(images, shown, strict=True):
+        assert (gray == gray[0]).all()
+        assert np.array_equal(gray[0].numpy(), np.asarray(pillow(image).convert("L")))
+
+
+@pytest.mark.parametrize("quality", [10, 50, 95])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_jpeg_is_pillows_round_trip(quality: int, channels: int) -> None:
+    images = textured(channels=channels)
+    for image, shown in zip(images, Jpeg(quality).prepare(images), strict=True):
+        file = io.BytesIO()
+        pillow(image).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+        expected = torch.from_numpy(np.array(Image.open(file))).reshape(32, 32, channels)
+        assert torch.equal(shown, expected.permute(2, 0, 1))
+
+
+def test_lower_quality_is_further_away() -> None:
+    images = textured()
+    away = [(Jpeg(q).prepare(images).float() - images).abs().mean() for q in (5, 10, 30, 60, 90)]
+    assert all(worse > better for worse, better in pairwise(away))
+
+
+def test_jpeg_squeezes_a_perturbation() -> None:
+    """What it is for: the difference of published and clean is smaller afterwards."""
+    images = textured()
+    sign = torch.randint(0, 2, images.shape, generator=generator(0)) * 16 - 8
+    published = (images + sign).clamp(0, 255).to(torch.uint8)
+    left = Jpeg(10).prepare(published).float() - Jpeg(10).prepare(images).float()
+    assert left.abs().mean() < 0.7 * (published.float() - images.float()).abs().mean()
+
+
+@pytest.mark.parametrize("bits", range(1, 8))
+def test_bit_depth_leaves_its_levels(bits: int) -> None:
+    ramp = torch.arange(256).to(torch.uint8).view(1, 1, 16, 16)
+    shown = BitDepth(bits).prepare(ramp)
+    assert len(shown.unique()) == 2**bits
+    assert (shown.flatten().int().diff() >= 0).all()  # order is kept
+    assert torch.equal(BitDepth(bits).prepare(shown), shown)
+
+
+# cutout
+
+
+def blanks(n: int, seed: int = 0, side: float = 0.5) -> Tensor:
+    """bool (N,H,W): what is blank of n images."""
+    x = Cutout(side).augment(torch.ones(n, 3, SIZE, SIZE), generator(seed))
+    assert (x == x[:, :1]).all() and set(x.unique().tolist()) <= {0.0, 1.0}
+    return x[:, 0] == 0
+
+
+def test_cutout_blanks_one_square_clipped_at_the_border() -> None:
+    side = SIZE // 2
+    sizes = set()
+    for blank in blanks(1000):
+        rows, columns = blank.any(1).nonzero().flatten(), blank.any(0).nonzero().flatten()
+        assert blank.sum() == len(rows) * len(columns)  # a rectangle
+        for line in (rows, columns):
+            inside = line[0] > 0 and line[-1] < SIZE - 1
+            assert side // 2 <= len(line) <= side and (not inside or len(line) == side)
+        sizes.add(int(blank.sum()))
+    assert max(sizes) == side**2 and min(sizes) <= (side // 2 + 1) ** 2
+
+
+def test_cutouts_centre_is_uniform() -> None:
+    n, half = 4000, SIZE // 4
+    for axis in (1, 2):
+        lines = blanks(n).any(axis).int()
+        first, last = lines.argmax(1), SIZE - 1 - lines.flip(1).argmax(1)
+        centre = torch.where(first > 0, first + half, last + 1 - half)
+        counts = torch.bincount(centre, minlength=SIZE).double()
+        assert len(counts) == SIZE
+        assert ((counts - n / SIZE) ** 2 / (n / SIZE)).sum() < 38  # chi-square of 15, 0.1 %
+
+
+def test_cutout_draws_for_each_image_anew() -> None:
+    blank = blanks(50)
+    assert len({tuple(b.flatten().tolist()) for b in blank}) > 30
+    assert not torch.equal(blank, blanks(50, seed=1))
+
+
+# adversarial training
+
+
+class Watched(nn.Module):
+    """A net that keeps what it is trained on."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.net, self.seen = net, []
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.seen.append(x.detach().clone())
+        return self.net(x)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("name", ATTACKING)
+def test_attacked_images_stay_near(name: str, rng: Generator) -> None:
+    value, net = DEFENSES[name].value, Watched(small_net()).train()
+    value.loss(net, X, BATCH.labels, rng, 0.0)
+    (z,) = net.seen
+    assert 0 < (z - X).abs().amax() <= value.radius + 1e-6
+    assert z.amin() >= 0 and z.amax() <= 1
+
+
+@pytest.mark.parametrize("name", ATTACKING)
+def test_attack_raises_the_loss(name: str, rng: Generator) -> None:
+    net = trained_net().eval()
+    clean = F.cross_entropy(net(X), BATCH.labels)
+    assert DEFENSES[name].value.loss(net, X, BATCH.labels, rng, 0.0) > clean
+
+
+@pytest.mark.parametrize("name", ATTACKING)
+def test_attack_does_not_move_the_net(name: str, rng: Generator) -> None:
+    """Batch norm's averages move by the one forward pass that is learnt from, and weights not at all."""
+    net, other = Watched(small_net()).train(), small_net().train()
+    DEFENSES[name].value.loss(net, X, BATCH.labels, rng, 0.0)
+    other(net.seen[0])
+    assert equal_weights(net.net, other)
+    assert not equal_weights(net.net, small_net())
+
+
+def test_radii_and_steps_are_those_of_the_names() -> None:
+    for name in ("at-8", "at-6", "at-4", "at-2", "at-3"):
+        value = FULL.get(name).value
+        assert value.radius == int(name[3:]) / 255
+        assert (value.step, value.steps) == (2 / 255, 10)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("name", [name for name in ATTACKING if name in FULL.variants])
+def test_steps_of_every_profile_reach_the_radius(name: str, profile: str) -> None:
+    value = FULL.get(name).at(profile).value
+    assert value.steps * value.step >= value.radius
+
+
+@pytest.mark.parametrize("name", ["at-0", "at-256", "iss-jpeg0", "iss-jpeg96", "iss-bdr0", "iss-bdr8"])
+def test_pattern_refuses_what_has_no_meaning(name: str) -> None:
+    with pytest.raises(BadInput):
+        FULL.get(name)
+
+
+# UEraser
+
+
+@dataclass(frozen=True)
+class Counted(UEraser):
+    """Views that are known: the image darkened by another factor at each draw."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drawn", [])
+
+    def view(self, x: Tensor, rng: Generator) -> Tensor:
+        self.drawn.append(1)  # type: ignore[attr-defined]
+        return x * (1 - 0.15 * len(self.drawn))  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", WITH_VIEWS)
+def test_views_compete_early_and_one_is_drawn_late(name: str, rng: Generator) -> None:
+    value, net = FULL.get(name).value, small_net()
+    for progress in (0.0, 0.29, 0.3, 0.99):
+        counted = Counted(draws=value.draws, until=value.until)
+        counted.loss(net, X, BATCH.labels, rng, progress)
+        expected = value.draws if progress < value.until else 1
+        assert len(counted.drawn) == expected  # type: ignore[attr-defined]
+
+
+def test_every_image_is_learnt_from_its_worst_view(rng: Generator) -> None:
+    net = trained_net().eval()
+    found = Counted().loss(net, X, BATCH.labels, rng, 0.0)
+    views = [X * (1 - 0.15 * k) for k in range(1, 6)]
+    losses = torch.stack([F.cross_entropy(net(z), BATCH.labels, reduction="none") for z in views])
+    assert torch.allclose(found, losses.amax(0).mean())
+    assert found > losses.mean(1).max()  # it is each image's own worst, not the batch's
+
+
+def test_more_draws_are_not_easier() -> None:
+    net = trained_net().eval()
+    one, five = (UEraser(draws=k, until=1.0).loss(net, X, BATCH.labels, generator(3), 0.0) for k in (1, 5))
+    assert five > one
+
+
+def test_settings_of_the_variants() -> None:
+    uer = FULL.get("uer").value
+    assert (uer.draws, uer.until, uer.p) == (5, 0.3, 0.5)
+    assert FULL.get("uer-lite").value == replace(uer, draws=1)
+    assert FULL.get("uer-max").value == replace(uer, until=1.0)
+    assert FULL.get("uer-p1").value == replace(uer, p=1.0)
+
+
+@pytest.mark.parametrize("name", WITH_VIEWS)
+def test_views_are_pixels_and_differ(name: str, rng: Generator) -> None:
+    value = DEFENSES[name].value
+    one, other = value.view(X, rng), value.view(X, rng)
+    for view in (one, other):
+        assert view.shape == X.shape and view.amin() >= 0 and view.amax() <= 1
+        assert view.isfinite().all() and not view.requires_grad
+    assert not torch.equal(one, other)
+
+
+# order of the hooks
+
+
+def test_crop_and_flip_come_before_augment() -> None:
+    """A square that was cut out is not moved or padded by the crop."""
+    seen: list[Tensor] = []
+
+    @dataclass(frozen=True)
+    class Recording(Undefended):
+        def augment(self, x: Tensor, rng: Generator) -> Tensor:
+            seen.append(x)
+            return x
+
+    augmentation, net = toy_dataset().augmentation, small_net()
+    streams = Streams.of(4, 4, torch.device("cpu"))
+    recipe = Recipe(epochs=1, batch=64)
+    fit(net, PUBLISHED, recipe, streams, augmentation, defense=Recording())
+    again = Streams.of(4, 4, torch.device("cpu"))
+    rows = torch.randperm(64, generator=generator(seed_for(again.order, 0)))
+    assert torch.equal(seen[0], crop_flip(to_float(PUBLISHED.images[rows]), augmentation, again.augment))
+
+
+# What may be recorded
+
+
+class Restless(AdversarialTraining):
+    """Its loss is another one in the second half."""
+
+    def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
+        return super().loss(net, x, y, rng, progress) * (1 if progress < 0.5 else 2)
+
+
+class Louder(AdversarialTraining):
+    """Other defaults alone."""
+
+    steps: int = 3
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("none", True), ("cutout", True), ("at-8", True), ("iss-gray", True), ("uer", False)],
+)
+def test_defenses_say_whether_their_steps_are_alike(name: str, expected: bool) -> None:
+    assert is_steady(DEFENSES[name].value) is expected
+
+
+def test_who_brings_hooks_of_its_own_speaks_for_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert is_steady(Louder()) and not is_steady(Restless())
+    monkeypatch.setattr(Restless, "STEADY", True, raising=False)
+    assert is_steady(Restless())

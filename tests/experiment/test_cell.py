@@ -1,0 +1,316 @@
+"""A cell's numbers: which images and which epoch each of them is of, and what a cached poison hangs on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+from torchvision.transforms.functional import gaussian_blur
+
+from bench.core.defense import Undefended
+from bench.core.method import Lab
+from bench.core.pixels import to_float, to_uint8
+from bench.core.train import Streams, Training, accuracy, fit
+from bench.core.types import Augmentation, Dataset, Recipe, Split
+from bench.data.poisons.imported import plugin
+from bench.experiment import cache, cell
+from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
+from bench.experiment.curve import HeldOut
+from bench.experiment.evaluate import features, mi_columns, subject
+from bench.experiment.registry import Plugin
+from bench.experiment.settings import Setting
+from bench.metrics.mi.limits import CERTIFIED
+from bench.metrics.mi.sliced import ESTIMATOR, MISettings
+from bench.results.rows import Row
+from methods.uniform import Uniform
+from support.toys import CLASSES, DEFENSES, METHODS, RECIPE, noise, small_net, toy_dataset, toy_split
+
+SETTING = Setting(victim=RECIPE, mi=MISettings(images=64, slices=4), points=2)
+CPU = torch.device("cpu")
+
+
+def bench_of(folder: Path, **asked: object) -> Bench:
+    return Bench(toy_dataset(), replace(SETTING, **asked), "quick", CPU, folder, {})  # type: ignore[arg-type]
+
+
+def run(folder: Path, defense: Plugin = DEFENSES["none"], method: Plugin = METHODS["random"]) -> Row:
+    bench = bench_of(folder)
+    return run_cell(bench, Cell(method, defense, 0, 0), craft(bench, method, 0))
+
+
+def plugged(value: Undefended) -> Plugin:
+    return Plugin("defenses", "mine", value, "code")
+
+
+# which images, which epoch
+
+
+@pytest.mark.parametrize("name", ["none", "iss-gray", "iss-jpeg10"])
+def test_test_images_stay_as_they_are_unless_it_is_asked_for(name: str) -> None:
+    data, defense = toy_dataset(), DEFENSES[name].value
+    plain, asked = (HeldOut(data, replace(SETTING, prepare_test=p), defense) for p in (False, True))
+    for split, kept, made in ((data.test, plain.test, asked.test), (data.val, plain.val, asked.val)):
+        assert torch.equal(kept.images, split.images) and torch.equal(kept.labels, split.labels)
+        assert torch.equal(made.images, defense.prepare(split.images))
+    whole = {image.numpy().tobytes() for image in data.test.images}
+    assert {image.numpy().tobytes() for image in plain.subset.images} <= whole
+
+
+@pytest.fixture
+def victims(monkeypatch: pytest.MonkeyPatch) -> list[tuple[nn.Module, Split]]:
+    """The nets that were trained, and on what."""
+    seen: list[tuple[nn.Module, Split]] = []
+
+    def watched(net: nn.Module, data: Split, *rest: object, **more: object) -> Training:
+        seen.append((net, data))
+        return fit(net, data, *rest, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cell, "fit", watched)
+    return seen
+
+
+def told(net: nn.Module, split: Split) -> float:
+    """In the place of an accuracy: a number in [0,1) that says which images it is of."""
+    return int(cache.digest(split.images)[:8], 16) / 16**8
+
+
+def test_each_accuracy_is_of_its_own_images(
+    tmp_path: Path, victims: list[tuple[nn.Module, Split]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Validation is clean and apart; training accuracy is on what the victim was shown."""
+    for place in ("bench.experiment.cell.accuracy", "bench.experiment.curve.accuracy"):
+        monkeypatch.setattr(place, told)
+    row, data = run(tmp_path, DEFENSES["iss-gray"]), toy_dataset()
+    ((net, shown),) = victims
+    assert row.test_acc == told(net, data.test)
+    assert row.train_acc == told(net, shown) != told(net, data.train)
+    assert {point["val_acc"] for point in row.curve} == {told(net, data.val)}
+
+
+def test_a_row_has_no_mi_outside_the_certified_range(monkeypatch: pytest.MonkeyPatch) -> None:
+    data, net = replace(toy_dataset(), train=toy_split(250, 0)), small_net()
+    published = Split(to_uint8(noise(*data.train.images.shape)), data.train.labels)
+    setting = replace(SETTING, mi=MISettings(images=250, slices=4))
+    within = mi_columns(data, setting, net, published)
+    assert within["mi"] is not None and within["mi_reason"] is None
+    assert within["mi_low"] < within["mi"] < within["mi_high"]
+    monkeypatch.setitem(CERTIFIED, ESTIMATOR, replace(CERTIFIED[ESTIMATOR], most=within["mi"] - 1e-6))
+    beyond = mi_columns(data, setting, net, published)
+    assert beyond["mi"] is beyond["mi_low"] is beyond["mi_high"] is None
+    assert "at least" in beyond["mi_reason"] and "certified up to" in beyond["mi_reason"]
+    few = mi_columns(data, replace(SETTING, mi=MISettings(images=199, slices=4)), net, published)
+    assert (
+        "mi" not in few and few["mi_reason"] == f"{ESTIMATOR}: features of 199 images, expected 200 or more"
+    )
+
+
+def test_mi_is_of_the_same_images_for_every_poison_and_net() -> None:
+    data, setting = toy_dataset(), replace(SETTING, mi=MISettings(images=20, slices=4))
+    dark, light = (Split(data.train.images & mask, data.train.labels) for mask in (15, 240))
+    asked = ((small_net(0), dark, setting), (small_net(1), light, replace(setting, seed=1)))
+    one, other = (subject(data, s, net, published) for net, published, s in asked)
+    assert torch.equal(one.clean, other.clean) and torch.equal(one.labels, other.labels)
+    assert torch.equal(one.clean & 15, one.published) and torch.equal(one.clean & 240, other.published)
+    assert torch.equal(one.clean_features, features(asked[0][0], one.clean))
+    assert torch.equal(one.published_features, features(asked[0][0], one.published))
+
+
+def test_the_accuracy_is_the_last_epochs_and_the_best_stands_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    points = [(1, 0.2, 0.3), (2, 0.9, 0.5), (3, 0.4, 0.8), (4, 0.5, 0.6)]  # epoch, validation, test
+    curve = [{"epoch": e, "val_acc": val, "test_acc": test} for e, val, test in points]
+    nets: list[nn.Module] = []
+
+    def trained(net: nn.Module, *rest: object, **more: object) -> Training:
+        nets.append(net)
+        return Training([dict(point) for point in curve], 1.0)
+
+    monkeypatch.setattr(cell, "fit", trained)
+    row = run(tmp_path)
+    assert row.test_acc == accuracy(nets[0], toy_dataset().test)
+    assert (row.val_selected_acc, row.peak_acc, row.curve) == (0.5, 0.8, curve)
+
+
+@dataclass(frozen=True)
+class Curious(Uniform):
+    """Uniform noise that keeps what it was lent."""
+
+    lent: list[tuple[Split, Lab]] = field(default_factory=list, compare=False)
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        self.lent.append((clean, lab))
+        return super().craft(clean, lab)
+
+
+def test_methods_see_training_and_validation_images_and_no_test_images(tmp_path: Path) -> None:
+    data, value = toy_dataset(), Curious()
+    craft(bench_of(tmp_path), Plugin("methods", "it", value, "code"), 0)
+    ((clean, lab),) = value.lent
+    for lent, split in ((clean, data.train), (lab.val, data.val)):
+        assert torch.equal(lent.images, split.images) and torch.equal(lent.labels, split.labels)
+    assert {f.name for f in fields(Lab) if isinstance(getattr(lab, f.name), Split | Dataset)} == {"val"}
+
+
+# classes that are left as they were
+
+
+@dataclass(frozen=True)
+class Sparing(Uniform):
+    """Uniform noise on all images but those of class 0."""
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        return super().craft(clean, lab) * (clean.labels > 0).view(-1, 1, 1, 1)
+
+
+@dataclass(frozen=True)
+class SparingPattern(Sparing):
+    form: ClassVar[str] = "class-wise"
+
+
+def left_alone(poison: cache.Poison) -> set[int]:
+    """Classes all of whose images are published as they were."""
+    data = toy_dataset().train
+    changed = (poison.images != data.images).flatten(1).any(1)
+    return set(range(CLASSES)) - set(data.labels[changed].tolist())
+
+
+def test_class_wise_methods_leave_no_class_as_it_was(tmp_path: Path) -> None:
+    method = Plugin("methods", "it", SparingPattern(), "code")
+    with pytest.raises(ValueError, match=r"'it' is class-wise .*\(a\)"):
+        craft(bench_of(tmp_path), method, 0)
+    assert not poison_folder(bench_of(tmp_path), method, 0).exists()
+    few = replace(METHODS["em-class"], value=replace(METHODS["em-class"].value, subset=1 / 64))
+    assert not left_alone(craft(bench_of(tmp_path), few, 0))  # one image of each class is searched at least
+
+
+def test_other_methods_and_files_may_leave_classes_as_they_were(tmp_path: Path) -> None:
+    found = craft(bench_of(tmp_path), Plugin("methods", "it", Sparing(), "code"), 0)
+    assert left_alone(found) == {0}
+    none = Plugin("methods", "it", SparingPattern(eps=0.0), "code")
+    assert len(left_alone(craft(bench_of(tmp_path), none, 0))) == CLASSES
+    patterns = torch.full((CLASSES, 3, 16, 16), 4 / 255)
+    patterns[2] = 0
+    torch.save(patterns, tmp_path / "patterns.pt")
+    file = plugin(str(tmp_path / "patterns.pt"))
+    file = replace(file, value=file.value.resolved(toy_dataset(), str))
+    assert file.value.form == "class-wise"
+    assert left_alone(craft(bench_of(tmp_path), file, 0)) == {2}
+
+
+# training
+
+
+@dataclass(frozen=True)
+class Recording(Undefended):
+    """Keeps the batches that are learnt from."""
+
+    seen: list[tuple[Tensor, Tensor]] = field(default_factory=list, compare=False)
+
+    def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
+        self.seen.append((x.clone(), y))
+        return super().loss(net, x, y, rng, progress)
+
+
+def test_every_epoch_shows_every_image_with_its_label_in_an_order_of_its_own() -> None:
+    """The last, smaller batch, too."""
+    data, still, recording = toy_split(50, 5), Augmentation(pad=0, flip=False), Recording()
+    fit(small_net(), data, Recipe(epochs=3, batch=16), Streams.of(1, 2, CPU), still, defense=recording)
+    assert [len(x) for x, _ in recording.seen] == 3 * [16, 16, 16, 2]
+    place = {image.numpy().tobytes(): i for i, image in enumerate(to_float(data.images))}
+    orders = []
+    for epoch in range(3):
+        x, y = (torch.cat(part) for part in zip(*recording.seen[4 * epoch : 4 * epoch + 4], strict=True))
+        order = [place[image.numpy().tobytes()] for image in x]
+        assert sorted(order) == list(range(50)) and torch.equal(y, data.labels[order])
+        orders.append(tuple(order))
+    assert len(set(orders)) == 3
+
+
+# defenses that do nothing
+
+
+@dataclass(frozen=True)
+class Blur(Undefended):
+    """A Gaussian of 3x3 pixels."""
+
+    sigma: float = 0.1
+    once: bool = False
+
+    def prepare(self, images: Tensor) -> Tensor:
+        return to_uint8(self.blurred(to_float(images))) if self.once else images
+
+    def augment(self, x: Tensor, rng: Generator) -> Tensor:
+        return x if self.once else self.blurred(x)
+
+    def blurred(self, x: Tensor) -> Tensor:
+        return gaussian_blur(x, [3, 3], [self.sigma, self.sigma])
+
+
+@pytest.mark.parametrize("once", [True, False])
+def test_a_blur_too_narrow_to_blur_is_refused(once: bool, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="left images, batches and loss as they were"):
+        run(tmp_path, plugged(Blur(0.1, once)))
+    assert run(tmp_path, plugged(Blur(1.0, once))).test_acc is not None
+
+
+# what a cached poison hangs on
+
+
+class Draft(type(METHODS["random"].value)):  # type: ignore[misc]
+    """Declares no revision of its own."""
+
+
+def test_a_poison_serves_only_what_it_was_made_for(tmp_path: Path) -> None:
+    random, data, plain = METHODS["random"], toy_dataset(), bench_of(tmp_path)
+
+    def folder(bench: Bench = plain, method: Plugin = random, rep: int = 0) -> Path:
+        return poison_folder(bench, method, rep)
+
+    def on(**changes: object) -> Path:
+        return folder(replace(plain, data=replace(data, **changes)))  # type: ignore[arg-type]
+
+    others = {
+        "surrogate": folder(bench_of(tmp_path, surrogate="resnet18-slim")),
+        "precision": folder(bench_of(tmp_path, precision="bf16")),
+        "seed": folder(bench_of(tmp_path, seed=1)),
+        "repetition": folder(rep=1),
+        "name": folder(method=replace(random, name="other")),
+        "class without a revision": folder(method=replace(random, value=Draft())),
+        "eps": folder(method=replace(random, value=replace(random.value, eps=4 / 255))),
+        "images": on(digest="other"),
+        "augmentation": on(augmentation=Augmentation(pad=1, flip=True)),
+        "size of the training set": on(train=data.train.take(torch.arange(40))),
+    }
+    assert len({folder(), *others.values()}) == 1 + len(others)
+    assert folder(method=replace(random, code="other")) == folder()
+    victims_own = {"net": "resnet18-slim", "victim": Recipe(epochs=9), "points": 1, "prepare_test": True}
+    for name, value in victims_own.items():
+        assert folder(bench_of(tmp_path, **{name: value})) == folder(), name
+
+
+@dataclass(frozen=True)
+class Drawn(Undefended):
+    """Darkens the images, and keeps a draw for each batch, which tells its stream."""
+
+    draws: list[float] = field(default_factory=list, compare=False)
+
+    def augment(self, x: Tensor, rng: Generator) -> Tensor:
+        self.draws.append(float(torch.rand((), generator=rng)))
+        return x * 0.9
+
+
+def test_a_defenses_draws_follow_base_seed_and_repetition(tmp_path: Path) -> None:
+    """A seed that is said and not used would give the same draws."""
+
+    def draws(seed: int, rep: int) -> tuple[float, ...]:
+        value, bench = Drawn(), bench_of(tmp_path, seed=seed)
+        run_cell(bench, Cell(METHODS["clean"], plugged(value), 0, rep), craft(bench, METHODS["clean"], 0))
+        return tuple(value.draws)
+
+    found = [draws(0, 0), draws(1, 0), draws(0, 1)]
+    assert len(set(found)) == 3 and draws(0, 0) == found[0]

@@ -1,0 +1,113 @@
+"""Every net: shapes, what its features are, gradients, seeds, precisions, image sizes."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from bench.core.errors import BadInput
+from bench.core.pgd import frozen
+from bench.nets import NETS, Net, build
+from support.toys import noise
+
+CLASSES = 10
+LIGHT = [name for name in NETS if name not in ("resnet18", "vgg11")]
+
+
+def net_of(name: str, **more: Any) -> Net:
+    asked: dict[str, Any] = {"channels": 3, "classes": CLASSES, "size": 32, "precision": "fp32", "seed": 0}
+    return build(name, **asked | more, device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", NETS)
+def test_head_on_features_is_the_net(name: str, precision: str) -> None:
+    net = net_of(name, precision=precision).eval()
+    x = noise(2, 3, 32, 32).requires_grad_()
+    features, logits = net.features(x), net(x)
+    assert logits.shape == (2, CLASSES) and features.ndim == 2
+    assert features.dtype == logits.dtype == torch.float32
+    assert torch.equal(net.head(features), logits)
+    (grad,) = torch.autograd.grad(logits.square().sum(), x)
+    assert grad.isfinite().all() and all(image.abs().max() > 0 for image in grad)
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_precision_moves_the_logits_a_little(name: str) -> None:
+    x = noise(4, 3, 32, 32)
+    exact, rounded = (net_of(name, precision=precision).eval()(x) for precision in ("fp32", "bf16"))
+    assert 0 < (exact - rounded).norm() < 0.1 * exact.norm()
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_the_seed_decides_every_random_weight(name: str) -> None:
+    one, again, other = (net_of(name, seed=seed) for seed in (0, 0, 1))
+    for a, b, c in zip(one.parameters(), again.parameters(), other.parameters(), strict=True):
+        assert torch.equal(a, b)
+        assert not torch.equal(a, c) or len(a.unique()) == 1  # of batch norms: all ones, all zeros
+
+
+@pytest.mark.parametrize("size", [16, 33, 64])
+@pytest.mark.parametrize("name", LIGHT)
+def test_other_sizes_and_channels(name: str, size: int) -> None:
+    net = net_of(name, size=size, channels=1).eval()
+    assert net(noise(2, 1, size, size)).shape == (2, CLASSES)
+
+
+def test_images_too_small_are_named() -> None:
+    with pytest.raises(BadInput, match="lenet5: images of 15 pixels, expected 16 or more"):
+        net_of("lenet5", size=15)
+
+
+def test_the_linear_net_says_that_its_features_are_logits() -> None:
+    net, x = net_of("linear"), noise(3, 3, 32, 32)
+    assert torch.equal(net.features(x), net(x)) and "features are logits" in net.stem
+    steps = [net(x * share) for share in (0.0, 0.5, 1.0)]
+    assert torch.allclose(steps[1] - steps[0], steps[2] - steps[1], atol=1e-5)
+    assert not any("logits" in net_of(name).stem for name in ("lenet5", "small"))
+
+
+def widths(net: nn.Module) -> list[tuple[int, int]]:
+    layers = [m for m in net.modules() if isinstance(m, nn.Linear)]
+    return [(m.in_features, m.out_features) for m in layers]
+
+
+def test_dense_nets_have_the_papers_widths() -> None:
+    assert widths(net_of("mlp2")) == [(3072, 3072), (3072, CLASSES)]
+    assert widths(net_of("mlp3")) == [(3072, 3072), (3072, 1536), (1536, CLASSES)]
+
+
+def test_lenet_is_three_times_as_wide() -> None:
+    net = net_of("lenet5")
+    kernels = [m.out_channels for m in net.modules() if isinstance(m, nn.Conv2d)]
+    assert kernels == [3 * 6, 3 * 16]
+    assert [out for _, out in widths(net)] == [3 * 120, 3 * 84, CLASSES]
+    assert not any(isinstance(m, nn.ReLU) for m in net.modules())
+
+
+def weights_of(net: nn.Module) -> tuple[str, list[Tensor]]:
+    state = net.state_dict()
+    names = repr([(name, *value.shape) for name, value in state.items()])
+    return hashlib.sha256(names.encode()).hexdigest()[:16], [*state.values()]
+
+
+def test_the_net_of_stored_rows_is_the_same_for_ever() -> None:
+    names, weights = weights_of(net_of("resnet18-slim-s2", seed=7))
+    assert names == "ea67ad0e989b8f7a"
+    assert float(sum(w.double().sum() for w in weights)) == pytest.approx(2394.379667549, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["linear", "small", "resnet10-slim-s2"])
+def test_every_net_normalises_by_itself_and_alike(name: str) -> None:
+    """With constants: images are in [0,1] everywhere else, whatever the data set."""
+    net, seen = net_of(name).eval(), []
+    net.body.register_forward_pre_hook(lambda module, given: seen.append(given[0].clone()))
+    x = noise(2, 3, 32, 32)
+    before = x.clone()
+    net(x), frozen(net)(x)
+    assert torch.equal(x, before) and len(seen) == 2
+    assert all(torch.allclose(z, (x - 0.5) / 0.25) for z in seen)

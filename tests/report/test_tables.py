@@ -1,0 +1,315 @@
+"""Tables from hand-made rows: the numbers, the gaps in them, and that they fit."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import re
+import subprocess
+import sys
+from dataclasses import fields
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from bench.report.derived import files, show, write
+from bench.report.summary import collect
+from bench.report.tables import tables
+from bench.results.aggregate import Means
+from bench.results.describe import budgets, circumstances
+from bench.results.rows import Row
+from bench.studies.claims.ours import Sheet
+from support.rows import INPUTS, OTHER, SETTING, row
+
+
+def rendered(rows: list[Row], width: int = 80, **orders: Any) -> str:
+    console = Console(width=width, record=True, file=io.StringIO())
+    show(rows, console, **orders)
+    return console.export_text()
+
+
+def read(folder: Path, name: str) -> dict[tuple[str, str], dict[str, str]]:
+    with (folder / name).open(newline="") as file:
+        return {(line["method"], line["defense"]): line for line in csv.DictReader(file)}
+
+
+REPS = [row("em", rep=rep, test_acc=acc) for rep, acc in enumerate((0.2, 0.3, 0.7))]
+
+
+def test_mean_and_sample_deviation(tmp_path: Path) -> None:
+    write(files([*REPS, row("clean", test_acc=0.9)]), tmp_path)
+    table = read(tmp_path, "accuracy.csv")
+    em, clean = table["em", "none"], table["clean", "none"]
+    assert float(em["mean"]) == pytest.approx(0.4)
+    assert float(em["std"]) == pytest.approx(math.sqrt((0.04 + 0.01 + 0.09) / 2))
+    assert (em["n"], clean["n"], clean["std"], em["status"]) == ("3", "1", "", "ok")
+    text = (tmp_path / "accuracy.md").read_text()
+    assert "| em | 40.0 ±26.5 |" in text and "| clean | 90.0 |" in text
+    assert "± standard deviation over 1 to 3 victim seeds" in text
+
+
+@pytest.mark.parametrize(
+    "reps, said",
+    [
+        ([(0, 0)], None),
+        ([(0, 0), (0, 1)], "over 2 victim seeds"),
+        ([(0, 0), (1, 0)], "over 2 crafting seeds"),
+        (list(product(range(2), range(2))), "over 4 crafting x victim seeds"),
+    ],
+)
+def test_caption_says_what_was_repeated(reps: list[tuple[int, int]], said: str | None) -> None:
+    text = " ".join(rendered([row("em", poison_rep=p, rep=r, test_acc=0.5, mi=0.1) for p, r in reps]).split())
+    assert (said or "seeds") in text if said else "seeds" not in text
+
+
+def test_caption_says_the_circumstances(tmp_path: Path) -> None:
+    write(files(REPS), tmp_path)
+    caption = (tmp_path / "accuracy.md").read_text().splitlines()[0]
+    assert (
+        "glyphs (synthetic), profile quick, 4000 training images, victim resnet18, surrogate small, "
+        "30 epochs, precision fp32, seed 7, setting 11111111." in caption
+    )
+
+
+def test_a_caption_says_each_budget_in_its_norm() -> None:
+    """An L2 budget has no L-inf bound but the range, which must not pass for one."""
+    methods = ({"eps": 1.0, "l2": 1.0}, {"eps": 8 / 255}, {"eps": 4 / 255, "l2": None}, {"eps": 0.0})
+    rows = [row(f"m{i}", test_acc=0.5, inputs={"method": method}) for i, method in enumerate(methods)]
+    assert budgets(rows) == "L-inf 4/255, 8/255, L2 1.0"
+    assert ", L2 1.0, " in circumstances(rows[:1]) and "L-inf" not in circumstances(rows[:1])
+    assert budgets(rows[3:]) is None
+
+
+def mi_rows() -> list[Row]:
+    facts: dict[str, Any] = {
+        "mi_null": 0.01,
+        "mi_estimator": "smi-ksg",
+        "mi_images": 500,
+        "mi_slices": 50,
+        "mi_rank": 8,
+    }
+    clean = [row("clean", rep=rep, mi=mi, **facts) for rep, mi in enumerate((0.5, 0.7))]
+    em = [
+        row("em", rep=rep, poison_rep=p, mi=0.1 * (1 + p + rep), **facts)
+        for p in range(2)
+        for rep in range(2)
+    ]
+    return [*clean, *em, row("em", "cutout", mi=0.3, **facts), row("em", "iss", test_acc=0.5)]
+
+
+@pytest.mark.parametrize(("rank", "alike"), [(32, True), (31, True), (29, False), (18, False)])
+def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
+    """MI of independent slices is about as 1/dimensions: a victim of few has much of it from that alone."""
+    rows = [row("clean", rep=rep, test_acc=0.7, mi=0.03, mi_rank=32, control=True) for rep in range(2)]
+    for method in ("em", "tap", "emax"):
+        rows += [row(method, rep=rep, test_acc=0.3, mi=0.02, mi_rank=32) for rep in range(2)]
+    rows += [row("mi-ue", rep=rep, test_acc=0.1, mi=0.05, mi_rank=[32, rank][rep]) for rep in range(2)]
+    ((_, mi), (evidence,)) = tables(rows, None, None), collect(rows, None, None)
+    cell = mi.cells["mi-ue", "none"]
+    assert cell.mean == pytest.approx(0.05) and cell.gap == (pytest.approx(-0.02) if alike else None)
+    text = mi.texts("mi-ue")[0]
+    assert ("†" in text) == ("†" in mi.caption) == (not alike) and text.startswith("0.050")
+    assert evidence.board is not None
+    gaps = {own.method: own.mi_gap for own in evidence.board.standings}
+    assert gaps["tap"] == pytest.approx(0.01) and gaps["mi-ue"] == (pytest.approx(-0.02) if alike else None)
+    assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == (2 if alike else 0)
+    assert len(Sheet(rows).values(("mi-ue", "none"), "mi")) == (2 if alike else 0)  # in order with others
+    assert ("mi-ue" in evidence.points("none")) == alike and evidence.correlation("none").n == 3 + alike
+
+
+def test_gap_is_paired_with_clean_of_the_same_defense(tmp_path: Path) -> None:
+    write(files(mi_rows()), tmp_path)
+    table = read(tmp_path, "mi.csv")
+    em = table["em", "none"]
+    assert float(em["mean"]) == pytest.approx(0.2)
+    # both poisons are read against the only crafting of clean: (.5-.1 + .7-.2 + .5-.2 + .7-.3) / 4
+    assert float(em["gap"]) == pytest.approx(0.4)
+    assert float(em["null"]) == pytest.approx(0.01)
+    assert table["clean", "none"]["gap"] == "0.0"
+    assert table["em", "cutout"]["gap"] == ""  # no clean there
+    text = (tmp_path / "mi.md").read_text()
+    assert "| clean | 0.600 ±0.141 | - | - |\n| em | 0.200 ±0.082 (0.400) | 0.300 | - |" in text
+    assert "smi-ksg, 500 images, 50 slices, 8 dimensions, mean null 0.010." in text
+
+
+def test_caption_says_where_intervals_are(tmp_path: Path) -> None:
+    assert "Intervals" not in rendered(mi_rows())
+    rows = [row("em", mi=0.1, mi_low=0.08, mi_high=0.12), row("tap", mi=0.2)]
+    assert "Intervals over images are in rows.csv." in " ".join(rendered(rows).split())
+    write(files(rows), tmp_path)
+    assert (
+        read(tmp_path, "rows.csv")["em", "none"]["mi_low"],
+        read(tmp_path, "rows.csv")["tap", "none"]["mi_low"],
+    ) == ("0.08", "")
+
+
+def test_clean_of_the_same_crafting_comes_first(tmp_path: Path) -> None:
+    rows = [row("clean", poison_rep=p, mi=mi) for p, mi in enumerate((0.5, 0.9))]
+    write(files([*rows, row("em", poison_rep=1, mi=0.4)]), tmp_path)
+    assert float(read(tmp_path, "mi.csv")["em", "none"]["gap"]) == pytest.approx(0.5)
+
+
+def broken() -> list[Row]:
+    trace = "Traceback (most recent call last):\n  File x\nRuntimeError: [/b] *out* of memory | " + "so " * 60
+    return [
+        row("clean", "none", test_acc=0.9, mi=0.5),
+        row("em", "none", status="failed", reason=trace),
+        row("em", "cutout", status="skipped", reason="images are gray"),
+        row("tap", "none", rep=0, test_acc=0.25, mi=0.125),
+        row("tap", "none", rep=1, status="failed"),
+        row("tap", "cutout", test_acc=0.5, mi_reason="too few images"),
+    ]
+
+
+def test_failed_skipped_and_missing_cells(tmp_path: Path) -> None:
+    text = rendered(broken(), 200)
+    rows = [line.split() for line in text.splitlines() if re.match(r"(clean|em|tap) +\S", line)]
+    assert ["clean", "90.0", "-"] in rows
+    assert ["em", "failed", "skipped"] in rows
+    assert ["tap", "25.0*", "50.0"] in rows
+    assert ["tap", "0.125*", "(0.375)", "-"] in rows
+    assert "em x none: failed: RuntimeError: [/b] *out* of memory | so" in text and "File x" not in text
+    assert "em x cutout: skipped: images are gray" in text
+    assert "tap x none: * the mean of 1; others: no reason given" in text
+    assert "tap x cutout: unmeasured: too few images" in text
+    write(files(broken()), tmp_path)
+    statuses = [cell["status"] for cell in read(tmp_path, "accuracy.csv").values()]
+    assert statuses == ["ok", "missing", "failed", "skipped", "partial", "ok"]
+    assert r"clean & 90.0 & -- \\" in (tmp_path / "accuracy.tex").read_text().splitlines()
+    assert [cell["n"] for cell in read(tmp_path, "mi.csv").values()] == list("100010")
+
+
+@pytest.mark.parametrize("rows", [REPS, mi_rows(), broken(), [row("em", status="failed")]])
+def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
+    texts = [rendered(rows), *(path.read_text() for path in write(files(rows), tmp_path))]
+    assert not any(re.search(r"\b(nan|None|inf)\b|-0\.0+\b", text) for text in texts)
+
+
+def test_a_gap_that_rounds_to_zero_has_no_sign() -> None:
+    assert "(0.000)" in rendered([row("clean", mi=0.5), row("em", mi=0.50001)])
+
+
+def test_each_setting_has_its_tables(tmp_path: Path) -> None:
+    write(files(REPS), tmp_path)
+    assert (tmp_path / "accuracy.md").exists()
+    (tmp_path / "accuracy-notes.md").write_text("mine")
+    paths = write(files([*REPS, row("em", test_acc=0.6, setting=OTHER)]), tmp_path)
+    names = {
+        f"{measure}-{s[:8]}.{end}"
+        for measure in ("accuracy", "mi")
+        for s in (SETTING, OTHER)
+        for end in ("csv", "md", "tex")
+    }
+    assert {path.name for path in paths} == names | {"rows.csv"}
+    # tables of an earlier call would say something else, what is not ours stays
+    assert {path.name for path in tmp_path.iterdir()} == names | {"rows.csv", "accuracy-notes.md"}
+    assert "40.0" in (tmp_path / "accuracy-11111111.md").read_text()
+    assert "60.0" in (tmp_path / "accuracy-22222222.md").read_text()
+
+
+def test_other_parameters_are_no_repetition(tmp_path: Path) -> None:
+    rows = [
+        row("em", test_acc=acc, mi=0.1, inputs=INPUTS | {"method": {"name": "em", "pgd": {"steps": steps}}})
+        for steps, acc in ((5, 0.2), (10, 0.6))
+    ]
+    write(files([*rows, row("clean", test_acc=0.9, mi=0.5)]), tmp_path)
+    text = (tmp_path / "accuracy.md").read_text()
+    names = {steps: re.search(rf"(em@[0-9a-f]{{6}}): pgd\.steps {steps}\n", text) for steps in (5, 10)}
+    for steps, acc in ((5, "20.0"), (10, "60.0")):
+        found = names[steps]
+        assert found and f"| {found[1]} | {acc} |" in text
+    assert "±" not in text
+
+
+def test_mixed_environments_are_said() -> None:
+    rows = [
+        row("em", rep=0, test_acc=0.5, environment={"threads": 1, "device": "cpu"}),
+        row("em", rep=1, test_acc=0.5, environment={"threads": 2, "device": "cpu"}),
+        row("em", rep=2, status="failed", environment={"threads": 2, "device": "cuda"}),
+    ]
+    assert "mixed: threads (1, 2)." in " ".join(rendered(rows, 200).split())
+    assert "mixed" not in rendered(rows[1:])
+
+
+def grid_rows(methods: int, defenses: int) -> list[Row]:
+    long = ["none", "cutout", "adversarial_training", "iss_jpeg", "iss_grayscale", "ueraser-lite"]
+    names = [*long, *(f"defense{i}" for i in range(defenses))][:defenses]
+    return [
+        row(
+            f"method{m}" if m else "clean",
+            defense,
+            rep,
+            test_acc=1 - 0.1 * m - 0.02 * d * rep,
+            mi=0.12 * m + 0.1 * rep,
+        )
+        for m, (d, defense), rep in product(range(methods), enumerate(names), range(2))
+    ]
+
+
+@pytest.mark.parametrize("width", [50, 80, 100])
+@pytest.mark.parametrize("defenses", [6, 13])
+def test_tables_fit_and_cut_no_number(width: int, defenses: int) -> None:
+    rows = grid_rows(5, defenses)
+    text = rendered(rows, width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    words = text.split()
+    wide = rendered(rows, 400).split()
+    for pattern in (r"\d+\.\d", r"±\d+\.\d", r"\d\.\d{3}", r"\(-?\d\.\d{3}\)"):
+        kept, whole = ([word for word in found if re.fullmatch(pattern, word)] for found in (words, wide))
+        assert len(whole) >= 4 * defenses and sorted(kept) == sorted(whole)
+
+
+def test_a_narrow_head_is_broken_behind_its_signs() -> None:
+    lines = rendered(grid_rows(5, 13)).splitlines()
+    assert {"ueraser-", "lite"} <= {word for line in lines for word in line.split()}
+
+
+def test_six_defenses_are_one_block_at_80_columns() -> None:
+    assert sum(line.startswith("method ") for line in rendered(grid_rows(5, 6)).splitlines()) == 2
+
+
+def test_orders() -> None:
+    rows = [row(m, d, test_acc=0.5) for m, d in product(("b", "a", "clean"), ("y", "x", "none"))]
+
+    def names(**orders: Any) -> tuple[list[str], list[str]]:
+        lines = rendered(rows, **orders).split("\n\n")[1].splitlines()
+        return lines[0].split()[1:], [line.split()[0] for line in lines[2:5]]
+
+    assert names() == (["none", "x", "y"], ["clean", "a", "b"])
+    assert names(methods=["b", "absent"], defenses=["y", "none"]) == (["y", "none", "x"], ["b", "clean", "a"])
+
+
+def test_tables_are_derived(tmp_path: Path) -> None:
+    rows = [*mi_rows(), *broken()[3:]]
+    first = {path: path.read_bytes() for path in write(files(rows), tmp_path / "out")}
+    for path in first:
+        path.unlink()
+    again = {path: path.read_bytes() for path in write(files(rows[::-1]), tmp_path / "out")}
+    assert again == first
+    assert set((tmp_path / "out").iterdir()) == set(first)
+
+
+def test_rows_csv_has_a_line_for_each_row(tmp_path: Path) -> None:
+    rows = [*mi_rows(), *broken()[1:3]]
+    write(files(rows), tmp_path)
+    text = (tmp_path / "rows.csv").read_text()
+    assert len(text.splitlines()) == 1 + len(rows)
+    assert text.splitlines()[0].split(",") == [column.name for column in fields(Row)]
+    lines = list(csv.DictReader(text.splitlines()))
+    assert [line["method"] for line in lines] == sorted(line["method"] for line in lines)
+    assert {line["mi_images"] for line in lines} == {"", "500"}  # whole, not 500.0
+    assert all('"train_images":4000' in line["inputs"] for line in lines)
+
+
+def test_no_rows(tmp_path: Path) -> None:
+    assert [path.name for path in write(files([]), tmp_path)] == ["rows.csv"]
+    assert rendered([]).strip() == "no rows"
+
+
+def test_tables_need_no_torch() -> None:
+    code = "import sys, bench.report.derived, bench.report.formats; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

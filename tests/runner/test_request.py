@@ -1,0 +1,76 @@
+"""What a user asks for: one value, made of the command line alone, merged with what a study chooses."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from bench.cli import options
+from bench.cli.main import parser
+from bench.core.errors import BadInput
+from bench.runner.request import Machine, Options, RunRequest, Variation, Where, resolve, varied
+
+FIELDS = {f.name for kind in (RunRequest, Options, Where, Machine) for f in fields(kind)}
+GROUPS = {"options", "where", "machine"}
+ASIDE = {"verb", "dry_run", "img_per_s"}  # of the verb run: what it does with the request
+
+
+def asked(*argv: str) -> RunRequest:
+    return options.request(parser().parse_args(argv))
+
+
+# From the command line
+
+
+def test_every_option_of_a_run_reaches_the_request() -> None:
+    assert {*vars(parser().parse_args(["run"]))} - ASIDE == FIELDS - GROUPS
+
+
+@pytest.mark.parametrize("argv", [("run",), ("study", "toy")])
+def test_what_is_not_given_is_as_by_default(argv: tuple[str, ...]) -> None:
+    assert asked(*argv) == RunRequest(defenses="all" if argv == ("run",) else None)
+
+
+def test_what_is_given_is_in_the_request() -> None:
+    given = ("--methods", "em", "--eps", "4/255", "--drop-poisoned", "--threads", "2", "--set", "a=1")
+    found = asked("run", *given, "--set", "b=2", "--out", "here", "--keep-victims")
+    assert (found.methods, found.options) == ("em", Options(eps="4/255", drop_poisoned=True))
+    assert (found.overrides, found.machine, found.keep_victims) == (("a=1", "b=2"), Machine(threads=2), True)
+    assert found.where.out is not None and found.where.out.name == "here"
+
+
+@pytest.mark.parametrize(
+    "argv", [("export", "tap", "out"), ("protect", "in", "--method", "tap", "--out", "x")]
+)
+def test_who_trains_no_victim_asks_for_none(argv: tuple[str, ...]) -> None:
+    """Not even where the images are fewer than a victim's batch."""
+    found = resolve(asked(*argv, "--set", "victim.batch=64", "--set", "tap.surrogate.batch=8"))
+    assert [method.name for method in found.methods] == ["tap"] and found.defenses == ()
+    found.check_images(8)
+    with pytest.raises(BadInput, match=r"one batch of tap\.surrogate"):
+        found.check_images(7)
+
+
+# With a study
+
+
+def test_a_grid_chooses_and_the_user_does_the_rest() -> None:
+    user = RunRequest("reference", options=Options(seed="3", eps="2/255"), machine=Machine(workers=2))
+    (found,) = varied(user, "toy", [Variation("em", "none", Options(eps="2/255", share="0.5"))])
+    assert found.options == Options(seed="3", eps="2/255", share="0.5")
+    assert (found.methods, found.defenses) == ("em", "none")
+    assert (found.profile, found.machine) == (user.profile, user.machine)
+
+
+def test_what_both_choose_is_refused() -> None:
+    grids = [Variation("em", "none"), Variation("em", "none", Options(poison_reps="2"))]
+    with pytest.raises(BadInput, match=r"^--poison-reps 3: study toy chooses it itself, here 2$"):
+        varied(RunRequest(options=Options(poison_reps="3")), "toy", grids)
+
+
+def test_an_override_reaches_the_grids_that_have_its_plugin() -> None:
+    given = ("em.steps=3", "cutout.side=0.2", "victim.epochs=1", "nobody.field=1")
+    grids = [Variation("em", "none"), Variation("tap", "cutout")]
+    found = [one.overrides for one in varied(RunRequest(overrides=given), "toy", grids)]
+    assert found == [(given[0], *given[2:]), given[1:]]

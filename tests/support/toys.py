@@ -1,0 +1,120 @@
+"""Toy images, nets and labs, and every plugin in a test-sized copy."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from bench.core.checkpoint import Checkpoint, OutOfTime
+from bench.core.errors import BadInput
+from bench.core.method import Lab
+from bench.core.rng import generator
+from bench.core.types import Augmentation, Dataset, Recipe, Split
+from bench.data.prepare import digest
+from bench.experiment.overrides import change
+from bench.experiment.registry import Plugin, catalog
+from bench.nets import Net
+from bench.nets import build as build_net
+
+T = TypeVar("T")
+CLASSES, SIZE = 4, 16
+AUGMENTATION = Augmentation(pad=2, flip=False)  # a mirrored quadrant is another class
+SMALLER = {  # field -> value, wherever a plugin has such a field
+    "surrogate.epochs": 2,
+    "surrogate.batch": 32,
+    "batch": 40,  # so that the last batch is smaller
+    "steps": 5,
+    "step": 0.2,  # of eps
+    "first_step": 0.1,
+    "last_step": 0.1,
+    "max_rounds": 4,
+    "max_passes": 3,
+    "restarts": 2,
+}
+EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
+
+
+def shrink(plugin: Plugin) -> Plugin:
+    """A plugin that runs in a second: its fields that are known to cost time, set by their names."""
+    for path, value in SMALLER.items():
+        if path == "step" and plugin.kind == "defenses":
+            continue  # in pixels there
+        try:
+            plugin = replace(plugin, value=change(plugin.value, path, value, plugin.name))
+        except BadInput:
+            continue  # it has no such field
+    return plugin
+
+
+def _plugins(kind: str) -> dict[str, Plugin]:
+    found = catalog(kind)
+    return {name: shrink(found.get(name)) for name in (*found.variants, *EXAMPLES[kind])}
+
+
+METHODS, DEFENSES = _plugins("methods"), _plugins("defenses")
+
+
+def toy_split(n: int, seed: int, *, channels: int = 3, size: int = SIZE, contrast: int = 100) -> Split:
+    """Class k has a bright quadrant k on noise: no defense of the suite removes that."""
+    rng = generator(seed)
+    labels = torch.randint(0, CLASSES, (n,), generator=rng)
+    images = torch.randint(40, 120, (n, channels, size, size), generator=rng)
+    half = size // 2
+    for image, label in zip(images, labels.tolist(), strict=True):
+        row, column = (half * (label // 2), half * (label % 2))
+        image[:, row : row + half, column : column + half] += contrast
+    return Split(images.to(torch.uint8), labels)
+
+
+def toy_dataset(*, channels: int = 3) -> Dataset:
+    train, val, test = (toy_split(n, n, channels=channels) for n in (64, 24, 40))
+    names = tuple("abcd")
+    true = digest((train, val, test), names, AUGMENTATION)
+    return Dataset("toy", true, train, val, test, names, AUGMENTATION, synthetic=True)
+
+
+def small_net(seed: int = 0, *, channels: int = 3) -> Net:
+    device = torch.device("cpu")
+    shape = {"channels": channels, "classes": CLASSES, "size": SIZE}
+    return build_net("small", **shape, precision="fp32", seed=seed, device=device)
+
+
+def toy_lab(seed: int = 1, checkpoint: Checkpoint | None = None) -> Lab:
+    lab = Lab(CLASSES, AUGMENTATION, toy_split(24, 24), small_net, seed)
+    lab.checkpoint = checkpoint or Checkpoint()
+    return lab
+
+
+def overdue(path: Path) -> Checkpoint:
+    """A checkpoint that ends the work at its first save."""
+    return Checkpoint(path, seconds=0, deadline=time.monotonic() - 1)
+
+
+def killed_at_every_save(work: Callable[[Checkpoint], T], path: Path) -> tuple[T, int]:
+    """Run a work that is stopped at each save and started again; its result and how often that was."""
+    for kills in range(200):
+        try:
+            return work(overdue(path)), kills
+        except OutOfTime:
+            continue
+    raise AssertionError("200 attempts and no end")
+
+
+def equal_weights(one: nn.Module, other: nn.Module) -> bool:
+    """Bit-identical parameters and averages."""
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+RECIPE = Recipe(epochs=2, batch=24, lr=0.05)
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    """Uniform in [0,1]."""
+    return torch.rand(shape, generator=generator(seed))
