@@ -16,6 +16,7 @@ from bench.results.describe import circumstances, crafted_on, mixture, repetitio
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
+    DRAFT,
     UNDEFENDED,
     Groups,
     grouped,
@@ -148,10 +149,11 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
 
 def choose(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
     """The wanted defenses, each once; by default all that are present."""
-    for name in wanted or ():
-        if name not in present:
+    found = {name: name if name in present else name + DRAFT for name in wanted or ()}
+    for name, shown in found.items():
+        if shown not in present:
             raise unknown("defense", name, present)
-    return list(dict.fromkeys(present if wanted is None else wanted))
+    return list(dict.fromkeys(present if wanted is None else found.values()))
 
 
 def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:
