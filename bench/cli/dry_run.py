@@ -14,10 +14,19 @@ from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
 from bench.experiment.cell import Bench
 from bench.results import rows as files
-from bench.runner.estimate import Branch, PlannedJob, Speeds, lines, nets, planned, work_and_wall
+from bench.runner.estimate import (
+    STEPS,
+    Branch,
+    PlannedJob,
+    Speeds,
+    images_per_second,
+    lines,
+    nets,
+    planned,
+    work_and_wall,
+)
 from bench.runner.request import RunRequest
 from bench.runner.session import open_grid, say, workers_to_start
-from bench.runner.speed import STEPS, images_per_second
 
 HOUR = 3600.0
 

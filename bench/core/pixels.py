@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -19,6 +20,11 @@ def to_float(images: Tensor) -> Tensor:
 def to_uint8(x: Tensor) -> Tensor:
     """float (N,C,H,W) in [0,1] -> the nearest uint8."""
     return x.mul(GRID).round_().clamp_(0, GRID).to(torch.uint8)
+
+
+def digest(images: Tensor) -> str:
+    """Give the sha256 of a tensor's values, of any shape and type, in their order."""
+    return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
 
 
 def levels(eps: float) -> int:

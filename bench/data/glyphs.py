@@ -11,15 +11,25 @@ version may draw an edge differently, which the digest of the data set shows.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from functools import cache
+import zipfile
+from functools import cache as once
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from bench.core.errors import BadInput
+from bench.core.files import replacing
+from bench.data.prepare import Pool, Source, at_hand, check_limit
+
+GLYPHS = 2_000  # training images unless --limit asks for another number, and test images
+MOST_GLYPHS = 50_000
 FONTS: tuple[str, ...] = (
     "DejaVuSans",
     "DejaVuSans-Bold",
@@ -52,6 +62,38 @@ MASTER = 96  # font size of which the smaller masks are made
 Floats = NDArray[np.float64]
 Bytes = NDArray[np.uint8]
 ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) - 0.5
+
+
+def glyph_source(limit: int | None, cache: Path, writes: bool = True) -> Source:
+    """Draw a training pool of exactly the size asked for, and a test set; BadInput for one out of range."""
+    if limit is not None:
+        check_limit("glyphs", limit, MOST_GLYPHS, len(CLASSES))
+    train = rendered(cache, limit or GLYPHS, 1, writes)
+    test = rendered(cache, GLYPHS, 2, writes)
+    return Source("glyphs", train, test, tuple(CLASSES), flip=False, pad=2, synthetic=True)
+
+
+def rendered(cache: Path, n: int, seed: int, writes: bool = True) -> Pool:
+    """Render n images, or take them from the cache, under a name that changes with all that draws them."""
+    drawing = f"{version('pillow')}/{version('matplotlib')}/".encode() + Path(__file__).read_bytes()
+    path = cache / f"{hashlib.sha256(drawing).hexdigest()[:16]}-seed{seed}-n{n}.npz"
+    try:
+        with np.load(path) as kept:
+            return at_hand(kept["images"], kept["labels"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged
+        images, labels = render(n, seed)
+    if writes:
+        keep(path, images=images, labels=labels)
+    return at_hand(images, labels)
+
+
+def keep(path: Path, **arrays: Any) -> None:
+    """Write arrays to path whole or not at all."""
+    try:
+        with replacing(path) as temporary:
+            np.savez(temporary, **arrays)
+    except OSError as error:
+        raise BadInput(f"cannot write {path} ({error}), expected a cache folder to write to") from error
 
 
 def render(n: int, seed: int) -> tuple[Bytes, NDArray[np.int64]]:
@@ -94,7 +136,7 @@ def lumas(rng: Generator) -> tuple[float, float]:
 
 
 def colour(luma: float, rng: Generator) -> Floats:
-    """A random colour of just this luma, as saturated as the cube allows or less."""
+    """Draw a colour of just this luma, (3,) in [0,1], as saturated as the cube allows or less."""
     chroma = rng.uniform(-1, 1, 3)
     chroma -= LUMA @ chroma
     room = np.where(chroma > 0, 1 - luma, luma) / np.maximum(np.abs(chroma), 1e-9)
@@ -151,7 +193,7 @@ def place(glyph: Image.Image, x: float, y: float, angle: float) -> Floats:
     return np.asarray(moved, np.float64) / 255
 
 
-@cache
+@once
 def mask(font: str, height: int, digit: str) -> Image.Image:
     """Coverage of a digit, 8 bits, scaled to a height and framed by one empty pixel."""
     whole = master(font, digit)
@@ -162,7 +204,7 @@ def mask(font: str, height: int, digit: str) -> Image.Image:
     return framed
 
 
-@cache
+@once
 def master(font: str, digit: str) -> Image.Image:
     """Coverage of a digit, 8 bits, large, cropped to its ink."""
     import matplotlib  # slow, and glyphs that are kept are not drawn again

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from PIL import Image
@@ -11,13 +12,19 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import replacing
+from bench.core.types import Dataset
 from bench.data.poisons import manifest
-from bench.experiment.cell import Bench
-from bench.results.folders import check_free
-from bench.runner.crafting import crafted, one_method
+from bench.experiment import cache
+from bench.experiment.cell import Bench, craft
+from bench.experiment.registry import Plugin
+from bench.results.folders import check_free, check_writable
 from bench.runner.progress import Progress
-from bench.runner.request import RunRequest
-from bench.runner.session import read, say
+from bench.runner.request import Resolved, RunRequest, resolve
+from bench.runner.session import open_bench, open_device, read, say
+
+ROUNDING = (
+    "delta to the nearest grey level (half to even), never beyond the budget; the sum is clipped to 0..255"
+)
 
 
 def run(request: RunRequest, out: Path, poison_rep: int) -> int:
@@ -31,7 +38,7 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
         )
     check_free(out)
     bench, method, poison = crafted(asked, device, read(asked), console, poison_rep)
-    said = manifest.described(bench, method, poison) | _images(bench, poison.images)
+    said = described(bench, method, poison) | _images(bench, poison.images)
     name = f"writing {len(poison.images)} images"
     with replacing(out) as folder, Progress(console).alone(name) as tick:
         folder.mkdir()
@@ -42,6 +49,51 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
     count = len(poison.images)
     say(console, f"{out}: {count} images of {method.name} in training order, and {manifest.NAME}")
     return 0
+
+
+def one_method(request: RunRequest) -> tuple[Resolved, torch.device]:
+    """Check a request for one method, before anything is read; BadInput where there are several."""
+    asked = resolve(request)
+    if len(asked.methods) != 1:
+        raise BadInput(f"{request.methods} names {len(asked.methods)} methods, expected one")
+    device = open_device(request.machine)
+    check_writable(request.where.cache)
+    return asked, device
+
+
+def crafted(
+    asked: Resolved, device: torch.device, data: Dataset, console: Console, poison_rep: int = 0
+) -> tuple[Bench, Plugin, cache.Poison]:
+    """Give the poison, and with what it was made."""
+    asked.check_images(len(data.train))
+    asked = asked.on(data, lambda line: say(console, line))
+    bench, (method,) = open_bench(asked, data, device), asked.methods
+    with Progress(console).alone(f"crafting {method.name} for {len(data.train)} images") as tick:
+        return bench, method, craft(bench, method, poison_rep, tick)
+
+
+def described(bench: Bench, method: Plugin, poison: cache.Poison) -> dict[str, Any]:
+    """Say what is known of every poison that leaves the suite, whatever becomes of its images."""
+    made = poison.manifest
+    return {
+        "suite": manifest.SUITE,
+        "schema": manifest.SCHEMA,
+        "method": method.inputs,
+        "eps": method.value.eps,
+        "norm": made["norm"],
+        "l2": getattr(method.value, "l2", None),
+        "form": made["form"],
+        "rounding": ROUNDING,
+        "data": made["inputs"]["data"],
+        "classes": list(bench.data.classes),
+        "measured": made["distances"],
+        "published": made["published"],
+        "crafting": {name: value for name, value in made["inputs"].items() if name not in ("data", "method")},
+        "facts": made["facts"],
+        "seeds": {"base": bench.setting.seed, "craft": made["seed"]},
+        "seconds": made["seconds"],
+        "environment": made["environment"],
+    }
 
 
 def _images(bench: Bench, published: Tensor) -> dict[str, object]:

@@ -21,7 +21,7 @@ from bench.data.poisons.photos import RULES, Album, Photo, album, opened
 from bench.data.prepare import check_labels, digest, hold_out
 from bench.experiment.registry import Plugin
 from bench.results.folders import check_free
-from bench.runner.crafting import crafted, one_method
+from bench.runner.export import crafted, described, one_method
 from bench.runner.progress import Progress
 from bench.runner.request import RunRequest
 from bench.runner.session import say
@@ -40,7 +40,7 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
     with replacing(out) as folder:
         kept = publish(images, steps.float(), folder, console)
         totals = Kept.over(kept, levels(method.value.eps))
-        said = manifest.described(bench, method, poison)
+        said = described(bench, method, poison)
         said |= {
             "kind": "protected folder",
             "rules": rules(size),

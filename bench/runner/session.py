@@ -26,8 +26,9 @@ from bench.experiment.precision import decided
 from bench.experiment.registry import Plugin
 from bench.results.folders import check_writable, open_run
 from bench.results.rewrite import rewrite
-from bench.runner import gallery, grid
+from bench.runner import grid
 from bench.runner.backends.local import Pool
+from bench.runner.jobs import keep_samples
 from bench.runner.memory import affordable
 from bench.runner.progress import Progress
 from bench.runner.request import Machine, Resolved, RunRequest, resolve
@@ -61,10 +62,10 @@ class Grid:
         rewrite(self.out)
         masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
         say(self.console, self.headline)
-        gallery.keep_cached(self.bench, self.asked.methods)
+        keep_samples(self.bench, self.asked.methods)
         plugins = self.asked.request.where.plugins
         outcome = grid.run(self.bench, wanted, rows, Progress(self.console), self.start, plugins)
-        gallery.keep_cached(self.bench, self.asked.methods)  # of poisons that other machines crafted
+        keep_samples(self.bench, self.asked.methods)  # of poisons that other machines crafted
         return outcome
 
     @property
