@@ -56,7 +56,7 @@ def ranked(to: Options) -> None:
 
 
 def names_of(text: str | None) -> list[str] | None:
-    """Of --defenses; None where it was not given."""
+    """Split --defenses; None where it was not given."""
     from bench.core.errors import BadInput
 
     names = None if text is None else [*filter(None, map(str.strip, text.split(",")))]
@@ -86,7 +86,7 @@ def pool(to: Options) -> None:
 
 
 def checked(args: argparse.Namespace) -> RunRequest:
-    """What the options ask for; BadInput, before torch is imported, where it cannot be had."""
+    """Read what the options ask for; BadInput, before torch is imported, where it cannot be had."""
     from bench.runner.request import check
 
     asked = request(args)
@@ -95,7 +95,7 @@ def checked(args: argparse.Namespace) -> RunRequest:
 
 
 def request(args: argparse.Namespace) -> RunRequest:
-    """All that the options ask for; what a verb has no option for, or what is not given, is as by default."""
+    """Read all that the options ask for; what has no option, or is not given, is as by default."""
     from dataclasses import fields
 
     from bench.runner.request import Machine, Options, RunRequest, Where

@@ -19,7 +19,7 @@ def names() -> list[str]:
 
 
 def load(spec: str, *, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Dataset:
-    """The data set called spec, on the CPU.
+    """Load the data set called spec, on the CPU; BadInput where there is none.
 
     root: where the user keeps downloaded data sets. limit: training images to keep, validation included.
     writes: whether what is drawn or downloaded may be kept; else nothing is downloaded.

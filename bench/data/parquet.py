@@ -108,7 +108,7 @@ def read(files: list[Path], rows: Tensor) -> Tensor:
 
 
 def encoded(files: list[Path], rows: Tensor) -> Iterator[tuple[str, io.BytesIO]]:
-    """The encoded images of ascending rows, counted through all the files."""
+    """Read the encoded images of ascending rows, counted through all the files."""
     start = 0
     for file in files:
         for batch in batches(file):

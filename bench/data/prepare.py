@@ -51,7 +51,7 @@ class Source:
 
 
 def at_hand(images: NDArray[Any], labels: Iterable[int] | NDArray[Any]) -> Pool:
-    """A pool whose images, uint8 (N,C,H,W), are in memory already."""
+    """Make a pool whose images, uint8 (N,C,H,W), are in memory already."""
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     return Pool(torch.as_tensor(np.asarray(labels), dtype=torch.int64), lambda rows: pixels[rows])
 

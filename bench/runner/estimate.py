@@ -48,7 +48,7 @@ class PlannedJob:
     reason: str | None = None  # why a cell is skipped
 
     def seconds(self, speeds: Speeds) -> float:
-        """0 where there is nothing left to do."""
+        """Estimate; 0 where there is nothing left to do."""
         if self.state != "left" or not self.effort.images:
             return 0.0
         return self.effort.images / speeds[self.effort.net]
@@ -67,7 +67,7 @@ class Branch:
 
 
 def planned(bench: Bench, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
-    """Every poison and cell of the grid, looked up. rows: all that are there already."""
+    """Look up every poison and cell of the grid. rows: all that are there already."""
     old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
     for craft, waiting in grid.by_poison(bench, cells).items():
         victims = [_cell(bench, job, old) for job in waiting]
@@ -99,7 +99,7 @@ def _cell(bench: Bench, job: Job, old: dict[str, Row]) -> PlannedJob:
 
 
 def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]:
-    """The jobs by method and work, the crafting of each method first."""
+    """Group the jobs by method and work, the crafting of each method first."""
     found: dict[tuple[str, str], list[PlannedJob]] = {}
     for each in (job for branch in branches for job in branch.jobs):
         found.setdefault((each.job.method.name, each.job.what), []).append(each)
@@ -107,13 +107,13 @@ def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]
 
 
 def nets(branches: Iterable[Branch]) -> list[str]:
-    """Those whose speed decides how long it takes."""
+    """List the nets whose speed decides how long it takes."""
     jobs = [job for branch in branches for job in branch.jobs]
     return list(dict.fromkeys(t.effort.net for t in jobs if t.state == "left" and t.effort.images))
 
 
 def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> tuple[float, float]:
-    """Seconds of work in all, and the least they take: shared by all workers, but no job by two.
+    """Count seconds of work in all, and the least they take: shared by all workers, but no job by two.
 
     A cell waits for its poison.
     """
@@ -129,7 +129,7 @@ def effort(bench: Bench, job: Job) -> Effort:
 
 
 def _crafting(bench: Bench, job: Job) -> Effort:
-    """By the method's own word: one that stops by its error may need more or less."""
+    """Count by the method's own word: one that stops by its error may need more or less."""
     value, n = job.method.value, len(bench.data.train)
     training, signs = split(value, lambda plugin: plugin.passes)
     recipes = [v for v in (getattr(value, f.name) for f in fields(value)) if isinstance(v, Recipe)]
@@ -148,7 +148,7 @@ def _training(bench: Bench, job: Job) -> Effort:
 
 
 def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:
-    """A plugin's cost as what is training and how many sign steps it counts.
+    """Split a plugin's cost into what is training and how many sign steps it counts.
 
     Costs grow with the field `steps`, where there is one, along a straight line: with twice the sign
     steps, a plugin costs these steps once more.
@@ -161,7 +161,7 @@ def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:
 
 
 def images_per_second(bench: Bench, net: str) -> float:
-    """Of undefended training in this process, in the victim's batches, whatever the recipe's length."""
+    """Time undefended training in this process, in the victim's batches, for a few steps; images/s."""
     victim, data, device = bench.setting.victim, bench.data, bench.device
     rows = torch.arange((WARM_UP + STEPS) * victim.batch, device=device) % len(data.train)
     done, ends = 0, []

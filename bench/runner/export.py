@@ -97,7 +97,7 @@ def described(bench: Bench, method: Plugin, poison: cache.Poison) -> dict[str, A
 
 
 def _images(bench: Bench, published: Tensor) -> dict[str, object]:
-    """What the manifest says of each image, in training order."""
+    """Say what the manifest says of each image, in training order."""
     data = bench.data
     rows = torch.arange(len(data.train)) if data.rows is None else data.rows
     return {
@@ -111,6 +111,6 @@ def _images(bench: Bench, published: Tensor) -> dict[str, object]:
 
 
 def save_png(image: Tensor, path: Path) -> None:
-    """uint8 (C,H,W) with 1 or 3 channels."""
+    """Save one image, uint8 (C,H,W) with 1 or 3 channels."""
     array = image.permute(1, 2, 0).numpy()
     Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(path)

@@ -66,7 +66,7 @@ def work(bench: Bench, job: Job, tick: Tick) -> Result:
 
 
 def keep_sample(bench: Bench, method: Plugin, poison: cache.Poison) -> None:
-    """A few images of a poison beside the run's rows, unless they are there."""
+    """Keep a few images of a poison beside the run's rows, unless they are there."""
     if bench.gallery is None:
         return
     path = samples.path_of(bench.gallery, method.name, poison.manifest["published"])
@@ -77,7 +77,7 @@ def keep_sample(bench: Bench, method: Plugin, poison: cache.Poison) -> None:
 
 
 def keep_samples(bench: Bench, methods: Iterable[Plugin]) -> None:
-    """The same of each method's first poison that an earlier run crafted.
+    """Keep the same of each method's first poison that an earlier run crafted.
 
     A poison is read, and compared with its digest, only where its sample is missing.
     """
@@ -93,7 +93,7 @@ def keep_samples(bench: Bench, methods: Iterable[Plugin]) -> None:
 
 
 def without_places(error: str, plugins: Path | None) -> str:
-    """A traceback without this machine's folders: a row holds no path."""
+    """Strip a traceback of this machine's folders: a row holds no path."""
     for place in (HOME, plugins, sys.prefix, sys.base_prefix, _home()):
         error = error.replace(f"{place}{os.sep}", "") if place and str(place) != os.sep else error
     return error

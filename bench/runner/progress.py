@@ -36,7 +36,7 @@ class Progress:
 
     @contextmanager
     def grid(self, count: int, cost: float, what: str = "cells") -> Iterator[None]:
-        """Around the whole work; cost: of all jobs, in their own unit."""
+        """Show the whole work; cost: of all jobs, in their own unit."""
         self.total, self.started = max(cost, 1e-9), time.monotonic()
         self.bars.update(self.whole, visible=True, description=f"all {count} {what}")
         self.say(f"{count} {what} to compute")
@@ -45,7 +45,7 @@ class Progress:
 
     @contextmanager
     def alone(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """Around one long job that is all there is; gives what to tell its progress."""
+        """Show one long job that is all there is; gives what to tell its progress."""
         if not self.console.is_terminal:
             self.say(name)
         with self.bars:
@@ -59,7 +59,7 @@ class Progress:
             self.costs[name], self.shares[name], self.begun[name] = cost, 0.0, time.monotonic()
 
     def tick(self, name: str, share: float, what: str) -> None:
-        """A job has done a share of its work; may be called from any thread."""
+        """Note that a job has done a share of its work; may be called from any thread."""
         with self.lock:
             if name in self.tasks:  # a worker's last words may come late
                 self.shares[name] = share
@@ -75,7 +75,7 @@ class Progress:
             self._update()
 
     def skip(self, cost: float) -> None:
-        """A job turned out to be done already."""
+        """Note that a job turned out to be done already."""
         with self.lock:
             self.before += cost
             self._update()
@@ -89,7 +89,7 @@ class Progress:
         self.bars.update(self.whole, completed=share, eta=_eta(self.started, share))
 
     def say(self, line: str) -> None:
-        """One line above the bars; in a log it carries the share done and the ETA of the grid."""
+        """Print one line above the bars; in a log it carries the share done and the ETA of the grid."""
         if not self.console.is_terminal and self.before:
             with self.lock:
                 share = self._done()

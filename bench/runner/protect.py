@@ -72,7 +72,7 @@ def rules(size: int) -> dict[str, str]:
 
 
 def dataset(images: Album, size: int, console: Console) -> Dataset:
-    """All images at the net's size, to train surrogates on; the validation images are some of them."""
+    """Read all images at the net's size, to train surrogates on; the validation images are some of them."""
     check_labels(str(images.folder), images.labels, images.classes)
     n, colours = len(images.files), 1
     pixels = torch.empty((n, 3, size, size), dtype=torch.uint8)
@@ -132,7 +132,7 @@ class Kept:
 
     @staticmethod
     def over(kept: list[Kept], cap: int) -> dict[str, float | None]:
-        """Of all images; the largest change at full size is what the budget is held to."""
+        """Summarise all images; the largest change at full size is what the budget is held to."""
         linf = max(one.linf for one in kept)
         assert linf <= cap
         cosines = [one.cosine for one in kept if one.cosine is not None]
@@ -162,7 +162,7 @@ def publish(images: Album, steps: Tensor, folder: Path, console: Console) -> lis
 
 
 def survival(totals: dict[str, float | None]) -> str:
-    """One line for the owner."""
+    """Write one line for the owner."""
     cosine, lowest, energy, least = (
         f"{totals[name] or 0:.2f}" for name in ("cosine", "cosine_lowest", "energy", "energy_lowest")
     )
@@ -175,7 +175,7 @@ def survival(totals: dict[str, float | None]) -> str:
 
 
 def _chosen(images: Album) -> list[int]:
-    """Images for the sheet: the first of each class, then the next."""
+    """Choose images for the sheet: the first of each class, then the next."""
     places = [(images.labels == label).nonzero().flatten().tolist() for label in range(len(images.classes))]
     by_rank = sorted((rank, label, i) for label, some in enumerate(places) for rank, i in enumerate(some))
     return [i for _, _, i in by_rank[:SHOWN]]

@@ -51,11 +51,11 @@ class Grid:
 
     @property
     def keys(self) -> dict[str, Cell]:
-        """The cells by the keys of their rows."""
+        """Give the cells by the keys of their rows."""
         return {self.bench.identity(cell).key: cell for cell in self.cells}
 
     def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
-        """Those of the cells that have no finished row; samples of all their poisons."""
+        """Compute those of the cells that have no finished row; samples of all their poisons."""
         sweep(self.bench.cache)
         rows = self.out / "rows"
         rows.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,7 @@ class Grid:
 
     @property
     def headline(self) -> str:
-        """What is about to be computed on, and with what."""
+        """Say what is about to be computed on, and with what."""
         images, setting = self.bench.data, self.bench.setting
         kind = "synthetic images" if images.synthetic else "images"
         return (
@@ -127,7 +127,7 @@ def open_bench(
     elsewhere: Environment | None = None,
     samples: Path | None = None,
 ) -> Bench:
-    """What all cells of a run share, with the images on the device. elsewhere: of a scheduler's workers."""
+    """Gather what all cells of a run share, with the images on the device. elsewhere: of Dask's workers."""
     request, machine = asked.request, asked.request.machine
     setting = replace(asked.setting, precision=decided(asked.setting.precision, device))
     return Bench(
@@ -148,7 +148,7 @@ def open_bench(
 def workers_of(
     asked: Resolved, console: Console
 ) -> tuple[torch.device, Callable[..., Workers], Environment | None]:
-    """The device of this process, what starts the workers (see grid.run), and their environment if not ours.
+    """Give this process's device, what starts the workers (see grid.run), their environment if not ours.
 
     They are a scheduler's, or of this machine.
     """
@@ -165,19 +165,18 @@ def workers_of(
     if asked.setting.precision == "auto":
         raise BadInput("the precision is auto, which machines may decide differently; give --precision")
     try:
-        from bench.runner.backends.dask import Cluster
-        from bench.runner.backends.muster import muster
+        from bench.runner.backends.dask import Cluster, check_workers
     except ModuleNotFoundError as error:
         raise BadInput(
             f"--scheduler needs {error.name}, expected after: pip install 'ue-bench[dask]'"
         ) from None
     device = open_device(replace(machine, device="cpu"))
-    found = muster(machine.scheduler, where.cache, where.plugins, machine.device, machine.threads)
+    found = check_workers(machine.scheduler, where.cache, where.plugins, machine.device, machine.threads)
     return device, partial(Cluster, found), found.environment
 
 
 def open_device(machine: Machine) -> torch.device:
-    """The device that is asked for, with torch set up for it; BadInput where there is none of that name."""
+    """Find the device and set torch up for it; BadInput where there is none of that name."""
     device = device_of(machine.device)
     for what, count in (("--workers", machine.workers), ("--threads", machine.threads)):
         if count is not None and count < 1:
@@ -190,7 +189,7 @@ def open_device(machine: Machine) -> torch.device:
 
 
 def workers_to_start(machine: Machine, bench: Bench, methods: Sequence[Plugin], console: Console) -> int:
-    """How many processes of this machine compute; where no number is asked for, memory may allow fewer.
+    """Choose how many processes here compute; where no number is asked for, memory may allow fewer.
 
     On a CPU the default is one worker of one thread for each core: small nets gain little from
     threads, and a number that was computed with one thread does not depend on the cores. On GPUs it

@@ -17,7 +17,7 @@ Form = Literal["infer", "sample-wise", "class-wise", "universal"]
 def entries(
     count: int, data: Dataset, form: Form, kind: str, made: Manifest | None, who: str
 ) -> tuple[Form, Tensor]:
-    """The form, and for each training image the number of its entry, int64 (N,).
+    """Find the form, and for each training image the number of its entry, int64 (N,).
 
     count: entries in the file. made: the manifest beside it.
     """

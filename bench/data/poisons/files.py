@@ -42,7 +42,7 @@ class Content:
 
 
 def read(path: Path, who: str) -> Content:
-    """The numbers in a file or folder; BadInput where there are none that may be read."""
+    """Read the numbers in a file or folder; BadInput where there are none that may be read."""
     if path.is_dir():
         return _folder(path, who)
     suffix = path.suffix.lower()
@@ -150,7 +150,7 @@ def _safetensors(path: Path, who: str) -> Content:
 
 
 def _only(stored: dict[Any, Any], form: str, path: Path, who: str) -> Content:
-    """The one tensor of a file."""
+    """Pick the one tensor of a file."""
     if len(stored) != 1:
         names = ", ".join(map(str, [*stored][:5])) or "nothing"
         raise BadInput(f"{who}: {path.name} holds {len(stored)} things ({names}), expected one tensor")

@@ -84,7 +84,7 @@ class Foreign(Method):
         return found
 
     def audited(self, data: Dataset | None, table: Table) -> Foreign:
-        """With everything known that the file says, and, given data, that it does to the run's images.
+        """Fill in everything that the file says and, given data, that it does to the run's images.
 
         What was looked at goes into the table, up to what raises BadInput.
         """
@@ -114,7 +114,7 @@ class Foreign(Method):
         return replace(found, published=digest(published), eps=eps)
 
     def _read(self, table: Table) -> tuple[Foreign, Tensor, Manifest | None]:
-        """What the file alone says, its numbers, (count,C,H,W), and its manifest."""
+        """Read what the file alone says, its numbers, (count,C,H,W), and its manifest."""
         content = files.read(self.path, self.who)
         found = files.digest(self.path)
         table["format"] = "; ".join([content.format, *content.notes])
@@ -145,7 +145,7 @@ class Foreign(Method):
         return replace(self, digest=found, kind=kind, units=units, layout=layout), values, made
 
     def _check_alone(self, values: Tensor, table: Table) -> None:
-        """What can be said without the clean images: of deltas, their size."""
+        """Say what can be said without the clean images: of deltas, their size."""
         table["budget"] = str(self.budget)
         if self.kind == "delta":
             batches = (steps(values[b], self.units, self.rounding) for b in in_batches(len(values)))
@@ -156,7 +156,7 @@ class Foreign(Method):
             table["L-inf"] = "unknown without the images before: name them with --data"
 
     def _published(self, values: Tensor, clean: Tensor) -> Tensor:
-        """uint8 like clean, on the CPU."""
+        """Publish the entries of all images: uint8 like clean, on the CPU."""
         clean, index = clean.cpu(), torch.tensor(self.entries)
         made = [
             publish(clean[b], values[index[b]], self.kind, self.units, self.rounding)
@@ -184,7 +184,7 @@ def _shape(chw: tuple[int, ...]) -> str:
 
 
 def name_of(path: Path) -> str:
-    """What rows call it: never a path, and a name that --set can take a field of."""
+    """Say what rows call it: never a path, and a name that --set can take a field of."""
     whole = path.name or path.resolve().name
     stem = whole if path.is_dir() else path.stem
     plain = re.sub(r"[^\w-]+", "-", stem).strip("-")

@@ -134,7 +134,7 @@ class Album:
 
 
 def album(folder: Path) -> Album:
-    """The images of DIR/CLASS/* or DIR/train/CLASS/*."""
+    """List the images of DIR/CLASS/* or DIR/train/CLASS/*."""
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder, expected {folder}/CLASS/* or {folder}/train/CLASS/*")
     train = folder / "train"

@@ -127,7 +127,7 @@ def steps(values: Tensor, units: Units, rounding: Rounding) -> Tensor:
 
 
 def publish(clean: Tensor, values: Tensor, kind: Kind, units: Units, rounding: Rounding) -> Tensor:
-    """The images that a file's numbers stand for, uint8 (n,C,H,W); only the range 0..255 clips them.
+    """Make the images that a file's numbers stand for, uint8 (n,C,H,W); only the range 0..255 clips them.
 
     clean: uint8 (n,C,H,W). Rounding: nearest; truncate, where the sum is cut to whole grey levels (MI-UE's
     reader); positive, the same after negative deltas are dropped (EM's reader).
