@@ -65,10 +65,10 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     if name in PROFILES:
         yield from _of_profile(name, catalogs)
     if name in STUDIES:
-        asked, module = study(name, declare), declare(f"bench.studies.{name}.study")
-        yield from _head(name, "study", asked.about, module.__doc__)
+        told, module = study(name, declare), declare(f"bench.studies.{name}.study")
+        yield from _head(name, "study", told.about, module.__doc__)
         yield Text("\nits grids: methods x defenses, and what it chooses itself")
-        for grid in asked.grids():
+        for grid in told.grids():
             yield Text(f"  {grid.methods} x {grid.defenses} {_pairs(grid.options.given)}".rstrip())
 
 

@@ -89,9 +89,9 @@ def checked(args: argparse.Namespace) -> RunRequest:
     """Read what the options ask for; BadInput, before torch is imported, where it cannot be had."""
     from bench.runner.request import check
 
-    asked = request(args)
-    check(asked)
-    return asked
+    read = request(args)
+    check(read)
+    return read
 
 
 def request(args: argparse.Namespace) -> RunRequest:
@@ -105,5 +105,5 @@ def request(args: argparse.Namespace) -> RunRequest:
         return kind(**{name: value for name, value in given.items() if value is not None})
 
     groups = {"options": made(Options), "where": made(Where), "machine": made(Machine)}
-    asked: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
-    return asked
+    read: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
+    return read

@@ -97,7 +97,7 @@ def keep(path: Path, **arrays: Any) -> None:
 
 
 def render(n: int, seed: int) -> tuple[Bytes, NDArray[np.int64]]:
-    """n images uint8 (n,3,32,32) and their labels (n,), class-balanced and shuffled.
+    """Draw n images uint8 (n,3,32,32) and their labels (n,), class-balanced and shuffled.
 
     Image i and its label depend on seed and i alone: fewer images are a prefix of more.
     """
@@ -109,14 +109,14 @@ def render(n: int, seed: int) -> tuple[Bytes, NDArray[np.int64]]:
 
 
 def balanced(n: int, seed: int) -> NDArray[np.int64]:
-    """Every ten labels hold each class once."""
+    """Draw labels, int64 (n,): every ten hold each class once."""
     blocks = -(-n // len(CLASSES))
     order = [np.random.default_rng((seed, 0, block)).permutation(len(CLASSES)) for block in range(blocks)]
     return np.concatenate([np.empty(0, np.int64), *order]).astype(np.int64)[:n]
 
 
 def scene(label: int, rng: Generator) -> Bytes:
-    """(3,H,W): a digit on a ground, with sensor noise."""
+    """Draw a digit on a ground, with sensor noise: uint8 (3,H,W)."""
     ground_luma, ink_luma = lumas(rng)
     canvas = ground(ground_luma, rng)
     ink = colour(ink_luma, rng)[:, None, None]
@@ -128,7 +128,7 @@ def scene(label: int, rng: Generator) -> Bytes:
 
 
 def lumas(rng: Generator) -> tuple[float, float]:
-    """Of ground and ink: either may be the brighter one."""
+    """Draw the lumas of ground and ink, in [0,1]: either may be the brighter one."""
     contrast = rng.uniform(*CONTRAST)
     dark = rng.uniform(LUMAS[0], LUMAS[1] - contrast)
     pair = dark, dark + contrast
@@ -144,7 +144,7 @@ def colour(luma: float, rng: Generator) -> Floats:
 
 
 def ground(luma: float, rng: Generator) -> Floats:
-    """(3,H,W): a gradient between two colours, textured in luma by stripes or by blotches."""
+    """Draw a gradient (3,H,W) between two colours, textured in luma by stripes or by blotches."""
     first, second = colour(luma, rng), colour(luma, rng)
     slope = rng.uniform(-1, 1, 2)
     ramp = (slope[0] * ROWS + slope[1] * COLUMNS) / np.abs(slope).sum()  # in [-1/2, 1/2]
@@ -162,13 +162,13 @@ def ground(luma: float, rng: Generator) -> Floats:
 
 
 def blotches(cells: int, rng: Generator) -> Floats:
-    """(H,W) in [-1,1]: coarse random values, smoothly enlarged."""
+    """Draw (H,W) in [-1,1]: coarse random values, smoothly enlarged."""
     coarse = Image.fromarray(rng.uniform(-1, 1, (cells, cells)).astype(np.float32))
     return np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float64)
 
 
 def coverages(label: int, rng: Generator) -> list[Floats]:
-    """Of the neighbours, then of the labelled digit, all in one font, size and rotation."""
+    """Draw coverages, (H,W) in [0,1]: of neighbours, then of the digit; one font, size and rotation."""
     font = FONTS[rng.integers(len(FONTS))]
     height = int(rng.integers(HEIGHT[0], HEIGHT[1], endpoint=True))
     angle = math.radians(rng.uniform(-ROTATION, ROTATION))
@@ -185,7 +185,7 @@ def coverages(label: int, rng: Generator) -> list[Floats]:
 
 
 def place(glyph: Image.Image, x: float, y: float, angle: float) -> Floats:
-    """(H,W) in [0,1]: the glyph with its middle at (x, y), rotated about it."""
+    """Place on (H,W), in [0,1], the glyph with its middle at (x, y), rotated about it."""
     cos, sin = math.cos(angle), math.sin(angle)
     across, down = glyph.width / 2, glyph.height / 2
     back = cos, sin, across - cos * x - sin * y, -sin, cos, down + sin * x - cos * y
@@ -195,7 +195,7 @@ def place(glyph: Image.Image, x: float, y: float, angle: float) -> Floats:
 
 @once
 def mask(font: str, height: int, digit: str) -> Image.Image:
-    """Coverage of a digit, 8 bits, scaled to a height and framed by one empty pixel."""
+    """Scale the coverage of a digit, 8 bits, to a height, framed by one empty pixel."""
     whole = master(font, digit)
     width = max(1, round(whole.width * height / whole.height))
     small = whole.resize((width, height), Image.Resampling.BOX)
@@ -206,7 +206,7 @@ def mask(font: str, height: int, digit: str) -> Image.Image:
 
 @once
 def master(font: str, digit: str) -> Image.Image:
-    """Coverage of a digit, 8 bits, large, cropped to its ink."""
+    """Draw the coverage of a digit, 8 bits, large, cropped to its ink."""
     import matplotlib  # slow, and glyphs that are kept are not drawn again
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"

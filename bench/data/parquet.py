@@ -66,7 +66,7 @@ def metadata(file: Path) -> dict[str, str]:
 
 
 def declared(meta: dict[str, str]) -> tuple[str, ...]:
-    """Class names from the key classes, or from what the hub writes; empty where there are none."""
+    """Read class names from the key classes, or from what the hub writes; empty where there are none."""
     try:
         if "classes" in meta:
             text = meta["classes"].strip()

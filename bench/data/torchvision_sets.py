@@ -59,7 +59,7 @@ def svhn(part: Any) -> Pool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of torchvision's, and no endless wait behind a firewall."""
+    """Allow no progress bars of torchvision's, and no endless wait behind a firewall."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:

@@ -30,14 +30,14 @@ ROUNDING = (
 def run(request: RunRequest, out: Path, poison_rep: int) -> int:
     if poison_rep < 0:
         raise BadInput(f"--poison-rep is {poison_rep}, expected 0 or more")
-    console, (asked, device) = Console(), one_method(request)
-    if poison_rep and not asked.methods[0].value.seeded:
+    console, (resolved, device) = Console(), one_method(request)
+    if poison_rep and not resolved.methods[0].value.seeded:
         raise BadInput(
-            f"{asked.methods[0].name} draws nothing, so that all its poisons are one: "
+            f"{resolved.methods[0].name} draws nothing, so that all its poisons are one: "
             f"--poison-rep is {poison_rep}, expected 0"
         )
     check_free(out)
-    bench, method, poison = crafted(asked, device, read(asked), console, poison_rep)
+    bench, method, poison = crafted(resolved, device, read(resolved), console, poison_rep)
     said = described(bench, method, poison) | _images(bench, poison.images)
     name = f"writing {len(poison.images)} images"
     with replacing(out) as folder, Progress(console).alone(name) as tick:
@@ -53,21 +53,21 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
 
 def one_method(request: RunRequest) -> tuple[Resolved, torch.device]:
     """Check a request for one method, before anything is read; BadInput where there are several."""
-    asked = resolve(request)
-    if len(asked.methods) != 1:
-        raise BadInput(f"{request.methods} names {len(asked.methods)} methods, expected one")
+    resolved = resolve(request)
+    if len(resolved.methods) != 1:
+        raise BadInput(f"{request.methods} names {len(resolved.methods)} methods, expected one")
     device = open_device(request.machine)
     check_writable(request.where.cache)
-    return asked, device
+    return resolved, device
 
 
 def crafted(
-    asked: Resolved, device: torch.device, data: Dataset, console: Console, poison_rep: int = 0
+    resolved: Resolved, device: torch.device, data: Dataset, console: Console, poison_rep: int = 0
 ) -> tuple[Bench, Plugin, cache.Poison]:
     """Give the poison, and with what it was made."""
-    asked.check_images(len(data.train))
-    asked = asked.on(data, lambda line: say(console, line))
-    bench, (method,) = open_bench(asked, data, device), asked.methods
+    resolved.check_images(len(data.train))
+    resolved = resolved.on(data, lambda line: say(console, line))
+    bench, (method,) = open_bench(resolved, data, device), resolved.methods
     with Progress(console).alone(f"crafting {method.name} for {len(data.train)} images") as tick:
         return bench, method, craft(bench, method, poison_rep, tick)
 

@@ -31,11 +31,11 @@ SHOWN = 6  # images on the sheet
 
 
 def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
-    console, (asked, device) = Console(), one_method(request)
-    _check(asked.methods[0], photos, out, size)
+    console, (resolved, device) = Console(), one_method(request)
+    _check(resolved.methods[0], photos, out, size)
     images = album(photos)
     data = dataset(images, size, console)
-    bench, method, poison = crafted(asked, device, data, console)
+    bench, method, poison = crafted(resolved, device, data, console)
     steps = poison.images.int() - data.train.images
     with replacing(out) as folder:
         kept = publish(images, steps.float(), folder, console)

@@ -41,7 +41,7 @@ RUNS = Path("results", "runs")
 class Grid:
     """What was asked for, checked and opened; nothing is computed before compute()."""
 
-    asked: Resolved
+    resolved: Resolved
     console: Console
     bench: Bench
     cells: list[Cell]
@@ -62,10 +62,10 @@ class Grid:
         rewrite(self.out)
         masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
         say(self.console, self.headline)
-        keep_samples(self.bench, self.asked.methods)
-        plugins = self.asked.request.where.plugins
+        keep_samples(self.bench, self.resolved.methods)
+        plugins = self.resolved.request.where.plugins
         outcome = grid.run(self.bench, wanted, rows, Progress(self.console), self.start, plugins)
-        keep_samples(self.bench, self.asked.methods)  # of poisons that other machines crafted
+        keep_samples(self.bench, self.resolved.methods)  # of poisons that other machines crafted
         return outcome
 
     @property
@@ -95,41 +95,41 @@ def open_grid(
 
     place: begins the name of the folder where none is asked for; that of the data ends it.
     """
-    asked, where = resolve(request), request.where
+    resolved, where = resolve(request), request.where
     place = place or RUNS / request.profile
-    asked.check_images(asked.setting.limit)
+    resolved.check_images(resolved.setting.limit)
     for folder in (where.cache, where.out or place.parent):
         check_writable(folder)
     if where.out:
         open_run(where.out)
-    device, start, elsewhere = workers_of(asked, console)
-    dataset = read(asked, load)
-    asked.check_images(len(dataset.train))
+    device, start, elsewhere = workers_of(resolved, console)
+    dataset = read(resolved, load)
+    resolved.check_images(len(dataset.train))
     out = where.out or place.parent / f"{place.name}-{dataset.name}"
     old = open_run(out)
-    asked = asked.on(dataset, lambda line: say(console, line))
+    resolved = resolved.on(dataset, lambda line: say(console, line))
     check_writable(out / "rows")
-    bench = open_bench(asked, dataset, device, elsewhere, out / "gallery")
-    cells = grid.cells(bench, asked.methods, asked.defenses)
-    return Grid(asked, console, bench, cells, out, len(old), start)
+    bench = open_bench(resolved, dataset, device, elsewhere, out / "gallery")
+    cells = grid.cells(bench, resolved.methods, resolved.defenses)
+    return Grid(resolved, console, bench, cells, out, len(old), start)
 
 
-def read(asked: Resolved, load: Callable[..., Dataset] = data.load) -> Dataset:
+def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Dataset:
     """Load the images that a request names."""
-    where, setting = asked.request.where, asked.setting
+    where, setting = resolved.request.where, resolved.setting
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache)
 
 
 def open_bench(
-    asked: Resolved,
+    resolved: Resolved,
     dataset: Dataset,
     device: torch.device,
     elsewhere: Environment | None = None,
     samples: Path | None = None,
 ) -> Bench:
     """Gather what all cells of a run share, with the images on the device. elsewhere: of Dask's workers."""
-    request, machine = asked.request, asked.request.machine
-    setting = replace(asked.setting, precision=decided(asked.setting.precision, device))
+    request, machine = resolved.request, resolved.request.machine
+    setting = replace(resolved.setting, precision=decided(resolved.setting.precision, device))
     return Bench(
         data=dataset.to(device),
         setting=setting,
@@ -146,23 +146,23 @@ def open_bench(
 
 
 def workers_of(
-    asked: Resolved, console: Console
+    resolved: Resolved, console: Console
 ) -> tuple[torch.device, Callable[..., Workers], Environment | None]:
     """Give this process's device, what starts the workers (see grid.run), their environment if not ours.
 
     They are a scheduler's, or of this machine.
     """
-    machine, where = asked.request.machine, asked.request.where
+    machine, where = resolved.request.machine, resolved.request.where
     if machine.scheduler is None:
 
         def start(work: Callable[..., Any], bench: Bench, report: Report) -> Workers:
-            count = workers_to_start(machine, bench, asked.methods, console)
+            count = workers_to_start(machine, bench, resolved.methods, console)
             return Pool(work, bench, count, where.plugins, report)
 
         return open_device(machine), start, None
     if machine.workers is not None:
         raise BadInput(f"--workers {machine.workers} are processes here, expected none beside --scheduler")
-    if asked.setting.precision == "auto":
+    if resolved.setting.precision == "auto":
         raise BadInput("the precision is auto, which machines may decide differently; give --precision")
     try:
         from bench.runner.backends.dask import Cluster, check_workers
@@ -202,6 +202,6 @@ def workers_to_start(machine: Machine, bench: Bench, methods: Sequence[Plugin], 
     workers = machine.workers or default
     fit, there = affordable(bench, methods, workers)
     if there:
-        asked = f"{workers} workers were asked for"
-        say(console, f"{there}: {asked if machine.workers else f'{fit} of {workers} workers are started'}")
+        wanted = f"{workers} workers were asked for"
+        say(console, f"{there}: {wanted if machine.workers else f'{fit} of {workers} workers are started'}")
     return machine.workers or fit

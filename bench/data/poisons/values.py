@@ -78,9 +78,9 @@ def meaning(seen: Seen, kind: Kind, units: Units, who: str) -> tuple[Kind, Units
     readings = [(k, u) for k in ("delta", "images") for u in ("1", "255") if _possible(seen, k, u)]
     stated = [(k, u) for k, u in readings if kind in (k, "infer") and units in (u, "infer")]
     if not stated:
-        asked = " ".join(word for word in (kind, f"in units of {units}") if "infer" not in word)
+        named = " ".join(word for word in (kind, f"in units of {units}") if "infer" not in word)
         able = " or ".join(f"{k} in units of {u}" for k, u in readings) or "no such thing"
-        raise BadInput(f"{who}: {asked or 'a poison'} cannot be {seen}; that could be {able}")
+        raise BadInput(f"{who}: {named or 'a poison'} cannot be {seen}; that could be {able}")
     left_open = kind == "infer" or (units == "infer" and seen.type.is_floating_point)
     found = [r for r in stated if _likely(seen, *r)] if left_open else stated
     if len(found) != 1:

@@ -28,7 +28,7 @@ class Terms:
 
     folder: Path  # of this run alone, in the shared cache
     token: str  # what its file `token` holds
-    facts: dict[str, str]  # what the client sees, and a worker must see too
+    fingerprint: dict[str, str]  # what the client sees, and a worker must see too
     plugins: Path | None
     device: str
     threads: int
@@ -72,8 +72,8 @@ def examine(terms: Terms, worker: Any) -> tuple[str, Environment]:
         raise BadInput(f"{who} does {threads} tasks at a time, expected one: start it with --nthreads 1")
     answer = _exchange(terms, who)
     for name, seen in facts(terms.plugins).items():
-        if seen != terms.facts[name]:
-            raise BadInput(f"{who}: {name} is {seen}, expected {terms.facts[name]} as the client has it")
+        if seen != (expected := terms.fingerprint[name]):
+            raise BadInput(f"{who}: {name} is {seen}, expected {expected} as the client has it")
     try:
         device = _set_up(terms)
         from bench.experiment.environment import environment

@@ -37,7 +37,7 @@ class Pool:
         self.work, self.bench, self.workers, self.report = work, bench, workers, report
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
-            self.parked = park(bench.data.to(torch.device("cpu")), bench.cache)
+            self.shared = park(bench.data.to(torch.device("cpu")), bench.cache)
             self.context = mp.get_context("spawn")
             self.executor = self._start()
 
@@ -49,7 +49,7 @@ class Pool:
         seats = self.context.SimpleQueue()
         for seat in range(self.workers):
             seats.put(seat)
-        sent = replace(self.bench, data=self.parked)
+        sent = replace(self.bench, data=self.shared)
         arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
         return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
 
