@@ -64,8 +64,8 @@ def main(args: argparse.Namespace) -> int:
     console = Console()
     grid = open_grid(request, console)
     outcome = grid.compute(grid.cells)
-    names = ([plugin.name for plugin in kind] for kind in (grid.resolved.methods, grid.resolved.defenses))
-    derive(grid.out, console, {*grid.keys}, *names, redraw=False)
+    methods, defenses = ([p.name for p in kind] for kind in (grid.resolved.methods, grid.resolved.defenses))
+    derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False)
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0
