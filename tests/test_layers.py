@@ -34,9 +34,7 @@ KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends t
     ("bench.data.poisons.manifest", "bench.experiment.cache"): "described goes to runner/export",
     ("bench.data.poisons.manifest", "bench.experiment.cell"): "described goes to runner/export",
     ("bench.data.poisons.manifest", "bench.experiment.registry"): "described goes to runner/export",
-    ("bench.results.leaderboard", "bench.experiment.overrides"): "unknown goes to core/errors",
     ("bench.results.samples", "bench.report.summary"): "slug goes to core/files",
-    ("bench.results.select", "bench.experiment.overrides"): "unknown goes to core/errors",
     (
         "bench.studies.depth.study",
         "bench.studies.explain.points",
