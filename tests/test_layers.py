@@ -26,7 +26,6 @@ TABLE = {  # package -> what of the suite it may import beside itself and core
     "cli": "studies runner report experiment data nets metrics results",
 }
 KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends them; only to be shortened
-    ("bench.data.poisons.imported", "bench.experiment.cache"): "digest of images goes to core/pixels",
     (
         "bench.data.poisons.imported",
         "bench.experiment.registry",
@@ -34,7 +33,6 @@ KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends t
     ("bench.data.poisons.manifest", "bench.experiment.cache"): "described goes to runner/export",
     ("bench.data.poisons.manifest", "bench.experiment.cell"): "described goes to runner/export",
     ("bench.data.poisons.manifest", "bench.experiment.registry"): "described goes to runner/export",
-    ("bench.results.samples", "bench.report.summary"): "slug goes to core/files",
     (
         "bench.studies.depth.study",
         "bench.studies.explain.points",

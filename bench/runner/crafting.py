@@ -6,11 +6,11 @@ import torch
 from rich.console import Console
 
 from bench.core.errors import BadInput
+from bench.core.files import check_writable
 from bench.core.types import Dataset
 from bench.experiment import cache
 from bench.experiment.cell import Bench, craft
 from bench.experiment.registry import Plugin
-from bench.results.folders import check_writable
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve
 from bench.runner.session import open_bench, open_device, say

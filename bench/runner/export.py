@@ -10,10 +10,9 @@ from rich.console import Console
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.files import replacing
+from bench.core.files import check_free, replacing
 from bench.data.poisons import manifest
 from bench.experiment.cell import Bench
-from bench.results.folders import check_free
 from bench.runner.crafting import crafted, one_method
 from bench.runner.progress import Progress
 from bench.runner.request import RunRequest

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.method import Lab, Method
-from bench.core.pixels import GRID
+from bench.core.pixels import GRID, digest
 from bench.core.types import Dataset, Split
 from bench.data.poisons import files, manifest
 from bench.data.poisons.alignment import Form, entries
@@ -41,7 +41,6 @@ from bench.data.poisons.values import (
     publish,
     steps,
 )
-from bench.experiment import cache
 from bench.experiment.registry import Plugin, code_digest
 
 
@@ -113,7 +112,7 @@ class Foreign(Method):
             table["order"] = "each image is within budget of the one in its place"
         # an L2 budget has no L-inf bound but the range
         eps = self.eps if self.l2 is None else 1.0
-        return replace(found, published=cache.digest(published), eps=eps)
+        return replace(found, published=digest(published), eps=eps)
 
     def _read(self, table: Table) -> tuple[Foreign, Tensor, Manifest | None]:
         """What the file alone says, its numbers, (count,C,H,W), and its manifest."""
@@ -170,7 +169,7 @@ class Foreign(Method):
         content = files.read(self.path, self.who)
         values, _ = channels_first(content.values, self.layout, self.who)
         published = self._published(values, clean.images)
-        if cache.digest(published) != self.published:
+        if digest(published) != self.published:
             raise ValueError(f"{self.who}: the file has changed since the run began")
         lab.note(file_format=content.format, file_digest=self.digest)
         return (published.to(clean.images.device).float() - clean.images) / GRID
