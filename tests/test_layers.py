@@ -26,9 +26,6 @@ TABLE = {  # package -> what of the suite it may import beside itself and core
     "cli": "studies runner report experiment data nets metrics results",
 }
 KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends them; only to be shortened
-    ("bench.results.leaderboard", "bench.experiment.overrides"): "unknown goes to core/errors",
-    ("bench.results.samples", "bench.report.summary"): "slug goes to core/files",
-    ("bench.results.select", "bench.experiment.overrides"): "unknown goes to core/errors",
     (
         "bench.studies.depth.study",
         "bench.studies.explain.points",

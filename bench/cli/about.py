@@ -16,10 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import data
-from bench.core.errors import BadInput
+from bench.core.errors import BadInput, unknown
 from bench.experiment.declared import declare, notes
 from bench.experiment.fingerprint import HOME
-from bench.experiment.overrides import unknown
 from bench.experiment.registry import BASES, Catalog, Plugin
 from bench.experiment.settings import PROFILES
 from bench.studies import NAMES as STUDIES

@@ -35,8 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from bench.core.files import check_writable
     from bench.results import baseline, regression
-    from bench.results.folders import check_writable, finished_run
+    from bench.results.folders import finished_run
 
     rows = finished_run(args.out)
     if args.write:

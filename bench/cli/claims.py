@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.results.folders import check_writable
+    from bench.core.files import check_writable
     from bench.studies.claims.card import make
     from bench.studies.claims.claim import load
     from bench.studies.claims.write import show, write

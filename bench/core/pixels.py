@@ -12,6 +12,11 @@ GRID = 255  # grey levels above black
 LEEWAY = 1e-4  # grey levels: 8/255 as a float32 may be a little less than 8 of them
 
 
+def digest(images: Tensor) -> str:
+    """Return the sha256 of an array's values, in hexadecimal."""
+    return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
+
+
 def to_float(images: Tensor) -> Tensor:
     """uint8 (N,C,H,W) -> float32 in [0,1]."""
     return images.to(torch.float32).div_(GRID)
@@ -20,11 +25,6 @@ def to_float(images: Tensor) -> Tensor:
 def to_uint8(x: Tensor) -> Tensor:
     """float (N,C,H,W) in [0,1] -> the nearest uint8."""
     return x.mul(GRID).round_().clamp_(0, GRID).to(torch.uint8)
-
-
-def digest(images: Tensor) -> str:
-    """Give the sha256 of a tensor's values, of any shape and type, in their order."""
-    return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
 
 
 def levels(eps: float) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.core.errors import unknown
+
 if TYPE_CHECKING:  # torch comes in with load(), not with names()
-    from bench.core.errors import BadInput
     from bench.core.types import Dataset
     from bench.data.prepare import Source
 
@@ -47,12 +47,4 @@ def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes:
         from bench.data import folder
 
         return folder.source(place)
-    raise unknown(spec)
-
-
-def unknown(spec: str) -> BadInput:
-    from bench.core.errors import BadInput
-
-    near = difflib.get_close_matches(spec.lower(), names(), n=1, cutoff=0.5)
-    guess = f", did you mean {near[0]!r}?" if near else ";"
-    return BadInput(f"unknown data set {spec!r}{guess} there are: {', '.join(names())}")
+    raise unknown("data set", spec, names())

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from bench.core.files import replacing
-from bench.core.pixels import digest as digest  # noqa: PLC0414 (others take it from here)
+from bench.core.pixels import digest
 from bench.experiment.locks import Locks
 
 

@@ -23,10 +23,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bench.core.errors import BadInput
+from bench.core.errors import BadInput, unknown
 from bench.experiment.declared import PREFIX, declare, declare_file
 from bench.experiment.fingerprint import HOME as HOME  # noqa: PLC0414 (others take it from here)
-from bench.experiment.overrides import change, unknown
+from bench.experiment.overrides import change
 
 KINDS = ("methods", "defenses")
 BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}

@@ -6,18 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.files import replacing
+from bench.core.files import check_free, check_writable, replacing
 from bench.core.types import Dataset
 from bench.data.poisons import manifest
+from bench.data.poisons.photos import image_of
 from bench.experiment import cache
 from bench.experiment.cell import Bench, craft
 from bench.experiment.registry import Plugin
-from bench.results.folders import check_free, check_writable
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve
 from bench.runner.session import open_bench, open_device, read, say
@@ -112,5 +111,4 @@ def _images(bench: Bench, published: Tensor) -> dict[str, object]:
 
 def save_png(image: Tensor, path: Path) -> None:
     """Save one image, uint8 (C,H,W) with 1 or 3 channels."""
-    array = image.permute(1, 2, 0).numpy()
-    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(path)
+    image_of(image.permute(1, 2, 0).numpy()).save(path)

@@ -12,7 +12,7 @@ from rich.console import Console
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.files import replacing
+from bench.core.files import check_free, replacing
 from bench.core.pixels import GRID, levels
 from bench.core.types import Augmentation, Dataset, Split
 from bench.data.folder import SMALLEST
@@ -20,7 +20,6 @@ from bench.data.poisons import contact_sheet, manifest
 from bench.data.poisons.photos import RULES, Album, Photo, album, opened
 from bench.data.prepare import check_labels, digest, hold_out
 from bench.experiment.registry import Plugin
-from bench.results.folders import check_free
 from bench.runner.export import crafted, described, one_method
 from bench.runner.progress import Progress
 from bench.runner.request import RunRequest

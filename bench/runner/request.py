@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from bench.core.errors import BadInput
+from bench.core.errors import BadInput, unknown
 from bench.core.recipe import Recipe
 from bench.experiment import partial
 from bench.experiment.declared import declare
-from bench.experiment.overrides import change, unknown
+from bench.experiment.overrides import change
 from bench.experiment.registry import KINDS, Plugin, catalog, check_plugins
 from bench.experiment.rerun import PLACE, Command, portable
 from bench.experiment.settings import PROFILES, Setting, check_eps

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from bench import data
 from bench.core.errors import BadInput
-from bench.core.files import sweep
+from bench.core.files import check_writable, sweep
 from bench.core.types import Dataset
 from bench.experiment import masks
 from bench.experiment.cell import Bench, Cell
@@ -24,7 +24,7 @@ from bench.experiment.environment import environment
 from bench.experiment.fingerprint import Environment
 from bench.experiment.precision import decided
 from bench.experiment.registry import Plugin
-from bench.results.folders import check_writable, open_run
+from bench.results.folders import open_run
 from bench.results.rewrite import rewrite
 from bench.runner import grid
 from bench.runner.backends.local import Pool

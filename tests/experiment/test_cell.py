@@ -13,7 +13,7 @@ from torchvision.transforms.functional import gaussian_blur
 
 from bench.core.defense import Undefended
 from bench.core.method import Lab
-from bench.core.pixels import to_float, to_uint8
+from bench.core.pixels import digest, to_float, to_uint8
 from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.experiment import cache, cell
@@ -74,7 +74,7 @@ def victims(monkeypatch: pytest.MonkeyPatch) -> list[tuple[nn.Module, Split]]:
 
 def told(net: nn.Module, split: Split) -> float:
     """In the place of an accuracy: a number in [0,1) that says which images it is of."""
-    return int(cache.digest(split.images)[:8], 16) / 16**8
+    return int(digest(split.images)[:8], 16) / 16**8
 
 
 def test_each_accuracy_is_of_its_own_images(

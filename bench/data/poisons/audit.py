@@ -89,7 +89,7 @@ def check_digests(images: Tensor, made: Manifest, who: str) -> None:
 
 
 def check_change(change: Change, budget: Budget, kind: str, who: str) -> None:
-    """Against the declared budget; a poison that changes nothing is refused as well."""
+    """Hold a change against the declared budget; a poison that changes nothing is refused as well."""
     if not change.linf and (budget.eps > 0 or budget.l2 is not None):
         raise BadInput(
             f"{who}: no image changes: nothing survives rounding to grey levels; "

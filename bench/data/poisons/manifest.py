@@ -35,13 +35,13 @@ class Manifest:
 
 
 def write(folder: Path, said: dict[str, Any]) -> None:
-    """One line for each thing that is said: lists of thousands of images stay readable."""
+    """Write one line for each thing that is said: lists of thousands of images stay readable."""
     lines = [f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in said.items()]
     write_atomically(folder / NAME, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def pixels(image: Tensor) -> str:
-    """sha256 of one image, uint8 (C,H,W), row by row, channel after channel."""
+    """Hash (sha256) one image, uint8 (C,H,W), row by row, channel after channel."""
     return hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()
 
 

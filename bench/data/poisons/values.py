@@ -57,7 +57,7 @@ def look(values: Tensor) -> Seen:
 
 
 def channels_first(values: Tensor, layout: Layout, who: str) -> tuple[Tensor, Layout]:
-    """(N,C,H,W), and the layout that the file has."""
+    """Order the axes (N,C,H,W); give them, and the layout that the file has."""
     shape = tuple(values.shape)
     fits: list[Layout] = []
     if shape[1] in CHANNELS:
@@ -74,7 +74,7 @@ def channels_first(values: Tensor, layout: Layout, who: str) -> tuple[Tensor, La
 
 
 def meaning(seen: Seen, kind: Kind, units: Units, who: str) -> tuple[Kind, Units]:
-    """Images or delta, and units, as stated or as the numbers say; BadInput where they do not say."""
+    """Tell images from delta, and units, as stated or as the numbers say; BadInput where they do not say."""
     readings = [(k, u) for k in ("delta", "images") for u in ("1", "255") if _possible(seen, k, u)]
     stated = [(k, u) for k, u in readings if kind in (k, "infer") and units in (u, "infer")]
     if not stated:
@@ -115,7 +115,7 @@ def _likely(seen: Seen, kind: str, units: str) -> bool:
 
 
 def steps(values: Tensor, units: Units, rounding: Rounding) -> Tensor:
-    """Numbers -> whole grey levels, float32, as publish() takes them.
+    """Turn numbers to whole grey levels, float32, as publish() takes them.
 
     The whole part of a sum is the sum with the whole part. LEEWAY keeps 8/255, which is a little less
     than 8 levels as a float32, at 8 levels.
