@@ -26,17 +26,6 @@ TABLE = {  # package -> what of the suite it may import beside itself and core
     "cli": "studies runner report experiment data nets metrics results",
 }
 KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends them; only to be shortened
-    ("bench.data.poisons.imported", "bench.experiment.cache"): "digest of images goes to core/pixels",
-    (
-        "bench.data.poisons.imported",
-        "bench.experiment.registry",
-    ): "plugin of file:PATH goes to experiment/registry",
-    ("bench.data.poisons.manifest", "bench.experiment.cache"): "described goes to runner/export",
-    ("bench.data.poisons.manifest", "bench.experiment.cell"): "described goes to runner/export",
-    ("bench.data.poisons.manifest", "bench.experiment.registry"): "described goes to runner/export",
-    ("bench.results.leaderboard", "bench.experiment.overrides"): "unknown goes to core/errors",
-    ("bench.results.samples", "bench.report.summary"): "slug goes to core/files",
-    ("bench.results.select", "bench.experiment.overrides"): "unknown goes to core/errors",
     (
         "bench.studies.depth.study",
         "bench.studies.explain.points",

@@ -32,7 +32,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from bench.results.folders import check_writable
+    from bench.core.files import check_writable
     from bench.studies.claims.card import make
     from bench.studies.claims.claim import load
     from bench.studies.claims.write import show, write
@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def gathered(folders: list[Path]) -> list[Row]:
-    """The rows of the reference, if there is one, and of these folders, each key once."""
+    """Gather the rows of the reference, if there is one, and of these folders, each key once."""
     from bench.results.folders import finished_run
 
     reference = [REFERENCE] if (REFERENCE / "rows").is_dir() else []

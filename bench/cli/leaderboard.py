@@ -20,9 +20,10 @@ def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench.core.errors import BadInput
+    from bench.core.files import check_writable
     from bench.report import formats
     from bench.report.leaderboard import sheets, write_leaderboard
-    from bench.results.folders import check_writable, finished_run
+    from bench.results.folders import finished_run
     from bench.results.leaderboard import leaderboard
     from bench.results.select import rows_of_setting
 

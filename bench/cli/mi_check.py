@@ -24,7 +24,7 @@ def main(args: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from bench.results.folders import check_writable
+    from bench.core.files import check_writable
     from bench.runner.progress import Progress
     from bench.studies.certificate.cases import FULL, SMALL, cases
     from bench.studies.certificate.run import certify, load

@@ -18,8 +18,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from bench.core.files import check_writable
     from bench.report.write import derive_report
-    from bench.results.folders import check_writable, finished_run
+    from bench.results.folders import finished_run
 
     finished_run(args.out)
     check_writable(args.out / "report")

@@ -1,4 +1,4 @@
-"""All writing: a file or a folder takes its place whole, or what was there before stays."""
+"""Files: names, checks, and all writing: a file or folder takes its place whole, or what was there stays."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 
 import psutil
+
+from bench.core.errors import BadInput
 
 YOUNG = 3600.0  # seconds: what is no older is left alone, whoever wrote it
 
@@ -59,3 +62,31 @@ def _age(path: Path) -> float:
         return time.time() - path.stat().st_mtime
     except OSError:
         return 0.0
+
+
+def check_free(folder: Path) -> None:
+    """Raise BadInput unless the folder is absent or empty, and can be made."""
+    if folder.exists() and not folder.is_dir():
+        raise BadInput(f"{folder} is a file, expected a folder that is empty or not there yet")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise BadInput(f"{folder} holds other things, expected a folder that is empty or not there yet")
+    if folder.absolute() == Path.cwd():
+        raise BadInput(f"{folder} is the current folder, expected one that is made and put in its place")
+    check_writable(folder.absolute().parent)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise BadInput unless the folder, or the nearest above it that exists, may be written to."""
+    nearest = folder
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+        raise BadInput(f"cannot write to {folder}: {nearest} is no folder that may be written")
+
+
+def slug(name: str) -> str:
+    """Spell a name as part of a file name or of a link; different names stay different."""
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
+    return (
+        plain if plain and plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,11 @@ from torch import Tensor
 
 GRID = 255  # grey levels above black
 LEEWAY = 1e-4  # grey levels: 8/255 as a float32 may be a little less than 8 of them
+
+
+def digest(images: Tensor) -> str:
+    """Return the sha256 of an array's values, in hexadecimal."""
+    return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
 
 
 def to_float(images: Tensor) -> Tensor:

@@ -15,11 +15,8 @@ import torch
 from torch import Tensor
 
 from bench.core.files import replacing
+from bench.core.pixels import digest
 from bench.experiment.locks import Locks
-
-
-def digest(images: Tensor) -> str:
-    return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
 
 
 def _mapped(path: Path) -> tuple[Tensor, str]:

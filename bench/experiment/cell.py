@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
-from bench.core.pixels import check_classes, check_delta, release, to_float
+from bench.core.pixels import check_classes, check_delta, digest, release, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
@@ -131,7 +131,7 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
         check_classes(published, before, data.train.labels, data.classes, method.name)
     manifest = crafted.manifest | {
         "inputs": keys.publication(data, bench.setting, method, poison_rep),
-        "published": cache.digest(published),
+        "published": digest(published),
         "norm": value.norm,
         "form": value.form,
         "distances": distances(before, published),
@@ -167,7 +167,7 @@ def _delta(bench: Bench, method: Plugin, poison_rep: int, tick: Tick) -> cache.P
     }
     crafted = cache.Poison(delta.cpu(), manifest)
     if method.publishes_otherwise:
-        crafted = cache.Poison(crafted.images, manifest | {"published": cache.digest(crafted.images)})
+        crafted = cache.Poison(crafted.images, manifest | {"published": digest(crafted.images)})
         cache.save(folder, crafted)
     return crafted
 
@@ -224,7 +224,7 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
         curve=trained.curve,
         **mi,
         mi_seconds=mi_seconds,
-        mask=masks.digest(mask),
+        mask=masks.mask_digest(mask),
         **_poison_columns(cell, poison),
         train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor
 
 from bench.core.files import write_atomically
+from bench.core.pixels import digest
 from bench.core.rng import generator, seed_for
 from bench.core.types import Dataset
-from bench.experiment import cache, partial
+from bench.experiment import partial
 from bench.experiment.partial import Partial
 
 
@@ -51,15 +52,15 @@ def mixed(clean: Tensor, poison: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask.to(clean.device)[:, None, None, None], poison, clean)
 
 
-def digest(mask: Tensor) -> str | None:
+def mask_digest(mask: Tensor) -> str | None:
     """sha256 of the mask; None where all images are poisoned."""
-    return None if bool(mask.all()) else cache.digest(mask)
+    return None if bool(mask.all()) else digest(mask)
 
 
 def keep(data: Dataset, asked: Partial, seed: int, folder: Path) -> None:
     """Write the mask that a run's rows name, a bool array in training order, where not all are poisoned."""
     chosen = mask(data, asked.share, seed)
-    if (named := digest(chosen)) is None:
+    if (named := mask_digest(chosen)) is None:
         return
     buffer = io.BytesIO()
     np.save(buffer, chosen.numpy())

@@ -4,23 +4,13 @@ from __future__ import annotations
 
 import math
 import types
-from collections.abc import Iterable
 from dataclasses import fields, is_dataclass, replace
-from difflib import get_close_matches
 from fractions import Fraction
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from bench.core.errors import BadInput
+from bench.core.errors import BadInput, unknown
 
 T = TypeVar("T")
-
-
-def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
-    """The error for a name that does not exist, with the nearest that does."""
-    known = list(names)
-    near = get_close_matches(name, known, 1, 0.4)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return BadInput(f"unknown {kind} {name!r}; {hint}there are: {', '.join(known)}")
 
 
 def parse(text: str, kind: Any, what: str) -> Any:  # noqa: PLR0911 (one branch a type)

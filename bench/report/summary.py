@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from hashlib import sha256
 
 from bench.core.errors import BadInput
+from bench.core.files import slug
 from bench.report.tables import Table, tables_of_setting
 from bench.results.aggregate import Curve, mean_curve
 from bench.results.correlation import Correlation, correlation
@@ -138,14 +137,6 @@ def _of_setting(
         unranked = str(error)
     rows, _ = told_apart(rows)
     return Evidence(rows[0].setting, rows, accuracy, mi, board, unranked)
-
-
-def slug(name: str) -> str:
-    """A name as part of a file name or of a link; different names stay different."""
-    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
-    return (
-        plain if plain and plain == name else f"{plain}-{sha256(name.encode()).hexdigest()[:6]}".lstrip("-")
-    )
 
 
 def anchor(kind: str, setting: str, *names: str) -> str:

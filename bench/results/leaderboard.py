@@ -9,8 +9,7 @@ from hashlib import sha256
 from itertools import product
 from math import hypot
 
-from bench.core.errors import BadInput
-from bench.experiment.overrides import unknown
+from bench.core.errors import BadInput, unknown
 from bench.results.aggregate import Cell, accuracy_cells, and_clean, gaps, mean_of, pooled_spread, values_of
 from bench.results.describe import circumstances, crafted_on, mixture, repetitions, sentences
 from bench.results.rows import Row

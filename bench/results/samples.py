@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from bench.core.files import write_atomically
-from bench.report.summary import slug
+from bench.core.files import slug, write_atomically
 
 IMAGES = 8
 LARGEST = 64  # pixels; of larger images the middle

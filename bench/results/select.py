@@ -8,8 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import Any, Literal
 
-from bench.core.errors import BadInput
-from bench.experiment.overrides import unknown
+from bench.core.errors import BadInput, unknown
 from bench.results.identity import shared
 from bench.results.rows import Row
 

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
-from bench.core.errors import BadInput
+from bench.core.errors import BadInput, unknown
 from bench.core.recipe import Recipe
 from bench.experiment import partial
 from bench.experiment.declared import declare
-from bench.experiment.overrides import change, unknown
+from bench.experiment.overrides import change
 from bench.experiment.registry import KINDS, Plugin, catalog, check_plugins
 from bench.experiment.rerun import PLACE, Command, portable
 from bench.experiment.settings import PROFILES, Setting, check_eps
@@ -140,11 +140,11 @@ def varied(request: RunRequest, study: str, variations: Iterable[Variation]) -> 
 
 
 def _merged(request: RunRequest, study: str, grid: Variation) -> RunRequest:
-    asked, chosen = request.options.given, grid.options.given
+    given, chosen = request.options.given, grid.options.given
     for name, value in chosen.items():
-        if asked.get(name, value) != value:
-            raise BadInput(f"{_option(name)} {asked[name]}: study {study} chooses it itself, here {value}")
-    options = Options(**asked | chosen)  # type: ignore[arg-type]
+        if given.get(name, value) != value:
+            raise BadInput(f"{_option(name)} {given[name]}: study {study} chooses it itself, here {value}")
+    options = Options(**given | chosen)  # type: ignore[arg-type]
     return replace(request, methods=grid.methods, defenses=grid.defenses, options=options)
 
 

@@ -18,7 +18,7 @@ def named(name: str, load: Callable[[str], ModuleType] = importlib.import_module
 
     load: of its module; what it needs is imported now, unless it is only declared (see declared.py).
     """
-    from bench.experiment.overrides import unknown
+    from bench.core.errors import unknown
 
     if name not in NAMES:
         raise unknown("study", name, NAMES)

@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench.core.errors import unknown
 from bench.core.files import write_atomically
-from bench.experiment.overrides import unknown
 from bench.metrics import METRICS
 from bench.results.identity import record_name
 from bench.results.rows import SCHEMA

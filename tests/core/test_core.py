@@ -20,7 +20,7 @@ from bench.core.checkpoint import Checkpoint, OutOfTime
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.core.pgd import frozen, pgd
-from bench.core.pixels import check_classes, check_delta, levels, release, to_float, to_uint8
+from bench.core.pixels import check_classes, check_delta, digest, levels, release, to_float, to_uint8
 from bench.core.rng import generator, global_rng, seed_for
 from bench.core.train import Point, Streams, Trainer, Training, accuracy, batches, fit, lr_at, predict
 from bench.core.types import Augmentation, Recipe, Split
@@ -449,7 +449,7 @@ def test_distances_do_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch) -> 
 
 def stored(folder: Path) -> cache.Poison:
     images = DATA.images[:4]
-    poison = cache.Poison(images, {"published": cache.digest(images), "seed": 3})
+    poison = cache.Poison(images, {"published": digest(images), "seed": 3})
     cache.save(folder, poison)
     return poison
 
@@ -487,7 +487,7 @@ def test_what_is_mapped_takes_no_memory_before_it_is_used(tmp_path: Path) -> Non
     """Nor for being compared with its digest: a worker uses the poison or what was prepared of it."""
     images = torch.randint(256, (20_000, 3, 32, 32), dtype=torch.uint8, generator=generator(0))
     megabytes = images.numel() / 2**20
-    cache.save(tmp_path / "key", cache.Poison(images, {"published": cache.digest(images)}))
+    cache.save(tmp_path / "key", cache.Poison(images, {"published": digest(images)}))
     cache.prepared(tmp_path / "key" / "prepared", images.clone)
     before = resident_mb()
     found = cache.load(tmp_path / "key")

@@ -24,6 +24,7 @@ from bench.cli.main import main
 from bench.core import files
 from bench.core.checkpoint import Checkpoint
 from bench.core.files import replacing
+from bench.core.pixels import digest
 from bench.experiment import cache as store
 from bench.experiment.registry import HOME, KINDS
 from support.commands import command
@@ -41,7 +42,7 @@ def save_checkpoint(folder: Path) -> None:
 
 
 def save_poison(folder: Path) -> None:
-    store.save(folder / "poison", store.Poison(IMAGES, {"published": store.digest(IMAGES)}))
+    store.save(folder / "poison", store.Poison(IMAGES, {"published": digest(IMAGES)}))
 
 
 def save_prepared(folder: Path) -> None:

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from bench.cli.main import main
 from bench.core.errors import BadInput
+from bench.core.pixels import digest
 from bench.core.types import Dataset, Split
-from bench.experiment import cache as store
 from bench.experiment import masks
 from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
 from bench.experiment.settings import Setting
@@ -112,7 +112,7 @@ def test_off_the_mask_images_are_the_clean_ones_bit_for_bit(cache: Path, trained
     assert torch.equal(shown.images[mask], poison[mask]) and torch.equal(shown.images[~mask], clean[~mask])
     assert torch.equal(shown.labels, bench.data.train.labels)
     assert not any(torch.equal(a, b) for a, b in zip(poison[mask], clean[mask], strict=True))
-    assert row.mask == store.digest(mask)
+    assert row.mask == digest(mask)
 
 
 def test_the_rest_alone_is_the_clean_subset_whatever_the_method(cache: Path, trained_on: list[Split]) -> None:
@@ -199,7 +199,7 @@ def test_a_run_with_a_share_saves_its_mask_and_can_be_asked_for_again(
     (path,) = (tmp_path / "out" / "masks").iterdir()
     mask = np.load(path, allow_pickle=False)
     assert mask.dtype == bool and mask.sum() == round(0.8 * row.inputs["data"]["train_images"])
-    assert store.digest(torch.from_numpy(mask)) == row.mask and row.mask[:8] in path.name
+    assert digest(torch.from_numpy(mask)) == row.mask and row.mask[:8] in path.name
     before = path.read_bytes()
     said = shlex.split(row.rerun or "")[3:]
     assert {*asked} < {*said}

@@ -11,6 +11,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
+from bench.core.files import slug
 from bench.report.figures.cost import cost
 from bench.report.figures.curves import curves
 from bench.report.figures.gallery import amplification, gallery, strip
@@ -19,7 +20,7 @@ from bench.report.figures.mi_accuracy import dependence
 from bench.report.figures.style import looks, png_and_svg, spread, style
 from bench.report.figures.write import write_figures
 from bench.report.html.page import page
-from bench.report.summary import Evidence, anchor, collect, slug
+from bench.report.summary import Evidence, anchor, collect
 from bench.results import samples
 from bench.results.rows import Row
 from support.evidence import EPS, grid, keep_sample, row, sample

@@ -8,14 +8,14 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bench.core.files import write_atomically
+from bench.core.files import slug, write_atomically
 from bench.report.figures.cost import cost
 from bench.report.figures.curves import curves
 from bench.report.figures.gallery import gallery
 from bench.report.figures.heat_map import heat_map
 from bench.report.figures.mi_accuracy import dependence
 from bench.report.figures.style import png, png_and_svg, style
-from bench.report.summary import Evidence, slug
+from bench.report.summary import Evidence
 from bench.results import samples
 from bench.results.rows import Row
 

@@ -12,12 +12,13 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from bench.core.files import slug
 from bench.report.figures.write import name_of
 from bench.report.html.cells import cell
 from bench.report.html.sections import measured, provenance, ranked
 from bench.report.html.warnings import warnings_of_setting
 from bench.report.leaderboard import LEGEND
-from bench.report.summary import Evidence, anchor, slug
+from bench.report.summary import Evidence, anchor
 from bench.results.describe import crafted_on, devices
 from bench.results.identity import shared
 from bench.results.select import last_line

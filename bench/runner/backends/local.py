@@ -37,7 +37,7 @@ class Pool:
         self.work, self.bench, self.workers, self.report = work, bench, workers, report
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
-            self.parked = park(bench.data.to(torch.device("cpu")), bench.cache)
+            self.shared = park(bench.data.to(torch.device("cpu")), bench.cache)
             self.context = mp.get_context("spawn")
             self.executor = self._start()
 
@@ -49,7 +49,7 @@ class Pool:
         seats = self.context.SimpleQueue()
         for seat in range(self.workers):
             seats.put(seat)
-        sent = replace(self.bench, data=self.parked)
+        sent = replace(self.bench, data=self.shared)
         arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
         return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
 
@@ -64,7 +64,7 @@ class Pool:
         return future
 
     def revive(self) -> None:
-        """New workers in the place of a broken pool's, and a new queue: a dead one may hold its lock."""
+        """Start new workers for a broken pool's, and a new queue: a dead one may hold its lock."""
         self.grip.close()
         self.executor.shutdown(wait=False)
         self.executor = self._start()
@@ -105,7 +105,7 @@ def _begin(
 
 
 def seated(device: torch.device, seat: int, count: int) -> torch.device:
-    """Where the worker in a seat computes: on a GPU of its own, as long as there is one; count: of GPUs."""
+    """Place the worker in a seat: on a GPU of its own, as long as there is one. count: of GPUs."""
     if device.type != "cuda" or device.index is not None:
         return device
     return torch.device("cuda", seat % count)
