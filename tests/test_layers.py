@@ -37,10 +37,6 @@ KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends t
     ("bench.results.leaderboard", "bench.experiment.overrides"): "unknown goes to core/errors",
     ("bench.results.samples", "bench.report.summary"): "slug goes to core/files",
     ("bench.results.select", "bench.experiment.overrides"): "unknown goes to core/errors",
-    (
-        "bench.studies.depth.study",
-        "bench.studies.explain.points",
-    ): "ranks_apart and its kin go to studies/records",
 }
 TORCHLESS = ("results", "report")  # tables and figures are made on a laptop
 TORCH = {"torch", "torchvision", "kornia"}
@@ -154,7 +150,7 @@ def test_results_and_report_need_no_torch(module: str) -> None:
 
 ASKING = "bench.studies."  # each asks something of certain methods
 INSTRUMENTS = "bench.metrics."  # may fit models of features or delta
-MET = {"bench.report.derived", "bench.results.select"}  # what methods are read against
+MET = {"bench.results.select"}  # what methods are read against
 WORDS = {"none"}  # plain text in other senses, too: an absent value, no resizing
 
 

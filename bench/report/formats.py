@@ -105,8 +105,10 @@ def escaped(value: object) -> str:
 # Terminal
 
 
-def show(tables: Iterable[Table], console: Console) -> None:
+def show(tables: Sequence[Table], console: Console) -> None:
     """Print tables with their captions and notes, in blocks of defenses where the terminal is narrow."""
+    if not tables:
+        console.print("no rows")
     for table in tables:
         console.print(Text(table.caption))
         for cells, width in _blocks(_cells(table), console.width):
@@ -138,7 +140,7 @@ def grid(
 
 
 def _blocks(cells: pd.DataFrame, width: int) -> Iterator[tuple[pd.DataFrame, int]]:
-    """The columns that fit beside the first, and how wide each may get: no number is ever cut."""
+    """Yield the columns that fit beside the first, and how wide each may get: no number is ever cut."""
     first, rest = cells.iloc[:, :1], cells.iloc[:, 1:]
     room = width - max(map(len, [*first.columns, *first.to_numpy().flat]))
     longest = max(len(word) for cell in rest.to_numpy().flat for word in cell.split())

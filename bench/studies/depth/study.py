@@ -25,7 +25,7 @@ from bench.results.select import CLEAN, last_line
 from bench.runner.request import Options, Variation
 from bench.studies.depth.figures import by_depth
 from bench.studies.depth.text import Correlations, text_of
-from bench.studies.explain.points import figure_of, rank_of, ranks_apart, reach_over_images
+from bench.studies.records import figure_of, rank_of, ranks_apart, reach_over_images
 from bench.studies.study import Findings, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import hypot, isfinite
+from math import hypot
 from typing import Literal
 
-from bench.results.aggregate import comparable, counterpart, gaps, mean_of, values_of
+from bench.results.aggregate import counterpart, gaps, mean_of, values_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
+from bench.studies.records import SCALE, difference, figure_of, ranks_apart, reach_over_images
 from bench.studies.study import Record
 
-SCALE = "on another scale"
 Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
 
 
@@ -103,7 +103,7 @@ class Measured:
         own, there = self._ends(row, explanation)
         if own is None or there is None or (explanation.by_rank and ranks_apart(own, there, "")):
             return Sides()
-        return Sides(_less(there, "at_least", own, "high"), _less(there, "high", own, "at_least"))
+        return Sides(difference(there, "at_least", own, "high"), difference(there, "high", own, "at_least"))
 
     def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
         """The poison's own record, and that of what it is read against."""
@@ -135,47 +135,8 @@ class Measured:
         return counterpart(row, [net for net in nets if net.status == "ok"])
 
 
-def ranks_apart(own: Record | None, other: Record | None, name: str) -> str | None:
-    """Why figures of two records are on different scales; None where they are on one."""
-    ranks = [rank_of(own), rank_of(other)]
-    if comparable(*ranks):
-        return None
-    return f"features of {ranks[0]} dimensions, {name}'s of {ranks[1]}: {SCALE}"
-
-
-def rank_of(record: Record | None) -> int | None:
-    """Dimensions of the features' code that a record is of."""
-    rank = None if record is None else record.values.get("rank")
-    return rank if isinstance(rank, int) else None
-
-
 def _figure(record: Record | None, explanation: Explanation) -> float | str:
     return "not measured" if record is None else figure_of(record, explanation.key)
-
-
-def figure_of(record: Record, key: str) -> float | str:
-    """A record's figure; where it has none, or only a bound, the reason."""
-    value, censored = record.values.get(key), record.values.get("censored", False)
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and not censored:
-        return float(value)
-    if record.reason is not None:
-        return last_line(record.reason)
-    bound = record.values.get("bound")
-    return "no value" if bound is None else f"a bound only: {bound}"
-
-
-def reach_over_images(record: Record | None) -> float | None:
-    """Half of a record's own interval, over images alone; None where it states none."""
-    width = None if record is None else _less(record, "high", record, "low")
-    return None if width is None else width / 2
-
-
-def _less(one: Record, end: str, other: Record, other_end: str) -> float | None:
-    """One's end minus the other's."""
-    high, low = one.values.get(end), other.values.get(other_end)
-    if isinstance(high, int | float) and isinstance(low, int | float):
-        return float(high) - float(low)
-    return None
 
 
 def points_of(

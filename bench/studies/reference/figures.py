@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.style import PALETTE, PERCENT, QUIET, SMALL, Look, looks, panels, rows_of, sheet
-from bench.results.describe import circumstances
+from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED
 from bench.studies.reference.restored import HALF, Line, Share, Verdict
@@ -57,7 +57,7 @@ def jpeg_sweep(lines: Sequence[Line], rows: Sequence[Row]) -> Figure | None:
     styles = looks(rows)
     handles = [Line2D([], [], label=m, **styles[m].dots | {"ls": "-"}) for m in methods]
     handles.append(Line2D([], [], label="chance", **CHANCE))
-    figure = sheet(f"JPEG quality: {_about(rows)}", SWEEP, HEIGHT, handles=handles)
+    figure = sheet(f"JPEG quality: {heading(rows)}", SWEEP, HEIGHT, handles=handles)
     axes = figure.subplots()
     for method in methods:
         _line(axes, [line for line in swept if line.method == method], places, styles[method])
@@ -109,7 +109,7 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
     places = {name: place for place, name in enumerate(sorted({s.defense for s in shown}, key=_natural))}
     handles = [Line2D([], [], label=word, **DOT, **look) for word, look in MARKS.values()]
     height = rows_of(methods) * (0.55 + ROW * len(places))
-    title = f"Share given back by the defense: {_about(rows)}"
+    title = f"Share given back by the defense: {heading(rows)}"
     figure = sheet(title, RESTORED, height, handles=handles)
     for axes, method in zip(panels(figure, methods), methods, strict=True):
         for x, look in BOUNDS.items():
@@ -139,8 +139,3 @@ def _mark(axes: Axes, share: Share, place: int) -> None:
     beyond = {"marker": "<" if share.value < least else ">"} if not least <= share.value <= most else {}
     axes.plot([share.low, share.high], [place, place], color=look["color"], lw=look["lw"])
     axes.plot([min(max(share.value, least), most)], [place], clip_on=not beyond, **look | beyond, ls="none")
-
-
-def _about(rows: Sequence[Row]) -> str:
-    """Data and profile, for a heading."""
-    return ", ".join(circumstances(rows).split(", ")[:2])

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
 from bench.report.figures.style import PERCENT, Look, sheet
-from bench.results.describe import circumstances
+from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.strength.points import Point
@@ -45,7 +45,7 @@ def by_eps(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     shown = [p for p in points if p.share == 1 and p.eps_255 and p.accuracy is not None]
     if not shown:
         return None
-    title = f"Strength of the perturbation: {_about(rows)}"
+    title = f"Strength of the perturbation: {heading(rows)}"
     figure, (accuracy, gap) = _sheet(title, BUDGETS, points, shown, [CLEAN, CHANCE])
     levels = sorted({p.eps_255 for p in shown})
     for axes in (accuracy, gap):
@@ -65,7 +65,7 @@ def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     if not shown:
         return None
     said = ", ".join(f"{eps:g}/255" for eps in sorted(budgets))
-    title = f"Share of poisoned images at {said}: {_about(rows)}"
+    title = f"Share of poisoned images at {said}: {heading(rows)}"
     figure, (accuracy, gap) = _sheet(title, SHARES, points, shown, [CLEAN, CHANCE, BASELINE])
     for axes in (accuracy, gap):
         axes.set_xticks(sorted({100 * p.share for p in shown}))
@@ -75,11 +75,6 @@ def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     accuracy.plot([share for share, _ in baseline], [least for _, least in baseline], **LINES[BASELINE])
     _gaps(gap, points, shown, lambda p: 100 * p.share)
     return figure
-
-
-def _about(rows: Sequence[Row]) -> str:
-    """Data and profile, for a heading."""
-    return ", ".join(circumstances(rows).split(", ")[:2])
 
 
 def _classes(rows: Sequence[Row]) -> set[int]:
