@@ -74,7 +74,7 @@ def summary(board: Leaderboard) -> str:
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """What names stand for, and which cells keep methods from a rank."""
+    """Say what names stand for, and which cells keep methods from a rank."""
     lacking = {s.method if s.control else f"{s.method}: unranked": s.lacks for s in board.standings}
     return board.variants + [f"{who}: {short(reason)}" for who, reason in lacking.items() if reason]
 
@@ -87,7 +87,7 @@ def short(reason: str) -> str:
 
 
 def sheets(board: Leaderboard) -> list[Sheet]:
-    """The ranking, accuracy and retained protection under each defense, and what stands beside."""
+    """Tabulate the ranking, accuracy and retained protection under each defense, and what stands beside."""
     across = board.defenses
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in board.standings}
     retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in board.standings}
@@ -135,7 +135,7 @@ def line_beside(s: Standing) -> list[str]:
 
 
 def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
-    """The lines of the CSV: shares in [0,1], nats, seconds, MB."""
+    """Yield the lines of the CSV: shares in [0,1], nats, seconds, MB."""
     shared = {
         "setting": board.setting,
         "data": board.data,

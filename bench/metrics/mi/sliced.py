@@ -96,7 +96,7 @@ def sliced_mi(clean: Floats, published: Floats, settings: MISettings, seed: int)
 def sliced(
     clean: Floats, published: Floats, settings: MISettings, seed: int, score: Score, *, matched: bool = False
 ) -> Sliced:
-    """A score over slices of the common code. matched: theta is phi, so both are seen from one direction."""
+    """Average a score over slices of the common code, nats. matched: theta is phi, one direction for both."""
     mean, code = fit_code(clean, settings.rank)
     theta, phi = directions(settings, code.shape[1], seed)
     if matched:

@@ -13,7 +13,7 @@ GAP = 2  # white pixels between images
 
 
 def gallery(row: Row, sample: Sample) -> Figure:
-    """A sheet of three strips; pixels are drawn as squares, nothing is smoothed."""
+    """Draw three strips; pixels are squares, nothing is smoothed."""
     clean, published = sample.clean.astype(np.int16), sample.published.astype(np.int16)
     delta = published - clean
     factor = amplification(row, delta)
@@ -31,7 +31,7 @@ def gallery(row: Row, sample: Sample) -> Figure:
 
 
 def amplification(row: Row, delta: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> int:
-    """The factor that brings the largest change to the whole range: of all images, or of these.
+    """Return the factor that brings the largest change to the whole range: of all images, or of these.
 
     Of what was measured, not of the budget: an L2 budget says little of single pixels.
     """

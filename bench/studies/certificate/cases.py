@@ -241,7 +241,7 @@ def _doubled(estimator: Estimator, family: Gaussians, n: int) -> Callable[[int],
 
 
 def _deterministic(plan: Plan, estimators: Estimators) -> Iterator[Case]:
-    """A map without noise tells everything: infinitely many nats, and no estimator may give a number."""
+    """Map without noise, which tells everything: infinitely many nats, and no estimator may give a number."""
     noiseless: Estimators = estimators | {
         "gauss-cca": lambda x, y, seed: gauss_cca.gauss_cca(x, y, seed, sigma=0.0),
         "infonce": lambda x, y, seed: infonce.infonce(x, y, seed, sigma=0.0),

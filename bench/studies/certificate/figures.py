@@ -22,13 +22,13 @@ FRAME = 2.2
 
 
 def certificate(lines: Sequence[Line]) -> Figure:
-    """A panel for each estimator."""
+    """Draw a panel for each estimator."""
     names = list(dict.fromkeys(line.estimator for line in lines))
     sizes = sorted({line.n for line in lines})
-    looks = {n: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, n in enumerate(sizes)}
+    styles = {n: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, n in enumerate(sizes)}
     handles = [
         Line2D([], [], color=color, marker=marker, ls="none", ms=5, label=f"{n:,} images")
-        for n, (color, marker) in looks.items()
+        for n, (color, marker) in styles.items()
     ]
     failed = sum(line.verdict == "FAILED" for line in lines)
     title = f"Certificate of the MI estimators: {len(lines)} cases, {failed} outside of what is accepted"
@@ -38,7 +38,7 @@ def certificate(lines: Sequence[Line]) -> Figure:
         axes.axhline(0, color="0.6", lw=0.8, zorder=1)
         for line in lines:
             if line.estimator == name:
-                _point(axes, line, *looks[line.n])
+                _point(axes, line, *styles[line.n])
         axes.set_ylim(-FRAME, FRAME)
         axes.set_xlabel("truth", fontsize=SMALL)
     figure.supylabel("mean error / accepted error", fontsize=9)

@@ -62,7 +62,7 @@ def cost(case: Case) -> float:
 
 
 def load(out: Path) -> list[Line]:
-    """What is there of an earlier call; BadInput where the file is something else."""
+    """Read what is there of an earlier call; BadInput where the file is something else."""
     path = out / f"{NAME}.csv"
     if not path.exists():
         return []

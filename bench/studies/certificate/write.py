@@ -45,7 +45,7 @@ def summary(lines: Sequence[Line]) -> str:
 
 
 def complaints(lines: Sequence[Line]) -> list[str]:
-    """What is not as it should be, and what could not be computed."""
+    """List what is not as it should be, and what could not be computed."""
     return [f"{line.verdict} {line.name}: {line.reason}" for line in lines if line.reason]
 
 

@@ -102,10 +102,10 @@ def _net(role: str, theirs: str | None, ours: str | None) -> Iterator[Difference
 
 
 def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
-    asked = completed(row.inputs)
-    if asked["share"] != 1 or asked["drop_poisoned"]:
+    inputs = completed(row.inputs)
+    if inputs["share"] != 1 or inputs["drop_poisoned"]:
         yield Setting.OTHER, "partly poisoned"
-    if asked.get("prepare_test"):
+    if inputs.get("prepare_test"):
         yield Setting.OTHER, "the defense prepares test images"
     if claim.metric != "test_acc":
         yield Setting.REDUCED, f"MI by {row.mi_estimator}"
@@ -128,7 +128,7 @@ def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:
 
 
 def _recipe_of(row: Row) -> dict[str, Any]:
-    """A row's own, as claims put it."""
+    """Read a row's own, as claims put it."""
     own = dict(row.inputs.get("victim", {}))
     if own.get("milestones") is not None:
         own["milestones"] = " ".join(f"{at:g}" for at in own["milestones"])

@@ -30,7 +30,7 @@ def write(card: Card, out: Path) -> list[Path]:
     figure = _figure(card)
     contents: dict[str, str | bytes] = {
         f"{NAME}.csv": formats.csv(map(record, card.judged), [*COLUMNS, *RESULTS]),
-        f"{NAME}.md": markdown(card, drawn=bool(figure)),
+        f"{NAME}.md": markdown(card, has_figure=bool(figure)),
         **figure,
     }
     for name, content in contents.items():
@@ -54,13 +54,13 @@ def _figure(card: Card) -> dict[str, str | bytes]:
 # Markdown
 
 
-def markdown(card: Card, *, drawn: bool) -> str:
-    """Write all that the card says; drawn: whether there is a figure."""
+def markdown(card: Card, *, has_figure: bool) -> str:
+    """Write all that the card says; has_figure: whether there is a figure."""
     return render(
         __name__,
         WIDTH,
         card=card,
-        figure=f"{NAME}.png" if drawn else "",
+        figure=f"{NAME}.png" if has_figure else "",
         boards=[
             (own, _in_setting(own), formats.markdown(_cells(own)), conclusions(own)) for own in card.boards
         ],
@@ -78,7 +78,7 @@ def _in_setting(board: Board) -> str:
 
 
 def conclusions(board: Board) -> list[str]:
-    """What follows from a board, in lines."""
+    """Say what follows from a board, in lines."""
     said_of = render(
         f"{__package__}.conclusions",
         board=board,
@@ -119,7 +119,7 @@ def _texts(own: Judged) -> list[str]:
 
 
 def show(card: Card, console: Console) -> None:
-    """A table for each source with rows of ours, and the counts."""
+    """Print a table for each source with rows of ours, and the counts."""
     for text in card.circumstances.values():
         console.print(Text(f"ours: {text}"))
     for board in card.boards:

@@ -106,7 +106,7 @@ class Measured:
         return Sides(difference(there, "at_least", own, "high"), difference(there, "high", own, "at_least"))
 
     def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
-        """The poison's own record, and that of what it is read against."""
+        """Return the poison's own record, and that of what it is read against."""
         name = explanation.gap_to
         against = None if name is None else self._against(row, name)
         there = None if against is None else self._seen(against, explanation)
@@ -128,7 +128,7 @@ class Measured:
         return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
 
     def _against(self, row: Row, method: str) -> Row | None:
-        """What the row is read against; no budget moves clean, so that of any grid will do."""
+        """Find what the row is read against; no budget moves clean, so that of any grid will do."""
         cell, there = (row.setting, method, UNDEFENDED), self.rows.values()
         alike = [own for own in there if (own.setting, own.method, own.defense) == cell]
         nets = self.clean_nets(row) if method == CLEAN else alike
@@ -187,5 +187,5 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
 
 
 def _poison(row: Row) -> str:
-    """What tells poisons apart: their images."""
+    """Tell poisons apart by their images."""
     return row.published or row.key

@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from bench.report.figures.style import PERCENT, Look, sheet
+from bench.report.figures.style import PERCENT, MethodStyle, sheet
 from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.strength.points import Point
-from bench.studies.style import studied_looks
+from bench.studies.style import studied_styles
 
 X = Callable[[Point], float]  # where a point stands
 HEIGHT = 2.6  # inches
@@ -85,8 +85,10 @@ def _sheet(
     title: str, caption: str, points: Sequence[Point], shown: Sequence[Point], lines: Sequence[str]
 ) -> tuple[Figure, tuple[Axes, Axes]]:
     """Two panels under one legend."""
-    styles, names = _looks(points), {p.method for p in shown}
-    handles = [Line2D([], [], label=n, **look.dots | {"ls": "-"}) for n, look in styles.items() if n in names]
+    styles, names = _styles(points), {p.method for p in shown}
+    handles = [
+        Line2D([], [], label=n, **style.dots | {"ls": "-"}) for n, style in styles.items() if n in names
+    ]
     handles += [Line2D([], [], label=name, **LINES[name]) for name in lines]
     figure = sheet(title, caption, HEIGHT, handles=handles)
     accuracy, gap = figure.subplots(1, 2)
@@ -97,15 +99,15 @@ def _sheet(
     return figure, (accuracy, gap)
 
 
-def _looks(points: Sequence[Point]) -> dict[str, Look]:
+def _styles(points: Sequence[Point]) -> dict[str, MethodStyle]:
     controls = {p.method for p in points if p.control}
-    return studied_looks(dict.fromkeys(p.method for p in points), controls)
+    return studied_styles(dict.fromkeys(p.method for p in points), controls)
 
 
 def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X, classes: set[int]) -> None:
     """Percent, with lines for clean and for chance."""
-    for own, look in _lines(points, shown, "accuracy"):
-        _line(axes, own, x, 100, "accuracy", look)
+    for own, style in _lines(points, shown, "accuracy"):
+        _line(axes, own, x, 100, "accuracy", style)
     for clean in (p.accuracy for p in points if p.method == CLEAN and p.accuracy is not None):
         axes.axhline(100 * clean, zorder=1.9, **LINES[CLEAN])
     for number in classes:
@@ -116,29 +118,35 @@ def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: 
 
 def _gaps(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X) -> None:
     lines = [*_lines(points, shown, "mi_gap")]
-    for place, (own, look) in enumerate(lines):
-        _line(axes, own, x, 1, "mi_gap", look, aside=ASIDE * (place - (len(lines) - 1) / 2))
+    for place, (own, style) in enumerate(lines):
+        _line(axes, own, x, 1, "mi_gap", style, aside=ASIDE * (place - (len(lines) - 1) / 2))
     axes.axhline(0, zorder=1.9, **LINES[CLEAN])
 
 
 def _lines(
     points: Sequence[Point], shown: Sequence[Point], column: str
-) -> Iterator[tuple[list[Point], Look]]:
-    """The measured points of each method that has any."""
-    for method, look in _looks(points).items():
+) -> Iterator[tuple[list[Point], MethodStyle]]:
+    """Yield the measured points of each method that has any."""
+    for method, style in _styles(points).items():
         own = [p for p in shown if p.method == method and getattr(p, column) is not None]
         if own:
-            yield own, look
+            yield own, style
 
 
 def _line(
-    axes: Axes, points: Sequence[Point], x: X, factor: float, column: str, look: Look, aside: float = 0
+    axes: Axes,
+    points: Sequence[Point],
+    x: X,
+    factor: float,
+    column: str,
+    style: MethodStyle,
+    aside: float = 0,
 ) -> None:
     """aside: points to the right of where it belongs, so that whiskers do not hide each other."""
     y = [factor * getattr(p, column) for p in points]
     reach = [factor * _whisker(p, column) for p in points]
-    drawn = look.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.8}
-    line = axes.errorbar([x(p) for p in points], y, yerr=reach if any(reach) else None, **drawn)
+    form = style.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.8}
+    line = axes.errorbar([x(p) for p in points], y, yerr=reach if any(reach) else None, **form)
     figure = axes.get_figure(root=True)
     assert figure is not None
     for artist in line.get_children():  # afterwards, so that the axes' limits are those of the places
