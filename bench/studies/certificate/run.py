@@ -28,7 +28,7 @@ def certify(
     out: Path,
     tick: Callable[[float, str], None] = lambda share, what: None,
 ) -> list[Line]:
-    """A line for each case, in their order; only those are computed that out does not hold in this version.
+    """Return a line for each case, in their order; compute those that out does not hold in this version.
 
     tick: is told the share of the work done, by the images it is about, and what is at work.
     """

@@ -136,5 +136,5 @@ def _gains(points: Sequence[Point]) -> Iterator[str]:
 
 
 def _noise(point: Point) -> float:
-    """Return what a gain must pass to count: the reach of its t interval, or, of one repetition, a usual spread."""
+    """Return what a gain must pass: the reach of its t interval, or, of one repetition, a usual spread."""
     return NOISE if point.gain_std is None else reach_of(point.gain_std / sqrt(point.gains), point.gains - 1)
