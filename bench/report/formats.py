@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import ceil, isnan
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bench.core.files import write_atomically
 from bench.report.tables import Table
 
 SIDES: dict[str, Literal["left", "right"]] = {"l": "left", "r": "right"}
@@ -34,6 +36,14 @@ SPECIAL = str.maketrans(
     }
 )
 SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a hyphen that makes a number negative
+
+
+def write(contents: Mapping[str, str | bytes], out: Path) -> list[Path]:
+    """Write files by name into a folder, each atomically; returns their paths."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_atomically(out / name, content)
+    return [out / name for name in contents]
 
 
 def csv(records: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:

@@ -111,13 +111,11 @@ def _record(row: Row) -> dict[str, Any]:
 
 def write(texts: Mapping[str, str], out: Path) -> list[Path]:
     """Write tables, and drop older ones with their heat maps."""
-    out.mkdir(parents=True, exist_ok=True)
-    for name, text in texts.items():
-        write_atomically(out / name, text)
+    written = formats.write(texts, out)
     for path in out.iterdir():
         if DERIVED.fullmatch(path.name) and path.with_suffix(".csv").name not in texts:
             path.unlink(missing_ok=True)  # another run in this folder may be as far
-    return [out / name for name in texts]
+    return written
 
 
 def stamp_of(texts: Mapping[str, str]) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import data
-from bench.core.files import write_atomically
 from bench.experiment import victims
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
@@ -96,10 +95,7 @@ def write_findings(findings: Findings, out: Path) -> list[Path]:
     contents |= {f"{name}.csv": formats.csv(table) for name, table in findings.tables.items()}
     for name, figure in findings.figures.items():
         contents[f"{name}.png"], contents[f"{name}.svg"] = png_and_svg(figure)
-    out.mkdir(parents=True, exist_ok=True)
-    for name, content in contents.items():
-        write_atomically(out / name, content)
-    return [out / name for name in contents]
+    return formats.write(contents, out)
 
 
 def show_findings(findings: Findings, console: Console) -> None:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import QUIET, SMALL, MethodStyle, method_styles, sheet, spread
+from bench.report.figures.style import QUIET, SMALL, MethodStyle, method_styles, spread, titled_figure
 from bench.report.summary import Cost, Evidence
 from bench.results.select import CLEAN, UNDEFENDED
 
@@ -33,7 +33,7 @@ def cost(evidence: Evidence) -> Figure | None:
     handles = [Line2D([], [], ms=size, label=name, **grey) for name, size in sizes.items()]
     title, high = f"Cost against protection: {evidence.about}", max(2.9, 0.5 + 0.25 * len(points))
     caption = CAPTION.format(", ".join(evidence.board.defenses), evidence.board.crafted_on)
-    figure = sheet(title, caption, high, handles=handles)
+    figure = titled_figure(title, caption, high, handles=handles)
     axes, styles = figure.subplots(), method_styles(evidence.rows)
     for point in points:
         _draw(axes, point, styles[point.method])

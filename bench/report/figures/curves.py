@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import PERCENT, MethodStyle, method_styles, panels, rows_of, sheet
+from bench.report.figures.style import PERCENT, MethodStyle, method_styles, panels, rows_of, titled_figure
 from bench.report.summary import Evidence, anchor
 from bench.results.aggregate import Curve
 
@@ -30,7 +30,7 @@ def curves(evidence: Evidence) -> Figure | None:
     styles = method_styles(evidence.rows)
     handles = [Line2D([], [], lw=1.6, label=name, **_dots(style)) for name, style in styles.items()]
     title, caption = f"Learning curves: {evidence.about}", CAPTION + REPS * several
-    figure = sheet(title, caption, 0.3 + 1.8 * rows_of(shown), handles=handles)
+    figure = titled_figure(title, caption, 0.3 + 1.8 * rows_of(shown), handles=handles)
     for axes, defense in zip(panels(figure, shown), shown, strict=True):
         axes.set_gid(anchor("curves", evidence.setting, defense))
         axes.set_ylim(PERCENT)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from seaborn.utils import relative_luminance
 
-from bench.report.figures.style import QUIET, SMALL, WIDTH, sheet
+from bench.report.figures.style import QUIET, SMALL, WIDTH, titled_figure
 from bench.report.summary import Evidence
 from bench.report.tables import Table
 
@@ -37,7 +37,7 @@ def heat_map(evidence: Evidence) -> Figure:
     high = CELL[1] * (1.25 if spread else 1) * len(table.methods)
     absent = any(cell.status == MISSING for cell in table.cells.values())
     caption = f"{table.caption} {ABSENT}: not run." if absent else table.caption
-    figure = sheet(f"Test accuracy, %: {evidence.about}", caption, 0.7 + high, width)
+    figure = titled_figure(f"Test accuracy, %: {evidence.about}", caption, 0.7 + high, width)
     axes = figure.subplots()
     _draw(axes, table)
     return figure

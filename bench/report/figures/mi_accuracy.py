@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import PERCENT, SMALL, MethodStyle, method_styles, panels, rows_of, sheet
+from bench.report.figures.style import (
+    PERCENT,
+    SMALL,
+    MethodStyle,
+    method_styles,
+    panels,
+    rows_of,
+    titled_figure,
+)
 from bench.report.summary import Evidence
 from bench.results.aggregate import Cell
 from bench.results.correlation import ENOUGH
@@ -29,7 +37,7 @@ def dependence(evidence: Evidence) -> Figure | None:
     styles = method_styles(evidence.rows)
     handles = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
     title, high = f"MI against accuracy: {evidence.about}", 0.1 + 2.15 * rows_of(shown)
-    figure = sheet(title, CAPTION, high, handles=handles)
+    figure = titled_figure(title, CAPTION, high, handles=handles)
     for axes, defense in zip(panels(figure, shown, sharex=False), shown, strict=True):
         for method in evidence.points(defense):
             pair = method, defense

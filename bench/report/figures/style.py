@@ -86,7 +86,7 @@ def style() -> Iterator[None]:
         yield
 
 
-def sheet(
+def titled_figure(
     title: str, caption: str, height: float, width: float = WIDTH, handles: Sequence[Line2D] = ()
 ) -> Figure:
     """Make a figure with room (inches) between its title and legend and what one must know of it."""

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import MARKERS, PALETTE, SMALL, panels, rows_of, sheet
+from bench.report.figures.style import MARKERS, PALETTE, SMALL, panels, rows_of, titled_figure
 from bench.studies.certificate.case import Line
 
 FAILED = "#d00000"
@@ -32,7 +32,7 @@ def certificate(lines: Sequence[Line]) -> Figure:
     ]
     failed = sum(line.verdict == "FAILED" for line in lines)
     title = f"Certificate of the MI estimators: {len(lines)} cases, {failed} outside of what is accepted"
-    figure = sheet(title, CAPTION, 0.2 + 2.1 * rows_of(names), handles=handles)
+    figure = titled_figure(title, CAPTION, 0.2 + 2.1 * rows_of(names), handles=handles)
     for axes, name in zip(panels(figure, names, sharex=False), names, strict=True):
         axes.axhspan(-1, 1, color="0.93", zorder=0)
         axes.axhline(0, color="0.6", lw=0.8, zorder=1)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, sheet, styles_of
+from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, styles_of, titled_figure
 from bench.results.select import CLEAN, in_order
 from bench.studies.claims.card import UNITS, Board
 from bench.studies.claims.judge import Judged
@@ -38,7 +38,7 @@ def scatter(boards: Sequence[Board]) -> Figure:
     controls = {own.claim.method for own in everything if own.control}
     styles = styles_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)
     heights = [TALL if len(board.judged) > MANY else LOW for board in boards]
-    figure = sheet("Published numbers against ours", CAPTION, sum(heights), handles=_legend(styles))
+    figure = titled_figure("Published numbers against ours", CAPTION, sum(heights), handles=_legend(styles))
     grid = figure.subplots(len(boards), 1, squeeze=False, height_ratios=heights)
     panels = [*zip(grid[:, 0], boards, strict=True)]
     for axes, board in panels:

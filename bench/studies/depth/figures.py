@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import SMALL, MethodStyle, sheet
+from bench.report.figures.style import SMALL, MethodStyle, titled_figure
 from bench.studies.style import studied_styles
 
 CAPTION = (
@@ -39,7 +39,7 @@ def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figur
     handles = [Line2D([], [], lw=1.4, ms=5, label=name, **_line(style)) for name, style in styles.items()]
     bars = [cells[f"{column}_low"].notna().any() for column in PANELS]
     caption = CAPTION + (REPEATED if bars[0] else ONCE * any(bars))
-    figure = sheet(f"Depth: {about}", caption, 0.6 + 1.75 * len(PANELS), handles=handles)
+    figure = titled_figure(f"Depth: {about}", caption, 0.6 + 1.75 * len(PANELS), handles=handles)
     everyone = figure.subplots(len(PANELS), 1, sharex=True, sharey=True)
     for axes, (column, label) in zip(everyone, PANELS.items(), strict=True):
         for offset, (method, style) in enumerate(styles.items()):

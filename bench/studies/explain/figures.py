@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PALETTE, QUIET, SMALL, MethodStyle, sheet
+from bench.report.figures.style import PALETTE, QUIET, SMALL, MethodStyle, titled_figure
 from bench.results.correlation import ENOUGH, Correlation
 from bench.studies.explain.compare import Comparison, contestants, family
 from bench.studies.explain.points import Explanation, Point
@@ -87,7 +87,7 @@ def correlations(found: Comparison) -> Figure | None:
     title = "What goes with the accuracy gap"
     few = found.n < ENOUGH
     caption = DOTS + (f"{MARKS} {FEW}" if few else f"{THIN} {MARKS}")
-    figure = sheet(title, caption, 0.6 + 0.27 * len(shown), handles=handles)
+    figure = titled_figure(title, caption, 0.6 + 0.27 * len(shown), handles=handles)
     axes = figure.subplots()
     for y, own in enumerate(shown):
         _range(axes, y, own.association, KINDS[own.explanation.kind])
@@ -132,7 +132,7 @@ def _panels(
     n = len({family(point) for point in contestants(points)})
     bars = any(spot is not None and (spot.wide or spot.high) for own in spots for spot in own)
     caption = POINTS + (FEW if n < ENOUGH else MANY) + ONCE * bars
-    figure = sheet(title, caption, HIGH * rows, handles=handles)
+    figure = titled_figure(title, caption, HIGH * rows, handles=handles)
     grid = figure.subplots(rows, min(COLUMNS, len(titles)), sharey=share, squeeze=False)
     everyone = list(grid.flat)
     for axes in everyone[len(titles) :]:

@@ -19,7 +19,7 @@ from bench.report.figures.style import (
     method_styles,
     panels,
     rows_of,
-    sheet,
+    titled_figure,
 )
 from bench.report.summary import heading
 from bench.results.rows import Row
@@ -67,7 +67,7 @@ def jpeg_sweep(lines: Sequence[Line], rows: Sequence[Row]) -> Figure | None:
     styles = method_styles(rows)
     handles = [Line2D([], [], label=m, **styles[m].dots | {"ls": "-"}) for m in methods]
     handles.append(Line2D([], [], label="chance", **CHANCE))
-    figure = sheet(f"JPEG quality: {heading(rows)}", SWEEP, HEIGHT, handles=handles)
+    figure = titled_figure(f"JPEG quality: {heading(rows)}", SWEEP, HEIGHT, handles=handles)
     axes = figure.subplots()
     for method in methods:
         _line(axes, [line for line in swept if line.method == method], places, styles[method])
@@ -120,7 +120,7 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
     handles = [Line2D([], [], label=word, **DOT, **style) for word, style in MARKS.values()]
     height = rows_of(methods) * (0.55 + ROW * len(places))
     title = f"Share given back by the defense: {heading(rows)}"
-    figure = sheet(title, RESTORED, height, handles=handles)
+    figure = titled_figure(title, RESTORED, height, handles=handles)
     for axes, method in zip(panels(figure, methods), methods, strict=True):
         for x, style in BOUNDS.items():
             axes.axvline(x, zorder=1.9, **style)  # above the grid

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from bench.report.figures.style import PERCENT, MethodStyle, sheet
+from bench.report.figures.style import PERCENT, MethodStyle, titled_figure
 from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import CLEAN
@@ -90,7 +90,7 @@ def _sheet(
         Line2D([], [], label=n, **style.dots | {"ls": "-"}) for n, style in styles.items() if n in names
     ]
     handles += [Line2D([], [], label=name, **LINES[name]) for name in lines]
-    figure = sheet(title, caption, HEIGHT, handles=handles)
+    figure = titled_figure(title, caption, HEIGHT, handles=handles)
     accuracy, gap = figure.subplots(1, 2)
     accuracy.set_title("test accuracy, %")
     gap.set_title("MI gap to clean, nats")
