@@ -7,7 +7,6 @@ from typing import Literal
 
 from bench.core.errors import BadInput
 from bench.core.recipe import Recipe
-from bench.experiment.partial import check_share
 from bench.metrics.mi.settings import MISettings
 
 Precision = Literal["fp32", "bf16", "auto"]
@@ -45,10 +44,23 @@ class Setting:
     def __post_init__(self) -> None:
         if self.eps is not None:
             check_eps(self.eps, "eps")
-        check_share(self.share)
+        if not 0 <= self.share <= 1:
+            hint = f"; did you mean {self.share / 100:g}?" if 1 < self.share <= 100 else ""
+            raise BadInput(f"share is {self.share:g}, expected 0 to 1 of the training images{hint}")
         for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
             if not least <= getattr(self, name) <= most:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")
+
+    def offered(self, n: int) -> int:
+        """Count the images, of n training images, that victims learn from."""
+        return n - round(self.share * n) if self.drop_poisoned else n
+
+    def check_offered(self) -> None:
+        """Raise BadInput where victims are to leave out every image."""
+        if self.drop_poisoned and self.share == 1:
+            raise BadInput(
+                "--drop-poisoned with share 1 leaves no training image, expected a --share below 1"
+            )
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import Any
 
 from bench.core.method import PERTURBING
 from bench.core.types import Recipe
-from bench.experiment import partial
 from bench.experiment.cell import Bench
 from bench.runner.jobs import Job
 
@@ -44,7 +43,7 @@ def _crafting(bench: Bench, job: Job) -> Effort:
 
 def _training(bench: Bench, job: Job) -> Effort:
     assert job.cell is not None
-    victim, n = bench.setting.victim, partial.offered(bench.setting, len(bench.data.train))
+    victim, n = bench.setting.victim, bench.setting.offered(len(bench.data.train))
     steps = victim.epochs * math.ceil(n / victim.batch)
     _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
     return Effort(bench.setting.net, steps, round(signs * steps), job.cost * n)

@@ -19,8 +19,8 @@ from bench.experiment.cache import Poison
 from bench.experiment.cell import Bench, Cell, craft, published_split, run_cell
 from bench.experiment.curve import HeldOut
 from bench.experiment.evaluate import mi_columns, subject
-from bench.experiment.masks import mask, mixed
 from bench.experiment.measure import distances
+from bench.experiment.partial import mask, mixed
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings

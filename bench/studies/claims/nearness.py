@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bench.experiment.partial import completed
+from bench.results.identity import completed
 from bench.results.rows import Row
 from bench.results.select import bare, leaves, lesser
 from bench.studies.claims.claim import Claim

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from bench.experiment.partial import completed
 from bench.results.aggregate import gaps, mean_of, on_scale, std_of, values_of
+from bench.results.identity import completed
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, in_order, measured
 

@@ -9,11 +9,11 @@ from typing import Literal
 
 import pandas as pd
 
-from bench.experiment.partial import completed
 from bench.report.formats import markdown
 from bench.report.prose import nats, percent, render
 from bench.results.aggregate import reach_of
 from bench.results.describe import circumstances, span
+from bench.results.identity import completed
 from bench.results.rows import Row
 from bench.results.select import CLEAN, last_line
 from bench.studies.strength.points import Point, place_of
