@@ -29,8 +29,7 @@ from bench.data.parquet import source as parquet
 from bench.data.prepare import draw, hold_out
 from bench.data.torchvision_sets import cifar
 from bench.experiment import cell, keys, partial
-from bench.experiment.curve import HeldOut
-from bench.experiment.evaluate import subject
+from bench.experiment.evaluate import HeldOut, subject
 from bench.experiment.measure import distances
 from bench.metrics.class_spread import class_spread
 from bench.metrics.feature_distance import feature_distance

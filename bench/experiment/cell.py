@@ -22,9 +22,8 @@ from bench.core.pixels import check_classes, check_delta, digest, release, to_fl
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
-from bench.experiment import cache, keys, partial, victims
-from bench.experiment.curve import HeldOut
-from bench.experiment.evaluate import mi_columns
+from bench.experiment import cache, keys, partial
+from bench.experiment.evaluate import HeldOut, mi_columns
 from bench.experiment.measure import distances, meter
 from bench.experiment.registry import Plugin
 from bench.experiment.rerun import Command
@@ -48,7 +47,7 @@ class Bench:
     deadline: float | None = None  # time.monotonic() at which work stops, saved
     command: Command | None = None  # that asked for it
     gallery: Path | None = None  # where samples of the poisons are kept
-    keep_victims: bool = False  # whether trained victims stay in the cache, see victims.py
+    keep_victims: bool = False  # whether trained victims stay in the cache, see cache.py
 
     def build(self, name: str, seed: int) -> Net:
         data = self.data
@@ -212,7 +211,7 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
     mi = mi_columns(data, setting, net, published)
     mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
     if bench.keep_victims:
-        victims.keep(net, bench.cache, row.key, test_acc)
+        cache.keep_victim(net, bench.cache, row.key, test_acc)
     return blank_row(
         bench,
         cell,

@@ -17,8 +17,7 @@ from bench.core.train import accuracy, predict
 from bench.core.types import Dataset, Recipe, Split
 from bench.experiment.cache import Poison
 from bench.experiment.cell import Bench, Cell, craft, published_split, run_cell
-from bench.experiment.curve import HeldOut
-from bench.experiment.evaluate import mi_columns, subject
+from bench.experiment.evaluate import HeldOut, mi_columns, subject
 from bench.experiment.measure import distances
 from bench.experiment.partial import mask, mixed
 from bench.experiment.registry import Plugin

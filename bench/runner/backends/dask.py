@@ -18,7 +18,7 @@ from distributed import KilledWorker
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.experiment.parked import park
+from bench.experiment.cache import share
 from bench.runner.backends.dask_worker import do
 from bench.runner.backends.muster import AGAIN, Muster, Roll, connect, refusal
 from bench.runner.scheduler import Report, WorkersDied
@@ -32,7 +32,7 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             deadline = bench.deadline and time.time() + bench.deadline - time.monotonic()
             self.terms = stack.enter_context(muster.terms(deadline))
-            lent = replace(bench, data=park(bench.data, muster.cache), cache=muster.cache, gallery=None)
+            lent = replace(bench, data=share(bench.data, muster.cache), cache=muster.cache, gallery=None)
             write_atomically(self.terms.folder / "run.pickle", pickle.dumps((work, lent)))
             client = stack.enter_context(contextlib.closing(connect(muster.address)))
             client.subscribe_topic(self.terms.token, lambda event: report(*event[1]))

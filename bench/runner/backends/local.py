@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
+from bench.experiment.cache import open_shared, share
 from bench.experiment.device import set_up
-from bench.experiment.parked import fetch, park
 from bench.runner.scheduler import Report
 
 _worker: dict[str, Any] = {}  # what this worker process was started with
@@ -37,7 +37,7 @@ class Pool:
         self.work, self.bench, self.workers, self.report = work, bench, workers, report
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
-            self.parked = park(bench.data.to(torch.device("cpu")), bench.cache)
+            self.shared = share(bench.data.to(torch.device("cpu")), bench.cache)
             self.context = mp.get_context("spawn")
             self.executor = self._start()
 
@@ -49,7 +49,7 @@ class Pool:
         seats = self.context.SimpleQueue()
         for seat in range(self.workers):
             seats.put(seat)
-        sent = replace(self.bench, data=self.parked)
+        sent = replace(self.bench, data=self.shared)
         arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
         return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
 
@@ -100,7 +100,7 @@ def _begin(
 
         for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
             catalog(kind, plugins)
-    data = fetch(bench.data, bench.cache).to(device)
+    data = open_shared(bench.data, bench.cache).to(device)
     _worker.update(work=work, bench=replace(bench, device=device, data=data), ticks=ticks)
 
 
