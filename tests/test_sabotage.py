@@ -30,8 +30,8 @@ from bench.data.prepare import draw, hold_out
 from bench.data.torchvision_sets import cifar
 from bench.experiment import cell, keys, partial
 from bench.experiment.evaluate import HeldOut, subject
-from bench.experiment.measure import distances
 from bench.metrics.class_spread import class_spread
+from bench.metrics.distances import distances
 from bench.metrics.feature_distance import feature_distance
 from bench.metrics.frequency import frequency
 from bench.metrics.mi import gauss_cca, infonce

@@ -23,11 +23,12 @@ from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
 from bench.experiment import cache, keys, partial
+from bench.experiment.device import meter
 from bench.experiment.evaluate import HeldOut, mi_columns
-from bench.experiment.measure import distances, meter
 from bench.experiment.registry import Plugin
 from bench.experiment.rerun import Command
 from bench.experiment.settings import Setting
+from bench.metrics.distances import distances
 from bench.nets import Net, build
 from bench.results.identity import key_of
 from bench.results.rows import Row

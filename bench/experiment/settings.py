@@ -30,7 +30,7 @@ class Setting:
     net: str = "small"  # of the victim
     surrogate: str = "small"  # net of the methods
     victim: Recipe = field(default=Recipe(epochs=8, batch=64, lr=0.05))
-    precision: Precision = "fp32"  # auto: see precision.py; a row has the one it was
+    precision: Precision = "fp32"  # auto: see device.py; a row has the one it was
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
     points: int = 5  # of the learning curve, at most 10

@@ -7,7 +7,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-DEFAULTS: dict[str, Any] = {"share": 1.0, "drop_poisoned": False}  # of inputs that old rows leave unsaid
 OF_CELL = ("method", "defense", "poison_rep", "rep")  # inputs that the rows of one setting may differ in
 
 
@@ -19,11 +18,6 @@ def key_of(inputs: Mapping[str, Any]) -> str:
 def shared(inputs: Mapping[str, Any]) -> dict[str, Any]:
     """What the rows of one setting have in common of their inputs; its key is the setting's."""
     return {name: value for name, value in inputs.items() if name not in OF_CELL}
-
-
-def completed(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Fill in the defaults that a row's inputs leave unsaid."""
-    return {**DEFAULTS, **inputs}
 
 
 def record_name(inputs: Mapping[str, Any]) -> str:

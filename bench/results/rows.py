@@ -148,13 +148,9 @@ class Row:
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA, description="of this list of columns")] = SCHEMA
 
     @property
-    def is_control(self) -> bool:
-        return self.control
-
-    @property
     def drafts(self) -> list[str]:
         """Which of method and defense have no revision."""
-        return [kind for kind in PLUGINS if "draft" in self.inputs.get(kind, {})]
+        return [kind for kind in PLUGINS if "draft" in self.inputs[kind]]
 
 
 def path_of(key: str, folder: Path) -> Path:

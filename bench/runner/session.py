@@ -18,11 +18,9 @@ from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
 from bench.core.types import Dataset
 from bench.experiment.cell import Bench, Cell
-from bench.experiment.device import device_of, set_up
-from bench.experiment.environment import environment
+from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
 from bench.experiment.partial import keep_mask
-from bench.experiment.precision import decided
 from bench.experiment.registry import Plugin
 from bench.results.folders import open_run
 from bench.results.rewrite import rewrite

@@ -18,7 +18,7 @@ from bench.cli.main import main
 from bench.results.rows import Row, load_all
 from support.commands import BAD, command, plug, refused, rows_of
 from support.pictures import QUADRANTS
-from support.toys import aged
+from support.rows import aged
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
 
 
 def test_a_processor_is_named_wherever_it_can_be(tmp_path: Path) -> None:
-    from bench.experiment.environment import processor_name
+    from bench.experiment.device import processor_name
 
     info = tmp_path / "cpuinfo"
     info.write_text(

@@ -50,7 +50,7 @@ class Look:
 
 def looks(rows: Iterable[Row]) -> dict[str, Look]:
     """Of all methods in rows, in one order: a method looks the same in all figures of the same rows."""
-    known = {(row.method, row.is_control) for row in rows}
+    known = {(row.method, row.control) for row in rows}
     methods = in_order((method for method, _ in known), None, CLEAN)
     return looks_of(methods, {method for method, control in known if control})
 

@@ -76,7 +76,7 @@ def examine(terms: Terms, worker: Any) -> tuple[str, Environment]:
             raise BadInput(f"{who}: {name} is {seen}, expected {terms.facts[name]} as the client has it")
     try:
         device = _set_up(terms)
-        from bench.experiment.environment import environment
+        from bench.experiment.device import environment
 
         return answer, environment(device)
     except BadInput as error:
@@ -135,7 +135,7 @@ def do(terms: Terms, job: bytes) -> Any:
 def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     """The run's work and its Bench, with the images on this process's device."""
     from bench.experiment.cache import open_shared
-    from bench.experiment.environment import environment
+    from bench.experiment.device import environment
     from bench.experiment.registry import KINDS, catalog
 
     if terms.plugins is not None:

@@ -94,7 +94,7 @@ def candidates(claim: Claim, everything: Iterable[Sheet]) -> dict[str, Candidate
 
 def candidate(claim: Claim, sheet: Sheet) -> Candidate | None:
     if claim.metric == OVERALL:
-        rows = [row for row in sheet.rows if same_data(claim, row) and not row.is_control]
+        rows = [row for row in sheet.rows if same_data(claim, row) and not row.control]
         ours = sheet.correlation(claim)
     else:
         pair = sheet.pair(claim)
@@ -102,7 +102,7 @@ def candidate(claim: Claim, sheet: Sheet) -> Candidate | None:
         ours = sheet.mean(pair, claim.metric) if pair else None
     if not rows or ours is None:
         return None
-    return Candidate(claim, sheet, nearness(claim, rows[0]), ours, rows[0].is_control)
+    return Candidate(claim, sheet, nearness(claim, rows[0]), ours, rows[0].control)
 
 
 def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Candidate]]) -> Candidate | None:

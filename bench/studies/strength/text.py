@@ -13,7 +13,6 @@ from bench.report.formats import markdown
 from bench.report.prose import nats, percent, render
 from bench.results.aggregate import reach_of
 from bench.results.describe import circumstances, span
-from bench.results.identity import completed
 from bench.results.rows import Row
 from bench.results.select import CLEAN, last_line
 from bench.studies.strength.points import Point, place_of
@@ -54,7 +53,7 @@ def _grouped(named: Iterable[tuple[str, Point]]) -> Groups:
 
 def _common(rows: Sequence[Row]) -> str:
     """What all settings share: data, nets, recipe, seed."""
-    whole = [row for row in rows if completed(row.inputs)["share"] == 1] or rows
+    whole = [row for row in rows if row.inputs["share"] == 1] or rows
     plain = next((row for row in whole if row.method == CLEAN), whole[0])
     return circumstances([plain]).rpartition(", setting ")[0]
 
@@ -70,7 +69,7 @@ def _percent(point: Point) -> str:
 
 def _name(row: Row) -> str:
     method, eps, share = place_of(row)
-    left = ", poisoned ones left out" if completed(row.inputs)["drop_poisoned"] else ""
+    left = ", poisoned ones left out" if row.inputs["drop_poisoned"] else ""
     return f"{method} at {eps:g}/255, share {share:g}{left}"
 
 
