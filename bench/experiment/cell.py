@@ -26,8 +26,7 @@ from bench.experiment import cache, keys, partial
 from bench.experiment.device import meter
 from bench.experiment.evaluate import HeldOut, mi_columns
 from bench.experiment.registry import Plugin
-from bench.experiment.rerun import Command
-from bench.experiment.settings import Setting
+from bench.experiment.settings import Command, Setting
 from bench.metrics.distances import distances
 from bench.nets import Net, build
 from bench.results.identity import key_of

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Literal
 
 from bench.core.errors import BadInput
 from bench.core.recipe import Recipe
+from bench.experiment.registry import Plugin
 from bench.metrics.mi.settings import MISettings
 
+PLACE = "DIR"  # stands for a folder that everybody keeps somewhere else
 Precision = Literal["fp32", "bf16", "auto"]
 
 
@@ -61,6 +65,27 @@ class Setting:
             raise BadInput(
                 "--drop-poisoned with share 1 leaves no training image, expected a --share below 1"
             )
+
+
+@dataclass(frozen=True)
+class Command:
+    """What moves the numbers of a run, as it was asked for, without a path of the machine that did."""
+
+    options: tuple[str, ...]  # such as --profile quick --eps 4/255
+    sets: tuple[tuple[str, str], ...]  # whose field (empty: the setting's), FIELD=VALUE
+
+    def of(self, method: Plugin, defense: Plugin) -> str:
+        """Spell it for one cell: fields of other plugins would be refused where these are not asked for."""
+        chosen = ["--methods", portable(method.place or method.name), "--defenses", defense.name]
+        ours = [item for owner, item in self.sets if owner in ("", method.name, defense.name)]
+        sets = [part for item in ours for part in ("--set", item)]
+        return shlex.join(["python", "-m", "bench", "run", *chosen, *self.options, *sets])
+
+
+def portable(source: str) -> str:
+    """Leave out a source's folder: parquet:/a/b/cifar10 becomes parquet:DIR/cifar10."""
+    kind, colon, place = source.partition(":")
+    return f"{kind}:{PLACE}/{PurePath(place).name}".rstrip("/") if colon else source
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,7 @@ from bench.core.recipe import Recipe
 from bench.experiment.declared import declare
 from bench.experiment.overrides import change
 from bench.experiment.registry import KINDS, Plugin, catalog, check_plugins
-from bench.experiment.rerun import PLACE, Command, portable
-from bench.experiment.settings import PROFILES, Setting, check_eps
+from bench.experiment.settings import PLACE, PROFILES, Command, Setting, check_eps, portable
 
 if TYPE_CHECKING:
     from bench.core.types import Dataset

@@ -349,7 +349,7 @@ def test_rerun_asks_for_the_same_cell_and_names_no_path(  # type: ignore[no-unty
     ],
 )
 def test_a_portable_source_has_no_folder(source: str, said: str) -> None:
-    from bench.experiment.rerun import portable
+    from bench.experiment.settings import portable
 
     assert portable(source) == said
 
