@@ -28,11 +28,10 @@ from bench.data.glyphs import lumas
 from bench.data.parquet import source as parquet
 from bench.data.prepare import draw, hold_out
 from bench.data.torchvision_sets import cifar
-from bench.experiment import cell, keys, masks
-from bench.experiment.curve import HeldOut
-from bench.experiment.evaluate import subject
-from bench.experiment.measure import distances
+from bench.experiment import cell, keys, partial
+from bench.experiment.evaluate import HeldOut, subject
 from bench.metrics.class_spread import class_spread
+from bench.metrics.distances import distances
 from bench.metrics.feature_distance import feature_distance
 from bench.metrics.frequency import frequency
 from bench.metrics.mi import gauss_cca, infonce
@@ -97,7 +96,7 @@ SABOTAGES = {
     "budgets are passed": Sabotage("crafting", release, ".clamp_(-cap, cap)", ""),
     "negative values round up": Sabotage("crafting", truncated, ".floor_()", ".round_()"),
     "shares forget the classes": Sabotage(
-        "crafting", masks.order, "shuffled[place[shuffled].argsort(stable=True)]", "shuffled"
+        "crafting", partial.order, "shuffled[place[shuffled].argsort(stable=True)]", "shuffled"
     ),
     "repetitions craft the same": Sabotage("crafting", cell._delta, "name, poison_rep)", "name, 0)"),
     "surrogates share an order": Sabotage("crafting", Lab.trained, "of(self.seed,", "of(0,"),

@@ -1,4 +1,4 @@
-"""Published images on disk, by content key, shared by all defenses and runs."""
+"""Poisons, trained victims and images on disk, by content key, for all defenses, runs and processes."""
 
 from __future__ import annotations
 
@@ -6,21 +6,29 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as save_tensors
+from torch import Tensor, nn
 
-from bench.core.files import replacing
+from bench.core.errors import BadInput
+from bench.core.files import replacing, write_atomically
 from bench.core.pixels import digest
+from bench.core.types import Dataset, Split
+from bench.data.prepare import digest as data_digest
 from bench.experiment.locks import Locks
+from bench.results.rows import Row
+
+SPLITS = ("train", "val", "test")
 
 
 def _mapped(path: Path) -> tuple[Tensor, str]:
-    """An array from disk that processes share, and its digest; what one of them writes to it stays its own.
+    """Map an array that processes share, with its digest; what one of them writes to it stays its own.
 
     The digest is the file's bytes', not the mapping's, whose pages would count as this process's memory.
     """
@@ -43,7 +51,7 @@ class Poison:
 
 
 def manifest(folder: Path) -> dict[str, Any] | None:
-    """What is said of the poison in a folder; None if nothing is."""
+    """Read what is said of the poison in a folder; None if nothing is."""
     try:
         said = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -52,7 +60,7 @@ def manifest(folder: Path) -> dict[str, Any] | None:
 
 
 def load(folder: Path) -> Poison | None:
-    """The poison in a folder; None if it is not there or not what its manifest says."""
+    """Map the poison in a folder; None if it is not there or not what its manifest says."""
     said = manifest(folder)
     if said is None:
         return None
@@ -78,7 +86,7 @@ def save(folder: Path, poison: Poison) -> None:
 
 
 def prepared(path: Path, make: Callable[[], Tensor]) -> Tensor:
-    """What make() returns, uint8 on the CPU, made once and kept at path; made again where it is damaged.
+    """Keep what make() returns, uint8 on the CPU, at path: made once, and again where it is damaged.
 
     While another process is at it, this one waits: a lock goes with its owner.
     """
@@ -110,3 +118,78 @@ def _made(path: Path, make: Callable[[], Tensor]) -> Tensor:
     with replacing(whole) as temporary:
         np.save(temporary, images.contiguous().numpy())
     return images
+
+
+def _victim_path(cache: Path, key: str) -> Path:
+    return cache / "victims" / f"{key[:32]}.safetensors"
+
+
+def keep_victim(net: nn.Module, cache: Path, key: str, test_acc: float) -> None:
+    """Write the net's weights, their digest and its test accuracy, so that no other is taken for it.
+
+    key: of its row.
+    """
+    weights = {name: value.cpu().contiguous() for name, value in net.state_dict().items()}
+    said = {"key": key, "test_acc": repr(test_acc), "weights": _weights_digest(weights)}
+    write_atomically(_victim_path(cache, key), save_tensors(weights, said))
+
+
+def load_victim(cache: Path, row: Row) -> dict[str, Tensor] | None:
+    """Read the weights of the row's victim, to the CPU; None if they are not there, or not the row's."""
+    try:
+        with safe_open(_victim_path(cache, row.key), framework="pt") as kept:
+            said = kept.metadata() or {}
+            weights = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 (no mapping)
+    except (OSError, SafetensorError):
+        return None
+    expected = {"key": row.key, "test_acc": repr(row.test_acc), "weights": _weights_digest(weights)}
+    return weights if said == expected else None
+
+
+def _weights_digest(weights: dict[str, Tensor]) -> str:
+    seen = hashlib.sha256()
+    for name, value in sorted(weights.items()):
+        seen.update(name.encode() + value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return seen.hexdigest()
+
+
+def share(data: Dataset, cache: Path) -> Dataset:
+    """Write the images under their digest, unless they are there, whole; return the data set without them."""
+    empty: dict[str, Any] = {name: _emptied(getattr(data, name)) for name in SPLITS}
+    shared, path = replace(data, **empty), _images_path(data, cache)
+    try:
+        open_shared(shared, cache)
+    except BadInput:  # absent or damaged
+        with replacing(path) as temporary:
+            torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
+    return shared
+
+
+def open_shared(data: Dataset, cache: Path) -> Dataset:
+    """Map the images of a shared data set into memory, which processes of one machine have in common.
+
+    Raises BadInput where the file is not what was shared.
+    """
+    path = _images_path(data, cache)
+    try:
+        seen = data_digest(_mapped_splits(path).values(), data.classes, data.augmentation)
+    except Exception as error:  # absent, torn, or no such file at all
+        raise BadInput(f"{path} cannot be read ({type(error).__name__}); remove it and run again") from error
+    if seen != data.digest:
+        raise BadInput(f"{path} has other images than its name says; remove it and run again")
+    splits: dict[str, Any] = _mapped_splits(path)  # anew: what has been read of a mapping counts as memory
+    return replace(data, **splits)
+
+
+def _mapped_splits(path: Path) -> dict[str, Split]:
+    stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
+    return {name: Split(**stored[name]) for name in SPLITS}
+
+
+def _emptied(split: Split) -> Split:
+    none = slice(0)
+    return Split(split.images[none].clone(), split.labels[none].clone())  # a view would take all along
+
+
+def _images_path(data: Dataset, cache: Path) -> Path:
+    return cache / "images" / f"{data.digest[:32]}.pt"

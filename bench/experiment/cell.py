@@ -22,13 +22,12 @@ from bench.core.pixels import check_classes, check_delta, digest, release, to_fl
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
-from bench.experiment import cache, keys, masks, victims
-from bench.experiment.curve import HeldOut
-from bench.experiment.evaluate import mi_columns
-from bench.experiment.measure import distances, meter
+from bench.experiment import cache, keys, partial
+from bench.experiment.device import meter
+from bench.experiment.evaluate import HeldOut, mi_columns
 from bench.experiment.registry import Plugin
-from bench.experiment.rerun import Command
-from bench.experiment.settings import Setting
+from bench.experiment.settings import Command, Setting
+from bench.metrics.distances import distances
 from bench.nets import Net, build
 from bench.results.identity import key_of
 from bench.results.rows import Row
@@ -48,7 +47,7 @@ class Bench:
     deadline: float | None = None  # time.monotonic() at which work stops, saved
     command: Command | None = None  # that asked for it
     gallery: Path | None = None  # where samples of the poisons are kept
-    keep_victims: bool = False  # whether trained victims stay in the cache, see victims.py
+    keep_victims: bool = False  # whether trained victims stay in the cache, see cache.py
 
     def build(self, name: str, seed: int) -> Net:
         data = self.data
@@ -185,7 +184,7 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
     shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
     own = seed_for(shared, defense.name)
     row = blank_row(bench, cell)
-    mask = masks.mask(data, setting.share, setting.seed)
+    mask = partial.mask(data, setting.share, setting.seed)
     published = published_split(bench, poison)
     offered = published.take(~mask.to(bench.device)) if setting.drop_poisoned else published
     shown = Split(_shown(bench, cell, offered.images), offered.labels)
@@ -212,7 +211,7 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
     mi = mi_columns(data, setting, net, published)
     mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
     if bench.keep_victims:
-        victims.keep(net, bench.cache, row.key, test_acc)
+        cache.keep_victim(net, bench.cache, row.key, test_acc)
     return blank_row(
         bench,
         cell,
@@ -224,7 +223,7 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
         curve=trained.curve,
         **mi,
         mi_seconds=mi_seconds,
-        mask=masks.mask_digest(mask),
+        mask=partial.mask_digest(mask),
         **_poison_columns(cell, poison),
         train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,
@@ -235,8 +234,8 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
 def published_split(bench: Bench, poison: cache.Poison) -> Split:
     """What victims may download, on the device: the poison's images in the mask, the others clean."""
     data, setting = bench.data, bench.setting
-    mask = masks.mask(data, setting.share, setting.seed)
-    return Split(masks.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
+    mask = partial.mask(data, setting.share, setting.seed)
+    return Split(partial.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
 
 
 def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:

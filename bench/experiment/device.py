@@ -1,16 +1,36 @@
-"""What this process computes with."""
+"""What this process computes with: device, precision, memory, and what is recorded of them."""
 
 from __future__ import annotations
 
 import os
+import platform
+import re
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
 
+import psutil
 import torch
+import torch.nn.functional as F
 
 from bench.core.errors import BadInput
+from bench.core.rng import generator
+from bench.experiment.fingerprint import HOME, LIBRARIES, Environment
+from bench.experiment.settings import Precision
+from bench.nets import build
+
+MB = 2**20
+TELLING = ("amx", "bf16")  # parts of names of instructions that decide how bf16 is computed
+INSTRUCTIONS = ("amx_bf16", "avx512_bf16")  # without any, bfloat16 is slower than float32
+AGREEING = 0.95  # least cosine of one batch's gradients in the two precisions; 0.988 where all is well
 
 
 def device_of(name: str) -> torch.device:
-    """auto, or a device of torch's; BadInput where there is none of that name."""
+    """Find a device by name: auto, or one of torch's; BadInput where there is none of that name."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -32,10 +52,120 @@ def set_up(device: torch.device, threads: int) -> None:
 
 
 def _repeatable() -> None:
-    """On a GPU equal bits take kernels that add in one order, and fp32 that is not rounded to TF32."""
+    """Give equal bits on a GPU: kernels that add in one order, and fp32 that is not rounded to TF32."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
+
+
+def decided(wanted: Precision, device: torch.device) -> Precision:
+    """Decide on fp32 or bf16. auto: bf16 where the processor has instructions for it and computes the same.
+
+    What decides is what the machine is, not how fast it was just now: a run that is taken up again must
+    decide alike.
+    """
+    if wanted != "auto":
+        return wanted
+    return "bf16" if has_bf16(device) and agreement(device) >= AGREEING else "fp32"
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Tell whether the device has instructions for bfloat16."""
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every version
+    return device.type == "cpu" and any(able.get(name) for name in INSTRUCTIONS)
+
+
+def agreement(device: torch.device) -> float:
+    """Return the cosine between a small net's weight gradients in the two precisions."""
+    x = torch.rand(64, 3, 32, 32, generator=generator(0)).to(device)
+    y = (torch.arange(64) % 10).to(device)
+    found = []
+    for precision in ("fp32", "bf16"):
+        net = build("small", channels=3, classes=10, size=32, precision=precision, seed=0, device=device)
+        gradients = torch.autograd.grad(F.cross_entropy(net(x), y), [*net.parameters()])
+        found.append(torch.cat([g.flatten() for g in gradients]))
+    return float(F.cosine_similarity(found[0], found[1], dim=0))
+
+
+def environment(device: torch.device) -> Environment:
+    """Describe what may move the last bits of numbers: process and machine; never a path or a host name."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    return {
+        "device": f"{device.type} {name}",
+        **_processor(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        **{library: version(library) for library in LIBRARIES},
+        "commit": _commit(),
+    }
+
+
+def _processor() -> dict[str, str]:
+    """Name it, and what torch makes use of: two processors round differently."""
+    said = {"processor": processor_name(), "capability": torch.backends.cpu.get_cpu_capability()}
+    able = getattr(torch.cpu, "get_capabilities", None)  # not in every version
+    if able is not None:
+        found = sorted(
+            name for name, has in able().items() if has is True and any(part in name for part in TELLING)
+        )
+        said["instructions"] = " ".join(found) or "none"
+    return said
+
+
+def processor_name(info: Path = Path("/proc/cpuinfo")) -> str:
+    """Return the name that Linux has, or else Python."""
+    try:
+        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(filter(None, named), "") or platform.processor() or platform.machine()
+
+
+def _commit() -> str:
+    command = ["git", "-C", str(HOME), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+
+
+class Meter:
+    """Peak memory of a piece of work."""
+
+    peak_mb: float = 0.0
+
+
+@contextmanager
+def meter(device: torch.device) -> Iterator[Meter]:
+    """Measure a with-block; memory is the device's where it has its own, else the process's."""
+    measured = Meter()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    with suppress(OSError):  # Linux; elsewhere, or where forbidden, the peak is that of the process so far
+        Path("/proc/self/clear_refs").write_text("5")
+    yield measured
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    measured.peak_mb = _peak_mb(device)
+
+
+def _peak_mb(device: torch.device) -> float:
+    """Read the device's peak, or the process's from Linux's VmHWM, which alone begins anew."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / MB
+    with suppress(OSError):
+        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
+            return int(found[1]) / 2**10
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
+
+
+def resident_mb() -> float:
+    """Return the memory that this process takes now."""
+    return float(psutil.Process().memory_info().rss / MB)

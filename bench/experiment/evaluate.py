@@ -1,15 +1,18 @@
-"""What a net makes of the clean and the published images, and the dependence between both."""
+"""Evaluation: what victims are tested on, their learning curve, and MI of clean and published features."""
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from bench.core.defense import Undefended
 from bench.core.pgd import frozen
 from bench.core.pixels import to_float
 from bench.core.rng import generator, seed_for
+from bench.core.train import Point, accuracy
 from bench.core.types import Dataset, Split
 from bench.experiment.settings import Setting
 from bench.metrics import Subject
@@ -18,10 +21,31 @@ from bench.metrics.mi.smi_ksg import smi_ksg
 from bench.nets import Net
 
 BATCH = 500
+CURVE_IMAGES = 1000  # of the test set
+
+
+class HeldOut:
+    """Validation and test images as the victim meets them, and points of its learning curve."""
+
+    def __init__(self, data: Dataset, setting: Setting, defense: Undefended) -> None:
+        self.val, self.test = (
+            Split(defense.prepare(s.images.clone()), s.labels) if setting.prepare_test else s
+            for s in (data.val, data.test)
+        )
+        order = torch.randperm(len(self.test), generator=generator(seed_for(0, "curve", data.digest)))
+        self.subset = self.test.take(order[:CURVE_IMAGES].to(data.test.labels.device))
+        epochs, points = setting.victim.epochs, setting.points
+        self.epochs = {math.ceil(epochs * (i + 1) / points) for i in range(points)}
+
+    def measure(self, net: nn.Module, epoch: int) -> Point | None:
+        """Measure accuracies in [0,1] at an epoch, counted from 1, of the curve; None at the others."""
+        if epoch not in self.epochs:
+            return None
+        return {"epoch": epoch, "val_acc": accuracy(net, self.val), "test_acc": accuracy(net, self.subset)}
 
 
 def subject(data: Dataset, setting: Setting, net: Net, published: Split) -> Subject:
-    """The training images that MI is measured on, the same for all nets and poisons of a data set.
+    """Choose the training images that MI is measured on, the same for all nets and poisons of a data set.
 
     published: the poison of data.train, on the same device.
     """
@@ -41,13 +65,13 @@ def subject(data: Dataset, setting: Setting, net: Net, published: Split) -> Subj
 
 @torch.inference_mode()
 def features(net: Net, images: Tensor) -> Tensor:
-    """uint8 (N,C,H,W) -> float32 (N,D) on the CPU; the net in eval mode, left as it was."""
+    """Compute features, float32 (N,D) on the CPU, of uint8 (N,C,H,W) in eval mode; the net is untouched."""
     judge = frozen(net)
     return torch.cat([judge.features(to_float(part)).cpu() for part in images.split(BATCH)])
 
 
 def mi_columns(data: Dataset, setting: Setting, net: Net, published: Split) -> dict[str, Any]:
-    """The row's MI columns: of the victim's own features, by the default estimator; a number or why none."""
+    """Estimate the row's MI columns from the victim's own features: a number in nats, or why none."""
     seen = subject(data, setting, net, published)
     clean, changed = seen.clean_features.numpy(), seen.published_features.numpy()
     try:

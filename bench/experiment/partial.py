@@ -1,43 +1,70 @@
-"""Partial poisoning as a setting asks for it and rows say it: part of the images is published poisoned.
+"""Partial poisoning: which training images are published poisoned, where not all are.
 
 The method sees all training images and crafts once, at full strength; a share of what it made is
-published, and the other images as they were. Imports no torch.
+published, and the other images as they were.
 """
 
 from __future__ import annotations
 
-from typing import Protocol
+import io
+from pathlib import Path
 
-from bench.core.errors import BadInput
+import numpy as np
+import torch
+from torch import Tensor
 
-
-class Partial(Protocol):
-    """A setting, as far as it says what is published and what victims learn from."""
-
-    @property
-    def share(self) -> float: ...  # of the training images that are published poisoned, in [0,1]
-
-    @property
-    def drop_poisoned(self) -> bool: ...  # whether victims leave these out: a share's baseline
-
-
-def check_share(share: float) -> None:
-    if not 0 <= share <= 1:
-        hint = f"; did you mean {share / 100:g}?" if 1 < share <= 100 else ""
-        raise BadInput(f"share is {share:g}, expected 0 to 1 of the training images{hint}")
+from bench.core.files import write_atomically
+from bench.core.pixels import digest
+from bench.core.rng import generator, seed_for
+from bench.core.types import Dataset
+from bench.experiment.settings import Setting
 
 
-def check(setting: Partial) -> None:
-    """BadInput where victims are to leave out every image."""
-    if setting.drop_poisoned and setting.share == 1:
-        raise BadInput("--drop-poisoned with share 1 leaves no training image, expected a --share below 1")
+def order(labels: Tensor, seed: int) -> Tensor:
+    """Permute the images, int64 (N,), so that any beginning has about its share of each class.
+
+    An image's place is its rank in a shuffled class over the size of that class.
+    """
+    shuffled = torch.randperm(len(labels), generator=generator(seed))
+    by_class = shuffled[labels[shuffled].argsort(stable=True)]
+    counts = labels.bincount()
+    own = labels[by_class]
+    rank = torch.arange(len(labels)) - (counts.cumsum(0) - counts)[own]
+    place = torch.empty(len(labels), dtype=torch.float64)
+    place[by_class] = (rank + 0.5) / counts[own].double()
+    return shuffled[place[shuffled].argsort(stable=True)]
 
 
-def poisoned(share: float, n: int) -> int:
-    """How many of n training images are published poisoned."""
-    return round(share * n)
+def mask(data: Dataset, share: float, seed: int) -> Tensor:
+    """Choose the images that are published poisoned: bool (N,) on the CPU, class-balanced.
+
+    Drawn from the seed and the data's digest alone, so that it is the same for every method and
+    repetition; what is poisoned at a share is poisoned at every larger one.
+    """
+    labels = data.train.labels.cpu()
+    chosen = torch.zeros(len(labels), dtype=torch.bool)
+    first = order(labels, seed_for(seed, "share", data.digest))[: round(share * len(labels))]
+    chosen[first] = True
+    return chosen
 
 
-def offered(setting: Partial, n: int) -> int:
-    """How many of n training images the victims learn from."""
-    return n - poisoned(setting.share, n) if setting.drop_poisoned else n
+def mixed(clean: Tensor, poison: Tensor, mask: Tensor) -> Tensor:
+    """Take the poison where the mask is on, and the clean images elsewhere: uint8 (N,C,H,W)."""
+    if bool(mask.all()):
+        return poison  # no copy: it may be mapped from disk
+    return torch.where(mask.to(clean.device)[:, None, None, None], poison, clean)
+
+
+def mask_digest(mask: Tensor) -> str | None:
+    """Return the sha256 of a mask; None where all images are poisoned."""
+    return None if bool(mask.all()) else digest(mask)
+
+
+def keep_mask(data: Dataset, setting: Setting, folder: Path) -> None:
+    """Write the mask that a run's rows name, a bool array in training order, where not all are poisoned."""
+    chosen = mask(data, setting.share, setting.seed)
+    if (named := mask_digest(chosen)) is None:
+        return
+    buffer = io.BytesIO()
+    np.save(buffer, chosen.numpy())
+    write_atomically(folder / f"share-{setting.share:g}-{named[:8]}.npy", buffer.getvalue())

@@ -51,11 +51,6 @@ class Plugin:
     crafted_as: str = ""  # the variant whose delta a method publishes, where that is another one
 
     @property
-    def asked(self) -> str:
-        """What the command line calls it."""
-        return self.place or self.name
-
-    @property
     def revision(self) -> int | None:
         """As its class declares it; None of a draft."""
         declared: int | None = vars(type(self.value)).get("revision")

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass, field
+from pathlib import PurePath
 from typing import Literal
 
 from bench.core.errors import BadInput
 from bench.core.recipe import Recipe
-from bench.experiment.partial import check_share
+from bench.experiment.registry import Plugin
 from bench.metrics.mi.settings import MISettings
 
+PLACE = "DIR"  # stands for a folder that everybody keeps somewhere else
 Precision = Literal["fp32", "bf16", "auto"]
 
 
@@ -31,7 +34,7 @@ class Setting:
     net: str = "small"  # of the victim
     surrogate: str = "small"  # net of the methods
     victim: Recipe = field(default=Recipe(epochs=8, batch=64, lr=0.05))
-    precision: Precision = "fp32"  # auto: see precision.py; a row has the one it was
+    precision: Precision = "fp32"  # auto: see device.py; a row has the one it was
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
     points: int = 5  # of the learning curve, at most 10
@@ -45,10 +48,44 @@ class Setting:
     def __post_init__(self) -> None:
         if self.eps is not None:
             check_eps(self.eps, "eps")
-        check_share(self.share)
+        if not 0 <= self.share <= 1:
+            hint = f"; did you mean {self.share / 100:g}?" if 1 < self.share <= 100 else ""
+            raise BadInput(f"share is {self.share:g}, expected 0 to 1 of the training images{hint}")
         for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
             if not least <= getattr(self, name) <= most:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")
+
+    def offered(self, n: int) -> int:
+        """Count the images, of n training images, that victims learn from."""
+        return n - round(self.share * n) if self.drop_poisoned else n
+
+    def check_offered(self) -> None:
+        """Raise BadInput where victims are to leave out every image."""
+        if self.drop_poisoned and self.share == 1:
+            raise BadInput(
+                "--drop-poisoned with share 1 leaves no training image, expected a --share below 1"
+            )
+
+
+@dataclass(frozen=True)
+class Command:
+    """What moves the numbers of a run, as it was asked for, without a path of the machine that did."""
+
+    options: tuple[str, ...]  # such as --profile quick --eps 4/255
+    sets: tuple[tuple[str, str], ...]  # whose field (empty: the setting's), FIELD=VALUE
+
+    def of(self, method: Plugin, defense: Plugin) -> str:
+        """Spell it for one cell: fields of other plugins would be refused where these are not asked for."""
+        chosen = ["--methods", portable(method.place or method.name), "--defenses", defense.name]
+        ours = [item for owner, item in self.sets if owner in ("", method.name, defense.name)]
+        sets = [part for item in ours for part in ("--set", item)]
+        return shlex.join(["python", "-m", "bench", "run", *chosen, *self.options, *sets])
+
+
+def portable(source: str) -> str:
+    """Leave out a source's folder: parquet:/a/b/cifar10 becomes parquet:DIR/cifar10."""
+    kind, colon, place = source.partition(":")
+    return f"{kind}:{PLACE}/{PurePath(place).name}".rstrip("/") if colon else source
 
 
 @dataclass(frozen=True)

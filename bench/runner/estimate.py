@@ -16,7 +16,7 @@ import torch
 from bench.core.method import PERTURBING
 from bench.core.train import Streams, fit
 from bench.core.types import Recipe
-from bench.experiment import cache, partial
+from bench.experiment import cache
 from bench.experiment.cell import Bench, Cell, crafting_key, delta_folder, poison_folder
 from bench.results.rows import Row
 from bench.runner import grid
@@ -141,7 +141,7 @@ def _crafting(bench: Bench, job: Job) -> Effort:
 
 def _training(bench: Bench, job: Job) -> Effort:
     assert job.cell is not None
-    victim, n = bench.setting.victim, partial.offered(bench.setting, len(bench.data.train))
+    victim, n = bench.setting.victim, bench.setting.offered(len(bench.data.train))
     steps = victim.epochs * math.ceil(n / victim.batch)
     _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
     return Effort(bench.setting.net, steps, round(signs * steps), job.cost * n)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
-from bench.experiment import victims
+from bench.experiment.cache import load_victim
 from bench.experiment.cell import Bench, Cell, blank_row, craft_checkpoint
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
@@ -41,7 +41,7 @@ def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -
 def is_finished(bench: Bench, row: Row) -> bool:
     """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
     if row.status == "ok" and bench.keep_victims:
-        return victims.load(bench.cache, row) is not None
+        return load_victim(bench.cache, row) is not None
     return row.status != "failed"
 
 

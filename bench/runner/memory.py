@@ -15,7 +15,7 @@ from torch import Tensor
 
 from bench.core.types import Recipe
 from bench.experiment.cell import Bench
-from bench.experiment.measure import MB, resident_mb
+from bench.experiment.device import MB, resident_mb
 from bench.experiment.registry import Plugin
 
 CRAFTING = (

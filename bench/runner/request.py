@@ -15,12 +15,10 @@ import platformdirs
 
 from bench.core.errors import BadInput, unknown
 from bench.core.recipe import Recipe
-from bench.experiment import partial
 from bench.experiment.declared import declare
 from bench.experiment.overrides import change
 from bench.experiment.registry import KINDS, Plugin, catalog, check_plugins
-from bench.experiment.rerun import PLACE, Command, portable
-from bench.experiment.settings import PROFILES, Setting, check_eps
+from bench.experiment.settings import PLACE, PROFILES, Command, Setting, check_eps, portable
 
 if TYPE_CHECKING:
     from bench.core.types import Dataset
@@ -180,7 +178,7 @@ class Resolved:
                     f"{images} training images are fewer than one batch of {name} ({recipe.batch}); "
                     f"give more images or --set {name}.batch"
                 )
-        left, batch = partial.offered(self.setting, images), self.setting.victim.batch
+        left, batch = self.setting.offered(images), self.setting.victim.batch
         if self.defenses and left < batch:
             raise BadInput(
                 f"share {self.setting.share:g} leaves {left} of {images} training images clean, fewer than "
@@ -219,7 +217,7 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
             plugins[name] = replace(plugins[name], value=replace(plugins[name].value, eps=setting.eps))
     for item in request.overrides:
         setting, plugins = _overridden(setting, plugins, item)
-    partial.check(setting)
+    setting.check_offered()
     for name in budgeted:
         check_eps(plugins[name].value.eps, name)
     for name in (setting.net, setting.surrogate):

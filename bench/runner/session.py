@@ -17,12 +17,10 @@ from bench import data
 from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
 from bench.core.types import Dataset
-from bench.experiment import masks
 from bench.experiment.cell import Bench, Cell
-from bench.experiment.device import device_of, set_up
-from bench.experiment.environment import environment
+from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
-from bench.experiment.precision import decided
+from bench.experiment.partial import keep_mask
 from bench.experiment.registry import Plugin
 from bench.results.folders import open_run
 from bench.results.rewrite import rewrite
@@ -60,7 +58,7 @@ class Grid:
         rows = self.out / "rows"
         rows.mkdir(parents=True, exist_ok=True)
         rewrite(self.out)
-        masks.keep(self.bench.data, self.bench.setting, self.bench.setting.seed, self.out / "masks")
+        keep_mask(self.bench.data, self.bench.setting, self.out / "masks")
         say(self.console, self.headline)
         keep_samples(self.bench, self.resolved.methods)
         plugins = self.resolved.request.where.plugins

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import data
-from bench.experiment import victims
+from bench.experiment.cache import load_victim
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
 from bench.results import rows as files
@@ -43,7 +43,7 @@ def run(name: str, request: RunRequest) -> int:
     everything = measure_jobs(study, rows.values(), cells)
     todo = pending(records, everything)
     failed += _compute(grids, {job.net.key for job in todo})[0]  # victims that are not kept any more
-    able = [job for job in todo if victims.load(grids[0].bench.cache, job.net) is not None]
+    able = [job for job in todo if load_victim(grids[0].bench.cache, job.net) is not None]
     measure_all(grids, able, records)
     left += sum(job.cost for job in pending(records, todo))
     measured = [record for job in everything for record in known(records, job).values()]

@@ -9,7 +9,8 @@ from functools import partial
 
 from bench.core.errors import BadInput
 from bench.core.train import Tick
-from bench.experiment import keys, victims
+from bench.experiment import keys
+from bench.experiment.cache import load_victim
 from bench.experiment.cell import Bench, Cell, craft, published_split
 from bench.experiment.evaluate import subject
 from bench.experiment.locks import Locks
@@ -94,7 +95,7 @@ def pending(records: Records, wanted: Sequence[MeasureJob]) -> list[MeasureJob]:
 
 def see(bench: Bench, job: MeasureJob) -> Subject:
     """Both sets of images and their features. Raises BadInput where victim or poison are not the rows'."""
-    weights = victims.load(bench.cache, job.net)
+    weights = load_victim(bench.cache, job.net)
     if weights is None:
         raise BadInput(f"{job.name}: the kept victim is gone; the same command trains it again")
     poison = craft(bench, job.method, job.poison.poison_rep)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bench.cli.main import main
 from bench.core.pgd import pgd
-from bench.experiment import environment
+from bench.experiment import device
 from bench.experiment.registry import catalog
 from bench.report import write as derive
 from bench.results.baseline import load
@@ -79,7 +79,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("healthy")
     draw_tints(place / "tints")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(environment, "_commit", lambda: "a commit")  # a baseline refuses a dirty tree
+        patch.setattr(device, "_commit", lambda: "a commit")  # a baseline refuses a dirty tree
         patch.setattr(derive, "derive", lambda *args, **named: None)  # tables and plots are not tried here
         for grid in GRIDS:
             assert compute(place, grid) == 0

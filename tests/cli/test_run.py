@@ -103,7 +103,7 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
 
 
 def test_a_processor_is_named_wherever_it_can_be(tmp_path: Path) -> None:
-    from bench.experiment.environment import processor_name
+    from bench.experiment.device import processor_name
 
     info = tmp_path / "cpuinfo"
     info.write_text(
@@ -349,7 +349,7 @@ def test_rerun_asks_for_the_same_cell_and_names_no_path(  # type: ignore[no-unty
     ],
 )
 def test_a_portable_source_has_no_folder(source: str, said: str) -> None:
-    from bench.experiment.rerun import portable
+    from bench.experiment.settings import portable
 
     assert portable(source) == said
 

@@ -25,8 +25,9 @@ from bench.core.rng import generator, global_rng, seed_for
 from bench.core.train import Point, Streams, Trainer, Training, accuracy, batches, fit, lr_at, predict
 from bench.core.types import Augmentation, Recipe, Split
 from bench.experiment import cache
+from bench.experiment.device import resident_mb
 from bench.experiment.keys import key_of
-from bench.experiment.measure import distances, resident_mb
+from bench.metrics.distances import distances
 from bench.nets import NETS, build
 from support.toys import (
     AUGMENTATION,
@@ -440,7 +441,7 @@ def test_distances_of_identical_images() -> None:
 def test_distances_do_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     published = release(DATA.images, 0.03 * (noise(*DATA.images.shape) * 2 - 1), 0.03)
     whole = distances(DATA.images, published)
-    monkeypatch.setattr("bench.experiment.measure.BATCH", 7)
+    monkeypatch.setattr("bench.metrics.distances.BATCH", 7)
     assert distances(DATA.images, published) == pytest.approx(whole)
 
 

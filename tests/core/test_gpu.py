@@ -16,8 +16,7 @@ from bench.core.checkpoint import Checkpoint, OutOfTime
 from bench.core.method import Lab
 from bench.core.pixels import check_delta
 from bench.core.train import Point, Streams, fit
-from bench.experiment.device import set_up
-from bench.experiment.precision import has_bf16
+from bench.experiment.device import has_bf16, set_up
 from bench.experiment.registry import Plugin
 from bench.nets import Net, build
 from support.commands import command

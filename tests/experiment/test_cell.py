@@ -18,8 +18,7 @@ from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.experiment import cache, cell
 from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
-from bench.experiment.curve import HeldOut
-from bench.experiment.evaluate import features, mi_columns, subject
+from bench.experiment.evaluate import HeldOut, features, mi_columns, subject
 from bench.experiment.registry import Plugin, imported
 from bench.experiment.settings import Setting
 from bench.metrics.mi.limits import CERTIFIED
@@ -81,7 +80,7 @@ def test_each_accuracy_is_of_its_own_images(
     tmp_path: Path, victims: list[tuple[nn.Module, Split]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Validation is clean and apart; training accuracy is on what the victim was shown."""
-    for place in ("bench.experiment.cell.accuracy", "bench.experiment.curve.accuracy"):
+    for place in ("bench.experiment.cell.accuracy", "bench.experiment.evaluate.accuracy"):
         monkeypatch.setattr(place, told)
     row, data = run(tmp_path, DEFENSES["iss-gray"]), toy_dataset()
     ((net, shown),) = victims

@@ -17,7 +17,7 @@ from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.core.pixels import digest
 from bench.core.types import Dataset, Split
-from bench.experiment import masks
+from bench.experiment import partial
 from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings
@@ -47,25 +47,25 @@ UNEVEN = labelled([0] * 5 + [1] * 40 + [2] * 13 + [3] * 21)
 def test_a_mask_has_its_size_and_is_class_balanced(share: float) -> None:
     even = labelled([0, 1, 2, 3] * 25)
     for data in (even, UNEVEN):
-        chosen = masks.mask(data, share, seed=0)
+        chosen = partial.mask(data, share, seed=0)
         assert chosen.dtype == torch.bool and int(chosen.sum()) == round(share * len(data.train))
         counts = data.train.labels.bincount()
         got = data.train.labels[chosen].bincount(minlength=4)
         assert bool(((got - share * counts).abs() < 2).all())
-    got = even.train.labels[masks.mask(even, share, seed=0)].bincount(minlength=4)
+    got = even.train.labels[partial.mask(even, share, seed=0)].bincount(minlength=4)
     assert int(got.max() - got.min()) <= 1
 
 
 def test_what_is_poisoned_at_a_share_is_poisoned_at_every_larger_one() -> None:
-    for fewer, more in pairwise(masks.mask(UNEVEN, i / 40, seed=3) for i in range(41)):
+    for fewer, more in pairwise(partial.mask(UNEVEN, i / 40, seed=3) for i in range(41)):
         assert bool((more | ~fewer).all())
 
 
 def test_a_mask_follows_seed_and_data_alone() -> None:
-    base = masks.mask(UNEVEN, 0.5, seed=0)
-    assert torch.equal(base, masks.mask(UNEVEN, 0.5, seed=0))
-    assert not torch.equal(base, masks.mask(UNEVEN, 0.5, seed=1))
-    assert not torch.equal(base, masks.mask(replace(UNEVEN, digest="other"), 0.5, seed=0))
+    base = partial.mask(UNEVEN, 0.5, seed=0)
+    assert torch.equal(base, partial.mask(UNEVEN, 0.5, seed=0))
+    assert not torch.equal(base, partial.mask(UNEVEN, 0.5, seed=1))
+    assert not torch.equal(base, partial.mask(replace(UNEVEN, digest="other"), 0.5, seed=0))
 
 
 # Cells
@@ -107,7 +107,7 @@ def ran(cache: Path, method: str, defense: str = "none", **asked: object) -> tup
 
 def test_off_the_mask_images_are_the_clean_ones_bit_for_bit(cache: Path, trained_on: list[Split]) -> None:
     row, bench, poison = ran(cache, "random", share=0.5)
-    clean, mask = bench.data.train.images, masks.mask(bench.data, 0.5, 0)
+    clean, mask = bench.data.train.images, partial.mask(bench.data, 0.5, 0)
     (shown,) = trained_on
     assert torch.equal(shown.images[mask], poison[mask]) and torch.equal(shown.images[~mask], clean[~mask])
     assert torch.equal(shown.labels, bench.data.train.labels)
@@ -118,7 +118,7 @@ def test_off_the_mask_images_are_the_clean_ones_bit_for_bit(cache: Path, trained
 def test_the_rest_alone_is_the_clean_subset_whatever_the_method(cache: Path, trained_on: list[Split]) -> None:
     rows = [ran(cache, method, share=0.5, drop_poisoned=True)[0] for method in ("clean", "random")]
     data = toy_dataset()
-    rest = data.train.take(~masks.mask(data, 0.5, 0))
+    rest = data.train.take(~partial.mask(data, 0.5, 0))
     for shown in trained_on:
         assert torch.equal(shown.images, rest.images) and torch.equal(shown.labels, rest.labels)
     assert rows[0].test_acc == rows[1].test_acc and rows[0].curve == rows[1].curve
@@ -153,7 +153,7 @@ def test_prepared_images_of_one_share_serve_no_other(cache: Path, trained_on: li
     prepare = DEFENSES["iss-gray"].value.prepare
     data, (_, _, poison) = toy_dataset(), ran(cache, "random")
     for more, shown in zip(asked, trained_on, strict=False):
-        mask = masks.mask(data, float(more.get("share", 1.0)), 0)
+        mask = partial.mask(data, float(more.get("share", 1.0)), 0)
         mixed = torch.where(mask[:, None, None, None], poison, data.train.images)
         kept = mixed[~mask] if "drop_poisoned" in more else mixed
         assert torch.equal(shown.images, prepare(kept)), more

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bench.experiment import precision
-from bench.experiment.precision import agreement, decided, has_bf16
+from bench.experiment import device as place
+from bench.experiment.device import agreement, decided, has_bf16
 
 CPU = torch.device("cpu")
 
@@ -22,8 +22,8 @@ def test_what_was_asked_for_stays(asked: str) -> None:
 def test_auto_takes_bf16_where_it_is_there_and_right(
     instructions: bool, cosine: float, expected: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(precision, "has_bf16", lambda device: instructions)
-    monkeypatch.setattr(precision, "agreement", lambda device: cosine)
+    monkeypatch.setattr(place, "has_bf16", lambda device: instructions)
+    monkeypatch.setattr(place, "agreement", lambda device: cosine)
     assert decided("auto", CPU) == expected
 
 
@@ -40,12 +40,12 @@ def test_processor_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_agreement_sees_a_kernel_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert agreement(CPU) >= precision.AGREEING
-    build = precision.build
+    assert agreement(CPU) >= place.AGREEING
+    build = place.build
 
     def broken(name: str, **how: object) -> torch.nn.Module:
         net = build(name, **how)  # type: ignore[arg-type]
         return torch.nn.Sequential(net, torch.nn.Softmax(1)) if how["precision"] == "bf16" else net
 
-    monkeypatch.setattr(precision, "build", broken)
-    assert agreement(CPU) < precision.AGREEING
+    monkeypatch.setattr(place, "build", broken)
+    assert agreement(CPU) < place.AGREEING

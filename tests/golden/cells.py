@@ -17,12 +17,11 @@ from bench.core.train import accuracy, predict
 from bench.core.types import Dataset, Recipe, Split
 from bench.experiment.cache import Poison
 from bench.experiment.cell import Bench, Cell, craft, published_split, run_cell
-from bench.experiment.curve import HeldOut
-from bench.experiment.evaluate import mi_columns, subject
-from bench.experiment.masks import mask, mixed
-from bench.experiment.measure import distances
+from bench.experiment.evaluate import HeldOut, mi_columns, subject
+from bench.experiment.partial import mask, mixed
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
+from bench.metrics.distances import distances
 from bench.metrics.mi.sliced import MISettings
 from golden.inputs import BATCH, CLASSES, TRAIN, Tiny, dataset, hashed, normal, split, uniform, weights
 from golden.numbers import GREY, Numbers

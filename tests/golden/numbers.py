@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bench.experiment.environment import environment
+from bench.experiment.device import environment
 from golden.inputs import hashed
 
 GREY = 255.0  # grey levels of a pixel value of 1

@@ -21,8 +21,8 @@ from rich.console import Console
 from bench.cli.main import main
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
+from bench.experiment.cache import open_shared, share
 from bench.experiment.cell import Bench, blank_row
-from bench.experiment.parked import fetch, park
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
 from bench.results.rows import Row, load_all
@@ -254,7 +254,7 @@ def test_workers_map_one_file_of_images(pool: Pool, bench: Bench) -> None:
 @LINUX
 def test_images_take_memory_once_they_are_used(bench: Bench) -> None:
     """And not for having been compared with their digest."""
-    found = fetch(park(bench.data, bench.cache), bench.cache)
+    found = open_shared(share(bench.data, bench.cache), bench.cache)
     (file,) = (bench.cache / "images").iterdir()
     _, *maps = Path("/proc/self/smaps").read_text().split(f"{file}\n")
     assert maps and {re.findall(r"Rss: +(\d+) kB", lines)[0] for lines in maps} == {"0"}
@@ -262,13 +262,13 @@ def test_images_take_memory_once_they_are_used(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-100], lambda whole: b"", lambda whole: b"no"])
-def test_images_that_are_damaged_are_parked_anew(bench: Bench, damage: Callable[[bytes], bytes]) -> None:
-    parked = park(bench.data, bench.cache)
+def test_images_that_are_damaged_are_shared_anew(bench: Bench, damage: Callable[[bytes], bytes]) -> None:
+    shared = share(bench.data, bench.cache)
     (file,) = (bench.cache / "images").iterdir()
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(BadInput, match=f"{file.name} cannot be read"):
-        fetch(parked, bench.cache)
-    found = fetch(park(bench.data, bench.cache), bench.cache)
+        open_shared(shared, bench.cache)
+    found = open_shared(share(bench.data, bench.cache), bench.cache)
     assert torch.equal(found.train.images, bench.data.train.images)
 
 

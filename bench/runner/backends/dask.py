@@ -24,8 +24,8 @@ from distributed import Client, KilledWorker
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.experiment.fingerprint import Environment, facts
-from bench.experiment.parked import park
+from bench.experiment.cache import share
+from bench.experiment.fingerprint import Environment
 from bench.runner.backends.dask_worker import Seen, Terms, check, do, list_workers
 from bench.runner.scheduler import Report, WorkersDied
 
@@ -176,7 +176,7 @@ class Cluster:
         with contextlib.ExitStack() as stack:
             deadline = bench.deadline and time.time() + bench.deadline - time.monotonic()
             self.terms = stack.enter_context(checked.terms(deadline))
-            lent = replace(bench, data=park(bench.data, checked.cache), cache=checked.cache, gallery=None)
+            lent = replace(bench, data=share(bench.data, checked.cache), cache=checked.cache, gallery=None)
             write_atomically(self.terms.folder / "run.pickle", pickle.dumps((work, lent)))
             client = stack.enter_context(contextlib.closing(connect(checked.address)))
             client.subscribe_topic(self.terms.token, lambda event: report(*event[1]))

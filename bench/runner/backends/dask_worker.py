@@ -76,7 +76,7 @@ def examine(terms: Terms, worker: Any) -> tuple[str, Environment]:
             raise BadInput(f"{who}: {name} is {seen}, expected {expected} as the client has it")
     try:
         device = _set_up(terms)
-        from bench.experiment.environment import environment
+        from bench.experiment.device import environment
 
         return answer, environment(device)
     except BadInput as error:
@@ -134,8 +134,8 @@ def do(terms: Terms, job: bytes) -> Any:
 
 def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     """Open the run's work and its Bench, with the images on this process's device."""
-    from bench.experiment.environment import environment
-    from bench.experiment.parked import fetch
+    from bench.experiment.cache import open_shared
+    from bench.experiment.device import environment
     from bench.experiment.registry import KINDS, catalog
 
     if terms.plugins is not None:
@@ -146,7 +146,7 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     left = None if terms.deadline is None else terms.deadline - time.time()
     return work, replace(
         bench,
-        data=fetch(bench.data, bench.cache).to(device),
+        data=open_shared(bench.data, bench.cache).to(device),
         device=device,
         environment=environment(device),
         deadline=None if left is None else time.monotonic() + left,

@@ -17,8 +17,8 @@ from typing import Any
 
 import torch
 
+from bench.experiment.cache import open_shared, share
 from bench.experiment.device import set_up
-from bench.experiment.parked import fetch, park
 from bench.runner.scheduler import Report
 
 _worker: dict[str, Any] = {}  # what this worker process was started with
@@ -37,7 +37,7 @@ class Pool:
         self.work, self.bench, self.workers, self.report = work, bench, workers, report
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
-            self.shared = park(bench.data.to(torch.device("cpu")), bench.cache)
+            self.shared = share(bench.data.to(torch.device("cpu")), bench.cache)
             self.context = mp.get_context("spawn")
             self.executor = self._start()
 
@@ -100,7 +100,7 @@ def _begin(
 
         for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
             catalog(kind, plugins)
-    data = fetch(bench.data, bench.cache).to(device)
+    data = open_shared(bench.data, bench.cache).to(device)
     _worker.update(work=work, bench=replace(bench, device=device, data=data), ticks=ticks)
 
 
