@@ -25,7 +25,7 @@ from distributed import Client, KilledWorker
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.experiment.cache import share
-from bench.experiment.fingerprint import Environment
+from bench.experiment.fingerprint import Environment, facts
 from bench.runner.backends.dask_worker import Seen, Terms, check, do, list_workers
 from bench.runner.scheduler import Report, WorkersDied
 
