@@ -26,10 +26,6 @@ TABLE = {  # package -> what of the suite it may import beside itself and core
     "cli": "studies runner report experiment data nets metrics results",
 }
 KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends them; only to be shortened
-    (
-        "bench.studies.depth.study",
-        "bench.studies.explain.points",
-    ): "ranks_apart and its kin go to studies/records",
 }
 TORCHLESS = ("results", "report")  # tables and figures are made on a laptop
 TORCH = {"torch", "torchvision", "kornia"}
@@ -144,7 +140,7 @@ def test_results_and_report_need_no_torch(module: str) -> None:
 # Each study asks something of certain methods; the upgrade knows which plugins wrote old results.
 ASKING = ("bench.studies.", "bench.results.upgrade")
 INSTRUMENTS = "bench.metrics."  # may fit models of features or delta
-MET = {"bench.report.derived", "bench.results.select"}  # what methods are read against
+MET = {"bench.results.select"}  # what methods are read against
 WORDS = {"none"}  # plain text in other senses, too: an absent value, no resizing
 
 

@@ -17,7 +17,7 @@ from bench.core.pixels import check_delta
 from bench.core.types import Split
 from bench.experiment.registry import KINDS, catalog
 from bench.report.formats import captioned
-from bench.report.tables import tables
+from bench.report.summary import collect
 from bench.results.rows import load_all
 from support.toys import toy_lab
 
@@ -117,7 +117,7 @@ def test_the_real_tables_are_those_of_the_stored_rows(name: str) -> None:
 def test_accuracies_on_a_page_are_those_of_the_rows_beside_it(name: str) -> None:
     folder = ROOT / "results" / name
     page = README if name == "quick" else (folder / "README.md").read_text(encoding="utf-8")
-    made = [table for table in tables(load_all(folder / "rows"), None, None) if table.measure == "accuracy"]
+    made = [own.accuracy for own in collect(load_all(folder / "rows"))]
     assert made and all(tables_in(captioned(table))[0] in tables_in(page) for table in made)
 
 

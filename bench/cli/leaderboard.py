@@ -22,7 +22,7 @@ def main(args: argparse.Namespace) -> int:
     from bench.core.errors import BadInput
     from bench.core.files import check_writable
     from bench.report import formats
-    from bench.report.leaderboard import sheets, write_leaderboard
+    from bench.report.leaderboard import tables_of, write_leaderboard
     from bench.results.folders import finished_run
     from bench.results.leaderboard import leaderboard
     from bench.results.select import rows_of_setting
@@ -38,6 +38,6 @@ def main(args: argparse.Namespace) -> int:
         board, args.out, f"leaderboard-{board.setting[:8]}" if several else "leaderboard"
     )
     console = Console()
-    formats.show(sheets(board), console)
+    formats.show(tables_of(board), console)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     return 0

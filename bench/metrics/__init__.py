@@ -56,7 +56,7 @@ METRICS: dict[str, Metric] = {
 
 
 def measure(name: str) -> Measure:
-    """The function behind a name; what it needs is imported now."""
+    """Return the function behind a name; what it needs is imported now."""
     module, _, function = METRICS[name].place.partition(":")
     found: Measure = getattr(importlib.import_module(module), function)
     return found

@@ -24,7 +24,7 @@ class Estimator(Protocol):
 
 
 def figures(estimate: Estimate) -> dict[str, Value]:
-    """What a record keeps of an estimate."""
+    """Return what a record keeps of an estimate."""
     names = "value", "low", "high", "null", "at_least", "estimator", "n", "d", "rank"
     found: dict[str, Value] = {name: getattr(estimate, name) for name in names}
     return found | {"bound": estimate.reason, "seconds": round(estimate.seconds, 3), **estimate.settings}

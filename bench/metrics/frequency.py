@@ -7,7 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.metrics import Subject, Value
-from bench.metrics.delta import delta_of
+from bench.metrics.inputs import delta_of
 
 LOW, HIGH = 0.125, 0.25  # cycles per pixel, Euclidean: a quarter and a half of the Nyquist frequency
 BATCH = 500  # images

@@ -1,9 +1,11 @@
-"""What measures of features ask of them first."""
+"""What measures check first: features, labels, and the perturbation as it was published."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from bench.metrics import Subject
 
@@ -37,3 +39,11 @@ def labels_of(subject: Subject, who: str) -> NDArray[np.int64]:
             f"expected 2 classes or more with 2 or more"
         )
     return labels
+
+
+def delta_of(subject: Subject, who: str) -> Tensor:
+    """Subtract clean from published, int16 (n,C,H,W), in uint8 steps; ValueError where nothing changed."""
+    delta = subject.published.to(torch.int16) - subject.clean.to(torch.int16)
+    if not bool(delta.any()):
+        raise ValueError(f"{who}: delta is zero on all {len(delta)} images, expected a perturbation")
+    return delta

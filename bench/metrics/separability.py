@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from bench.core.rng import generator
 from bench.metrics import Subject, Value
-from bench.metrics.delta import delta_of
+from bench.metrics.inputs import delta_of
 
 CALLS = 50
 LR = 0.5

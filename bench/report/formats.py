@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from math import ceil, isnan
+from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
@@ -13,6 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from bench.core.files import write_atomically
 from bench.report.tables import Table
 
 SIDES: dict[str, Literal["left", "right"]] = {"l": "left", "r": "right"}
@@ -34,6 +36,14 @@ SPECIAL = str.maketrans(
     }
 )
 SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a hyphen that makes a number negative
+
+
+def write(contents: Mapping[str, str | bytes], out: Path) -> list[Path]:
+    """Write files by name into a folder, each atomically; returns their paths."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name, content in contents.items():
+        write_atomically(out / name, content)
+    return [out / name for name in contents]
 
 
 def csv(records: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[str] | None = None) -> str:
@@ -105,8 +115,10 @@ def escaped(value: object) -> str:
 # Terminal
 
 
-def show(tables: Iterable[Table], console: Console) -> None:
+def show(tables: Sequence[Table], console: Console) -> None:
     """Print tables with their captions and notes, in blocks of defenses where the terminal is narrow."""
+    if not tables:
+        console.print("no rows")
     for table in tables:
         console.print(Text(table.caption))
         for cells, width in _blocks(_cells(table), console.width):
@@ -138,7 +150,7 @@ def grid(
 
 
 def _blocks(cells: pd.DataFrame, width: int) -> Iterator[tuple[pd.DataFrame, int]]:
-    """The columns that fit beside the first, and how wide each may get: no number is ever cut."""
+    """Yield the columns that fit beside the first, and how wide each may get: no number is ever cut."""
     first, rest = cells.iloc[:, :1], cells.iloc[:, 1:]
     room = width - max(map(len, [*first.columns, *first.to_numpy().flat]))
     longest = max(len(word) for cell in rest.to_numpy().flat for word in cell.split())

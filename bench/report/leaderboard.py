@@ -1,15 +1,14 @@
-"""Leaderboard -> sheets for people, and derived files, like the tables: CSV, Markdown, LaTeX."""
+"""Leaderboard -> tables for people, and derived files, like the tables: CSV, Markdown, LaTeX."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
-from bench.core.files import write_atomically
 from bench.report import formats
 from bench.report.prose import render
 from bench.report.tables import LONGEST, Table, text_of
@@ -48,7 +47,7 @@ LEGEND = {  # column -> what it is
 
 
 @dataclass(frozen=True)
-class Sheet(Table):
+class LeaderboardTable(Table):
     """A table whose texts are made already; any columns in the place of the defenses."""
 
     lines: dict[str, list[str]]
@@ -74,7 +73,7 @@ def summary(board: Leaderboard) -> str:
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """What names stand for, and which cells keep methods from a rank."""
+    """Say what names stand for, and which cells keep methods from a rank."""
     lacking = {s.method if s.control else f"{s.method}: unranked": s.lacks for s in board.standings}
     return board.variants + [f"{who}: {short(reason)}" for who, reason in lacking.items() if reason]
 
@@ -83,39 +82,30 @@ def short(reason: str) -> str:
     return reason if len(reason) <= 2 * LONGEST else reason[: 2 * LONGEST - 3] + "..."
 
 
-# Leaderboard -> sheets
+# Leaderboard -> tables
 
 
-def sheets(board: Leaderboard) -> list[Sheet]:
-    """The ranking, accuracy and retained protection under each defense, and what stands beside."""
-    across = board.defenses
-    accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in board.standings}
-    retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in board.standings}
+def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
+    """Tabulate the ranking, accuracy and retained protection under each defense, and what stands beside."""
+
+    def table(
+        caption: str, columns: list[str], lines: dict[str, list[str]], notes: Sequence[str] = ()
+    ) -> LeaderboardTable:
+        return LeaderboardTable("leaderboard", board.setting, caption, [*lines], columns, {}, [*notes], lines)
+
+    across, standings = board.defenses, board.standings
+    accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in standings}
+    retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in standings}
     formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none)"
-    ranking = {s.method: ranking_line(s) for s in board.standings}
-    beside = {s.method: line_beside(s) for s in board.standings}
+    ranking = {s.method: ranking_line(s) for s in standings}
+    beside = {s.method: line_beside(s) for s in standings}
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
     return [
-        sheet(board, summary(board), ["rank", "worst case", "under", "mean", "reps"], ranking, notes(board)),
-        sheet(board, "Final test accuracy in percent under each defense.", across, accuracy),
-        sheet(board, f"Retained protection in percent under each defense d: {formula}.", across, retained),
-        sheet(
-            board,
-            f"{what} on {board.crafted_on}.",
-            ["val-selected", "peak", "MI gap", "seconds", "MB"],
-            beside,
-        ),
+        table(summary(board), ["rank", "worst case", "under", "mean", "reps"], ranking, notes(board)),
+        table("Final test accuracy in percent under each defense.", across, accuracy),
+        table(f"Retained protection in percent under each defense d: {formula}.", across, retained),
+        table(f"{what} on {board.crafted_on}.", ["val-selected", "peak", "MI gap", "seconds", "MB"], beside),
     ]
-
-
-def sheet(
-    board: Leaderboard,
-    caption: str,
-    columns: list[str],
-    lines: dict[str, list[str]],
-    notes: list[str] | None = None,
-) -> Sheet:
-    return Sheet("leaderboard", board.setting, caption, list(lines), columns, {}, notes or [], lines)
 
 
 def ranking_line(s: Standing) -> list[str]:
@@ -134,7 +124,7 @@ def line_beside(s: Standing) -> list[str]:
 
 
 def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
-    """The lines of the CSV: shares in [0,1], nats, seconds, MB."""
+    """Yield the lines of the CSV: shares in [0,1], nats, seconds, MB."""
     shared = {
         "setting": board.setting,
         "data": board.data,
@@ -178,20 +168,19 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
 
 def markdown(board: Leaderboard) -> str:
     legend = [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
-    tables = map(formats.captioned, sheets(board))
+    tables = map(formats.captioned, tables_of(board))
     return "\n".join([f"# Leaderboard: {board.data}\n", *tables, *legend, ""])
 
 
 def tex(board: Leaderboard) -> str:
     head = f"% Leaderboard: {board.data}, setting {board.setting[:8]}; needs \\usepackage{{booktabs}}\n"
-    return "\n".join([head, *map(formats.latex, sheets(board))])
+    return "\n".join([head, *map(formats.latex, tables_of(board))])
 
 
 def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") -> list[Path]:
     texts = {"csv": formats.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
-    for ending, text in texts.items():
-        write_atomically(out / f"{stem}.{ending}", text)
+    written = formats.write({f"{stem}.{ending}": text for ending, text in texts.items()}, out)
     for path in out.iterdir():  # of before there were several settings, or of when there were
         if DERIVED.fullmatch(path.name) and ("-" in path.stem) != ("-" in stem):
             path.unlink()
-    return [out / f"{stem}.{ending}" for ending in texts]
+    return written

@@ -49,12 +49,36 @@ class Cost:
 class Evidence:
     """The rows of one setting, under names that stand for one plugin each, and their tables."""
 
-    setting: str
+    stored: list[Row]  # under the names that they have
     rows: list[Row]
     accuracy: Table
     mi: Table
-    board: Leaderboard | None  # None: there is nothing to rank over
-    unranked: str = ""  # why not
+    ranked: Sequence[str] | None  # the set of defenses that ranks; None: all
+
+    @cached_property
+    def _ranking(self) -> Leaderboard | str:
+        try:
+            return leaderboard(self.stored, self.ranked)
+        except BadInput as error:
+            return str(error)
+
+    @property
+    def board(self) -> Leaderboard | None:
+        """None where there is nothing to rank over."""
+        return None if isinstance(self._ranking, str) else self._ranking
+
+    @property
+    def unranked(self) -> str:
+        """Why there is no board; empty where there is one."""
+        return self._ranking if isinstance(self._ranking, str) else ""
+
+    @property
+    def tables(self) -> tuple[Table, Table]:
+        return self.accuracy, self.mi
+
+    @property
+    def setting(self) -> str:
+        return self.accuracy.setting
 
     @property
     def methods(self) -> list[str]:
@@ -66,8 +90,7 @@ class Evidence:
 
     @property
     def about(self) -> str:
-        """Data and profile, for a heading."""
-        return ", ".join(circumstances(self.rows).split(", ")[:2])
+        return heading(self.rows)
 
     @cached_property
     def groups(self) -> Mapping[tuple[str, str], list[Row]]:
@@ -100,7 +123,7 @@ class Evidence:
         return correlation([points[m] for m in one_a_family(sorted(points, key=lambda m: (rows[m], m)))])
 
     def curve(self, method: str, defense: str) -> Curve | None:
-        """The mean learning curve of a cell; None where nothing was recorded."""
+        """Return the mean learning curve of a cell; None where nothing was recorded."""
         rows = self.groups.get((method, defense), ())
         return mean_curve([row for row in rows if row.status == "ok" and row.curve])
 
@@ -116,29 +139,22 @@ def collect(
     defenses: Sequence[str] | None = None,
     ranked: Sequence[str] | None = None,
 ) -> list[Evidence]:
-    """What there is to show, whatever order the rows come in; names in the order given.
+    """Summarise each setting, whatever order the rows come in; names in the order given.
 
     ranked: the set of defenses that ranks; by default all.
     """
-    return [_of_setting(ours, methods, defenses, ranked) for ours in by_setting(rows)]
+    found = []
+    for ours in by_setting(rows):
+        named, variants = told_apart(ours)
+        found.append(Evidence(ours, named, *tables_of_setting(named, variants, methods, defenses), ranked))
+    return found
 
 
-def _of_setting(
-    rows: list[Row],
-    methods: Sequence[str] | None,
-    defenses: Sequence[str] | None,
-    ranked: Sequence[str] | None,
-) -> Evidence:
-    accuracy, mi = tables_of_setting(rows, methods, defenses)
-    board, unranked = None, ""
-    try:
-        board = leaderboard(rows, ranked)
-    except BadInput as error:
-        unranked = str(error)
-    rows, _ = told_apart(rows)
-    return Evidence(rows[0].setting, rows, accuracy, mi, board, unranked)
+def heading(rows: Sequence[Row]) -> str:
+    """Name data and profile."""
+    return ", ".join(circumstances(rows).split(", ")[:2])
 
 
 def anchor(kind: str, setting: str, *names: str) -> str:
-    """What a link goes to: a setting's section, a cell, its curve."""
+    """Name what a link goes to: a setting's section, a cell, its curve."""
     return ".".join([kind, setting[:8], *map(slug, names)])

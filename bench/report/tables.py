@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 
 from bench.results.aggregate import Cell, accuracy_cells, mi_cells
 from bench.results.describe import circumstances, estimate, mixture, repetitions, sentences
 from bench.results.rows import Row
-from bench.results.select import CLEAN, UNDEFENDED, by_setting, grouped, in_order, measured, told_apart
+from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
 
 LONGEST = 100  # characters of a reason under a table
 APART = "†"
@@ -39,41 +39,38 @@ class Table:
 
 
 def tables_of_setting(
-    rows: Sequence[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None
-) -> list[Table]:
-    rows, notes = told_apart(rows)
+    rows: Sequence[Row],
+    variants: list[str],
+    methods: Sequence[str] | None,
+    defenses: Sequence[str] | None,
+) -> tuple[Table, Table]:
+    """Tabulate accuracy in percent and MI in nats of rows under names that stand for one plugin each."""
     down = in_order((row.method for row in rows), methods, CLEAN)
     across = in_order((row.defense for row in rows), defenses, UNDEFENDED)
     setting, pairs, groups = rows[0].setting, list(product(down, across)), grouped(rows)
     end = (circumstances(rows), mixture(rows))
 
-    over = repetitions(measured(rows, "test_acc"))
-    unit = "Test accuracy after the last epoch in percent" + (
-        f", ± standard deviation {over}" if over else ""
-    )
-    cells = accuracy_cells(setting, pairs, groups)
-    accuracy = Table("accuracy", setting, sentences(unit, *end), down, across, cells, notes)
+    def unit(what: str, column: str) -> str:
+        over = repetitions(measured(rows, column))
+        return what + (f", ± standard deviation {over}" if over else "")
 
-    with_mi = measured(rows, "mi")
-    over = repetitions(with_mi)
-    unit = f"MI in nats (gap to {CLEAN})" + (f", ± standard deviation {over}" if over else "")
+    said = sentences(unit("Test accuracy after the last epoch in percent", "test_acc"), *end)
+    cells = accuracy_cells(setting, pairs, groups)
+    accuracy = Table("accuracy", setting, said, down, across, cells, variants)
+
     cells = mi_cells(setting, pairs, groups)
     intervals = "Intervals over images are in rows.csv" if measured(rows, "mi_low") else ""
     apart = "" if all(cell.comparable for cell in cells.values()) else APART_SAID
-    caption = sentences(unit, estimate(with_mi, cells.values()), apart, intervals, *end)
-    return [accuracy, Table("mi", setting, caption, down, across, cells, notes)]
-
-
-def tables(rows: Iterable[Row], methods: Sequence[str] | None, defenses: Sequence[str] | None) -> list[Table]:
-    """Two tables for each setting, whatever order the rows come in."""
-    return [table for ours in by_setting(rows) for table in tables_of_setting(ours, methods, defenses)]
+    estimator = estimate(measured(rows, "mi"), cells.values())
+    said = sentences(unit(f"MI in nats (gap to {CLEAN})", "mi"), estimator, apart, intervals, *end)
+    return accuracy, Table("mi", setting, said, down, across, cells, variants)
 
 
 # Cells -> text
 
 
 def text_of(cell: Cell, measure: str) -> str:
-    """A cell for people. No space after ±, so that a narrow column breaks before it."""
+    """Write a cell for people. No space after ±, so that a narrow column breaks before it."""
     if cell.mean is None:
         return cell.status if cell.status in ("failed", "skipped") else "-"
     star = "*" if cell.status == "partial" else ""

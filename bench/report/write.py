@@ -1,17 +1,30 @@
-"""What is written into a run's folder beside its rows."""
+"""What is written into a run's folder beside its rows: files that can be deleted at any time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
+from PIL import Image
 from rich.console import Console
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.report import derived
-from bench.report.summary import collect
-from bench.results import rows
+from bench.report import formats
+from bench.report.summary import Evidence, collect
+from bench.report.tables import Table
+from bench.results import rows as stored
+from bench.results.aggregate import Cell
+from bench.results.rows import Row
+from bench.results.select import identity, last_line
+
+STAMP = "Tables"  # the name under which a heat map carries stamp_of()
+DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|tex|png)")
 
 
 def derive(
@@ -26,17 +39,11 @@ def derive(
 
     Without redraw heat maps of the same tables stay: to load what draws them takes seconds.
     """
-    everything = rows.load_all(out / "rows")
-    shown = [row for row in everything if keys is None or row.key in keys]
-    texts = derived.files(everything, methods, defenses)
-    written = derived.write(texts, out)
-    if redraw or not derived.are_drawn(texts, out):
-        from bench.report.figures.write import write_heat_maps
-
-        stamp = {derived.STAMP: derived.stamp_of(texts)}
-        written += write_heat_maps(collect(everything, methods, defenses), out, stamp)
-    derived.show(shown, console, methods=methods, defenses=defenses)
-    console.print(f"written: {', '.join(str(p) for p in written)}", highlight=False, soft_wrap=True)
+    rows = stored.load_all(out / "rows")
+    shown = [row for row in rows if keys is None or row.key in keys]
+    everything = collect(rows, methods, defenses)
+    own = everything if len(shown) == len(rows) else collect(shown, methods, defenses)
+    _derive(rows, everything, own, out, console, redraw)
 
 
 def derive_report(run: Path, console: Console, ranked: Sequence[str] | None = None) -> None:
@@ -47,18 +54,84 @@ def derive_report(run: Path, console: Console, ranked: Sequence[str] | None = No
     from bench.report.figures.write import write_figures
     from bench.report.html.page import page
 
-    everything = rows.load_all(run / "rows")
-    if not everything:
+    rows = stored.load_all(run / "rows")
+    if not rows:
         raise BadInput(f"{run / 'rows'} has no rows, expected a run that has computed a cell")
-    evidence, out = collect(everything, ranked=ranked), run / "report"
-    if ranked is not None and not any(own.board for own in evidence):
-        raise BadInput(evidence[0].unranked)
-    derive(run, console)
+    everything, out = collect(rows, ranked=ranked), run / "report"
+    if ranked is not None and not any(own.board for own in everything):
+        raise BadInput(everything[0].unranked)
+    _derive(rows, everything, everything, run, console)
     out.mkdir(exist_ok=True)
-    figures = write_figures(evidence, run, out)
-    write_atomically(out / "report.html", page(evidence, figures))
-    console.print(
-        f"written: {len(figures)} figures as PNG and SVG, {out / 'report.html'}",
-        highlight=False,
-        soft_wrap=True,
-    )
+    figures = write_figures(everything, run, out)
+    write_atomically(out / "report.html", page(everything, figures))
+    told = f"written: {len(figures)} figures as PNG and SVG, {out / 'report.html'}"
+    console.print(told, highlight=False, soft_wrap=True)
+
+
+def _derive(
+    rows: Sequence[Row],
+    everything: Sequence[Evidence],
+    shown: Sequence[Evidence],
+    out: Path,
+    console: Console,
+    redraw: bool = True,
+) -> None:
+    texts = files(rows, [table for own in everything for table in own.tables])
+    written = write(texts, out)
+    if redraw or not _has_heat_maps(texts, out):
+        from bench.report.figures.write import write_heat_maps
+
+        written += write_heat_maps(everything, out, {STAMP: stamp_of(texts)})
+    formats.show([table for own in shown for table in own.tables], console)
+    console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+
+
+def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
+    """Map names to contents: rows.csv, and each table of the rows as CSV, Markdown and LaTeX."""
+    lines = map(_record, sorted(rows, key=identity))
+    texts = {"rows.csv": formats.csv(lines, [column.name for column in fields(Row)])}
+    names = [column.name for column in fields(Cell)]
+    columns = {"accuracy": [name for name in names if name not in ("gap", "null", "comparable")], "mi": names}
+    several = len({row.setting for row in rows}) > 1
+    for table in tables:
+        name = f"{table.measure}-{table.setting[:8]}" if several else table.measure
+        texts[f"{name}.csv"] = formats.csv(map(asdict, table.cells.values()), columns[table.measure])
+        texts[f"{name}.md"] = formats.captioned(table)
+        texts[f"{name}.tex"] = formats.latex(table)
+    return texts
+
+
+def _record(row: Row) -> dict[str, Any]:
+    """Make a row one line: what is nested as JSON, of a traceback the end."""
+    values = asdict(row) | {"reason": row.reason and last_line(row.reason)}
+    nested = {name: value for name, value in values.items() if isinstance(value, dict | list)}
+    dump = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
+    return values | {name: dump(value) for name, value in nested.items()}
+
+
+def write(texts: Mapping[str, str], out: Path) -> list[Path]:
+    """Write tables, and drop older ones with their heat maps."""
+    written = formats.write(texts, out)
+    for path in out.iterdir():
+        if DERIVED.fullmatch(path.name) and path.with_suffix(".csv").name not in texts:
+            path.unlink(missing_ok=True)  # another run in this folder may be as far
+    return written
+
+
+def stamp_of(texts: Mapping[str, str]) -> str:
+    """Hash all tables (sha256), as a heat map of them carries it."""
+    return sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
+
+
+def _has_heat_maps(texts: Mapping[str, str], out: Path) -> bool:
+    """Whether there is a heat map of just these tables beside each accuracy."""
+    pictures = {Path(name).with_suffix(".png") for name in texts if name.startswith("accuracy")}
+    return all(_stamp(out / name) == stamp_of(texts) for name in pictures)
+
+
+def _stamp(picture: Path) -> str | None:
+    try:
+        with Image.open(picture) as image:
+            return str(image.info.get(STAMP))
+    except OSError:  # absent, or no picture
+        return None

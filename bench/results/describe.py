@@ -11,7 +11,7 @@ from bench.results.select import differing, grouped
 
 
 def circumstances(rows: Sequence[Row]) -> str:
-    """What the rows of a setting share, in a line."""
+    """Say what the rows of a setting share, in a line."""
     row, inputs = rows[0], rows[0].inputs
     said = [
         f"{row.data} (synthetic)" if row.synthetic else row.data,
@@ -32,7 +32,7 @@ def circumstances(rows: Sequence[Row]) -> str:
 
 
 def budgets(rows: Iterable[Row]) -> str | None:
-    """The methods' budgets: L-inf 4/255, 8/255, L2 1.0; None where no row says."""
+    """Name the methods' budgets: L-inf 4/255, 8/255, L2 1.0; None where no row says."""
     methods = [row.inputs["method"] for row in rows]
     norms = {method["l2"] for method in methods if method.get("l2") is not None}
     levels = {method["eps"] for method in methods if method.get("l2") is None and method["eps"]}
@@ -44,7 +44,7 @@ def budgets(rows: Iterable[Row]) -> str | None:
 
 
 def span(numbers: Iterable[float]) -> str:
-    """The least and the greatest: 3, or 1 to 3."""
+    """Give the least and the greatest: 3, or 1 to 3."""
     ordered = sorted(numbers)
     return " to ".join(str(number) for number in dict.fromkeys((ordered[0], ordered[-1])))
 
@@ -71,7 +71,7 @@ def mixture(rows: Iterable[Row]) -> str:
 
 
 def devices(environments: Iterable[Mapping[str, Any]]) -> str:
-    """What seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, where it is known."""
+    """Name what seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, if known."""
     said = [_device(environment) for environment in environments]
     return " and ".join(sorted({*filter(None, said)})) or "a device that was not recorded"
 
@@ -88,7 +88,7 @@ def crafted_on(rows: Iterable[Row]) -> str:
 
 
 def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
-    """The MI estimator with all that its numbers depend on."""
+    """Name the MI estimator with all that its numbers depend on."""
     if not rows:
         return "not measured"
     said = sorted({row.mi_estimator for row in rows if row.mi_estimator})

@@ -81,7 +81,7 @@ class Standing:
         return None if self.lacks else mean_of([cell.mean or 0.0 for cell in self.cells])
 
     def highest(self, column: str) -> float | None:
-        """The largest of val_selected or peak over the set; None unless all cells are whole."""
+        """Give the largest of val_selected or peak over the set; None unless all cells are whole."""
         values = [getattr(score, column) for score in self.scores.values()]
         return None if self.lacks or None in values else max(values)
 
@@ -147,7 +147,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
 
 
 def choose(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
-    """The wanted defenses, each once; by default all that are present."""
+    """List the wanted defenses, each once; by default all that are present."""
     found = {name: name if name in present else name + DRAFT for name in wanted or ()}
     for name, shown in found.items():
         if shown not in present:
@@ -156,7 +156,7 @@ def choose(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
 
 
 def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:
-    """What tells sets of defenses apart: 16 hex digits of their names, parameters and code."""
+    """Hash what tells sets of defenses apart, names, versions and parameters: 16 hex digits."""
     inputs = {row.defense: row.inputs["defense"] for row in rows}
     texts = sorted(json.dumps(inputs[name], sort_keys=True) for name in defenses)
     return sha256("\n".join(texts).encode()).hexdigest()[:16]
@@ -194,7 +194,7 @@ def mi_gap(groups: Groups, method: str, defense: str) -> float | None:
 
 
 def whole(cell: Cell) -> float | None:
-    """The mean of a cell all of whose repetitions count."""
+    """Give the mean of a cell all of whose repetitions count."""
     return cell.mean if cell.status == "ok" else None
 
 
@@ -206,7 +206,7 @@ def retained(
     *,
     classes: int,
 ) -> float | None:
-    """The share of a method's undefended protection that is left under a defense, from accuracies.
+    """Compute the share of a method's undefended protection that is left under a defense.
 
     Not bounded by 0 and 1. None where the defense does not let clean images be learned (LEARNS above
     chance), and where undefended there is hardly any protection (BITES), so that the ratio says nothing.
@@ -250,7 +250,7 @@ def _level(worst: Cell, borrowed: float) -> tuple[float, float]:
 
 
 def ranks(worst: Mapping[str, tuple[float, float]]) -> dict[str, int]:
-    """Method -> rank, such as 1 1 3, from mean and spread of the worst cases.
+    """Rank methods, such as 1 1 3, by mean and spread of their worst cases.
 
     From the best on, a method shares the rank of the first of that rank unless it is worse by more
     than their spread, the standard deviation of the difference of two repetitions, one of each;

@@ -14,7 +14,7 @@ NAMES = ("depth", "explain", "reference", "strength")
 
 
 def named(name: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Study:
-    """The study behind one of the names; BadInput where there is none.
+    """Return the study behind one of the names; BadInput where there is none.
 
     load: of its module; what it needs is imported now, unless it is only declared (see declared.py).
     """

@@ -10,16 +10,17 @@ from rich.console import Console
 
 from bench import data
 from bench.experiment import victims
-from bench.report.figures.style import style
+from bench.report import formats
+from bench.report.figures.style import png_and_svg, style
 from bench.results import rows as files
 from bench.results.rewrite import rewrite
 from bench.results.rows import Row
 from bench.runner.request import RunRequest, varied
 from bench.runner.session import Grid, open_grid, say
-from bench.studies import findings, named
+from bench.studies import named
 from bench.studies.measure import known, measure_all, measure_jobs, pending
 from bench.studies.records import Records
-from bench.studies.study import Record, Study
+from bench.studies.study import Findings, Record, Study
 
 STUDIES = Path("results", "studies")
 
@@ -29,33 +30,33 @@ def run(name: str, request: RunRequest) -> int:
 
     Returns exit code 1 where cells failed.
     """
-    asked, console, load = named(name), Console(), cache(data.load)
-    grids = [open_grid(own, console, STUDIES / name, load) for own in requests(name, asked, request)]
+    study, console, load = named(name), Console(), cache(data.load)
+    grids = [open_grid(own, console, STUDIES / name, load) for own in requests(name, study, request)]
     out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
     rewrite(out)
-    records = Records(out / "records", {*asked.measures, *asked.through_clean})
-    say(console, f"{name}: {asked.about}; {wanted} cells in {len(grids)} grids")
+    records = Records(out / "records", {*study.measures, *study.through_clean})
+    say(console, f"{name}: {study.about}; {wanted} cells in {len(grids)} grids")
     cells = {key: (grid.bench, cell) for grid in grids for key, cell in grid.keys.items()}
     finished = {key for key, row in _rows(grids).items() if row.status != "failed"}
     failed, left = _compute(grids, {*cells} - finished)
     rows = _rows(grids)
-    everything = measure_jobs(asked, rows.values(), cells)
+    everything = measure_jobs(study, rows.values(), cells)
     todo = pending(records, everything)
     failed += _compute(grids, {job.net.key for job in todo})[0]  # victims that are not kept any more
     able = [job for job in todo if victims.load(grids[0].bench.cache, job.net) is not None]
     measure_all(grids, able, records)
     left += sum(job.cost for job in pending(records, todo))
     measured = [record for job in everything for record in known(records, job).values()]
-    _conclude(asked, [*rows.values()], measured, out, console, left)
+    _conclude(study, [*rows.values()], measured, out, console, left)
     if left:
         say(console, f"{left} cells or measures are left; the same command goes on")
     return 1 if failed else 0
 
 
-def requests(name: str, asked: Study, request: RunRequest) -> list[RunRequest]:
+def requests(name: str, study: Study, request: RunRequest) -> list[RunRequest]:
     """Ask for each of its grids; victims are kept where the study measures them."""
-    keep = bool(asked.measures or asked.through_clean)
-    return varied(replace(request, keep_victims=keep), name, asked.grids())
+    keep = bool(study.measures or study.through_clean)
+    return varied(replace(request, keep_victims=keep), name, study.grids())
 
 
 def _compute(grids: list[Grid], wanted: set[str]) -> tuple[int, int]:
@@ -72,14 +73,33 @@ def _rows(grids: list[Grid]) -> dict[str, Row]:
 
 
 def _conclude(
-    asked: Study, rows: list[Row], records: list[Record], out: Path, console: Console, left: int
+    study: Study, rows: list[Row], records: list[Record], out: Path, console: Console, left: int
 ) -> None:
     with style():
-        found = asked.analyse(rows, records)
+        found = study.analyse(rows, records)
         if left:
             head, _, rest = found.text.partition("\n")
             note = f"**Unfinished: {left} cells or measures are left.**"
             found = replace(found, text=f"{head}\n\n{note}\n{rest}")
-        written = findings.write(found, out)
-    findings.show(found, console)
+        written = write_findings(found, out)
+    show_findings(found, console)
     say(console, f"written: {', '.join(map(str, written))}")
+
+
+# Findings -> files, and a short table on the terminal
+
+
+def write_findings(findings: Findings, out: Path) -> list[Path]:
+    """Write NAME.csv, NAME.png, NAME.svg and README.md; returns their paths."""
+    contents: dict[str, str | bytes] = {"README.md": findings.text.rstrip() + "\n"}
+    contents |= {f"{name}.csv": formats.csv(table) for name, table in findings.tables.items()}
+    for name, figure in findings.figures.items():
+        contents[f"{name}.png"], contents[f"{name}.svg"] = png_and_svg(figure)
+    return formats.write(contents, out)
+
+
+def show_findings(findings: Findings, console: Console) -> None:
+    """Print the table that fits a terminal."""
+    table = findings.shown if findings.shown is not None else next(iter(findings.tables.values()), None)
+    if table is not None:
+        console.print(formats.grid(table))

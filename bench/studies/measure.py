@@ -72,18 +72,18 @@ def measure_jobs(
 
 
 def _net_of(row: Row) -> str:
-    """The same for all rows whose victims differ in their poisons alone."""
+    """Return the same for all rows whose victims differ in their poisons alone."""
     return key_of({name: value for name, value in row.inputs.items() if name not in ASIDE})
 
 
 def known(records: Records, job: MeasureJob) -> dict[str, Record]:
-    """What has been measured of it already, by measure."""
+    """Load what has been measured of it already, by measure."""
     found = {name: records.load(name, job.net.key, job.poison.key) for name in job.measures}
     return {name: record for name, record in found.items() if record is not None}
 
 
 def pending(records: Records, wanted: Sequence[MeasureJob]) -> list[MeasureJob]:
-    """What is left to measure."""
+    """List what is left to measure."""
     left = []
     for job in wanted:
         done = known(records, job)

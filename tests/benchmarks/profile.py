@@ -6,6 +6,7 @@ import cProfile
 import pstats
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from torch.profiler import profile as torch_profile
 
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
-from bench.metrics.mi.sliced import MISettings, sliced_mi
+from bench.metrics.mi.ksg import ksg_of_rows
+from bench.metrics.mi.sliced import MISettings, sliced
 from bench.report.formats import markdown
 from benchmarks import loops
 from defenses.cutout import Cutout
@@ -64,7 +66,7 @@ def sign_steps() -> None:
 
 def dependence() -> None:
     clean, noise = np.random.default_rng(0).standard_normal((2, 5000, 128))
-    sliced_mi(clean, clean + noise, MISettings(5000, 500), 0)
+    sliced(clean, clean + noise, MISettings(5000, 500), 0, partial(ksg_of_rows, k=5))
 
 
 def main(folder: Path) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.metrics.mi.sliced import ESTIMATOR, MISettings, directions, sliced_mi
+from bench.metrics.mi.ksg import ksg_of_rows
+from bench.metrics.mi.sliced import ESTIMATOR, MISettings, Sliced, directions, sliced
+from bench.metrics.mi.smi_ksg import smi_ksg
 
 Doubles = NDArray[np.float64]
 SMALL = MISettings(slices=64)
@@ -21,6 +24,10 @@ def normals(*shape: int, seed: int = 0) -> Doubles:
 
 def noisy(clean: Doubles, sigma: float, seed: int = 7) -> Doubles:
     return clean + sigma * SCALES * normals(*clean.shape, seed=seed)
+
+
+def sliced_mi(clean: Doubles, published: Doubles, settings: MISettings, seed: int) -> Sliced:
+    return sliced(clean, published, settings, seed, partial(ksg_of_rows, k=settings.neighbours))
 
 
 def exact(settings: MISettings, seed: int, sigma: float) -> float:
@@ -47,7 +54,7 @@ def test_sliced_mi_of_rotated_features_is_that_of_the_features(clean: Doubles) -
     rotation, _ = np.linalg.qr(normals(6, 6))
     wide, poison = (np.pad(x, ((0, 0), (0, 2))) @ rotation for x in (clean, noisy(clean, 0.5)))
     found, plain = sliced_mi(wide, poison, SMALL, 0), sliced_mi(clean, noisy(clean, 0.5), SMALL, 0)
-    assert (found.rank, found.d) == (4, 6)
+    assert found.rank == 4
     assert found.nats == pytest.approx(plain.nats, abs=0.03)  # signs of the axes may differ
 
 
@@ -65,8 +72,9 @@ def test_more_noise_lowers_it_and_clean_against_itself_is_highest(clean: Doubles
 
 
 def test_it_reports_what_it_depends_on(clean: Doubles) -> None:
-    found = sliced_mi(clean, clean, replace(SMALL, slices=8, rank=2), 0)
-    assert (found.n, found.d, found.rank, found.slices, found.estimator) == (1000, 4, 2, 8, ESTIMATOR)
+    found = smi_ksg(clean, clean, 0, replace(SMALL, slices=8, rank=2))
+    assert (found.n, found.d, found.rank, found.estimator) == (1000, 4, 2, ESTIMATOR)
+    assert found.settings == {"slices": 8, "neighbours": 5}
 
 
 def test_same_seed_same_value(clean: Doubles) -> None:
@@ -129,7 +137,7 @@ def test_useless_features_are_named(clean: Doubles, which: str, damage: float, s
     spoilt[: 1000 if says == "constant" else 1] = damage
     pair = {"clean": clean, "published": clean, which: spoilt}
     with pytest.raises(ValueError, match=f"{which} .*{says}"):
-        sliced_mi(pair["clean"], pair["published"], SMALL, 0)
+        smi_ksg(pair["clean"], pair["published"], 0, SMALL)
 
 
 def test_published_features_that_leave_the_code_are_named(clean: Doubles) -> None:
@@ -142,11 +150,11 @@ def test_published_features_that_leave_the_code_are_named(clean: Doubles) -> Non
 
 def test_wrong_sizes_are_refused(clean: Doubles) -> None:
     with pytest.raises(ValueError, match=r"shape.*\(1000, 4\).*\(999, 4\)"):
-        sliced_mi(clean, clean[:999], SMALL, 0)
-    with pytest.raises(ValueError, match=r"20 rows.*50"):
-        sliced_mi(clean[:20], clean[:20], SMALL, 0)
+        smi_ksg(clean, clean[:999], 0)
+    with pytest.raises(ValueError, match=r"20 images, expected 200"):
+        smi_ksg(clean[:20], clean[:20], 0)
     with pytest.raises(ValueError, match="2-D"):
-        sliced_mi(clean[:, 0], clean[:, 0], SMALL, 0)
+        smi_ksg(clean[:, 0], clean[:, 0], 0)
     with pytest.raises(ValueError, match="at least 1, and slices 2"):
         MISettings(slices=1)
     with pytest.raises(ValueError, match="at least 1"):
@@ -163,7 +171,7 @@ def test_interval_covers_what_is_so_and_half_of_it_does_not(
     for seed in range(40):
         clean = normals(400, 4, seed=seed) * SCALES
         found = sliced_mi(clean, noisy(clean, sigma, seed=1000 + seed), settings, 0)
-        errors.append(abs(found.nats - truth) / (found.high - found.nats))
+        errors.append(abs(found.nats - truth) / found.reach)
     # Of 40 at 95 %, 35 or fewer cover with a chance of 5 %; of 40 halves, at 71 %, 35 or more with 1 %.
     assert np.sum(np.array(errors) <= 1) > 35
     assert np.sum(np.array(errors) <= 0.5) < 35
@@ -171,10 +179,9 @@ def test_interval_covers_what_is_so_and_half_of_it_does_not(
 
 def test_interval_is_around_the_estimate_and_narrows_with_images(clean: Doubles) -> None:
     poison, few = noisy(clean, 0.5), replace(SMALL, slices=24)
-    widths = []
-    for n in (60, 250, 1000):
-        found = sliced_mi(clean[:n], poison[:n], few, 0)
-        assert found.low < found.nats < found.high
-        widths.append(found.high - found.low)
+    widths = [sliced_mi(clean[:n], poison[:n], few, 0).reach for n in (60, 250, 1000)]
+    found = smi_ksg(clean, poison, 0, few)
+    assert found.low and found.value and found.high
+    assert found.low + widths[2] == pytest.approx(found.value) == found.high - widths[2]
     assert widths == sorted(widths, reverse=True)
     assert widths[0] > 2 * widths[2]

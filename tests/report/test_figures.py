@@ -17,7 +17,7 @@ from bench.report.figures.curves import curves
 from bench.report.figures.gallery import amplification, gallery, strip
 from bench.report.figures.heat_map import heat_map
 from bench.report.figures.mi_accuracy import dependence
-from bench.report.figures.style import looks, png_and_svg, spread, style
+from bench.report.figures.style import method_styles, png_and_svg, spread, style
 from bench.report.figures.write import write_figures
 from bench.report.html.page import page
 from bench.report.summary import Evidence, anchor, collect
@@ -101,9 +101,13 @@ def test_a_name_has_a_line_that_ends_at_it_and_at_no_other() -> None:
 
 def test_a_method_looks_the_same_whatever_else_a_figure_shows() -> None:
     rows = [row(m, control=m == "clean") for m in ("tap", "em", "clean", "mi-ue", "emax")]
-    assert looks(rows) == looks(rows[::-1]) == looks([*rows, row("tap", "cutout", control=None)])
-    assert [*looks(rows)] == ["clean", "em", "emax", "mi-ue", "tap"]
-    assert [own.control for own in looks(rows).values()] == [True, False, False, False, False]
+    assert (
+        method_styles(rows)
+        == method_styles(rows[::-1])
+        == method_styles([*rows, row("tap", "cutout", control=None)])
+    )
+    assert [*method_styles(rows)] == ["clean", "em", "emax", "mi-ue", "tap"]
+    assert [own.control for own in method_styles(rows).values()] == [True, False, False, False, False]
 
 
 def test_curves_can_be_linked_to(written: Path) -> None:

@@ -16,19 +16,28 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bench.report.derived import files, show, write
+from bench.report.formats import show
 from bench.report.summary import collect
-from bench.report.tables import tables
+from bench.report.tables import Table
+from bench.report.write import files, write
 from bench.results.aggregate import Means
 from bench.results.describe import budgets, circumstances
 from bench.results.rows import Row
-from bench.studies.claims.ours import Sheet
+from bench.studies.claims.ours import SettingRows
 from support.rows import INPUTS, OTHER, SETTING, row
+
+
+def tables(rows: list[Row], **orders: Any) -> list[Table]:
+    return [table for own in collect(rows, **orders) for table in own.tables]
+
+
+def made(rows: list[Row]) -> dict[str, str]:
+    return files(rows, tables(rows))
 
 
 def rendered(rows: list[Row], width: int = 80, **orders: Any) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    show(rows, console, **orders)
+    show(tables(rows, **orders), console)
     return console.export_text()
 
 
@@ -41,7 +50,7 @@ REPS = [row("em", rep=rep, test_acc=acc) for rep, acc in enumerate((0.2, 0.3, 0.
 
 
 def test_mean_and_sample_deviation(tmp_path: Path) -> None:
-    write(files([*REPS, row("clean", test_acc=0.9)]), tmp_path)
+    write(made([*REPS, row("clean", test_acc=0.9)]), tmp_path)
     table = read(tmp_path, "accuracy.csv")
     em, clean = table["em", "none"], table["clean", "none"]
     assert float(em["mean"]) == pytest.approx(0.4)
@@ -67,7 +76,7 @@ def test_caption_says_what_was_repeated(reps: list[tuple[int, int]], said: str |
 
 
 def test_caption_says_the_circumstances(tmp_path: Path) -> None:
-    write(files(REPS), tmp_path)
+    write(made(REPS), tmp_path)
     caption = (tmp_path / "accuracy.md").read_text().splitlines()[0]
     assert (
         "glyphs (synthetic), profile quick, 4000 training images, victim resnet18, surrogate small, "
@@ -108,7 +117,7 @@ def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
     for method in ("em", "tap", "emax"):
         rows += [row(method, rep=rep, test_acc=0.3, mi=0.02, mi_rank=32) for rep in range(2)]
     rows += [row("mi-ue", rep=rep, test_acc=0.1, mi=0.05, mi_rank=[32, rank][rep]) for rep in range(2)]
-    ((_, mi), (evidence,)) = tables(rows, None, None), collect(rows, None, None)
+    ((_, mi), (evidence,)) = tables(rows), collect(rows)
     cell = mi.cells["mi-ue", "none"]
     assert cell.mean == pytest.approx(0.05) and cell.gap == (pytest.approx(-0.02) if alike else None)
     text = mi.texts("mi-ue")[0]
@@ -117,12 +126,13 @@ def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
     gaps = {own.method: own.mi_gap for own in evidence.board.standings}
     assert gaps["tap"] == pytest.approx(0.01) and gaps["mi-ue"] == (pytest.approx(-0.02) if alike else None)
     assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == (2 if alike else 0)
-    assert len(Sheet(rows).values(("mi-ue", "none"), "mi")) == (2 if alike else 0)  # in order with others
+    in_order_with_others = SettingRows(rows).values(("mi-ue", "none"), "mi")
+    assert len(in_order_with_others) == (2 if alike else 0)
     assert ("mi-ue" in evidence.points("none")) == alike and evidence.correlation("none").n == 3 + alike
 
 
 def test_gap_is_paired_with_clean_of_the_same_defense(tmp_path: Path) -> None:
-    write(files(mi_rows()), tmp_path)
+    write(made(mi_rows()), tmp_path)
     table = read(tmp_path, "mi.csv")
     em = table["em", "none"]
     assert float(em["mean"]) == pytest.approx(0.2)
@@ -140,7 +150,7 @@ def test_caption_says_where_intervals_are(tmp_path: Path) -> None:
     assert "Intervals" not in rendered(mi_rows())
     rows = [row("em", mi=0.1, mi_low=0.08, mi_high=0.12), row("tap", mi=0.2)]
     assert "Intervals over images are in rows.csv." in " ".join(rendered(rows).split())
-    write(files(rows), tmp_path)
+    write(made(rows), tmp_path)
     assert (
         read(tmp_path, "rows.csv")["em", "none"]["mi_low"],
         read(tmp_path, "rows.csv")["tap", "none"]["mi_low"],
@@ -149,7 +159,7 @@ def test_caption_says_where_intervals_are(tmp_path: Path) -> None:
 
 def test_clean_of_the_same_crafting_comes_first(tmp_path: Path) -> None:
     rows = [row("clean", poison_rep=p, mi=mi) for p, mi in enumerate((0.5, 0.9))]
-    write(files([*rows, row("em", poison_rep=1, mi=0.4)]), tmp_path)
+    write(made([*rows, row("em", poison_rep=1, mi=0.4)]), tmp_path)
     assert float(read(tmp_path, "mi.csv")["em", "none"]["gap"]) == pytest.approx(0.5)
 
 
@@ -176,7 +186,7 @@ def test_failed_skipped_and_missing_cells(tmp_path: Path) -> None:
     assert "em x cutout: skipped: images are gray" in text
     assert "tap x none: * the mean of 1; others: no reason given" in text
     assert "tap x cutout: unmeasured: too few images" in text
-    write(files(broken()), tmp_path)
+    write(made(broken()), tmp_path)
     statuses = [cell["status"] for cell in read(tmp_path, "accuracy.csv").values()]
     assert statuses == ["ok", "missing", "failed", "skipped", "partial", "ok"]
     assert r"clean & 90.0 & -- \\" in (tmp_path / "accuracy.tex").read_text().splitlines()
@@ -185,7 +195,7 @@ def test_failed_skipped_and_missing_cells(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rows", [REPS, mi_rows(), broken(), [row("em", status="failed")]])
 def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
-    texts = [rendered(rows), *(path.read_text() for path in write(files(rows), tmp_path))]
+    texts = [rendered(rows), *(path.read_text() for path in write(made(rows), tmp_path))]
     assert not any(re.search(r"\b(nan|None|inf)\b|-0\.0+\b", text) for text in texts)
 
 
@@ -194,10 +204,10 @@ def test_a_gap_that_rounds_to_zero_has_no_sign() -> None:
 
 
 def test_each_setting_has_its_tables(tmp_path: Path) -> None:
-    write(files(REPS), tmp_path)
+    write(made(REPS), tmp_path)
     assert (tmp_path / "accuracy.md").exists()
     (tmp_path / "accuracy-notes.md").write_text("mine")
-    paths = write(files([*REPS, row("em", test_acc=0.6, setting=OTHER)]), tmp_path)
+    paths = write(made([*REPS, row("em", test_acc=0.6, setting=OTHER)]), tmp_path)
     names = {
         f"{measure}-{s[:8]}.{end}"
         for measure in ("accuracy", "mi")
@@ -216,7 +226,7 @@ def test_other_parameters_are_no_repetition(tmp_path: Path) -> None:
         row("em", test_acc=acc, mi=0.1, inputs=INPUTS | {"method": {"name": "em", "pgd": {"steps": steps}}})
         for steps, acc in ((5, 0.2), (10, 0.6))
     ]
-    write(files([*rows, row("clean", test_acc=0.9, mi=0.5)]), tmp_path)
+    write(made([*rows, row("clean", test_acc=0.9, mi=0.5)]), tmp_path)
     text = (tmp_path / "accuracy.md").read_text()
     names = {steps: re.search(rf"(em@[0-9a-f]{{6}}): pgd\.steps {steps}\n", text) for steps in (5, 10)}
     for steps, acc in ((5, "20.0"), (10, "60.0")):
@@ -285,17 +295,17 @@ def test_orders() -> None:
 
 def test_tables_are_derived(tmp_path: Path) -> None:
     rows = [*mi_rows(), *broken()[3:]]
-    first = {path: path.read_bytes() for path in write(files(rows), tmp_path / "out")}
+    first = {path: path.read_bytes() for path in write(made(rows), tmp_path / "out")}
     for path in first:
         path.unlink()
-    again = {path: path.read_bytes() for path in write(files(rows[::-1]), tmp_path / "out")}
+    again = {path: path.read_bytes() for path in write(made(rows[::-1]), tmp_path / "out")}
     assert again == first
     assert set((tmp_path / "out").iterdir()) == set(first)
 
 
 def test_rows_csv_has_a_line_for_each_row(tmp_path: Path) -> None:
     rows = [*mi_rows(), *broken()[1:3]]
-    write(files(rows), tmp_path)
+    write(made(rows), tmp_path)
     text = (tmp_path / "rows.csv").read_text()
     assert len(text.splitlines()) == 1 + len(rows)
     assert text.splitlines()[0].split(",") == [column.name for column in fields(Row)]
@@ -306,10 +316,10 @@ def test_rows_csv_has_a_line_for_each_row(tmp_path: Path) -> None:
 
 
 def test_no_rows(tmp_path: Path) -> None:
-    assert [path.name for path in write(files([]), tmp_path)] == ["rows.csv"]
+    assert [path.name for path in write(made([]), tmp_path)] == ["rows.csv"]
     assert rendered([]).strip() == "no rows"
 
 
 def test_tables_need_no_torch() -> None:
-    code = "import sys, bench.report.derived, bench.report.formats; sys.exit('torch' in sys.modules)"
+    code = "import sys, bench.report.write, bench.report.formats; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -18,7 +18,7 @@ from rich.console import Console
 from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.report.formats import show
-from bench.report.leaderboard import sheets, write_leaderboard
+from bench.report.leaderboard import tables_of, write_leaderboard
 from bench.results.leaderboard import BITES, LEARNS, Leaderboard, Standing, leaderboard, ranks, retained
 from bench.results.rows import Row, save
 from bench.results.select import in_order
@@ -62,7 +62,7 @@ def ranking(board: Leaderboard) -> dict[str, int | None]:
 
 def rendered(board: Leaderboard, width: int = 80) -> str:
     console = Console(width=width, record=True, file=io.StringIO())
-    show(sheets(board), console)
+    show(tables_of(board), console)
     return console.export_text()
 
 
@@ -416,7 +416,7 @@ def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
     board = leaderboard(rows)
     said = [rendered(board), *(path.read_text() for path in write_leaderboard(board, tmp_path))]
     assert not any(re.search(r"\b(nan|None|inf)\b|-0\.0+\b", text) for text in said)
-    assert len(sheets(board)) == 4
+    assert len(tables_of(board)) == 4
 
 
 # The verb

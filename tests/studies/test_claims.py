@@ -159,7 +159,7 @@ def test_what_was_read_in_a_note_is_second_hand() -> None:
 
 def test_how_a_number_is_known_is_beside_it() -> None:
     claims = [claim(20, confidence="second-hand"), claim(10, "tap")]
-    text = markdown(make(claims, [*repeated(60, "em"), *repeated(30, "tap")]), drawn=False)
+    text = markdown(make(claims, [*repeated(60, "em"), *repeated(30, "tap")]), has_figure=False)
     assert "| em | none | 20 | second-hand |" in text and "| tap | none | 10 | primary |" in text
 
 
@@ -363,7 +363,7 @@ def test_mi_of_other_dimensions_is_not_comparable() -> None:
         ]
         found = judge(claims, rows)[1]
         assert found.verdict is verdict and (found.ours is None) == (verdict is Verdict.INCOMPARABLE)
-    assert "| features of other dimensions than clean's" in markdown(make(claims, rows), drawn=False)
+    assert "| features of other dimensions than clean's" in markdown(make(claims, rows), has_figure=False)
     far = [claim(0.4, "mi-ue", metric="mi", net="mlp2")]
     assert judge(far, rows)[0].verdict is Verdict.NOT_RUN
 
@@ -555,13 +555,13 @@ def test_every_claim_gets_one_verdict_that_suits_its_setting(rows: list[Row]) ->
 
 def test_order_of_rows_does_not_matter() -> None:
     rows = all_rows()
-    first = markdown(make(CLAIMS, rows), drawn=True)
+    first = markdown(make(CLAIMS, rows), has_figure=True)
     random.Random(0).shuffle(rows)
-    assert markdown(make(CLAIMS, rows), drawn=True) == first
+    assert markdown(make(CLAIMS, rows), has_figure=True) == first
 
 
 def test_every_claim_is_in_the_markdown_once() -> None:
-    text = markdown(make(CLAIMS, all_rows()), drawn=True)
+    text = markdown(make(CLAIMS, all_rows()), has_figure=True)
     body = text.split("## What the words mean")[0]
     listed = [line for line in body.splitlines() if line.startswith("| ") and ":--" not in line]
     idle = sum(len(line.split("|")[3].split(";")) for line in listed if line.count("|") == 4) - 1

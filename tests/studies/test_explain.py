@@ -18,12 +18,13 @@ from bench.metrics import METRICS
 from bench.report.figures.style import style
 from bench.results.correlation import ENOUGH, Correlation, correlation
 from bench.results.rows import Row
+from bench.studies.driver import show_findings
 from bench.studies.explain.compare import FAMILIES, Comparison, Judged, Verdict, all_of, compare, verdict
 from bench.studies.explain.figures import scatters
-from bench.studies.explain.points import Explanation, Sides, figure_of, points_of
+from bench.studies.explain.points import Explanation, Sides, points_of
 from bench.studies.explain.study import EXPLANATIONS, METHODS, STUDY, THEORY
 from bench.studies.explain.text import text
-from bench.studies.findings import show
+from bench.studies.records import figure_of
 from bench.studies.study import Findings, Record
 from support.explained import ALL, BUDGETS, CONTROLS, made_records, made_row, made_rows
 
@@ -410,6 +411,6 @@ def test_every_figure_is_drawn_where_there_is_something(found: Findings) -> None
 
 def test_the_table_on_the_terminal_fits_it(found: Findings) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    show(found, console)
+    show_findings(found, console)
     printed = console.export_text()
     assert "…" not in printed and "smi-ksg-matched-gap" in printed and "undecided" in printed

@@ -17,7 +17,7 @@ import pytest
 from matplotlib.axes import Axes
 from scipy.stats import t
 
-from bench.report.figures.style import looks, png, style
+from bench.report.figures.style import method_styles, png, style
 from bench.results import rows as files
 from bench.results.rows import Row
 from bench.runner.request import RunRequest, resolve, varied
@@ -280,7 +280,7 @@ def test_figures_show_the_numbers() -> None:
     names = {text.get_text() for legend in figures["jpeg-sweep"].legends for text in legend.get_texts()}
     assert names == {"clean", "em", "tap", "mi-ue", "chance"}
     colors = {line.get_label(): line.get_color() for line in figures["jpeg-sweep"].legends[0].get_lines()}
-    assert all(look.color == colors[name] for name, look in looks(rows).items() if name in names)
+    assert all(look.color == colors[name] for name, look in method_styles(rows).items() if name in names)
     panels = {axes.get_title(loc="left") for axes in figures["restored"].axes if axes.get_visible()}
     assert panels == {"em", "emax", "tap", "mi-ue", "em-class", "mi-ue-cos"}
     with style():

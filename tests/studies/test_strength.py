@@ -16,7 +16,7 @@ from rich.console import Console
 from bench.report.figures.style import png, style
 from bench.results.rows import Row
 from bench.runner.request import RunRequest, resolve, varied
-from bench.studies.findings import show
+from bench.studies.driver import show_findings
 from bench.studies.strength.points import Point, points_of
 from bench.studies.strength.study import STUDY
 from support.rows import INPUTS, row
@@ -244,6 +244,6 @@ def test_what_is_not_there_is_not_drawn() -> None:
 
 def test_the_table_on_the_terminal_fits_it() -> None:
     console = Console(width=80, record=True, file=io.StringIO())
-    show(STUDY.analyse(all_rows(), ()), console)
+    show_findings(STUDY.analyse(all_rows(), ()), console)
     printed = console.export_text()
     assert "…" not in printed and all(word in printed for word in ("80 %", "16/255", "90.0", "tap"))

@@ -33,7 +33,7 @@ from bench.studies.depth import study as depth
 from bench.studies.explain import study as explain
 from bench.studies.measure import MeasureJob
 from bench.studies.study import Findings, Record, Study
-from bench.studies.style import studied_looks
+from bench.studies.style import studied_styles
 from support.pictures import draw_images
 from support.rows import aged
 
@@ -534,12 +534,12 @@ def test_the_figure_of_depth_shows_what_nets_can_be_compared_by() -> None:
 
 
 def test_a_method_looks_alike_in_all_studies() -> None:
-    everyone = studied_looks(explain.METHODS, {"clean", "random"})
+    everyone = studied_styles(explain.METHODS, {"clean", "random"})
     for methods in (depth.METHODS[1:], explain.METHODS[::-1], ("random", "em", "tap", "mi-ue")):
-        assert studied_looks(methods, {"random"}).items() <= everyone.items()
+        assert studied_styles(methods, {"random"}).items() <= everyone.items()
     assert len({(look.color, look.marker) for look in everyone.values()}) == len(everyone)
     assert {name for name, look in everyone.items() if look.control} == {"clean", "random"}
-    assert {*studied_looks(["em", "another"], ())} == {"em", "another"}
+    assert {*studied_styles(["em", "another"], ())} == {"em", "another"}
 
 
 def test_what_is_lacking_is_said_and_is_no_number() -> None:

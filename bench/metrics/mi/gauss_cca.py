@@ -22,8 +22,7 @@ from scipy.special import ndtri
 
 from bench.metrics.mi.estimate import LEVEL, Estimate, begin
 from bench.metrics.mi.ksg import Doubles, Floats
-from bench.metrics.mi.limits import NEARLY_ONE
-from bench.metrics.mi.noise import SIGMA
+from bench.metrics.mi.limits import NEARLY_ONE, SIGMA
 from bench.metrics.mi.pca_code import codes, ledoit_wolf
 
 NAME = "gauss-cca"

@@ -24,7 +24,7 @@ from bench.core.rng import generator, global_rng, seed_for
 from bench.metrics.mi.estimate import LEVEL, Estimate, begin
 from bench.metrics.mi.gauss_cca import canonical
 from bench.metrics.mi.ksg import Floats
-from bench.metrics.mi.noise import SIGMA
+from bench.metrics.mi.limits import SIGMA
 from bench.metrics.mi.pca_code import codes
 
 NAME = "infonce"

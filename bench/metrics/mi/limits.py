@@ -27,3 +27,4 @@ CERTIFIED = {
 }
 GROWTH = 0.5  # nats for each e-fold of images; a deterministic map grows by 1, an estimate at rest by 0
 NEARLY_ONE = 0.999  # a canonical correlation from which on its MI is not told from infinite
+SIGMA = 1.0  # of noise on the published code, which makes MI finite; in standard deviations of clean there

@@ -9,8 +9,8 @@ Grassberger, Phys. Rev. E 69, 066138, 2004). `nats` is the mean over slices minu
 over the same slices with the published images permuted. Directions and permutations follow from
 the seed alone, so methods compared under one seed share them; ties are broken by fixed noise.
 
-`low` to `high` is a 95 % interval for `nats`, were other images drawn from the same source and shown to
-the same net, through the same code and slices. Its variance is the sum of two:
+`nats` ± `reach` is a 95 % interval, were other images drawn from the same source and shown to the same
+net, through the same code and slices. Its variance is the sum of two:
 - of the mean over slices, by subsampling without replacement (Politis & Romano, Ann. Statist. 22, 2031,
   1994): ten disjoint subsamples, each a tenth of the images; a tenth of the variance of their means is
   that of the whole. They give the spread alone and the interval is centred on `nats`, for KSG's bias
@@ -40,13 +40,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from scipy.special import stdtrit
 
 from bench.metrics.mi.estimate import LEVEL
-from bench.metrics.mi.ksg import Doubles, Floats, check, ksg_of_rows, standardise
+from bench.metrics.mi.ksg import Doubles, Floats, standardise
 from bench.metrics.mi.pca_code import fit_code
 from bench.metrics.mi.settings import MISettings as MISettings  # noqa: PLC0414 (callers take it from here)
 
@@ -56,21 +55,6 @@ LEAST = 20  # with fewer images for each neighbour their spread is too small
 SPREAD_SLICES = 128  # seen by the subsamples
 
 Score = Callable[[Doubles, Doubles], Doubles]  # scalar pairs (rows,n), standardised -> nats of each row
-
-
-@dataclass(frozen=True)
-class MI:
-    """An estimate with everything it depends on."""
-
-    nats: float  # mean over slices minus the null; may fall slightly below 0
-    null: float  # the same on permuted pairs
-    low: float  # interval of nats at LEVEL
-    high: float
-    n: int
-    rank: int  # dimensions of the code that was used
-    slices: int
-    estimator: str
-    d: int  # length of a feature vector
 
 
 @dataclass(frozen=True)
@@ -84,19 +68,10 @@ class Sliced:
     growth: float  # nats that paired images gain for each e-fold of their number, from subsamples to all
 
 
-def sliced_mi(clean: Floats, published: Floats, settings: MISettings, seed: int) -> MI:
-    """Dependence between (n,d) features of the same n images, row by row."""
-    check("sliced_mi", ("clean", "published"), (clean, published), 2, settings.neighbours)
-    found = sliced(clean, published, settings, seed, partial(ksg_of_rows, k=settings.neighbours))
-    n, d = clean.shape
-    interval = found.nats - found.reach, found.nats + found.reach
-    return MI(found.nats, found.null, *interval, n, found.rank, settings.slices, ESTIMATOR, d)
-
-
 def sliced(
     clean: Floats, published: Floats, settings: MISettings, seed: int, score: Score, *, matched: bool = False
 ) -> Sliced:
-    """A score over slices of the common code. matched: theta is phi, so both are seen from one direction."""
+    """Average a score over slices of the common code, nats. matched: theta is phi, one direction for both."""
     mean, code = fit_code(clean, settings.rank)
     theta, phi = directions(settings, code.shape[1], seed)
     if matched:

@@ -30,7 +30,7 @@ def smi_ksg(clean: Floats, published: Floats, seed: int, settings: MISettings | 
 def smi_ksg_matched(
     clean: Floats, published: Floats, seed: int, settings: MISettings | None = None
 ) -> Estimate:
-    """The same from matched slices; ValueError where both features are equal."""
+    """Estimate the same from matched slices; ValueError where both features are equal."""
     if np.array_equal(clean, published):
         raise ValueError(
             f"{MATCHED}: clean and published features are equal, and MI of anything with itself is infinite "

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import QUIET, SMALL, Look, looks, sheet, spread
+from bench.report.figures.style import QUIET, SMALL, MethodStyle, method_styles, spread, titled_figure
 from bench.report.summary import Cost, Evidence
 from bench.results.select import CLEAN, UNDEFENDED
 
@@ -33,8 +33,8 @@ def cost(evidence: Evidence) -> Figure | None:
     handles = [Line2D([], [], ms=size, label=name, **grey) for name, size in sizes.items()]
     title, high = f"Cost against protection: {evidence.about}", max(2.9, 0.5 + 0.25 * len(points))
     caption = CAPTION.format(", ".join(evidence.board.defenses), evidence.board.crafted_on)
-    figure = sheet(title, caption, high, handles=handles)
-    axes, styles = figure.subplots(), looks(evidence.rows)
+    figure = titled_figure(title, caption, high, handles=handles)
+    axes, styles = figure.subplots(), method_styles(evidence.rows)
     for point in points:
         _draw(axes, point, styles[point.method])
     _time_axis(axes, [max(c.seconds, FLOOR) for c in points])
@@ -46,13 +46,13 @@ def cost(evidence: Evidence) -> Figure | None:
     return figure
 
 
-def _draw(axes: Axes, point: Cost, look: Look) -> None:
+def _draw(axes: Axes, point: Cost, style: MethodStyle) -> None:
     x = max(point.seconds, FLOOR)
     ends = [100 * value for value in (point.undefended, point.worst) if value is not None]
-    axes.plot([x] * len(ends), ends, color=look.color, lw=1, alpha=0.6)
+    axes.plot([x] * len(ends), ends, color=style.color, lw=1, alpha=0.6)
     for value, size in ((point.undefended, 4), (point.worst, 8)):
         if value is not None:
-            axes.plot(x, 100 * value, ms=size, **look.dots)
+            axes.plot(x, 100 * value, ms=size, **style.dots)
 
 
 def _clean(axes: Axes, point: Cost) -> None:
@@ -82,7 +82,7 @@ def _time_axis(axes: Axes, seconds: Sequence[float]) -> None:
     axes.minorticks_off()
 
 
-def _names(axes: Axes, points: Sequence[Cost], styles: dict[str, Look]) -> None:
+def _names(axes: Axes, points: Sequence[Cost], styles: dict[str, MethodStyle]) -> None:
     """In a column at the right, each with a line to its mark: they cannot overlap."""
     marks = [100 * next(v for v in (p.worst, p.undefended) if v is not None) for p in points]
     for point, y, place in zip(points, marks, spread(marks, 6.5, 2, 98), strict=True):

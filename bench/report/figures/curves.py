@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import PERCENT, Look, looks, panels, rows_of, sheet
+from bench.report.figures.style import PERCENT, MethodStyle, method_styles, panels, rows_of, titled_figure
 from bench.report.summary import Evidence, anchor
 from bench.results.aggregate import Curve
 
@@ -27,10 +27,10 @@ def curves(evidence: Evidence) -> Figure | None:
     if not known:
         return None
     several = any(len(rows) > 1 for rows in evidence.groups.values())
-    styles = looks(evidence.rows)
-    handles = [Line2D([], [], lw=1.6, label=name, **_dots(look)) for name, look in styles.items()]
+    styles = method_styles(evidence.rows)
+    handles = [Line2D([], [], lw=1.6, label=name, **_dots(style)) for name, style in styles.items()]
     title, caption = f"Learning curves: {evidence.about}", CAPTION + REPS * several
-    figure = sheet(title, caption, 0.3 + 1.8 * rows_of(shown), handles=handles)
+    figure = titled_figure(title, caption, 0.3 + 1.8 * rows_of(shown), handles=handles)
     for axes, defense in zip(panels(figure, shown), shown, strict=True):
         axes.set_gid(anchor("curves", evidence.setting, defense))
         axes.set_ylim(PERCENT)
@@ -42,17 +42,17 @@ def curves(evidence: Evidence) -> Figure | None:
     return figure
 
 
-def _line(axes: Axes, curve: Curve, look: Look, gid: str) -> None:
+def _line(axes: Axes, curve: Curve, style: MethodStyle, gid: str) -> None:
     val, test = ([100 * value for value in values] for values in (curve.val, curve.test))
     low, high = ([100 * bound[side] for bound in curve.spread] for side in (0, 1))
     if low != high:
-        axes.fill_between(curve.epochs, low, high, color=look.color, alpha=0.15, lw=0)
-    axes.plot(curve.epochs, test, color=look.color, lw=0.9, ls=(0, (3, 2)), alpha=0.8)
-    axes.plot(curve.epochs, val, lw=1.4, gid=gid, **_dots(look))
+        axes.fill_between(curve.epochs, low, high, color=style.color, alpha=0.15, lw=0)
+    axes.plot(curve.epochs, test, color=style.color, lw=0.9, ls=(0, (3, 2)), alpha=0.8)
+    axes.plot(curve.epochs, val, lw=1.4, gid=gid, **_dots(style))
     epoch, best = curve.peak
-    axes.plot(epoch, 100 * best, marker="*", ms=8, mfc="white", mec=look.color, ls="none")
+    axes.plot(epoch, 100 * best, marker="*", ms=8, mfc="white", mec=style.color, ls="none")
     axes.set_xlabel("epoch", fontsize=8)
 
 
-def _dots(look: Look) -> dict[str, Any]:
-    return look.dots | {"ls": "-", "ms": 3.2}
+def _dots(style: MethodStyle) -> dict[str, Any]:
+    return style.dots | {"ls": "-", "ms": 3.2}

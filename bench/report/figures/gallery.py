@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from bench.report.figures.style import WIDTH, sheet
+from bench.report.figures.style import WIDTH, titled_figure
 from bench.results.rows import Row
 from bench.results.samples import Pixels, Sample
 
@@ -13,7 +13,7 @@ GAP = 2  # white pixels between images
 
 
 def gallery(row: Row, sample: Sample) -> Figure:
-    """A sheet of three strips; pixels are drawn as squares, nothing is smoothed."""
+    """Draw three strips; pixels are squares, nothing is smoothed."""
     clean, published = sample.clean.astype(np.int16), sample.published.astype(np.int16)
     delta = published - clean
     factor = amplification(row, delta)
@@ -21,7 +21,7 @@ def gallery(row: Row, sample: Sample) -> Figure:
     strips = {"clean images": sample.clean, f"delta x {factor}": shown, "published": sample.published}
     n, high, wide = sample.clean.shape[:3]
     height = 3 * ((WIDTH - 1.0) / n * high / wide + 0.04)
-    figure = sheet(f"{row.method}: {_measured(row)}", caption(row, sample, factor), 0.05 + height)
+    figure = titled_figure(f"{row.method}: {_measured(row)}", caption(row, sample, factor), 0.05 + height)
     for axes, (name, images) in zip(figure.subplots(3), strips.items(), strict=True):
         axes.imshow(strip(images), interpolation="nearest", cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
@@ -31,7 +31,7 @@ def gallery(row: Row, sample: Sample) -> Figure:
 
 
 def amplification(row: Row, delta: np.ndarray[tuple[int, ...], np.dtype[np.int16]]) -> int:
-    """The factor that brings the largest change to the whole range: of all images, or of these.
+    """Return the factor that brings the largest change to the whole range: of all images, or of these.
 
     Of what was measured, not of the budget: an L2 budget says little of single pixels.
     """
@@ -57,11 +57,11 @@ def caption(row: Row, sample: Sample, factor: int) -> str:
 def _measured(row: Row) -> str:
     if row.linf == 0:
         return "nothing changed"
-    facts = {
+    details = {
         "L-inf {:.1f}/255": row.linf and 255 * row.linf,
         "L2 {:.2f} on average": row.l2,
         "PSNR {:.1f} dB": row.psnr,
         "SSIM {:.3f}": row.ssim,
     }
-    said = ", ".join(phrase.format(value) for phrase, value in facts.items() if value is not None)
+    said = ", ".join(phrase.format(value) for phrase, value in details.items() if value is not None)
     return f"measured {said}" if said else "not measured"

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from seaborn.utils import relative_luminance
 
-from bench.report.figures.style import QUIET, SMALL, WIDTH, sheet
+from bench.report.figures.style import QUIET, SMALL, WIDTH, titled_figure
 from bench.report.summary import Evidence
 from bench.report.tables import Table
 
@@ -23,7 +23,7 @@ MISSING, ABSENT = "missing", "–"  # a status, and the sign of it: words of nar
 
 
 def shade(mean: float) -> tuple[str, str]:
-    """The colour of an accuracy, and black or white, whichever reads better on it."""
+    """Return the colour of an accuracy, and black or white, whichever reads better on it."""
     color = colormaps[COLORS](mean)
     return to_hex(color), "#000000" if relative_luminance(color) > 0.18 else "#ffffff"
 
@@ -37,7 +37,7 @@ def heat_map(evidence: Evidence) -> Figure:
     high = CELL[1] * (1.25 if spread else 1) * len(table.methods)
     absent = any(cell.status == MISSING for cell in table.cells.values())
     caption = f"{table.caption} {ABSENT}: not run." if absent else table.caption
-    figure = sheet(f"Test accuracy, %: {evidence.about}", caption, 0.7 + high, width)
+    figure = titled_figure(f"Test accuracy, %: {evidence.about}", caption, 0.7 + high, width)
     axes = figure.subplots()
     _draw(axes, table)
     return figure
@@ -71,7 +71,7 @@ def _draw(axes: Axes, table: Table) -> None:
 
 
 def _say_why(axes: Axes, column: int, row: int, status: str) -> None:
-    """A cell without a number must not look like one."""
+    """Mark a cell without a number, which must not look like one."""
     axes.add_patch(Rectangle((column, row), 1, 1, fc="white", ec="0.8", hatch="////", lw=0))
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     middle: dict[str, Any] = {"ha": "center", "va": "center"}

@@ -63,7 +63,7 @@ def _place(axes: Axes, labels: Sequence[Label], size: float, dots: float, apart:
 
 
 def _bar(axes: Axes, label: Label, dots: float) -> Doubles:
-    """The box of a mark's bars, pixels; no mark here has both."""
+    """Return the box of a mark's bars, pixels; no mark here has both."""
     reach = np.array([label.wide, label.high])
     middle = np.array([label.x, label.y])
     ends = axes.transData.transform([middle - reach, middle + reach])

@@ -6,7 +6,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import PERCENT, SMALL, Look, looks, panels, rows_of, sheet
+from bench.report.figures.style import (
+    PERCENT,
+    SMALL,
+    MethodStyle,
+    method_styles,
+    panels,
+    rows_of,
+    titled_figure,
+)
 from bench.report.summary import Evidence
 from bench.results.aggregate import Cell
 from bench.results.correlation import ENOUGH
@@ -26,10 +34,10 @@ def dependence(evidence: Evidence) -> Figure | None:
     shown = [defense for defense in evidence.defenses if evidence.points(defense)]
     if not shown:
         return None
-    styles = looks(evidence.rows)
-    handles = [Line2D([], [], ms=6, label=name, **look.dots) for name, look in styles.items()]
+    styles = method_styles(evidence.rows)
+    handles = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
     title, high = f"MI against accuracy: {evidence.about}", 0.1 + 2.15 * rows_of(shown)
-    figure = sheet(title, CAPTION, high, handles=handles)
+    figure = titled_figure(title, CAPTION, high, handles=handles)
     for axes, defense in zip(panels(figure, shown, sharex=False), shown, strict=True):
         for method in evidence.points(defense):
             pair = method, defense
@@ -43,7 +51,7 @@ def dependence(evidence: Evidence) -> Figure | None:
     return figure
 
 
-def _point(axes: Axes, mi: Cell, accuracy: Cell, look: Look) -> None:
+def _point(axes: Axes, mi: Cell, accuracy: Cell, style: MethodStyle) -> None:
     """Whiskers: a standard deviation over repetitions."""
     assert mi.mean is not None and accuracy.mean is not None
     axes.errorbar(
@@ -53,6 +61,6 @@ def _point(axes: Axes, mi: Cell, accuracy: Cell, look: Look) -> None:
         yerr=None if accuracy.std is None else 100 * accuracy.std,
         ms=6,
         elinewidth=0.8,
-        **look.dots,
+        **style.dots,
     )
     axes.set_xlabel("MI, nats", fontsize=SMALL)

@@ -34,8 +34,8 @@ GREYS = ("0.15", "0.55")  # of controls
 
 
 @dataclass(frozen=True)
-class Look:
-    """How a method is drawn: alike in all figures of the same rows, and in those of most studies."""
+class MethodStyle:
+    """How a method is shown: alike in all figures of the same rows, and in those of most studies."""
 
     color: str
     marker: str
@@ -48,18 +48,18 @@ class Look:
         return {"marker": self.marker, "mfc": face, "mec": self.color, "color": self.color, "ls": "none"}
 
 
-def looks(rows: Iterable[Row]) -> dict[str, Look]:
-    """Of all methods in rows, in one order: a method looks the same in all figures of the same rows."""
+def method_styles(rows: Iterable[Row]) -> dict[str, MethodStyle]:
+    """Style all methods in rows, in one order: alike in all figures of the same rows."""
     known = {(row.method, row.control) for row in rows}
     methods = in_order((method for method, _ in known), None, CLEAN)
-    return looks_of(methods, {method for method, control in known if control})
+    return styles_of(methods, {method for method, control in known if control})
 
 
-def looks_of(methods: Iterable[str], controls: Collection[str]) -> dict[str, Look]:
+def styles_of(methods: Iterable[str], controls: Collection[str]) -> dict[str, MethodStyle]:
     """Colours and markers in the order of the methods; controls are grey."""
     colors, greys, markers = cycle(PALETTE), cycle(GREYS), cycle(MARKERS)
     return {
-        name: Look(next(greys if control else colors), next(markers), control)
+        name: MethodStyle(next(greys if control else colors), next(markers), control)
         for name in methods
         for control in [name in controls]
     }
@@ -86,10 +86,10 @@ def style() -> Iterator[None]:
         yield
 
 
-def sheet(
+def titled_figure(
     title: str, caption: str, height: float, width: float = WIDTH, handles: Sequence[Line2D] = ()
 ) -> Figure:
-    """A figure with room (inches) between its title and legend and what one must know of it."""
+    """Make a figure with room (inches) between its title and legend and what one must know of it."""
     top, bottom = textwrap.fill(title, int(width * 12)), textwrap.fill(caption, int(width * 17))
     columns = _columns(handles, width)
     heading = 0.12 + LINE * (1 + top.count("\n"))
@@ -158,17 +158,17 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
 
 def png(figure: Figure, texts: Mapping[str, str] | None = None) -> bytes:
     """texts: what the file says of itself."""
-    return _drawn(figure, "png", {"Software": None, **(texts or {})})
+    return _saved(figure, "png", {"Software": None, **(texts or {})})
 
 
 def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
     """Laid out once: that takes longer than to draw it."""
     first = png(figure)
     figure.set_layout_engine("none")
-    return first, _drawn(figure, "svg", {"Date": None, "Creator": None})
+    return first, _saved(figure, "svg", {"Date": None, "Creator": None})
 
 
-def _drawn(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
+def _saved(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata)
     return buffer.getvalue()

@@ -65,7 +65,7 @@ def _figures(everything: Sequence[Evidence], run: Path) -> Iterator[tuple[str, F
 
 
 def published(evidence: Evidence) -> dict[str, Row]:
-    """A row of each method that says what was published: of its first poison."""
+    """Find a row of each method that says what was published: of its first poison."""
     rows = sorted(evidence.rows, key=lambda row: (row.poison_rep, row.key))
     found: dict[str, Row] = {}
     for row in rows:

@@ -22,11 +22,11 @@ def cell(evidence: Evidence, method: str, defense: str) -> dict[str, Any]:
         "number": number if rows else "missing",
         "curve": evidence.curve(method, defense) is not None,
         "rows": rows,
-        "articles": [(row, warnings_of_row(row, clean), facts(row)) for row in rows],
+        "articles": [(row, warnings_of_row(row, clean), details(row)) for row in rows],
     }
 
 
-def facts(row: Row) -> list[tuple[str, str | None]]:
+def details(row: Row) -> list[tuple[str, str | None]]:
     """Name what was measured and under what; None where it was not."""
 
     def said(form: str, value: float | None, scale: float = 1.0) -> str | None:

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from bench.report.figures.heat_map import shade
-from bench.report.leaderboard import sheets
+from bench.report.leaderboard import tables_of
 from bench.report.summary import Evidence, anchor
 from bench.report.tables import Table, text_of
 from bench.results.aggregate import Cell
@@ -50,8 +50,8 @@ def ranked(board: Leaderboard | None) -> list[Grid]:
         found = NUMBER.match(text)
         return Value(text, float(found[0]) if found else None if text in ABSENT else text)
 
-    shown = [] if board is None else sheets(board)
-    return [(sheet, {m: [value(text) for text in sheet.texts(m)] for m in sheet.methods}) for sheet in shown]
+    shown = [] if board is None else tables_of(board)
+    return [(table, {m: [value(text) for text in table.texts(m)] for m in table.methods}) for table in shown]
 
 
 def provenance(evidence: Evidence) -> list[tuple[str, str | None]]:

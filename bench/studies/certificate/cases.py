@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import inf
 
 import numpy as np
@@ -95,25 +96,23 @@ def _scalars(plan: Plan, _: Estimators) -> Iterator[Case]:
     for n, draws in plan.scalar.items():
         for kind in kinds:
             tolerance = (0.01 + 0.03 * kind.nats + 10 / n) * (1.6 if kind.edges else 1)
-            yield Case("ksg", kind.name, 1, n, draws, _of_scalars(kind, n), tolerance)
-        yield Case("ksg", "scikit-learn, rho 0.8", 1, n, min(draws, 10), _beside_scikit_learn(n), 1e-3)
+            yield Case("ksg", kind.name, 1, n, draws, partial(_of_scalars, kind, n), tolerance)
+        one = partial(_beside_scikit_learn, n)
+        yield Case("ksg", "scikit-learn, rho 0.8", 1, n, min(draws, 10), one, 1e-3)
 
 
-def _of_scalars(kind: scalars.Scalars, n: int) -> Callable[[int], Trial]:
-    return lambda draw: Trial(kind.nats, ksg.ksg(*kind.draw(n, _rng(draw, n)), NEIGHBOURS))
+def _of_scalars(kind: scalars.Scalars, n: int, draw: int) -> Trial:
+    return Trial(kind.nats, ksg.ksg(*kind.draw(n, _rng(draw, n)), NEIGHBOURS))
 
 
-def _beside_scikit_learn(n: int) -> Callable[[int], Trial]:
-    def one(draw: int) -> Trial:
-        try:
-            from sklearn.feature_selection import mutual_info_regression
-        except ImportError:
-            raise Skip("scikit-learn is not installed") from None
-        x, y = scalars.normal(0.8).draw(n, _rng(draw, n))
-        theirs = mutual_info_regression(x[:, None], y, n_neighbors=NEIGHBOURS, random_state=0)[0]
-        return Trial(float(theirs), ksg.ksg(x, y, NEIGHBOURS))
-
-    return one
+def _beside_scikit_learn(n: int, draw: int) -> Trial:
+    try:
+        from sklearn.feature_selection import mutual_info_regression
+    except ImportError:
+        raise Skip("scikit-learn is not installed") from None
+    x, y = scalars.normal(0.8).draw(n, _rng(draw, n))
+    theirs = mutual_info_regression(x[:, None], y, n_neighbors=NEIGHBOURS, random_state=0)[0]
+    return Trial(float(theirs), ksg.ksg(x, y, NEIGHBOURS))
 
 
 # Features, against the closed forms of Gaussians on the very code and slices that were used
@@ -128,23 +127,20 @@ def _sliced(plan: Plan, estimators: Estimators) -> Iterator[Case]:
                 family = Gaussians(d, rank, share * rank)
                 for name, most in loose.items():
                     matched = name == "smi-ksg-matched"
-                    truth = _sliced_truth(family, plan.slices, matched)
+                    truth = partial(_sliced_truth, family, plan.slices, matched)
                     seen = _directions(plan.slices, rank, 0, matched)
                     about = family.sliced(family.whitening, *seen)
                     what = f"Gaussians of rank {rank}, the same slices, {family.nats:.3g} nats in all"
-                    one = _against(estimators[name], family, n, truth)
+                    one = partial(_against, estimators[name], family, n, truth)
                     within = about <= CERTIFIED[name].most
                     tolerance = 0.005 + most * about + 3 / n if within else None
                     covers = within and name != "smi-hist"
                     yield Case(name, what, d, n, draws, one, tolerance, covers, about)
 
 
-def _sliced_truth(family: Gaussians, slices: int, matched: bool) -> Truth:
-    def truth(clean: Doubles, seed: int) -> float:
-        _, code = fit_code(clean, MISettings().rank)
-        return family.sliced(code, *_directions(slices, code.shape[1], seed, matched))
-
-    return truth
+def _sliced_truth(family: Gaussians, slices: int, matched: bool, clean: Doubles, seed: int) -> float:
+    _, code = fit_code(clean, MISettings().rank)
+    return family.sliced(code, *_directions(slices, code.shape[1], seed, matched))
 
 
 def _directions(slices: int, rank: int, seed: int, matched: bool) -> tuple[Doubles, Doubles]:
@@ -158,29 +154,26 @@ def _vectors(plan: Plan, estimators: Estimators) -> Iterator[Case]:
             family = Gaussians(d, rank, nats)
             what = f"Gaussians of rank {rank}, {nats:.3g} nats"
             for n, draws in plan.vector.items():
-                one = _against(estimators["gauss-cca"], family, n, _exact(family))
+                one = partial(_against, estimators["gauss-cca"], family, n, partial(_exact, family))
                 within = n >= 100 * rank
                 yield Case(
                     "gauss-cca", what, d, n, draws, one, 0.05 + 0.03 * nats if within else None, about=nats
                 )
-                aligned = _against(estimators["cka"], family, n, lambda *_, f=family: f.alignment())
+                aligned = partial(_against, estimators["cka"], family, n, lambda *_, f=family: f.alignment())
                 yield Case("cka", what, d, n, draws, aligned, 0.02, about=family.alignment())
             for n, draws in plan.critic.items():
                 if n >= 100 * rank and nats <= 2:
-                    one = _against(estimators["infonce"], family, n, _exact(family))
+                    one = partial(_against, estimators["infonce"], family, n, partial(_exact, family))
                     yield Case("infonce", what, d, n, draws, one, 0.1 + 0.1 * nats, about=nats)
 
 
-def _exact(family: Gaussians) -> Truth:
-    return lambda clean, _: family.exact(fit_code(clean, MISettings().rank)[1])
+def _exact(family: Gaussians, clean: Doubles, _: int) -> float:
+    return family.exact(fit_code(clean, MISettings().rank)[1])
 
 
-def _against(estimator: Estimator, family: Gaussians, n: int, truth: Truth) -> Callable[[int], Trial]:
-    def one(draw: int) -> Trial:
-        clean, published = family.draw(n, _rng(draw, n))
-        return trial(truth(clean, draw), estimator(clean, published, draw))
-
-    return one
+def _against(estimator: Estimator, family: Gaussians, n: int, truth: Truth, draw: int) -> Trial:
+    clean, published = family.draw(n, _rng(draw, n))
+    return trial(truth(clean, draw), estimator(clean, published, draw))
 
 
 # What must hold whatever the numbers are
@@ -192,10 +185,10 @@ def _nulls(plan: Plan, estimators: Estimators) -> Iterator[Case]:
         for name, estimator in estimators.items():
             if name == "infonce":
                 continue
-            one = _against(estimator, family, n, lambda *_: 0.0)
+            one = partial(_against, estimator, family, n, lambda *_: 0.0)
             yield Case(name, "independent pairs", family.d, n, draws, one, 0.005, covers=True)
     for n, draws in plan.critic.items():
-        one = _against(estimators["infonce"], family, n, lambda *_: 0.0)
+        one = partial(_against, estimators["infonce"], family, n, lambda *_: 0.0)
         yield Case("infonce", "independent pairs", family.d, n, draws, one, 0.02, covers=True)
 
 
@@ -206,42 +199,36 @@ def _rotations(plan: Plan, estimators: Estimators) -> Iterator[Case]:
     loose = {"gauss-cca": 0.01, "cka": 1e-6, "infonce": 0.15}
     for name, estimator in estimators.items():
         draws = 1 if name == "infonce" else 2 * plan.critic[n]
-        one = _rotated(estimator, family, n, turn)
+        one = partial(_rotated, estimator, family, n, turn)
         yield Case(name, "itself, features rotated", family.d, n, draws, one, loose.get(name, 0.02))
 
 
-def _rotated(estimator: Estimator, family: Gaussians, n: int, turn: Doubles) -> Callable[[int], Trial]:
-    def one(draw: int) -> Trial:
-        clean, published = family.draw(n, _rng(draw, n))
-        plain = estimator(clean, published, draw).value
-        assert plain is not None
-        return trial(plain, estimator(clean @ turn, published @ turn, draw))
-
-    return one
+def _rotated(estimator: Estimator, family: Gaussians, n: int, turn: Doubles, draw: int) -> Trial:
+    clean, published = family.draw(n, _rng(draw, n))
+    plain = estimator(clean, published, draw).value
+    assert plain is not None
+    return trial(plain, estimator(clean @ turn, published @ turn, draw))
 
 
 def _doubling(plan: Plan, estimators: Estimators) -> Iterator[Case]:
     family = Gaussians(8, 4, 1.0)
     for name, tolerance in (("gauss-cca", 0.06), ("infonce", 0.2)):
         for n, draws in (plan.critic if name == "infonce" else plan.vector).items():
-            one = _doubled(estimators[name], family, n)
+            one = partial(_doubled, estimators[name], family, n)
             yield Case(name, "twice itself, of two independent copies", 16, n, draws, one, tolerance)
 
 
-def _doubled(estimator: Estimator, family: Gaussians, n: int) -> Callable[[int], Trial]:
-    def one(draw: int) -> Trial:
-        rng = _rng(draw, n)
-        pairs = family.draw(n, rng), family.draw(n, rng)
-        clean, published = (np.concatenate(side, axis=1) for side in zip(*pairs, strict=True))
-        single = estimator(*pairs[0], draw).value, estimator(*pairs[1], draw).value
-        assert single[0] is not None and single[1] is not None
-        return trial(single[0] + single[1], estimator(clean, published, draw))
-
-    return one
+def _doubled(estimator: Estimator, family: Gaussians, n: int, draw: int) -> Trial:
+    rng = _rng(draw, n)
+    pairs = family.draw(n, rng), family.draw(n, rng)
+    clean, published = (np.concatenate(side, axis=1) for side in zip(*pairs, strict=True))
+    single = estimator(*pairs[0], draw).value, estimator(*pairs[1], draw).value
+    assert single[0] is not None and single[1] is not None
+    return trial(single[0] + single[1], estimator(clean, published, draw))
 
 
 def _deterministic(plan: Plan, estimators: Estimators) -> Iterator[Case]:
-    """A map without noise tells everything: infinitely many nats, and no estimator may give a number."""
+    """Map without noise, which tells everything: infinitely many nats, and no estimator may give a number."""
     noiseless: Estimators = estimators | {
         "gauss-cca": lambda x, y, seed: gauss_cca.gauss_cca(x, y, seed, sigma=0.0),
         "infonce": lambda x, y, seed: infonce.infonce(x, y, seed, sigma=0.0),
@@ -249,13 +236,10 @@ def _deterministic(plan: Plan, estimators: Estimators) -> Iterator[Case]:
     for name in ("smi-ksg", "smi-ksg-matched", "smi-hist", "gauss-cca", "infonce"):
         for n in plan.critic:
             alone = 1 if name in ("smi-ksg", "smi-hist") else 4  # one dimension has only matched slices
-            one = _of_map(noiseless[name], alone, n)
+            one = partial(_of_map, noiseless[name], alone, n)
             yield Case(name, "a deterministic map without noise", alone, n, 2, one)
 
 
-def _of_map(estimator: Estimator, d: int, n: int) -> Callable[[int], Trial]:
-    def one(draw: int) -> Trial:
-        clean = _rng(draw, n).standard_normal((n, d)) * np.arange(1, d + 1)
-        return trial(inf, estimator(clean, 3 - 2 * clean, draw))
-
-    return one
+def _of_map(estimator: Estimator, d: int, n: int, draw: int) -> Trial:
+    clean = _rng(draw, n).standard_normal((n, d)) * np.arange(1, d + 1)
+    return trial(inf, estimator(clean, 3 - 2 * clean, draw))

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import MARKERS, PALETTE, SMALL, panels, rows_of, sheet
+from bench.report.figures.style import MARKERS, PALETTE, SMALL, panels, rows_of, titled_figure
 from bench.studies.certificate.case import Line
 
 FAILED = "#d00000"
@@ -22,23 +22,23 @@ FRAME = 2.2
 
 
 def certificate(lines: Sequence[Line]) -> Figure:
-    """A panel for each estimator."""
+    """Draw a panel for each estimator."""
     names = list(dict.fromkeys(line.estimator for line in lines))
     sizes = sorted({line.n for line in lines})
-    looks = {n: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, n in enumerate(sizes)}
+    styles = {n: (PALETTE[i % len(PALETTE)], MARKERS[i % len(MARKERS)]) for i, n in enumerate(sizes)}
     handles = [
         Line2D([], [], color=color, marker=marker, ls="none", ms=5, label=f"{n:,} images")
-        for n, (color, marker) in looks.items()
+        for n, (color, marker) in styles.items()
     ]
     failed = sum(line.verdict == "FAILED" for line in lines)
     title = f"Certificate of the MI estimators: {len(lines)} cases, {failed} outside of what is accepted"
-    figure = sheet(title, CAPTION, 0.2 + 2.1 * rows_of(names), handles=handles)
+    figure = titled_figure(title, CAPTION, 0.2 + 2.1 * rows_of(names), handles=handles)
     for axes, name in zip(panels(figure, names, sharex=False), names, strict=True):
         axes.axhspan(-1, 1, color="0.93", zorder=0)
         axes.axhline(0, color="0.6", lw=0.8, zorder=1)
         for line in lines:
             if line.estimator == name:
-                _point(axes, line, *looks[line.n])
+                _point(axes, line, *styles[line.n])
         axes.set_ylim(-FRAME, FRAME)
         axes.set_xlabel("truth", fontsize=SMALL)
     figure.supylabel("mean error / accepted error", fontsize=9)

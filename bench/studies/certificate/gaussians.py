@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from bench.metrics.mi.ksg import Doubles
-from bench.metrics.mi.noise import SIGMA
+from bench.metrics.mi.limits import SIGMA
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ def certify(
     out: Path,
     tick: Callable[[float, str], None] = lambda share, what: None,
 ) -> list[Line]:
-    """A line for each case, in their order; only those are computed that out does not hold in this version.
+    """Return a line for each case, in their order; compute those that out does not hold in this version.
 
     tick: is told the share of the work done, by the images it is about, and what is at work.
     """
@@ -62,7 +62,7 @@ def cost(case: Case) -> float:
 
 
 def load(out: Path) -> list[Line]:
-    """What is there of an earlier call; BadInput where the file is something else."""
+    """Read what is there of an earlier call; BadInput where the file is something else."""
     path = out / f"{NAME}.csv"
     if not path.exists():
         return []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from scipy.special import digamma, gammaln
@@ -24,14 +25,14 @@ class Scalars:
 
 
 def normal(rho: float) -> Scalars:
-    return Scalars(f"bivariate normal, rho {rho:g}", -0.5 * np.log(1 - rho**2), _normal(rho))
+    return Scalars(f"bivariate normal, rho {rho:g}", -0.5 * np.log(1 - rho**2), partial(_normal, rho))
 
 
 def monotone(name: str, of_x: Callable[[Doubles], Doubles], of_y: Callable[[Doubles], Doubles]) -> Scalars:
     """Each side of a bivariate normal by itself: nothing is lost or gained."""
 
     def draw(n: int, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
-        x, y = _normal(0.8)(n, rng)
+        x, y = _normal(0.8, n, rng)
         return of_x(x), of_y(y)
 
     return Scalars(f"monotone maps of a normal, {name}", -0.5 * np.log(1 - 0.8**2), draw)
@@ -42,7 +43,7 @@ def student(freedom: int, rho: float) -> Scalars:
 
     def draw(n: int, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
         radius = np.sqrt(freedom / rng.chisquare(freedom, n))
-        x, y = _normal(rho)(n, rng)
+        x, y = _normal(rho, n, rng)
         return x * radius, y * radius
 
     nats = -0.5 * np.log(1 - rho**2) + 2 * _entropy(freedom, 1) - _entropy(freedom, 2)
@@ -59,12 +60,9 @@ def uniform(noise: float) -> Scalars:
     return Scalars(f"uniform plus noise {noise:g}", noise / 2 - np.log(noise), draw, edges=True)
 
 
-def _normal(rho: float) -> Pairs:
-    def draw(n: int, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
-        x, z = rng.standard_normal((2, n))
-        return x, rho * x + np.sqrt(1 - rho**2) * z
-
-    return draw
+def _normal(rho: float, n: int, rng: np.random.Generator) -> tuple[Doubles, Doubles]:
+    x, z = rng.standard_normal((2, n))
+    return x, rho * x + np.sqrt(1 - rho**2) * z
 
 
 def _entropy(freedom: int, d: int) -> float:

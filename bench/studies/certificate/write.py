@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.core.files import write_atomically
 from bench.metrics.mi.limits import CERTIFIED
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
@@ -31,10 +30,8 @@ def write(lines: Sequence[Line], out: Path) -> list[Path]:
     text = "\n".join([HEAD, f"**{summary(lines)}**", "", *_ranges(), *_tables(lines)])
     with style():
         image, vector = png_and_svg(certificate(lines))
-    contents: dict[str, str | bytes] = {"md": text, "png": image, "svg": vector}
-    for ending, content in contents.items():
-        write_atomically(out / f"{NAME}.{ending}", content)
-    return [out / f"{NAME}.{ending}" for ending in ("csv", *contents)]
+    contents: dict[str, str | bytes] = {f"{NAME}.md": text, f"{NAME}.png": image, f"{NAME}.svg": vector}
+    return [out / f"{NAME}.csv", *formats.write(contents, out)]
 
 
 def summary(lines: Sequence[Line]) -> str:
@@ -45,7 +42,7 @@ def summary(lines: Sequence[Line]) -> str:
 
 
 def complaints(lines: Sequence[Line]) -> list[str]:
-    """What is not as it should be, and what could not be computed."""
+    """List what is not as it should be, and what could not be computed."""
     return [f"{line.verdict} {line.name}: {line.reason}" for line in lines if line.reason]
 
 

@@ -11,7 +11,7 @@ from bench.results.describe import circumstances
 from bench.results.rows import Row
 from bench.studies.claims.claim import Claim
 from bench.studies.claims.judge import OVERALL, Beside, Judged, Verdict, judge
-from bench.studies.claims.ours import sheets
+from bench.studies.claims.ours import settings_of
 
 DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
 UNITS = {
@@ -92,9 +92,9 @@ class Card:
 def make(claims: Sequence[Claim], rows: Sequence[Row]) -> Card:
     judged = judge(claims, rows)
     used = {own.setting for own in judged}
-    ours = [sheet for sheet in sheets(rows) if sheet.id in used]
-    about = {sheet.id: circumstances(sheet.rows) for sheet in ours}
-    return Card(judged, about, [note for sheet in ours for note in sheet.notes])
+    ours = [own for own in settings_of(rows) if own.id in used]
+    about = {own.id: circumstances(own.rows) for own in ours}
+    return Card(judged, about, [note for own in ours for note in own.notes])
 
 
 def title(claim: Claim) -> str:
@@ -106,7 +106,7 @@ def title(claim: Claim) -> str:
 
 
 def ours(own: Beside | Judged) -> str:
-    """The mean with its interval; ~ before one whose spread is borrowed."""
+    """Write the mean with its interval; ~ before one whose spread is borrowed."""
     found, digits = own.ours, DIGITS[own.claim.metric]
     if found is None:
         return ""
@@ -140,7 +140,7 @@ RESULTS = (
 
 
 def record(judged: Judged) -> dict[str, object]:
-    """The claim and what became of it; ids of other claims with spaces between."""
+    """Return the claim and what became of it; ids of other claims with spaces between."""
     own, near = judged.ours, judged.near
     return asdict(judged.claim) | {
         "setting": near and near.setting.value,

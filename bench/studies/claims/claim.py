@@ -72,7 +72,7 @@ COLUMNS = [field.name for field in fields(Claim)]
 
 
 def load(path: Path) -> list[Claim]:
-    """The claims of a file, in its order; BadInput where a line is none, or is there twice."""
+    """Read the claims of a file, in its order; BadInput where a line is none, or is there twice."""
     try:
         with path.open(encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, strict=True)

@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PERCENT, QUIET, SMALL, Look, looks_of, sheet
+from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, styles_of, titled_figure
 from bench.results.select import CLEAN, in_order
 from bench.studies.claims.card import UNITS, Board
 from bench.studies.claims.judge import Judged
@@ -36,9 +36,9 @@ def scatter(boards: Sequence[Board]) -> Figure:
     """One panel below the other; the boards are drawable ones."""
     everything = [own for board in boards for own in board.judged]
     controls = {own.claim.method for own in everything if own.control}
-    styles = looks_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)
+    styles = styles_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)
     heights = [TALL if len(board.judged) > MANY else LOW for board in boards]
-    figure = sheet("Published numbers against ours", CAPTION, sum(heights), handles=_legend(styles))
+    figure = titled_figure("Published numbers against ours", CAPTION, sum(heights), handles=_legend(styles))
     grid = figure.subplots(len(boards), 1, squeeze=False, height_ratios=heights)
     panels = [*zip(grid[:, 0], boards, strict=True)]
     for axes, board in panels:
@@ -48,12 +48,12 @@ def scatter(boards: Sequence[Board]) -> Figure:
     return figure
 
 
-def _legend(styles: dict[str, Look]) -> list[Line2D]:
-    marks = [Line2D([], [], ms=6, label=name, **look.dots) for name, look in styles.items()]
+def _legend(styles: dict[str, MethodStyle]) -> list[Line2D]:
+    marks = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
     return [*marks, Line2D([], [], color=QUIET, ls=":", lw=1, label=EQUAL)]
 
 
-def _panel(axes: Axes, board: Board, styles: dict[str, Look]) -> None:
+def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:
     unit = UNITS[board.metric]
     source = board.title.removesuffix(f", {unit}")
     axes.set_title(f"{source}\n{board.correlation}", fontsize=8)
@@ -68,15 +68,15 @@ def _panel(axes: Axes, board: Board, styles: dict[str, Look]) -> None:
         axes.plot(PERCENT, PERCENT, color=QUIET, ls=":", lw=1, zorder=0)
 
 
-def _mark(axes: Axes, own: Judged, look: Look) -> None:
+def _mark(axes: Axes, own: Judged, style: MethodStyle) -> None:
     assert own.ours is not None
     x, ours = own.claim.value, own.ours
     if ours.low is not None and ours.high is not None:
-        axes.vlines(x, ours.low, ours.high, color=look.color, lw=1, alpha=0.35 if ours.borrowed else 1)
-    axes.plot(x, ours.mean, ms=6, **look.dots)
+        axes.vlines(x, ours.low, ours.high, color=style.color, lw=1, alpha=0.35 if ours.borrowed else 1)
+    axes.plot(x, ours.mean, ms=6, **style.dots)
 
 
-def _labels(board: Board, styles: dict[str, Look]) -> list[Label]:
+def _labels(board: Board, styles: dict[str, MethodStyle]) -> list[Label]:
     several = len({own.claim.defense for own in board.judged}) > 1
     return [
         Label(own.claim.value, own.ours.mean, _word(own, several), styles[own.claim.method].color)

@@ -17,7 +17,7 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.claims.claim import FOREIGN, Claim
 from bench.studies.claims.nearness import ORDER, Nearness, Setting, nearness, same_data
-from bench.studies.claims.ours import Sheet, sheets
+from bench.studies.claims.ours import SettingRows, settings_of
 
 TOLERANCE = 3.0  # points that a number of the same setting may be off
 ERRORS = 2.0  # standard errors that it may be off, if they are more and ours was repeated
@@ -63,7 +63,7 @@ class Candidate:
     """Our rows for a claim in one setting."""
 
     claim: Claim
-    sheet: Sheet
+    among: SettingRows
     near: Nearness
     ours: Mean
     control: bool
@@ -71,13 +71,13 @@ class Candidate:
 
 def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[Judged]:
     """One verdict for each claim, in their order, whatever order the rows come in."""
-    everything = sheets(rows)
+    everything = settings_of(rows)
     found = {claim.id: candidates(claim, everything) for claim in claims}
     chosen = {claim.id: choose(claim, claims, found) for claim in claims}
     judged = [_judged(claim, chosen[claim.id], claims, found) for claim in claims]
     return [
         Judged(own.claim, Verdict.INCOMPARABLE)
-        if own.verdict is Verdict.NOT_RUN and any(sheet.incomparable(own.claim) for sheet in everything)
+        if own.verdict is Verdict.NOT_RUN and any(among.incomparable(own.claim) for among in everything)
         else own
         for own in judged
     ]
@@ -86,23 +86,23 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[Judged]:
 # Which of our settings
 
 
-def candidates(claim: Claim, everything: Iterable[Sheet]) -> dict[str, Candidate]:
-    """Setting -> ours, where there are rows of the claim's data set, method and defense."""
-    known = [own for sheet in everything if (own := candidate(claim, sheet)) is not None]
-    return {own.sheet.id: own for own in known}
+def candidates(claim: Claim, everything: Iterable[SettingRows]) -> dict[str, Candidate]:
+    """Map settings to ours, where there are rows of the claim's data set, method and defense."""
+    known = [own for among in everything if (own := candidate(claim, among)) is not None]
+    return {own.among.id: own for own in known}
 
 
-def candidate(claim: Claim, sheet: Sheet) -> Candidate | None:
+def candidate(claim: Claim, among: SettingRows) -> Candidate | None:
     if claim.metric == OVERALL:
-        rows = [row for row in sheet.rows if same_data(claim, row) and not row.control]
-        ours = sheet.correlation(claim)
+        rows = [row for row in among.rows if same_data(claim, row) and not row.control]
+        ours = among.correlation(claim)
     else:
-        pair = sheet.pair(claim)
-        rows = sheet.groups[pair] if pair else []
-        ours = sheet.mean(pair, claim.metric) if pair else None
+        pair = among.pair(claim)
+        rows = among.groups[pair] if pair else []
+        ours = among.mean(pair, claim.metric) if pair else None
     if not rows or ours is None:
         return None
-    return Candidate(claim, sheet, nearness(claim, rows[0]), ours, rows[0].control)
+    return Candidate(claim, among, nearness(claim, rows[0]), ours, rows[0].control)
 
 
 def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Candidate]]) -> Candidate | None:
@@ -113,11 +113,11 @@ def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Can
     group = [other.id for other in claims if other.group == claim.group]
 
     def worth(own: Candidate) -> tuple[int, int, int, int, int, str]:
-        setting = own.sheet.id
+        setting = own.among.id
         beside = [other[setting] for name in group if setting in (other := found[name])]
         comparable = sum(other.near.setting is not Setting.OTHER for other in beside)
         near = -ORDER.index(own.near.setting), -len(own.near.differs)
-        return *near, comparable, own.ours.n, len(own.sheet.rows), setting
+        return *near, comparable, own.ours.n, len(own.among.rows), setting
 
     return max(found[claim.id].values(), key=worth, default=None)
 
@@ -135,11 +135,11 @@ def _judged(
         return Judged(claim, Verdict.NOT_RUN)
     if own.near.setting is Setting.OTHER:
         return Judged(claim, Verdict.NOT_RUN, own.near)
-    judged = Judged(claim, Verdict.UNDECIDED, own.near, own.ours, own.sheet.id, own.control)
+    judged = Judged(claim, Verdict.UNDECIDED, own.near, own.ours, own.among.id, own.control)
     if claim.metric == OVERALL:
         return replace(judged, verdict=sign(claim.value, own.ours))
     others = [other for other in claims if other.group == claim.group and other.id != claim.id]
-    beside = [there for other in others if (there := found[other.id].get(own.sheet.id))]
+    beside = [there for other in others if (there := found[other.id].get(own.among.id))]
     judged = _ordered(judged, own, [other for other in beside if other.near.setting is not Setting.OTHER])
     if own.near.setting is Setting.SAME:
         return replace(judged, verdict=reproduced(claim, own.ours))

@@ -120,7 +120,7 @@ def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:
 
 
 def _recipe_of(row: Row) -> dict[str, Any]:
-    """A row's own, as claims put it."""
+    """Read a row's own, as claims put it."""
     own: dict[str, Any] = row.inputs["victim"]
     return own | {"milestones": " ".join(f"{at:g}" for at in own["milestones"]), "clip": own["clip"] or 0}
 

@@ -14,7 +14,7 @@ from bench.studies.claims.nearness import Setting, nearness, same_data
 ROUNDING = 1e-9  # of budgets
 
 
-class Sheet(Means):
+class SettingRows(Means):
     """The rows of one setting, as claims ask for them."""
 
     def values(self, pair: Pair, metric: str) -> list[float]:
@@ -72,6 +72,6 @@ def at_budget(claim: Claim, row: Row) -> bool:
     return claim.eps is None or (eps is not None and abs(eps - claim.eps) < ROUNDING)
 
 
-def sheets(rows: Sequence[Row]) -> list[Sheet]:
+def settings_of(rows: Sequence[Row]) -> list[SettingRows]:
     """One for each setting; rows without numbers are left out."""
-    return [Sheet(ours) for ours in by_setting(row for row in rows if row.status == "ok")]
+    return [SettingRows(ours) for ours in by_setting(row for row in rows if row.status == "ok")]

@@ -8,7 +8,6 @@ import pandas as pd
 from rich.console import Console
 from rich.text import Text
 
-from bench.core.files import write_atomically
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
 from bench.report.prose import render
@@ -26,19 +25,17 @@ WIDTH = 110  # of the Markdown's lines
 
 def write(card: Card, out: Path) -> list[Path]:
     """All of them; an earlier figure goes where there is nothing to draw."""
-    out.mkdir(parents=True, exist_ok=True)
     figure = _figure(card)
     contents: dict[str, str | bytes] = {
         f"{NAME}.csv": formats.csv(map(record, card.judged), [*COLUMNS, *RESULTS]),
-        f"{NAME}.md": markdown(card, drawn=bool(figure)),
+        f"{NAME}.md": markdown(card, has_figure=bool(figure)),
         **figure,
     }
-    for name, content in contents.items():
-        write_atomically(out / name, content)
+    written = formats.write(contents, out)
     for ending in ("png", "svg"):
         if not figure:
             (out / f"{NAME}.{ending}").unlink(missing_ok=True)
-    return [out / name for name in contents]
+    return written
 
 
 def _figure(card: Card) -> dict[str, str | bytes]:
@@ -54,15 +51,16 @@ def _figure(card: Card) -> dict[str, str | bytes]:
 # Markdown
 
 
-def markdown(card: Card, *, drawn: bool) -> str:
-    """Write all that the card says; drawn: whether there is a figure."""
+def markdown(card: Card, *, has_figure: bool) -> str:
+    """Write all that the card says; has_figure: whether there is a figure."""
     return render(
         __name__,
         WIDTH,
         card=card,
-        figure=f"{NAME}.png" if drawn else "",
+        figure=f"{NAME}.png" if has_figure else "",
         boards=[
-            (own, _in_setting(own), formats.markdown(_cells(own)), conclusions(own)) for own in card.boards
+            (own, f"Ours: setting {own.setting[:8]}", formats.markdown(_cells(own)), conclusions(own))
+            for own in card.boards
         ],
         nothing_beside=_nothing_beside(card),
         published=PUBLISHED,
@@ -73,12 +71,8 @@ def markdown(card: Card, *, drawn: bool) -> str:
     )
 
 
-def _in_setting(board: Board) -> str:
-    return f"Ours: setting {board.setting[:8]}"
-
-
 def conclusions(board: Board) -> list[str]:
-    """What follows from a board, in lines."""
+    """Say what follows from a board, in lines."""
     said_of = render(
         f"{__package__}.conclusions",
         board=board,
@@ -119,11 +113,11 @@ def _texts(own: Judged) -> list[str]:
 
 
 def show(card: Card, console: Console) -> None:
-    """A table for each source with rows of ours, and the counts."""
+    """Print a table for each source with rows of ours, and the counts."""
     for text in card.circumstances.values():
         console.print(Text(f"ours: {text}"))
     for board in card.boards:
-        console.print(Text(f"\n{board.title}. {_in_setting(board)}"))
+        console.print(Text(f"\n{board.title}. Ours: setting {board.setting[:8]}"))
         console.print(formats.grid(_cells(board)[[*SHOWN]], "llrlrll"))
         for line in filter(None, conclusions(board)):
             console.print(Text(line))

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import SMALL, Look, sheet
-from bench.studies.style import studied_looks
+from bench.report.figures.style import SMALL, MethodStyle, titled_figure
+from bench.studies.style import studied_styles
 
 CAPTION = (
     "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither "
@@ -35,17 +35,17 @@ PANELS = {
 def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figure:
     """cells: a row for each method and net, with the losses and their intervals. names: of nets, in order."""
     shown = cells.drop_duplicates("method")
-    styles = studied_looks([*shown["method"]], {*shown["method"][shown["control"]]})
-    handles = [Line2D([], [], lw=1.4, ms=5, label=name, **_line(look)) for name, look in styles.items()]
+    styles = studied_styles([*shown["method"]], {*shown["method"][shown["control"]]})
+    handles = [Line2D([], [], lw=1.4, ms=5, label=name, **_line(style)) for name, style in styles.items()]
     bars = [cells[f"{column}_low"].notna().any() for column in PANELS]
     caption = CAPTION + (REPEATED if bars[0] else ONCE * any(bars))
-    figure = sheet(f"Depth: {about}", caption, 0.6 + 1.75 * len(PANELS), handles=handles)
+    figure = titled_figure(f"Depth: {about}", caption, 0.6 + 1.75 * len(PANELS), handles=handles)
     everyone = figure.subplots(len(PANELS), 1, sharex=True, sharey=True)
     for axes, (column, label) in zip(everyone, PANELS.items(), strict=True):
-        for offset, (method, look) in enumerate(styles.items()):
+        for offset, (method, style) in enumerate(styles.items()):
             ours = cells[cells["method"] == method].set_index("net").reindex([*names])
             aside = 0.3 * (offset / max(1, len(styles) - 1) - 0.5)  # so that marks do not hide each other
-            _draw(axes, ours, column, aside, look)
+            _draw(axes, ours, column, aside, style)
         axes.axhline(0, color="0.6", lw=0.8, zorder=0)
         axes.grid(visible=True)
         axes.set_ylabel(label, fontsize=SMALL + 0.5)
@@ -55,13 +55,13 @@ def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figur
     return figure
 
 
-def _draw(axes: Axes, cells: pd.DataFrame, column: str, aside: float, look: Look) -> None:
+def _draw(axes: Axes, cells: pd.DataFrame, column: str, aside: float, style: MethodStyle) -> None:
     """One method's line over the nets; a net without a value leaves a hole."""
     middle, low, high = (100 * cells[f"{column}{end}"].astype(float) for end in ("", "_low", "_high"))
     places = [index + aside for index in range(len(cells))]
-    axes.plot(places, middle, lw=1.1, ms=4.5, **_line(look))
-    axes.vlines(places, low, high, color=look.color, lw=0.9)
+    axes.plot(places, middle, lw=1.1, ms=4.5, **_line(style))
+    axes.vlines(places, low, high, color=style.color, lw=0.9)
 
 
-def _line(look: Look) -> dict[str, Any]:
-    return look.dots | {"ls": "-"}
+def _line(style: MethodStyle) -> dict[str, Any]:
+    return style.dots | {"ls": "-"}

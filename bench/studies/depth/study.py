@@ -25,7 +25,7 @@ from bench.results.select import CLEAN, last_line
 from bench.runner.request import Options, Variation
 from bench.studies.depth.figures import by_depth
 from bench.studies.depth.text import Correlations, text_of
-from bench.studies.explain.points import figure_of, rank_of, ranks_apart, reach_over_images
+from bench.studies.records import figure_of, rank_of, ranks_apart, reach_over_images
 from bench.studies.study import Findings, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
@@ -67,7 +67,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
 
 
 def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
-    """A row for each net, method and defense: means over repetitions, with intervals where there are any."""
+    """Give each net, method and defense a row: means over repetitions, with intervals where there are any."""
     done, clean, seen = _found(rows, records)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     order = {name: place for place, name in enumerate([*LAYERS, *METHODS])}
@@ -93,7 +93,7 @@ def quantities(row: Row, clean: Row | None, seen: Seen) -> Values:
 
 
 def _against(row: Row, clean: Row, seen: Seen) -> Values:
-    """What a repetition loses of clean's."""
+    """Return what a repetition loses of clean's."""
     whole, own, through = (figure(seen, *pair) for pair in ((clean, clean), (row, row), (clean, row)))
     records = seen.get((row.key, row.key)), seen.get((clean.key, clean.key))
     apart = ranks_apart(*records, CLEAN)
@@ -161,7 +161,7 @@ def within_nets(cells: pd.DataFrame) -> dict[str, dict[str, Correlation]]:
 
 
 def summary_of(cells: pd.DataFrame) -> pd.DataFrame:
-    """A row for each method."""
+    """Give each method a row."""
     return table_of(correlations(cells), "method")
 
 
@@ -236,7 +236,7 @@ def _label(net: str, cells: pd.DataFrame) -> str:
 
 
 def _about(rows: Sequence[Row]) -> str:
-    """Data and recipe, as the rows say."""
+    """Name data and recipe, as the rows say."""
     if not rows:
         return "no rows"
     inputs, kind = rows[0].inputs, "synthetic images" if rows[0].synthetic else "images"
@@ -247,7 +247,7 @@ def _about(rows: Sequence[Row]) -> str:
 
 
 def _reasons(rows: Iterable[Row], records: Iterable[Record]) -> list[str]:
-    """What is lacking, and why."""
+    """Say what is lacking, and why."""
     rows = [*rows]
     names = {row.key: f"{row.inputs['net']}, {row.method}, {row.defense}" for row in rows}
     lacking = [f"{names[r.key]}: {r.status}, {last_line(r.reason)}" for r in rows if r.status != "ok"]

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PALETTE, QUIET, SMALL, Look, sheet
+from bench.report.figures.style import PALETTE, QUIET, SMALL, MethodStyle, titled_figure
 from bench.results.correlation import ENOUGH, Correlation
 from bench.studies.explain.compare import Comparison, contestants, family
 from bench.studies.explain.points import Explanation, Point
-from bench.studies.style import studied_looks
+from bench.studies.style import studied_styles
 
 COLUMNS = 2
 HIGH = 2.6  # inches, of a panel
@@ -60,7 +60,7 @@ def scatters(found: Comparison, explanations: Sequence[Explanation]) -> Figure |
 
 
 def directions(found: Comparison) -> Figure | None:
-    """The theory's direction: MI gap against the fall of the covariance within classes."""
+    """Draw the theory's direction: MI gap against the fall of the covariance within classes."""
     shown = [
         d for d in found.directions if any({d.cause, d.effect} <= p.figures.keys() for p in found.points)
     ]
@@ -79,7 +79,7 @@ def directions(found: Comparison) -> Figure | None:
 
 
 def correlations(found: Comparison) -> Figure | None:
-    """A line for each explanation; None where none has a correlation."""
+    """Draw a line for each explanation; None where none has a correlation."""
     shown = [own for own in found.judged.values() if own.association.rho is not None]
     if not shown:
         return None
@@ -87,7 +87,7 @@ def correlations(found: Comparison) -> Figure | None:
     title = "What goes with the accuracy gap"
     few = found.n < ENOUGH
     caption = DOTS + (f"{MARKS} {FEW}" if few else f"{THIN} {MARKS}")
-    figure = sheet(title, caption, 0.6 + 0.27 * len(shown), handles=handles)
+    figure = titled_figure(title, caption, 0.6 + 0.27 * len(shown), handles=handles)
     axes = figure.subplots()
     for y, own in enumerate(shown):
         _range(axes, y, own.association, KINDS[own.explanation.kind])
@@ -125,14 +125,14 @@ def _panels(
     *,
     share: bool = True,
 ) -> Figure:
-    """A panel for each title, with a spot (or None) for each point."""
-    looks = _looks(points)
-    handles = [Line2D([], [], ms=6, label=name, **look.dots) for name, look in looks.items()]
+    """Draw a panel for each title, with a spot (or None) for each point."""
+    styles = _styles(points)
+    handles = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
     rows = -(-len(titles) // COLUMNS)
     n = len({family(point) for point in contestants(points)})
     bars = any(spot is not None and (spot.wide or spot.high) for own in spots for spot in own)
     caption = POINTS + (FEW if n < ENOUGH else MANY) + ONCE * bars
-    figure = sheet(title, caption, HIGH * rows, handles=handles)
+    figure = titled_figure(title, caption, HIGH * rows, handles=handles)
     grid = figure.subplots(rows, min(COLUMNS, len(titles)), sharey=share, squeeze=False)
     everyone = list(grid.flat)
     for axes in everyone[len(titles) :]:
@@ -144,7 +144,7 @@ def _panels(
         axes.margins(0.16)
         axes.tick_params(labelsize=SMALL)
         axes.locator_params(axis="x", nbins=5)
-        panels.append((axes, _draw(axes, points, known, looks)))
+        panels.append((axes, _draw(axes, points, known, styles)))
     figure.supylabel(y_label, fontsize=9)
     place(figure, panels, LABEL, apart=APART)
     return figure
@@ -154,24 +154,24 @@ def _draw(
     axes: Axes,
     points: Sequence[Point],
     spots: Sequence[Spot | None],
-    looks: dict[str, Look],
+    styles: dict[str, MethodStyle],
 ) -> list[Label]:
-    """A line for each method, and what is to be written beside its marks."""
+    """Draw a line for each method; returns what is to be written beside its marks."""
     labels = []
-    for method, look in looks.items():
+    for method, style in styles.items():
         pairs = zip(points, spots, strict=True)
         own = [(p, spot) for p, spot in pairs if p.method == method and spot is not None]
         own.sort(key=lambda pair: pair[0].eps or 0)
         if not own:
             continue
         x, y, wide, high = zip(*(spot for _, spot in own), strict=True)
-        axes.plot(x, y, color=look.color, lw=0.8, alpha=0.45, zorder=1)
+        axes.plot(x, y, color=style.color, lw=0.8, alpha=0.45, zorder=1)
         reach = wide if any(wide) else None, high if any(high) else None
-        axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **look.dots)
+        axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **style.dots)
         for point, spot in own:
             strongest = point is own[-1][0]
             name = f"{method} {point.strength}" if strongest else point.strength
-            labels.append(Label(spot.x, spot.y, name, look.color, spot.wide, spot.high))
+            labels.append(Label(spot.x, spot.y, name, style.color, spot.wide, spot.high))
     # The long names first: they need the most room.
     return sorted(labels, key=lambda label: -len(label.text))
 
@@ -187,10 +187,10 @@ def _spot(
     return None if x is None or y is None else Spot(x, y_scale * y, wide or 0.0, y_scale * (high or 0.0))
 
 
-def _looks(points: Sequence[Point]) -> dict[str, Look]:
+def _styles(points: Sequence[Point]) -> dict[str, MethodStyle]:
     """Contestants by the alphabet, then controls in grey."""
     kinds = sorted({(point.control, point.method) for point in points})
-    return studied_looks([name for _, name in kinds], {name for control, name in kinds if control})
+    return studied_styles([name for _, name in kinds], {name for control, name in kinds if control})
 
 
 def _label(found: Comparison, name: str) -> str:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import hypot, isfinite
+from math import hypot
 from typing import Literal
 
-from bench.results.aggregate import comparable, counterpart, gaps, mean_of, values_of
+from bench.results.aggregate import counterpart, gaps, mean_of, values_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
+from bench.studies.records import SCALE, difference, figure_of, ranks_apart, reach_over_images
 from bench.studies.study import Record
 
-SCALE = "on another scale"
 Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
 
 
@@ -103,10 +103,10 @@ class Measured:
         own, there = self._ends(row, explanation)
         if own is None or there is None or (explanation.by_rank and ranks_apart(own, there, "")):
             return Sides()
-        return Sides(_less(there, "at_least", own, "high"), _less(there, "high", own, "at_least"))
+        return Sides(difference(there, "at_least", own, "high"), difference(there, "high", own, "at_least"))
 
     def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
-        """The poison's own record, and that of what it is read against."""
+        """Return the poison's own record, and that of what it is read against."""
         name = explanation.gap_to
         against = None if name is None else self._against(row, name)
         there = None if against is None else self._seen(against, explanation)
@@ -128,54 +128,15 @@ class Measured:
         return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
 
     def _against(self, row: Row, method: str) -> Row | None:
-        """What the row is read against; no budget moves clean, so that of any grid will do."""
+        """Find what the row is read against; no budget moves clean, so that of any grid will do."""
         cell, there = (row.setting, method, UNDEFENDED), self.rows.values()
         alike = [own for own in there if (own.setting, own.method, own.defense) == cell]
         nets = self.clean_nets(row) if method == CLEAN else alike
         return counterpart(row, [net for net in nets if net.status == "ok"])
 
 
-def ranks_apart(own: Record | None, other: Record | None, name: str) -> str | None:
-    """Why figures of two records are on different scales; None where they are on one."""
-    ranks = [rank_of(own), rank_of(other)]
-    if comparable(*ranks):
-        return None
-    return f"features of {ranks[0]} dimensions, {name}'s of {ranks[1]}: {SCALE}"
-
-
-def rank_of(record: Record | None) -> int | None:
-    """Dimensions of the features' code that a record is of."""
-    rank = None if record is None else record.values.get("rank")
-    return rank if isinstance(rank, int) else None
-
-
 def _figure(record: Record | None, explanation: Explanation) -> float | str:
     return "not measured" if record is None else figure_of(record, explanation.key)
-
-
-def figure_of(record: Record, key: str) -> float | str:
-    """A record's figure; where it has none, or only a bound, the reason."""
-    value, censored = record.values.get(key), record.values.get("censored", False)
-    if isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value) and not censored:
-        return float(value)
-    if record.reason is not None:
-        return last_line(record.reason)
-    bound = record.values.get("bound")
-    return "no value" if bound is None else f"a bound only: {bound}"
-
-
-def reach_over_images(record: Record | None) -> float | None:
-    """Half of a record's own interval, over images alone; None where it states none."""
-    width = None if record is None else _less(record, "high", record, "low")
-    return None if width is None else width / 2
-
-
-def _less(one: Record, end: str, other: Record, other_end: str) -> float | None:
-    """One's end minus the other's."""
-    high, low = one.values.get(end), other.values.get(other_end)
-    if isinstance(high, int | float) and isinstance(low, int | float):
-        return float(high) - float(low)
-    return None
 
 
 def points_of(
@@ -226,5 +187,5 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
 
 
 def _poison(row: Row) -> str:
-    """What tells poisons apart: their images."""
+    """Tell poisons apart by their images."""
     return row.published or row.key

@@ -100,10 +100,10 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
             "correlations": correlations(found),
             "theory": directions(found),
         }
-    drawn = {name: figure for name, figure in figures.items() if figure is not None}
+    made = {name: figure for name, figure in figures.items() if figure is not None}
     said = explain_text.text(rows, found)
     return Findings(
-        explain_tables.tables(found, rows, records), drawn, said, shown=explain_tables.short(found)
+        explain_tables.tables(found, rows, records), made, said, shown=explain_tables.short(found)
     )
 
 

@@ -35,7 +35,7 @@ def tables(found: Comparison, rows: Sequence[Row], records: Sequence[Record]) ->
 
 
 def short(found: Comparison) -> pd.DataFrame:
-    """What fits a terminal: correlations, what is left of them given the budget, and verdicts."""
+    """Tabulate what fits a terminal: correlations, what is left of them given the budget, and verdicts."""
     return pd.DataFrame(
         [
             {

@@ -10,8 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import PALETTE, PERCENT, QUIET, SMALL, Look, looks, panels, rows_of, sheet
-from bench.results.describe import circumstances
+from bench.report.figures.style import (
+    PALETTE,
+    PERCENT,
+    QUIET,
+    SMALL,
+    MethodStyle,
+    method_styles,
+    panels,
+    rows_of,
+    titled_figure,
+)
+from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED
 from bench.studies.reference.restored import HALF, Line, Share, Verdict
@@ -54,10 +64,10 @@ def jpeg_sweep(lines: Sequence[Line], rows: Sequence[Row]) -> Figure | None:
     methods = [m for m in dict.fromkeys(line.method for line in swept) if _several(swept, m)]
     if not order or not methods:
         return None
-    styles = looks(rows)
+    styles = method_styles(rows)
     handles = [Line2D([], [], label=m, **styles[m].dots | {"ls": "-"}) for m in methods]
     handles.append(Line2D([], [], label="chance", **CHANCE))
-    figure = sheet(f"JPEG quality: {_about(rows)}", SWEEP, HEIGHT, handles=handles)
+    figure = titled_figure(f"JPEG quality: {heading(rows)}", SWEEP, HEIGHT, handles=handles)
     axes = figure.subplots()
     for method in methods:
         _line(axes, [line for line in swept if line.method == method], places, styles[method])
@@ -83,13 +93,13 @@ def _several(lines: Iterable[Line], method: str) -> bool:
     return sum(line.method == method and quality(line.defense) is not None for line in lines) > 1
 
 
-def _line(axes: Axes, lines: Sequence[Line], places: dict[str, int], look: Look) -> None:
+def _line(axes: Axes, lines: Sequence[Line], places: dict[str, int], style: MethodStyle) -> None:
     """In the order of the places; single repetitions have no whiskers."""
     ordered = sorted(lines, key=lambda line: places[line.defense])
     x, y = [places[line.defense] for line in ordered], [100 * (line.accuracy or 0.0) for line in ordered]
     off = [[100 * part for part in _whiskers(line)] for line in ordered]
-    drawn = look.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
-    axes.errorbar(x, y, yerr=list(zip(*off, strict=True)), **drawn)
+    form = style.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
+    axes.errorbar(x, y, yerr=list(zip(*off, strict=True)), **form)
 
 
 def _whiskers(line: Line) -> tuple[float, float]:
@@ -100,20 +110,20 @@ def _whiskers(line: Line) -> tuple[float, float]:
 
 
 def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
-    """A panel for each method that has a share; defenses down."""
+    """Draw a panel for each method that has a share; defenses down."""
     known = [share for share in shares if share.value is not None]
     if not known:
         return None
     methods = list(dict.fromkeys(share.method for share in known))
     shown = [share for share in shares if share.method in methods and share.restored is not Verdict.NOT_RUN]
     places = {name: place for place, name in enumerate(sorted({s.defense for s in shown}, key=_natural))}
-    handles = [Line2D([], [], label=word, **DOT, **look) for word, look in MARKS.values()]
+    handles = [Line2D([], [], label=word, **DOT, **style) for word, style in MARKS.values()]
     height = rows_of(methods) * (0.55 + ROW * len(places))
-    title = f"Share given back by the defense: {_about(rows)}"
-    figure = sheet(title, RESTORED, height, handles=handles)
+    title = f"Share given back by the defense: {heading(rows)}"
+    figure = titled_figure(title, RESTORED, height, handles=handles)
     for axes, method in zip(panels(figure, methods), methods, strict=True):
-        for x, look in BOUNDS.items():
-            axes.axvline(x, zorder=1.9, **look)  # above the grid
+        for x, style in BOUNDS.items():
+            axes.axvline(x, zorder=1.9, **style)  # above the grid
         for share in (share for share in shown if share.method == method):
             _mark(axes, share, places[share.defense])
         axes.set_xlim(*WINDOW)
@@ -128,19 +138,14 @@ def _natural(name: str) -> list[tuple[str, int]]:
 
 
 def _mark(axes: Axes, share: Share, place: int) -> None:
-    """A dot with its interval; words where there is no share."""
+    """Draw a dot with its interval; words where there is no share."""
     if share.value is None or share.low is None or share.high is None:
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         middle: dict[str, Any] = {"ha": "center", "va": "center", "bbox": box}
         axes.text(HALF, place, str(share.restored), fontsize=SMALL, color=QUIET, **middle)
         return
-    look = DOT | MARKS[share.restored][1]
+    style = DOT | MARKS[share.restored][1]
     least, most = WINDOW
     beyond = {"marker": "<" if share.value < least else ">"} if not least <= share.value <= most else {}
-    axes.plot([share.low, share.high], [place, place], color=look["color"], lw=look["lw"])
-    axes.plot([min(max(share.value, least), most)], [place], clip_on=not beyond, **look | beyond, ls="none")
-
-
-def _about(rows: Sequence[Row]) -> str:
-    """Data and profile, for a heading."""
-    return ", ".join(circumstances(rows).split(", ")[:2])
+    axes.plot([share.low, share.high], [place, place], color=style["color"], lw=style["lw"])
+    axes.plot([min(max(share.value, least), most)], [place], clip_on=not beyond, **style | beyond, ls="none")

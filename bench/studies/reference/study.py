@@ -53,14 +53,14 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     shares = [share_of(means, *pair) for pair in contested]
     found = judged(shares)
     with style():
-        drawn = {"jpeg-sweep": jpeg_sweep(lines, rows), "restored": restored(shares, rows)}
-    figures: dict[str, Figure] = {name: figure for name, figure in drawn.items() if figure is not None}
+        made = {"jpeg-sweep": jpeg_sweep(lines, rows), "restored": restored(shares, rows)}
+    figures: dict[str, Figure] = {name: figure for name, figure in made.items() if figure is not None}
     tables = {"patterns": _table(found), "reference": _table(lines), "restored": _table(shares)}
     return Findings(tables, figures, text(means, lines, found, rows))
 
 
 def _table(entries: Sequence[Line | Share | Judged]) -> pd.DataFrame:
-    """A line each, in the order of their fields."""
+    """Write a line each, in the order of their fields."""
     return pd.DataFrame([vars(entry) for entry in entries], dtype=object)
 
 

@@ -101,7 +101,10 @@ def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
 
 
 def _worst(lines: Sequence[Line]) -> dict[str, Any]:
-    """Controls and variants bound no set of defenses; a variant without all of it is left out."""
+    """Tabulate the worst case over the defenses that all share.
+
+    Controls and variants bound no set of defenses; a variant without all of it is left out.
+    """
     own: dict[str, dict[str, Line]] = {}
     for line in lines:
         if line.n and not line.control:

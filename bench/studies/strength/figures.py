@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from bench.report.figures.style import PERCENT, Look, sheet
-from bench.results.describe import circumstances
+from bench.report.figures.style import PERCENT, MethodStyle, titled_figure
+from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.strength.points import Point
-from bench.studies.style import studied_looks
+from bench.studies.style import studied_styles
 
 X = Callable[[Point], float]  # where a point stands
 HEIGHT = 2.6  # inches
@@ -45,7 +45,7 @@ def by_eps(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     shown = [p for p in points if p.share == 1 and p.eps_255 and p.accuracy is not None]
     if not shown:
         return None
-    title = f"Strength of the perturbation: {_about(rows)}"
+    title = f"Strength of the perturbation: {heading(rows)}"
     figure, (accuracy, gap) = _sheet(title, BUDGETS, points, shown, [CLEAN, CHANCE])
     levels = sorted({p.eps_255 for p in shown})
     for axes in (accuracy, gap):
@@ -65,7 +65,7 @@ def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     if not shown:
         return None
     said = ", ".join(f"{eps:g}/255" for eps in sorted(budgets))
-    title = f"Share of poisoned images at {said}: {_about(rows)}"
+    title = f"Share of poisoned images at {said}: {heading(rows)}"
     figure, (accuracy, gap) = _sheet(title, SHARES, points, shown, [CLEAN, CHANCE, BASELINE])
     for axes in (accuracy, gap):
         axes.set_xticks(sorted({100 * p.share for p in shown}))
@@ -77,11 +77,6 @@ def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     return figure
 
 
-def _about(rows: Sequence[Row]) -> str:
-    """Data and profile, for a heading."""
-    return ", ".join(circumstances(rows).split(", ")[:2])
-
-
 def _classes(rows: Sequence[Row]) -> set[int]:
     return {row.classes for row in rows if row.classes}
 
@@ -90,10 +85,12 @@ def _sheet(
     title: str, caption: str, points: Sequence[Point], shown: Sequence[Point], lines: Sequence[str]
 ) -> tuple[Figure, tuple[Axes, Axes]]:
     """Two panels under one legend."""
-    styles, names = _looks(points), {p.method for p in shown}
-    handles = [Line2D([], [], label=n, **look.dots | {"ls": "-"}) for n, look in styles.items() if n in names]
+    styles, names = _styles(points), {p.method for p in shown}
+    handles = [
+        Line2D([], [], label=n, **style.dots | {"ls": "-"}) for n, style in styles.items() if n in names
+    ]
     handles += [Line2D([], [], label=name, **LINES[name]) for name in lines]
-    figure = sheet(title, caption, HEIGHT, handles=handles)
+    figure = titled_figure(title, caption, HEIGHT, handles=handles)
     accuracy, gap = figure.subplots(1, 2)
     accuracy.set_title("test accuracy, %")
     gap.set_title("MI gap to clean, nats")
@@ -102,15 +99,15 @@ def _sheet(
     return figure, (accuracy, gap)
 
 
-def _looks(points: Sequence[Point]) -> dict[str, Look]:
+def _styles(points: Sequence[Point]) -> dict[str, MethodStyle]:
     controls = {p.method for p in points if p.control}
-    return studied_looks(dict.fromkeys(p.method for p in points), controls)
+    return studied_styles(dict.fromkeys(p.method for p in points), controls)
 
 
 def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X, classes: set[int]) -> None:
     """Percent, with lines for clean and for chance."""
-    for own, look in _lines(points, shown, "accuracy"):
-        _line(axes, own, x, 100, "accuracy", look)
+    for own, style in _lines(points, shown, "accuracy"):
+        _line(axes, own, x, 100, "accuracy", style)
     for clean in (p.accuracy for p in points if p.method == CLEAN and p.accuracy is not None):
         axes.axhline(100 * clean, zorder=1.9, **LINES[CLEAN])
     for number in classes:
@@ -121,29 +118,35 @@ def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: 
 
 def _gaps(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X) -> None:
     lines = [*_lines(points, shown, "mi_gap")]
-    for place, (own, look) in enumerate(lines):
-        _line(axes, own, x, 1, "mi_gap", look, aside=ASIDE * (place - (len(lines) - 1) / 2))
+    for place, (own, style) in enumerate(lines):
+        _line(axes, own, x, 1, "mi_gap", style, aside=ASIDE * (place - (len(lines) - 1) / 2))
     axes.axhline(0, zorder=1.9, **LINES[CLEAN])
 
 
 def _lines(
     points: Sequence[Point], shown: Sequence[Point], column: str
-) -> Iterator[tuple[list[Point], Look]]:
-    """The measured points of each method that has any."""
-    for method, look in _looks(points).items():
+) -> Iterator[tuple[list[Point], MethodStyle]]:
+    """Yield the measured points of each method that has any."""
+    for method, style in _styles(points).items():
         own = [p for p in shown if p.method == method and getattr(p, column) is not None]
         if own:
-            yield own, look
+            yield own, style
 
 
 def _line(
-    axes: Axes, points: Sequence[Point], x: X, factor: float, column: str, look: Look, aside: float = 0
+    axes: Axes,
+    points: Sequence[Point],
+    x: X,
+    factor: float,
+    column: str,
+    style: MethodStyle,
+    aside: float = 0,
 ) -> None:
     """aside: points to the right of where it belongs, so that whiskers do not hide each other."""
     y = [factor * getattr(p, column) for p in points]
     reach = [factor * _whisker(p, column) for p in points]
-    drawn = look.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.8}
-    line = axes.errorbar([x(p) for p in points], y, yerr=reach if any(reach) else None, **drawn)
+    form = style.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.8}
+    line = axes.errorbar([x(p) for p in points], y, yerr=reach if any(reach) else None, **form)
     figure = axes.get_figure(root=True)
     assert figure is not None
     for artist in line.get_children():  # afterwards, so that the axes' limits are those of the places

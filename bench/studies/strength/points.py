@@ -71,7 +71,7 @@ def place_of(row: Row) -> Place:
 
 
 def _baseline(rows: Sequence[Row], clean: Sequence[Row], share: float) -> list[Row]:
-    """The victims that left a share of the images out; without any left out they are clean's."""
+    """Find the victims that left a share of the images out; without any left out they are clean's."""
     if share == 0:
         return list(clean)
     wanted = {"share": share, "drop_poisoned": True}
@@ -113,7 +113,7 @@ def _point(
 
 
 def _once(rows: Iterable[Row]) -> tuple[float, float] | None:
-    """The interval of MI over images, where there is one repetition."""
+    """Return the interval of MI over images, where there is one repetition."""
     known = measured(rows, "mi")
     if len(known) != 1 or known[0].mi_low is None or known[0].mi_high is None:
         return None

@@ -49,8 +49,8 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     """Accuracy and MI against budget and share, from rows alone."""
     points = points_of(rows)
     with style():
-        drawn = {"strength-eps": by_eps(points, rows), "strength-share": by_share(points, rows)}
-    figures: dict[str, Figure] = {name: figure for name, figure in drawn.items() if figure is not None}
+        made = {"strength-eps": by_eps(points, rows), "strength-share": by_share(points, rows)}
+    figures: dict[str, Figure] = {name: figure for name, figure in made.items() if figure is not None}
     columns = [field.name for field in fields(Point)]
     table = pd.DataFrame([asdict(point) for point in points], columns=columns, dtype=object)
     return Findings({"strength": table}, figures, text(points, rows), shown=accuracies(points))

@@ -52,7 +52,7 @@ def _grouped(named: Iterable[tuple[str, Point]]) -> Groups:
 
 
 def _common(rows: Sequence[Row]) -> str:
-    """What all settings share: data, nets, recipe, seed."""
+    """Say what all settings share: data, nets, recipe, seed."""
     whole = [row for row in rows if row.inputs["share"] == 1] or rows
     plain = next((row for row in whole if row.method == CLEAN), whole[0])
     return circumstances([plain]).rpartition(", setting ")[0]
@@ -135,5 +135,5 @@ def _gains(points: Sequence[Point]) -> Iterator[str]:
 
 
 def _noise(point: Point) -> float:
-    """What a gain must pass to count: the reach of its t interval, or, of one repetition, a usual spread."""
+    """Return what a gain must pass: the reach of its t interval, or, of one repetition, a usual spread."""
     return NOISE if point.gain_std is None else reach_of(point.gain_std / sqrt(point.gains), point.gains - 1)
