@@ -58,7 +58,7 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
         module = declare(f"bench.data.{DATA.get(name, 'torchvision_sets')}")
         yield from _head(name, "data set", f"--data {name}", module.__doc__)
         revisions = declare("bench.experiment.keys").REVISIONS
-        yield from _facts({"revision": f"{revisions['data']}, of all data sets"})
+        yield from _known({"revision": f"{revisions['data']}, of all data sets"})
     if name in nets:
         yield from _of_net(name)
     if name in PROFILES:
@@ -94,13 +94,12 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
         known = {"hooks": ", ".join(f"{hook} ({HOOKS[hook]})" for hook in own) or "none", **known}
     for other in found.variants.values():
         if type(other.value) is kind and other.name != plugin.name:
-            ours, theirs = flat(plugin.value), flat(other.value)
-            known[f"variant {other.name}"] = (
-                _pairs({k: v for k, v in theirs.items() if v != ours[k]}) or "same"
-            )
+            ours, theirs = ({path: v for path, v, _ in settable(p.value)} for p in (plugin, other))
+            changed = {path: v for path, v in theirs.items() if v != ours[path]}
+            known[f"variant {other.name}"] = _pairs(changed) or "same"
     for profile, changed in getattr(kind, "PROFILES", {}).items():
         known[f"profile {profile}"] = _pairs(changed)
-    yield from _facts({**known, "file": _place(module)})
+    yield from _known({**known, "file": _place(module)})
     yield from _fields(plugin.value, f"{plugin.name}.")
 
 
@@ -117,7 +116,7 @@ def _of_net(name: str) -> Iterator[RenderableType]:
     module = sys.modules[made.__module__]
     yield from _head(name, "net", f"--net {name}, --surrogate {name}", made.__doc__, module.__doc__)
     chosen = _pairs(body.keywords) if isinstance(body, partial) else ""
-    yield from _facts({"parameters": chosen or "none", "revision": str(revision), "file": _place(module)})
+    yield from _known({"parameters": chosen or "none", "revision": str(revision), "file": _place(module)})
 
 
 def _of_profile(name: str, catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
@@ -130,7 +129,7 @@ def _of_profile(name: str, catalogs: Iterable[Catalog]) -> Iterator[RenderableTy
             scaled.setdefault(type(plugin.value), []).append(plugin.name)
     for kind, names in scaled.items():
         known[", ".join(names)] = _pairs(kind.PROFILES[name])  # type: ignore[attr-defined]
-    yield from _facts(known)
+    yield from _known(known)
     yield from _fields(profile.setting, "")
 
 
@@ -140,7 +139,7 @@ def _head(name: str, kind: str, about: str, *docs: str | None) -> Iterator[Rende
         yield Text("\n" + " ".join(paragraph.split()))
 
 
-def _facts(known: Mapping[str, str]) -> Iterator[RenderableType]:
+def _known(known: Mapping[str, str]) -> Iterator[RenderableType]:
     table = Table.grid("", "", padding=(0, 2, 0, 0))
     for what, said in known.items():
         table.add_row(Text(what, no_wrap=True), Text(said))
@@ -149,42 +148,24 @@ def _facts(known: Mapping[str, str]) -> Iterator[RenderableType]:
 
 def _fields(value: Any, owner: str) -> Iterator[RenderableType]:
     """Show all that --set can change, with its value here, its type and what is said of it."""
-    said, known = meanings(value), flat(value)
-    if not known:
-        return
     table = Table("field", "value", "type, unit and meaning", box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for path, content in known.items():
-        table.add_row(Text(path, no_wrap=True), Text(text_of(content)), Text(said[path]))
-    yield Text(f"\nfields, set by --set {owner}FIELD=VALUE")
-    yield table
+    for path, content, said in settable(value):
+        table.add_row(Text(path, no_wrap=True), Text(text_of(content)), Text(said))
+    if table.rows:
+        yield from (Text(f"\nfields, set by --set {owner}FIELD=VALUE"), table)
 
 
-def flat(value: Any) -> dict[str, Any]:
-    """List the fields that can be set, those of dataclasses in it by dotted paths."""
-    found: dict[str, Any] = {}
+def settable(value: Any, before: str = "") -> Iterator[tuple[str, Any, str]]:
+    """List the fields that can be set, by dotted paths: each with its content, and its type and comment."""
+    hints, said = get_type_hints(type(value)), notes(type(value))
     for f in fields(value):
-        content = getattr(value, f.name)
+        content, hint = getattr(value, f.name), hints[f.name]
         if is_dataclass(content):
-            found |= {f"{f.name}.{path}": inner for path, inner in flat(content).items()}
+            yield from settable(content, f"{before}{f.name}.")
         elif f.init and f.compare:
-            found[f.name] = content
-    return found
-
-
-def meanings(value: Any) -> dict[str, str]:
-    """Give type and comment of each of these."""
-    said, found = notes(type(value)), dict[str, str]()
-    hints = get_type_hints(type(value))
-    for f in fields(value):
-        content = getattr(value, f.name)
-        if is_dataclass(content):
-            found |= {f"{f.name}.{path}": inner for path, inner in meanings(content).items()}
-        else:
-            hint = hints[f.name]
             plain = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
             kind = " | ".join(get_args(hint)) if get_origin(hint) is Literal else plain
-            found[f.name] = f"{kind}; {said[f.name]}" if f.name in said else kind
-    return found
+            yield before + f.name, content, f"{kind}; {said[f.name]}" if f.name in said else kind
 
 
 def text_of(value: Any) -> str:

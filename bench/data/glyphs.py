@@ -17,7 +17,6 @@ import zipfile
 from functools import cache as once
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -83,17 +82,12 @@ def rendered(cache: Path, n: int, seed: int, writes: bool = True) -> Pool:
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged
         images, labels = render(n, seed)
     if writes:
-        keep(path, images=images, labels=labels)
+        try:
+            with replacing(path) as temporary:
+                np.savez(temporary, images=images, labels=labels)
+        except OSError as error:
+            raise BadInput(f"cannot write {path} ({error}), expected a cache folder to write to") from error
     return at_hand(images, labels)
-
-
-def keep(path: Path, **arrays: Any) -> None:
-    """Write arrays to path whole or not at all."""
-    try:
-        with replacing(path) as temporary:
-            np.savez(temporary, **arrays)
-    except OSError as error:
-        raise BadInput(f"cannot write {path} ({error}), expected a cache folder to write to") from error
 
 
 def render(n: int, seed: int) -> tuple[Bytes, NDArray[np.int64]]:

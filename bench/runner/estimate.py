@@ -125,26 +125,19 @@ def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> t
 
 
 def effort(bench: Bench, job: Job) -> Effort:
-    return _crafting(bench, job) if job.cell is None else _training(bench, job)
-
-
-def _crafting(bench: Bench, job: Job) -> Effort:
-    """Count by the method's own word: one that stops by its error may need more or less."""
-    value, n = job.method.value, len(bench.data.train)
+    """Count by the plugins' own word: a method that stops by its error may need more or less."""
+    setting, value, n = bench.setting, job.method.value, len(bench.data.train)
+    victim = setting.victim
+    if job.cell is not None:
+        n = setting.offered(n)
+        steps = victim.epochs * math.ceil(n / victim.batch)
+        _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
+        return Effort(setting.net, steps, round(signs * steps), job.cost * n)
     training, signs = split(value, lambda plugin: plugin.passes)
     recipes = [v for v in (getattr(value, f.name) for f in fields(value)) if isinstance(v, Recipe)]
-    batch = recipes[0].batch if recipes else bench.setting.victim.batch
-    perturbed = math.ceil(n / getattr(value, "batch", batch))
-    steps = round(training * math.ceil(n / batch)), round(signs * perturbed)
-    return Effort(bench.setting.surrogate, *steps, job.cost * n)
-
-
-def _training(bench: Bench, job: Job) -> Effort:
-    assert job.cell is not None
-    victim, n = bench.setting.victim, bench.setting.offered(len(bench.data.train))
-    steps = victim.epochs * math.ceil(n / victim.batch)
-    _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
-    return Effort(bench.setting.net, steps, round(signs * steps), job.cost * n)
+    batch = recipes[0].batch if recipes else victim.batch
+    perturbed = round(signs * math.ceil(n / getattr(value, "batch", batch)))
+    return Effort(setting.surrogate, round(training * math.ceil(n / batch)), perturbed, job.cost * n)
 
 
 def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:

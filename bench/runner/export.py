@@ -37,15 +37,21 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
         )
     check_free(out)
     bench, method, poison = crafted(resolved, device, read(resolved), console, poison_rep)
-    said = described(bench, method, poison) | _images(bench, poison.images)
-    name = f"writing {len(poison.images)} images"
-    with replacing(out) as folder, Progress(console).alone(name) as tick:
+    published, count = poison.images, len(poison.images)
+    said = described(bench, method, poison) | {
+        "kind": manifest.KIND,
+        "shape": list(published.shape[1:]),
+        "pool": bench.data.pool or count,
+        "rows": list(range(count)) if bench.data.rows is None else bench.data.rows.tolist(),
+        "labels": bench.data.train.labels.tolist(),
+        "images": [manifest.pixels(image) for image in published],
+    }
+    with replacing(out) as folder, Progress(console).alone(f"writing {count} images") as tick:
         folder.mkdir()
-        for index, image in enumerate(poison.images):
+        for index, image in enumerate(published):
             save_png(image, folder / f"{index}.png")
-            tick((index + 1) / len(poison.images), "PNG")
+            tick((index + 1) / count, "PNG")
         manifest.write(folder, said)
-    count = len(poison.images)
     say(console, f"{out}: {count} images of {method.name} in training order, and {manifest.NAME}")
     return 0
 
@@ -92,20 +98,6 @@ def described(bench: Bench, method: Plugin, poison: cache.Poison) -> dict[str, A
         "seeds": {"base": bench.setting.seed, "craft": made["seed"]},
         "seconds": made["seconds"],
         "environment": made["environment"],
-    }
-
-
-def _images(bench: Bench, published: Tensor) -> dict[str, object]:
-    """Say what the manifest says of each image, in training order."""
-    data = bench.data
-    rows = torch.arange(len(data.train)) if data.rows is None else data.rows
-    return {
-        "kind": manifest.KIND,
-        "shape": list(published.shape[1:]),
-        "pool": data.pool or len(data.train),
-        "rows": rows.tolist(),
-        "labels": data.train.labels.tolist(),
-        "images": [manifest.pixels(image) for image in published],
     }
 
 

@@ -86,10 +86,9 @@ def keep_samples(bench: Bench, methods: Iterable[Plugin]) -> None:
         said = cache.manifest(folder)
         if bench.gallery is None or said is None:
             continue
-        if samples.load(samples.path_of(bench.gallery, method.name, str(said.get("published")))) is None:
-            poison = cache.load(folder)
-            if poison is not None:
-                keep_sample(bench, method, poison)
+        path = samples.path_of(bench.gallery, method.name, str(said.get("published")))
+        if samples.load(path) is None and (poison := cache.load(folder)) is not None:
+            keep_sample(bench, method, poison)
 
 
 def without_places(error: str, plugins: Path | None) -> str:

@@ -18,9 +18,7 @@ from bench.experiment.cell import Bench
 from bench.experiment.device import MB, resident_mb
 from bench.experiment.registry import Plugin
 
-CRAFTING = (
-    6  # bytes for each byte of training images: the copy that is lent, delta in float32, what is published
-)
+CRAFTING = 6  # bytes for each of the training images': a lent copy, delta in float32, what is published
 KEPT = 2  # images whose memory is measured
 
 

@@ -60,7 +60,7 @@ class Pool:
             return done
         future = self.executor.submit(_do, job)
         with contextlib.suppress(BrokenProcessPool):  # then the future says it
-            self.executor.submit(_nothing)  # its end makes the executor watch a worker that it just started
+            self.executor.submit(int)  # its end makes the executor watch a worker that it just started
         return future
 
     def revive(self) -> None:
@@ -121,6 +121,3 @@ def _watch(lifeline: Any) -> None:
 def _do(job: Any) -> Any:
     ticks = _worker["ticks"]
     return _worker["work"](_worker["bench"], job, lambda share, what: ticks.put((job.name, share, what)))
-
-
-def _nothing() -> None: ...
