@@ -84,6 +84,6 @@ def _uniform(n: int, bounds: tuple[float, float], like: Tensor) -> Tensor:
 
 
 def _maps(x: Tensor, roughness: tuple[float, float]) -> Tensor:
-    """A fractal for each channel, one roughness for each image: (N,C,H,H) -> the same."""
+    """Draw a fractal for each channel, one roughness for each image: (N,C,H,H) -> the same."""
     rough = _uniform(len(x), roughness, x).repeat_interleave(x.shape[1])
     return plasma(rough, x.shape[-1]).reshape(x.shape)

@@ -29,7 +29,7 @@ from defenses._plasma import brightness, contrast
 
 @cache
 def policy() -> nn.Module:
-    """The authors' augmentations after plasma."""
+    """Make the authors' augmentations after plasma."""
     return nn.Sequential(K.RandomChannelShuffle(p=0.5), TrivialAugment())
 
 

@@ -81,7 +81,7 @@ class EM(Method):
         return torch.arange(len(clean), device=clean.labels.device)
 
     def expand(self, delta: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
-        """The perturbation of these images."""
+        """Give the perturbation of these images."""
         return delta[rows]
 
     def perturb(self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor) -> None:
@@ -121,7 +121,7 @@ class EMClass(EM):
         return alternate(self, clean, lab, patterns)[clean.labels]
 
     def searched(self, clean: Split, lab: Lab) -> Tensor:
-        """The same share of every class, drawn by the poison's seed; shuffled."""
+        """Draw the same share of every class, by the poison's seed; shuffled."""
         shuffled = torch.randperm(len(clean), generator=generator(lab.order("searched")))
         own = F.one_hot(clean.labels.cpu()[shuffled], lab.classes)
         place = (own.cumsum(0) * own).sum(1)  # of an image within its class, from 1
@@ -183,7 +183,7 @@ def _resume(
 
 
 def _walk(em: EM, clean: Split, lab: Lab, done: int) -> list[Tensor]:
-    """A round's row numbers, by the batch, of an endless, reshuffled walk over the images."""
+    """List a round's row numbers, by the batch, of an endless, reshuffled walk over the images."""
     size, order = em.surrogate.batch, lab.order("surrogate")
     per_epoch, per_round = math.ceil(len(clean) / size), max(1, round(em.share * len(clean) / size))
     epochs = range(done * per_round // per_epoch, math.ceil((done + 1) * per_round / per_epoch))

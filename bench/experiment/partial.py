@@ -6,12 +6,9 @@ published, and the other images as they were. Imports no torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 from bench.core.errors import BadInput
-
-DEFAULTS: dict[str, Any] = {"share": 1.0, "drop_poisoned": False}
 
 
 class Partial(Protocol):
@@ -44,14 +41,3 @@ def poisoned(share: float, n: int) -> int:
 def offered(setting: Partial, n: int) -> int:
     """How many of n training images the victims learn from."""
     return n - poisoned(setting.share, n) if setting.drop_poisoned else n
-
-
-def inputs(setting: Partial) -> dict[str, Any]:
-    """What keys take of it: only what is no default, so that rows from before keep their keys."""
-    asked = {name: getattr(setting, name) for name in DEFAULTS}
-    return {name: value for name, value in asked.items() if value != DEFAULTS[name]}
-
-
-def completed(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """A row's inputs with the defaults that it leaves unsaid."""
-    return {**DEFAULTS, **inputs}

@@ -96,8 +96,7 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     across, standings = board.defenses, board.standings
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in standings}
     retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in standings}
-    chance = "" if board.classes else "; these rows are too old to say how many classes there are"
-    formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none){chance}"
+    formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none)"
     ranking = {s.method: ranking_line(s) for s in standings}
     beside = {s.method: line_beside(s) for s in standings}
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"

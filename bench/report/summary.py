@@ -14,7 +14,7 @@ from bench.report.tables import Table, tables_of_setting
 from bench.results.aggregate import Curve, mean_curve
 from bench.results.correlation import Correlation, correlation
 from bench.results.describe import circumstances
-from bench.results.leaderboard import Leaderboard, Standing, guessed, leaderboard, whole
+from bench.results.leaderboard import Leaderboard, Standing, leaderboard, whole
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
 
@@ -99,12 +99,7 @@ class Evidence:
 
     @cached_property
     def controls(self) -> frozenset[str]:
-        return frozenset(row.method for row in self.rows if row.is_control)
-
-    @property
-    def guessed(self) -> bool:
-        """Whether some rows are too old to say if their method is a control."""
-        return guessed(self.rows)
+        return frozenset(row.method for row in self.rows if row.control)
 
     @property
     def synthetic(self) -> bool:

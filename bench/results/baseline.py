@@ -94,7 +94,7 @@ def rep_of(row: Row) -> Rep:
 
 
 def make(rows: Sequence[Row]) -> Baseline:
-    """The baseline that a finished grid gives; BadInput where its rows are not fit to be one."""
+    """Make the baseline that a finished grid gives; BadInput where its rows are not fit to be one."""
     _check_rows(rows)
     for column in LACKING:
         if all(getattr(row, column) is None for row in rows):
@@ -212,7 +212,7 @@ def _parse_cell(values: dict[str, Any], rules: Mapping[str, Rule]) -> Cell:
 
 
 def _number(value: object) -> float:
-    """What no comparison could be made with is refused: text, nan and the infinite."""
+    """Refuse what no comparison could be made with: text, nan and the infinite."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ValueError(f"{value!r} is no number")
     return float(value)

@@ -10,44 +10,32 @@ from bench.results.rows import Row
 from bench.results.select import differing, grouped
 
 
-def look_up(inputs: Mapping[str, Any], *path: str) -> str | None:
-    """A leaf of a row's inputs as text; None where there is no such leaf."""
-    value: Any = inputs
-    for name in path:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return None if value is None or isinstance(value, Mapping) else str(value)
-
-
 def circumstances(rows: Sequence[Row]) -> str:
-    """What the rows of a setting share, in a line."""
-    row = rows[0]
-    known = {
-        "profile {}": " and ".join(sorted({row.profile for row in rows})),
-        "{} training images": look_up(row.inputs, "data", "train_images"),
-        "{} of them poisoned": percent(row.inputs.get("share", 1)),
-        "poisoned images left out of training{}": "" if row.inputs.get("drop_poisoned") else None,
-        "victim {}": look_up(row.inputs, "net"),
-        "surrogate {}": look_up(row.inputs, "surrogate"),
-        "{} epochs": look_up(row.inputs, "victim", "epochs"),
-        "precision {}": look_up(row.inputs, "precision"),
-        "{}": budgets(rows),
-        "test images prepared by the defense{}": "" if row.inputs.get("prepare_test") else None,
-        "seed {}": look_up(row.inputs, "seed"),
-        "setting {}": row.setting[:8],
-    }
-    data = f"{row.data} (synthetic)" if row.synthetic else row.data
-    return ", ".join([data, *(phrase.format(value) for phrase, value in known.items() if value is not None)])
-
-
-def percent(share: float) -> str | None:
-    return None if share == 1 else f"{100 * share:g} %"
+    """Say what the rows of a setting share, in a line."""
+    row, inputs = rows[0], rows[0].inputs
+    said = [
+        f"{row.data} (synthetic)" if row.synthetic else row.data,
+        f"profile {' and '.join(sorted({row.profile for row in rows}))}",
+        f"{inputs['data']['train_images']} training images",
+        f"{100 * inputs['share']:g} % of them poisoned" if inputs["share"] != 1 else None,
+        "poisoned images left out of training" if inputs["drop_poisoned"] else None,
+        f"victim {inputs['net']}",
+        f"surrogate {inputs['surrogate']}",
+        f"{inputs['victim']['epochs']} epochs",
+        f"precision {inputs['precision']}",
+        budgets(rows),
+        "test images prepared by the defense" if inputs["prepare_test"] else None,
+        f"seed {inputs['seed']}",
+        f"setting {row.setting[:8]}",
+    ]
+    return ", ".join(filter(None, said))
 
 
 def budgets(rows: Iterable[Row]) -> str | None:
-    """The methods' budgets: L-inf 4/255, 8/255, L2 1.0; None where no row says."""
-    methods = [row.inputs.get("method", {}) for row in rows]
+    """Name the methods' budgets: L-inf 4/255, 8/255, L2 1.0; None where no row says."""
+    methods = [row.inputs["method"] for row in rows]
     norms = {method["l2"] for method in methods if method.get("l2") is not None}
-    levels = {method["eps"] for method in methods if method.get("l2") is None and method.get("eps")}
+    levels = {method["eps"] for method in methods if method.get("l2") is None and method["eps"]}
     said = {
         "L-inf": [f"{255 * eps:g}/255" for eps in sorted(levels)],
         "L2": [f"{l2:.4}" for l2 in sorted(norms)],
@@ -56,7 +44,7 @@ def budgets(rows: Iterable[Row]) -> str | None:
 
 
 def span(numbers: Iterable[float]) -> str:
-    """The least and the greatest: 3, or 1 to 3."""
+    """Give the least and the greatest: 3, or 1 to 3."""
     ordered = sorted(numbers)
     return " to ".join(str(number) for number in dict.fromkeys((ordered[0], ordered[-1])))
 
@@ -83,7 +71,7 @@ def mixture(rows: Iterable[Row]) -> str:
 
 
 def devices(environments: Iterable[Mapping[str, Any]]) -> str:
-    """What seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, where it is known."""
+    """Name what seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, if known."""
     said = [_device(environment) for environment in environments]
     return " and ".join(sorted({*filter(None, said)})) or "a device that was not recorded"
 
@@ -100,7 +88,7 @@ def crafted_on(rows: Iterable[Row]) -> str:
 
 
 def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
-    """The MI estimator with all that its numbers depend on."""
+    """Name the MI estimator with all that its numbers depend on."""
     if not rows:
         return "not measured"
     said = sorted({row.mi_estimator for row in rows if row.mi_estimator})

@@ -10,7 +10,7 @@ from bench.results import rows
 
 
 def open_run(out: Path) -> list[rows.Row]:
-    """The rows that are there already; refuses folders that hold what this suite cannot read."""
+    """Load the rows that are there already; BadInput where the folder holds what this suite cannot read."""
     try:
         return rows.load_all(out / "rows")
     except ValueError as error:
@@ -18,7 +18,7 @@ def open_run(out: Path) -> list[rows.Row]:
 
 
 def finished_run(out: Path) -> list[rows.Row]:
-    """The rows of a folder that must be a run's."""
+    """Load the rows of a folder that must be a run's."""
     if not (out / "rows").is_dir():
         raise BadInput(f"{out} has no rows/, expected the folder of a run")
     return open_run(out)

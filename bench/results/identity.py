@@ -16,7 +16,7 @@ def key_of(inputs: Mapping[str, Any]) -> str:
 
 
 def shared(inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """What the rows of one setting have in common of their inputs; its key is the setting's."""
+    """Keep what the rows of one setting have in common of their inputs; its key is the setting's."""
     return {name: value for name, value in inputs.items() if name not in OF_CELL}
 
 

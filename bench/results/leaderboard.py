@@ -16,6 +16,7 @@ from bench.results.describe import circumstances, crafted_on, mixture, repetitio
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
+    DRAFT,
     UNDEFENDED,
     Groups,
     grouped,
@@ -29,7 +30,6 @@ from bench.results.select import (
 LEARNS = 0.2  # clean accuracy above chance below which a defense leaves nothing to protect
 BITES = 0.05  # undefended loss of accuracy below which there is no protection to retain
 ROUNDING = 1e-9  # 0.3 - 0.1 is below 0.2
-GUESSED = "Some rows are too old to say who is a control: there, only who published the clean images is one"
 Cells = Mapping[tuple[str, str], Cell]  # method, defense
 
 
@@ -82,7 +82,7 @@ class Standing:
         return None if self.lacks else mean_of([cell.mean or 0.0 for cell in self.cells])
 
     def highest(self, column: str) -> float | None:
-        """The largest of val_selected or peak over the set; None unless all cells are whole."""
+        """Give the largest of val_selected or peak over the set; None unless all cells are whole."""
         values = [getattr(score, column) for score in self.scores.values()]
         return None if self.lacks or None in values else max(values)
 
@@ -95,7 +95,7 @@ class Leaderboard:
     data: str
     circumstances: str
     repetitions: str  # which seeds were varied; empty where none was
-    classes: int | None  # None: no row says, so that chance is not known
+    classes: int
     defenses: list[str]  # the set that ranks
     digest: str  # of that set
     left_out: list[str]  # defenses with rows that nobody put into the set
@@ -119,7 +119,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     names = [name for name in declared if name not in dropped]
     if not names:
         raise BadInput(f"no defense to rank over, all were skipped: {'; '.join(dropped.values())}")
-    setting, groups, counted = ours[0].setting, grouped(ours), class_count(ours)
+    setting, groups, classes = ours[0].setting, grouped(ours), ours[0].classes
     methods = list(dict.fromkeys(row.method for row in ours))
     pairs = product({CLEAN, *methods}, {UNDEFENDED, *names})
     cells = accuracy_cells(setting, pairs, groups)
@@ -128,9 +128,9 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     return Leaderboard(
         setting=setting,
         data=ours[0].data,
-        circumstances=sentences(circumstances(ours), mixture(ours), GUESSED if guessed(ours) else ""),
+        circumstances=sentences(circumstances(ours), mixture(ours)),
         repetitions=repetitions(measured(ours, "test_acc")),
-        classes=counted,
+        classes=classes,
         defenses=names,
         digest=digest(ours, names),
         left_out=[name for name in present if name not in declared],
@@ -138,7 +138,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         crafted_on=crafted_on(ours),
         dropped=dropped,
         standings=ordered(
-            [standing(groups, cells, method, names, counted) for method in methods], borrowed or 0.0
+            [standing(groups, cells, method, names, classes) for method in methods], borrowed or 0.0
         ),
         variants=notes,
     )
@@ -147,27 +147,18 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
 # What is asked for
 
 
-def guessed(rows: Iterable[Row]) -> bool:
-    """Whether some rows are too old to say if their method is a control."""
-    return any(row.control is None for row in rows)
-
-
 def choose(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
-    """The wanted defenses, each once; by default all that are present."""
-    for name in wanted or ():
-        if name not in present:
+    """List the wanted defenses, each once; by default all that are present."""
+    found = {name: name if name in present else name + DRAFT for name in wanted or ()}
+    for name, shown in found.items():
+        if shown not in present:
             raise unknown("defense", name, present)
-    return list(dict.fromkeys(present if wanted is None else wanted))
-
-
-def class_count(rows: Iterable[Row]) -> int | None:
-    """Of the data set, which is one in a setting; None where all rows are from before that column."""
-    return max((row.classes for row in rows if row.classes is not None), default=None)
+    return list(dict.fromkeys(present if wanted is None else found.values()))
 
 
 def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:
-    """What tells sets of defenses apart: 16 hex digits of their names, parameters and code."""
-    inputs = {row.defense: row.inputs.get("defense", row.defense) for row in rows}
+    """Hash what tells sets of defenses apart, names, versions and parameters: 16 hex digits."""
+    inputs = {row.defense: row.inputs["defense"] for row in rows}
     texts = sorted(json.dumps(inputs[name], sort_keys=True) for name in defenses)
     return sha256("\n".join(texts).encode()).hexdigest()[:16]
 
@@ -175,14 +166,12 @@ def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:
 # Rows -> standings
 
 
-def standing(
-    groups: Groups, cells: Cells, method: str, defenses: Sequence[str], classes: int | None
-) -> Standing:
+def standing(groups: Groups, cells: Cells, method: str, defenses: Sequence[str], classes: int) -> Standing:
     own = [row for (name, _), rows in groups.items() if name == method for row in rows]
     seconds = {row.poison_rep: row.craft_seconds for row in own if row.craft_seconds is not None}
     return Standing(
         method=method,
-        control=any(row.is_control for row in own),
+        control=any(row.control for row in own),
         scores={defense: score(groups, cells, method, defense, classes) for defense in defenses},
         mi_gap=mi_gap(groups, method, UNDEFENDED),
         craft_seconds=mean_of(list(seconds.values())),
@@ -190,7 +179,7 @@ def standing(
     )
 
 
-def score(groups: Groups, cells: Cells, method: str, defense: str, classes: int | None) -> Score:
+def score(groups: Groups, cells: Cells, method: str, defense: str, classes: int) -> Score:
     rows, pairs = groups.get((method, defense), ()), product((CLEAN, method), (UNDEFENDED, defense))
     return Score(
         cell=cells[method, defense],
@@ -206,7 +195,7 @@ def mi_gap(groups: Groups, method: str, defense: str) -> float | None:
 
 
 def whole(cell: Cell) -> float | None:
-    """The mean of a cell all of whose repetitions count."""
+    """Give the mean of a cell all of whose repetitions count."""
     return cell.mean if cell.status == "ok" else None
 
 
@@ -216,14 +205,14 @@ def retained(
     method: float | None,
     method_defended: float | None,
     *,
-    classes: int | None,
+    classes: int,
 ) -> float | None:
-    """The share of a method's undefended protection that is left under a defense, from accuracies.
+    """Compute the share of a method's undefended protection that is left under a defense.
 
     Not bounded by 0 and 1. None where the defense does not let clean images be learned (LEARNS above
     chance), and where undefended there is hardly any protection (BITES), so that the ratio says nothing.
     """
-    if clean is None or clean_defended is None or method is None or method_defended is None or not classes:
+    if clean is None or clean_defended is None or method is None or method_defended is None:
         return None
     learned, bitten = clean_defended - 1 / classes, clean - method
     if learned < LEARNS - ROUNDING or bitten < BITES - ROUNDING:
@@ -262,7 +251,7 @@ def _level(worst: Cell, borrowed: float) -> tuple[float, float]:
 
 
 def ranks(worst: Mapping[str, tuple[float, float]]) -> dict[str, int]:
-    """Method -> rank, such as 1 1 3, from mean and spread of the worst cases.
+    """Rank methods, such as 1 1 3, by mean and spread of their worst cases.
 
     From the best on, a method shares the rank of the first of that rank unless it is worse by more
     than their spread, the standard deviation of the difference of two repetitions, one of each;

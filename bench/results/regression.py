@@ -69,7 +69,7 @@ def compare(baseline: Baseline, rows: Sequence[Row]) -> Comparison:
 
 
 def comparable(baseline: Baseline, rows: Sequence[Row]) -> list[Row]:
-    """The rows that were made as the baseline's were; BadInput names every field that is not the same."""
+    """Keep the rows that were made as the baseline's were; BadInput names every field that differs."""
     ours, faults = alike(rows, lambda row: shared(row.inputs), baseline.setting)
     for kind, plugins in (("method", baseline.methods), ("defense", baseline.defenses)):
         found = [
@@ -93,7 +93,7 @@ def comparable(baseline: Baseline, rows: Sequence[Row]) -> list[Row]:
 
 
 def parameters(plugin: Mapping[str, Any]) -> dict[str, Any]:
-    """A method's or defense's inputs without its version, which may change: that is what the gate is for."""
+    """Drop the version of a method's or defense's inputs: it may change, that is what the gate is for."""
     return {name: value for name, value in plugin.items() if name not in VERSION}
 
 
@@ -103,7 +103,7 @@ def alike(
     expected: Mapping[str, Any],
     owner: str = "",
 ) -> tuple[list[Row], list[str]]:
-    """The rows with the expected inputs; where none has them, how the nearest differ."""
+    """Keep the rows with the expected inputs; where none has them, say how the nearest differ."""
     found = [(row, differences(inputs(row), expected, owner)) for row in rows]
     same = [row for row, differing in found if not differing]
     nearest = min((differing for _, differing in found), key=len, default=[])
@@ -127,7 +127,7 @@ def _short(text: str | None) -> str:
 
 
 def _facts(rows: Sequence[Row]) -> dict[str, Any]:
-    """What must agree and stands in no row's inputs."""
+    """Collect what must agree and stands in no row's inputs."""
     return {
         "mi_estimator": sorted({row.mi_estimator for row in rows if row.mi_estimator}),
         "(poison_rep, rep)": sorted({rep_of(row) for row in rows}),
@@ -181,7 +181,7 @@ def _extra(rows: Sequence[Row], compared: Sequence[Row]) -> list[str]:
 
 
 def _lacking(baseline: Baseline) -> list[str]:
-    """What the baseline itself has no number for."""
+    """Say what the baseline itself has no number for."""
     found = {
         column: [cell.name for cell in baseline.cells if column not in cell.measures]
         for column in baseline.rules

@@ -148,13 +148,9 @@ class Row:
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA, description="of this list of columns")] = SCHEMA
 
     @property
-    def is_control(self) -> bool:
-        return self.control
-
-    @property
     def drafts(self) -> list[str]:
         """Which of method and defense have no revision."""
-        return [kind for kind in PLUGINS if "draft" in self.inputs.get(kind, {})]
+        return [kind for kind in PLUGINS if "draft" in self.inputs[kind]]
 
 
 def path_of(key: str, folder: Path) -> Path:
@@ -185,7 +181,7 @@ DECODER, NAMES = msgspec.json.Decoder(Row), msgspec.json.Decoder(dict[str, msgsp
 
 
 def parsed(text: bytes, where: str) -> Row:
-    """A row of this schema from its JSON; BadInput, which names the column, where it is none."""
+    """Make a row of this schema of its JSON; BadInput, which names the column, where it is none."""
     names = NAMES.decode(text).keys()
     if unknown := names - schema()["properties"]:
         raise BadInput(f"{where} has unknown columns {', '.join(sorted(unknown))}")
@@ -206,7 +202,7 @@ def parsed(text: bytes, where: str) -> Row:
 
 
 def _contradictions(row: Row) -> Iterator[str]:
-    """What cannot be true of one row."""
+    """Say what cannot be true of one row."""
     needed = "test_acc" if row.status == "ok" else "reason"
     if getattr(row, needed) is None:
         yield f"{needed} is None, expected a value, since status is {row.status}"
@@ -218,7 +214,7 @@ def _contradictions(row: Row) -> Iterator[str]:
 
 
 def load(path: Path) -> Row:
-    """The row in a file of any schema; BadInput where it is none, or a newer suite's."""
+    """Load the row in a file of any schema; BadInput where it is none, or a newer suite's."""
     text = path.read_bytes()
     if schema_in(text, path.name) == SCHEMA:
         return parsed(text, path.name)
@@ -231,7 +227,7 @@ def load(path: Path) -> Row:
 
 
 def schema_in(text: bytes, where: str) -> int:
-    """The schema of a row, which this suite knows."""
+    """Find the schema of a row, which this suite must know."""
     try:
         stated = NAMES.decode(text).get("schema", b"null")
         number = msgspec.json.decode(stated)

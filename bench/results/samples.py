@@ -35,7 +35,7 @@ class Sample:
 
 
 def choose(labels: NDArray[np.int64], n: int = IMAGES) -> list[int]:
-    """The first image of each class, then the second of each, until there are n."""
+    """Take the first image of each class, then the second of each, until there are n."""
     seen: dict[int, int] = {}
     turns = []
     for index, label in enumerate(labels.tolist()):
@@ -72,13 +72,13 @@ def save(sample: Sample, path: Path) -> None:
 
 
 def find(folder: Path, digest: str) -> Sample | None:
-    """The sample of the published images with this sha256, whatever its method is called by now."""
+    """Find the sample of the published images with this sha256, whatever its method is called by now."""
     found = (load(path) for path in sorted(folder.glob(f"*-{digest[:8]}.png")))
     return next((sample for sample in found if sample is not None), None)
 
 
 def load(path: Path) -> Sample | None:
-    """The sample in a file; None where there is none, or something else."""
+    """Load the sample in a file; None where there is none, or something else."""
     try:
         with Image.open(path) as image:
             note = json.loads(image.text[NOTE])  # type: ignore[attr-defined]

@@ -15,6 +15,7 @@ from bench.results.rows import Row
 
 CLEAN = "clean"  # the method that all others are read against
 UNDEFENDED = "none"  # the defense that comes first
+DRAFT = " (draft)"  # ends the name of a plugin without a revision
 SHOWN = 3  # differences named for each setting
 Groups = Mapping[tuple[str, str], Sequence[Row]]  # method, defense -> repetitions
 
@@ -52,7 +53,7 @@ def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> l
 
 def bare(name: str) -> str:
     """Strip what tells plugins of one name apart: em@1f2e3d -> em."""
-    return name.split("@", maxsplit=1)[0]
+    return name.removesuffix(DRAFT).split("@", maxsplit=1)[0]
 
 
 def lesser(name: str, of: str) -> bool:
@@ -85,7 +86,7 @@ def leaves(value: Any, path: str = "") -> dict[str, str]:
 def told_apart(
     rows: Sequence[Row], kinds: Iterable[Literal["method", "defense"]] = ("method", "defense")
 ) -> tuple[list[Row], list[str]]:
-    """Rename rows where one name stands for several plugins (other parameters, other code).
+    """Rename rows where one name stands for several plugins (other parameters, other revisions), and drafts.
 
     They are no repetitions of each other. Also returns what each new name stands for.
     """
@@ -94,7 +95,7 @@ def told_apart(
         parameters: dict[str, dict[str, dict[str, str]]] = {}  # name -> digest -> parameter -> text
         digests = {}
         for row in rows:
-            own = leaves(row.inputs.get(kind, {}))
+            own = leaves(row.inputs[kind])
             digests[row.key] = sha256(repr(sorted(own.items())).encode()).hexdigest()[:6]
             parameters.setdefault(getattr(row, kind), {})[digests[row.key]] = own
         several = {name: variants for name, variants in parameters.items() if len(variants) > 1}
@@ -105,6 +106,7 @@ def told_apart(
         ]
         names = {row.key: getattr(row, kind) for row in rows}
         names |= {key: f"{name}@{digests[key]}" for key, name in names.items() if name in several}
+        names |= {row.key: names[row.key] + DRAFT for row in rows if kind in row.drafts}
         rows = [replace(row, **{kind: names[row.key]}) for row in rows]
     return [*rows], notes
 

@@ -116,7 +116,9 @@ def test_plugins_from_a_folder_of_the_users(
     assert one.inputs["defense"]["least"] == 0.5 and other.inputs["defense"]["least"] == 0.3
     assert one.craft["bright"] == 68 * 4 and one.linf == pytest.approx(8 / 255)
     table = (place / "out" / "accuracy.md").read_text()
-    assert all(name in table for name in ("stripes", "stripes-3", "dim", "dim-20"))
+    drafts = ("stripes", "stripes-3", "dim", "dim-20")
+    assert all(f"{name} (draft)" in table for name in drafts) and "clean (draft)" not in table
+    assert main(["leaderboard", str(place / "out"), "--defenses", "none,dim"]) == 0
     said = capsys.readouterr().out
     for kind, name in (("methods", "stripes.py"), ("defenses", "dim.py")):
         assert str(plugins) not in said and str(plugins / kind / name) not in said

@@ -18,7 +18,7 @@ from bench.cli.main import main
 from bench.results.rows import Row, load_all
 from support.commands import BAD, command, plug, refused, rows_of
 from support.pictures import QUADRANTS
-from support.toys import aged
+from support.rows import aged
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from bench.report.html.warnings import warnings_of_row, warnings_of_setting
 from bench.report.summary import anchor, collect
 from bench.results.rows import Row, save
 from support.evidence import SETTING, TRACE, grid, keep_sample, row
-from support.toys import storable
+from support.rows import completed
 
 DRAWN = {"svg", "defs", "style", "g", "path", "use", "clipPath", "rect", "image", "pattern"}  # by matplotlib
 EVIL = "<script>alert('x')</script>\"&"
@@ -51,7 +51,7 @@ class Reader(HTMLParser):
 def run_folder(place: Path, rows: list[Row]) -> Path:
     (place / "rows").mkdir(parents=True)
     for each in rows:
-        save(storable(each), place / "rows")
+        save(completed(each), place / "rows")
     return place
 
 
@@ -284,7 +284,6 @@ def test_doubts_about_a_setting() -> None:
     assert said(*calm) == ""
     assert "synthetic" in said(*(replace(r, synthetic=True) for r in calm))
     assert "Spread unknown" in said(calm[0])
-    assert "controls" in said(*(replace(r, control=None) for r in calm))
     assert "There is no clean" in said(*(replace(r, method="em") for r in calm))
     other = replace(calm[1], environment={"commit": "beef-dirty", "device": "cpu"})
     assert "mixed: commit (beef-dirty, c0ffee)" in said(calm[0], other) and "changed after" in said(

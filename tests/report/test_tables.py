@@ -82,9 +82,6 @@ def test_caption_says_the_circumstances(tmp_path: Path) -> None:
         "glyphs (synthetic), profile quick, 4000 training images, victim resnet18, surrogate small, "
         "30 epochs, precision fp32, seed 7, setting 11111111." in caption
     )
-    write(made([row("em", test_acc=0.5, inputs={})]), tmp_path)
-    caption = (tmp_path / "accuracy.md").read_text().splitlines()[0]
-    assert "glyphs (synthetic), profile quick, setting 11111111." in caption
 
 
 def test_a_caption_says_each_budget_in_its_norm() -> None:

@@ -20,7 +20,7 @@ from bench.results import baseline
 from bench.results.baseline import RULES, SCHEMA, Rule
 from bench.results.regression import compare
 from bench.results.rows import Row, save
-from support.toys import storable
+from support.rows import completed
 
 ROOT = Path(__file__).parent.parent.parent
 CONDITIONS: dict[str, Any] = {
@@ -375,7 +375,7 @@ def place(tmp_path: Path) -> Path:
     """A run's folder and the baseline of its rows."""
     (tmp_path / "run" / "rows").mkdir(parents=True)
     for r in ROWS:
-        save(storable(r), tmp_path / "run" / "rows")
+        save(completed(r), tmp_path / "run" / "rows")
     assert main(["check", str(tmp_path / "run"), "--write", str(tmp_path / "new" / "b.json")]) == 0
     return tmp_path
 
@@ -387,21 +387,21 @@ def check(place: Path) -> int:
 def test_exit_codes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(place) == 0
     assert "passed: 16 within" in capsys.readouterr().out
-    save(replace(storable(ROWS[6]), test_acc=0.95), place / "run" / "rows")
+    save(replace(completed(ROWS[6]), test_acc=0.95), place / "run" / "rows")
     assert check(place) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == "FAILED: 1 moved, 15 within"
     assert "tap x none" in said[2] and "moved" in said[2] and "20.0" in said[2]
     assert all(len(line) <= 80 for line in said)
     for r in with_inputs("victim.epochs", 4):
-        save(storable(r), place / "run" / "rows")
+        save(completed(r), place / "run" / "rows")
     assert check(place) == 2
     said_wrong = capsys.readouterr().err.splitlines()
     assert len(said_wrong) == 1 and "victim.epochs is 4, in the baseline 3" in said_wrong[0]
 
 
 def test_a_failed_cell_is_told_with_its_reason(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save(replace(storable(ROWS[6]), status="failed", reason="ValueError: [no] luck"), place / "run" / "rows")
+    save(replace(completed(ROWS[6]), status="failed", reason="ValueError: [no] luck"), place / "run" / "rows")
     assert check(place) == 1
     assert "tap x none: failed, ValueError: [no] luck" in capsys.readouterr().out
 
@@ -409,7 +409,7 @@ def test_a_failed_cell_is_told_with_its_reason(place: Path, capsys: pytest.Captu
 def test_nothing_is_written_of_rows_that_are_no_baseline(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(replace(storable(ROWS[0]), status="failed", reason="no"), place / "run" / "rows")
+    save(replace(completed(ROWS[0]), status="failed", reason="no"), place / "run" / "rows")
     before = (place / "new" / "b.json").read_bytes()
     assert main(["check", str(place / "run"), "--write", str(place / "new" / "b.json")]) == 2
     assert main(["check", str(place / "run"), "--write", str(place / "other" / "b.json")]) == 2

@@ -147,20 +147,18 @@ def test_there_is_an_interval_of_enough_families_alone(n: int) -> None:
 # Over the methods of rows
 
 
-def four(control: bool | None) -> list[Row]:
+def four() -> list[Row]:
     """MI falls as accuracy rises, but for clean, which would turn the order."""
-    said = None if control is None else False
-    methods = enumerate(("em", "tap", "mi-ue"), 1)
-    rows = [row(m, acc=0.1 * i, mi=1 - 0.1 * i, control=said) for i, m in methods]
-    return [*rows, row("clean", acc=0.9, mi=5.0, linf=0.0, control=control)]
+    rows = [row(m, acc=0.1 * i, mi=1 - 0.1 * i) for i, m in enumerate(("em", "tap", "mi-ue"), 1)]
+    return [*rows, row("clean", acc=0.9, mi=5.0, linf=0.0, control=True)]
 
 
 def test_controls_are_apart_and_n_counts_methods() -> None:
-    repeated = [*four(True), row("em", rep=1, acc=0.1, mi=0.9)]
+    repeated = [*four(), row("em", rep=1, acc=0.1, mi=0.9)]
     (evidence,) = collect(repeated)
     found = evidence.correlation("none")
     assert (found.n, found.rho) == (3, pytest.approx(-1))
-    assert evidence.controls == {"clean"} and not evidence.guessed
+    assert evidence.controls == {"clean"}
 
 
 def test_a_variant_beside_its_base_is_no_method_of_its_own() -> None:
@@ -171,20 +169,14 @@ def test_a_variant_beside_its_base_is_no_method_of_its_own() -> None:
         row("mi-ue-cos", acc=0.5, mi=3.0),
         replace(row("em", acc=0.6, mi=4.0, inputs=other), key="e" * 64),
     ]
-    (evidence,) = collect([*four(True), row("em", "cutout", acc=0.1, mi=0.9), *variants])
+    (evidence,) = collect([*four(), row("em", "cutout", acc=0.1, mi=0.9), *variants])
     assert len(evidence.points("none")) == 7
-    assert evidence.correlation("none") == collect(four(True))[0].correlation("none")
+    assert evidence.correlation("none") == collect(four())[0].correlation("none")
 
-    (alone,) = collect([own for own in four(True) if own.method != "em"] + variants[:1])
+    (alone,) = collect([own for own in four() if own.method != "em"] + variants[:1])
     assert alone.correlation("none").n == 3  # without em, em-class is what there is of it
 
 
-def test_old_rows_say_by_their_images_who_is_a_control() -> None:
-    (evidence,) = collect(four(None))
-    assert evidence.controls == {"clean"} and evidence.guessed
-    assert evidence.correlation("none").n == 3
-
-
 def test_a_method_without_mi_is_no_point() -> None:
-    (evidence,) = collect([*four(True), row("emax", acc=0.2, mi=None)])
+    (evidence,) = collect([*four(), row("emax", acc=0.2, mi=None)])
     assert "emax" not in evidence.points("none") and evidence.correlation("none").n == 3

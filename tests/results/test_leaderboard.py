@@ -22,8 +22,7 @@ from bench.report.leaderboard import tables_of, write_leaderboard
 from bench.results.leaderboard import BITES, LEARNS, Leaderboard, Standing, leaderboard, ranks, retained
 from bench.results.rows import Row, save
 from bench.results.select import in_order
-from support.rows import INPUTS, OTHER, SETTING, row
-from support.toys import storable
+from support.rows import INPUTS, OTHER, SETTING, completed, row
 
 DEFENSES = ("none", "cutout", "at-8")
 ACCURACIES = {  # under DEFENSES
@@ -310,7 +309,7 @@ def test_hash_is_of_the_set() -> None:
     assert digest(["none", "at-8"]) == digest(["at-8", "none"]) == digest(["at-8", "none", "at-8"])
     assert digest([*DEFENSES]) == leaderboard(matrix()).digest
     assert len({digest(["none"]), digest(["at-8"]), digest(["none", "at-8"])}) == 3
-    other = [replace(r, inputs=INPUTS | {"defense": {"name": r.defense, "steps": 3}}) for r in matrix()]
+    other = [replace(r, inputs=r.inputs | {"defense": {"name": r.defense, "steps": 3}}) for r in matrix()]
     assert digest(["at-8"], other) != digest(["at-8"])
     assert digest(["at-8"], [r for r in matrix() if r.method == "em"]) == digest(["at-8"])
 
@@ -426,7 +425,7 @@ def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
 def stored(folder: Path, rows: list[Row]) -> Path:
     (folder / "rows").mkdir(parents=True)
     for number, one in enumerate(rows):
-        save(storable(replace(one, key=f"{number:064x}"[::-1])), folder / "rows")
+        save(completed(replace(one, key=f"{number:064x}"[::-1])), folder / "rows")
     return folder
 
 
@@ -497,7 +496,7 @@ def test_files_of_another_shape_of_folder_go(tmp_path: Path) -> None:
     assert main(["leaderboard", str(out)]) == 0
     other = [replace(r, setting="f" * 64, key=r.key[::-1]) for r in matrix()]
     for r in other:
-        save(storable(r), out / "rows")
+        save(completed(r), out / "rows")
     assert main(["leaderboard", str(out), "--setting", "ffff"]) == 0
     assert {p.name for p in out.glob("leaderboard*")} == {
         f"leaderboard-ffffffff.{e}" for e in ("csv", "md", "tex")

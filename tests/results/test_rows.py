@@ -13,10 +13,10 @@ from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.results.rows import SCHEMA, Row, describe, load, load_all, save
-from support.toys import storable
+from support.rows import completed
 
 RESULTS = Path(__file__).parent.parent.parent / "results"
-ROW = storable(
+ROW = completed(
     Row(
         key="0123456789abcdef" * 4,
         setting="fedcba9876543210" * 4,

@@ -232,7 +232,7 @@ def test_what_is_not_there_is_not_drawn() -> None:
     findings = STUDY.analyse([], ())
     assert not findings.figures and findings.text == "Nothing was measured.\n"
     assert all(table.empty for table in findings.tables.values())
-    only_budgets = [r for r in all_rows() if "share" not in r.inputs]
+    only_budgets = [r for r in all_rows() if r.inputs["share"] == 1]
     assert {*STUDY.analyse(only_budgets, ()).figures} == {"strength-eps"}
     assert "Share" not in STUDY.analyse(only_budgets, ()).text
     without_clean = STUDY.analyse([r for r in all_rows() if r.method != "clean"], ())

@@ -35,7 +35,7 @@ from bench.studies.measure import MeasureJob
 from bench.studies.study import Findings, Record, Study
 from bench.studies.style import studied_styles
 from support.pictures import draw_images
-from support.toys import aged
+from support.rows import aged
 
 TOY = """
 TROUBLE = {}

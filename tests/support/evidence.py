@@ -10,6 +10,7 @@ import numpy as np
 
 from bench.results import samples
 from bench.results.rows import Row
+from support.rows import completed
 
 SETTING = "5e" * 32
 EPS = 8 / 255
@@ -27,7 +28,8 @@ def row(method: str, defense: str = "none", rep: int = 0, acc: float | None = 0.
         plain |= {"craft_seconds": 10 + 100 * acc, "linf": EPS, "published": digest(method)}
         plain |= {"environment": {"commit": "c0ffee", "device": "cpu"}, "rerun": f"run --methods {method}"}
     plain |= values
-    return Row(key=key[:64], method=method, defense=defense, poison_rep=0, rep=rep, profile="p", **plain)
+    cell = {"method": method, "defense": defense, "poison_rep": 0, "rep": rep}
+    return completed(Row(key=key[:64], profile="p", **cell, **plain))
 
 
 def digest(method: str) -> str:

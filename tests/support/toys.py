@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import pytest
 import torch
 from torch import Tensor, nn
 
@@ -23,9 +21,6 @@ from bench.experiment.overrides import change
 from bench.experiment.registry import Plugin, catalog
 from bench.nets import Net
 from bench.nets import build as build_net
-from bench.results import upgrade
-from bench.results.identity import key_of, record_name
-from bench.results.rows import Row
 
 T = TypeVar("T")
 CLASSES, SIZE = 4, 16
@@ -115,71 +110,6 @@ def equal_weights(one: nn.Module, other: nn.Module) -> bool:
     """Bit-identical parameters and averages."""
     pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
     return all(torch.equal(a, b) for a, b in pairs)
-
-
-STORED: dict[str, Any] = {
-    "revisions": {"data": 1, "crafting": 1, "training": 1, "evaluation": 1, "mi": 2},
-    "data": {
-        "name": "toy",
-        "digest": "d" * 64,
-        "limit": None,
-        "resize": "none",
-        "train_images": 4000,
-        "augmentation": {"pad": 4, "flip": True},
-    },
-    "surrogate": "small",
-    "precision": "fp32",
-    "seed": 0,
-    "net": "small",
-    "eps": None,
-    "prepare_test": False,
-    "points": 3,
-    "victim": json.loads(json.dumps(asdict(Recipe()))),
-    "mi": {"images": 1000, "slices": 96},
-    "share": 1.0,
-    "drop_poisoned": False,
-}
-
-
-def storable(row: Row) -> Row:
-    """A hand-made row with all the inputs that a stored one has; its own stay."""
-    plugins = {
-        "method": {"name": row.method, "crafted_as": row.method, "revision": 1, "eps": 0.0},
-        "defense": {"name": row.defense, "revision": 1},
-    }
-    whole = STORED | plugins | {"poison_rep": row.poison_rep, "rep": row.rep}
-    own = {name: row.inputs.get(name, value) for name, value in whole.items()}
-    filled = {name: {**value, **own[name]} for name, value in whole.items() if isinstance(value, dict)}
-    return replace(row, inputs={**row.inputs, **own, **filled})
-
-
-def aged(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make rows and records of a run's folder ones of schema 1; digests of today's code count as reviewed."""
-    keys = {}
-    for path in (out / "rows").iterdir():
-        row = json.loads(path.read_text(encoding="utf-8"))
-        inputs = {name: value for name, value in row["inputs"].items() if name != "revisions"} | {
-            "protocol": 1
-        }
-        for kind, listed in (("method", upgrade.METHODS), ("defense", upgrade.DEFENSES)):
-            own, code = inputs[kind], row["code"][kind]
-            monkeypatch.setitem(listed, code, {own["name"]: own.pop("revision")})
-            inputs[kind] = {name: value for name, value in own.items() if name != "crafted_as"} | {
-                "code": code
-            }
-        keys[row["key"]] = key_of(inputs)
-        old = {name: value for name, value in row.items() if name not in ("code", "legacy_key")}
-        old |= {"key": keys[row["key"]], "inputs": inputs, "schema": 1}
-        path.unlink()
-        (out / "rows" / f"{old['key'][:16]}.json").write_text(json.dumps(old), encoding="utf-8")
-    for path in (out / "records").glob("*"):
-        record, code = json.loads(path.read_text(encoding="utf-8")), "c" * 16
-        inputs = {name: keys.get(value, value) for name, value in record["inputs"].items()}
-        monkeypatch.setitem(upgrade.METRICS, code, inputs.pop("revision"))
-        named = {name: keys[record["record"][name]] for name in ("net_row", "poison_row")}
-        old = {"inputs": inputs | {"code": code, "function": "a:b"}, "record": record["record"] | named}
-        path.unlink()
-        (out / "records" / record_name(inputs)).write_text(json.dumps(old), encoding="utf-8")
 
 
 RECIPE = Recipe(epochs=2, batch=24, lr=0.05)

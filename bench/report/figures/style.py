@@ -50,7 +50,7 @@ class MethodStyle:
 
 def method_styles(rows: Iterable[Row]) -> dict[str, MethodStyle]:
     """Style all methods in rows, in one order: alike in all figures of the same rows."""
-    known = {(row.method, row.is_control) for row in rows}
+    known = {(row.method, row.control) for row in rows}
     methods = in_order((method for method, _ in known), None, CLEAN)
     return styles_of(methods, {method for method, control in known if control})
 

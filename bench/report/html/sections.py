@@ -10,7 +10,6 @@ from bench.report.leaderboard import tables_of
 from bench.report.summary import Evidence, anchor
 from bench.report.tables import Table, text_of
 from bench.results.aggregate import Cell
-from bench.results.describe import look_up
 from bench.results.leaderboard import Leaderboard
 from bench.results.rows import SCHEMA
 
@@ -66,7 +65,7 @@ def provenance(evidence: Evidence) -> list[tuple[str, str | None]]:
     ended = sorted(r.finished for r in rows if r.finished)
     return [
         ("data", f"{row.data}, synthetic" if row.synthetic else row.data),
-        ("data digest", look_up(row.inputs, "data", "digest")),
+        ("data digest", row.inputs["data"]["digest"]),
         ("setting", row.setting),
         ("rows", f"{len(rows)}, schema {SCHEMA}"),
         ("commits", several("commit")),

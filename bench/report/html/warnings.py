@@ -33,8 +33,6 @@ def warnings_of_setting(evidence: Evidence) -> list[str]:
         f"({', '.join(sorted(set(holes)))}).": bool(holes),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
         f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
-        "Some rows are from before the column that says which methods are controls: there, only methods that "
-        "published the clean images count as controls.": evidence.guessed,
         f"There is no {CLEAN}: nothing says what the victims reach undisturbed.": CLEAN
         not in evidence.methods,
     }
@@ -59,7 +57,7 @@ def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
     said = {
         f"The victim hardly fits what it was shown ({train:.0f} % of its training images): its test accuracy "
         "is no evidence of protection.": row.train_acc is not None and row.train_acc < LOW,
-        "The published images are the clean ones.": row.linf == 0 and not row.is_control,
+        "The published images are the clean ones.": row.linf == 0 and not row.control,
         f"Its numbers are exactly those of {CLEAN}.": twin is not None
         and row.method != CLEAN
         and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),

@@ -94,7 +94,7 @@ def candidates(claim: Claim, everything: Iterable[SettingRows]) -> dict[str, Can
 
 def candidate(claim: Claim, among: SettingRows) -> Candidate | None:
     if claim.metric == OVERALL:
-        rows = [row for row in among.rows if same_data(claim, row) and not row.is_control]
+        rows = [row for row in among.rows if same_data(claim, row) and not row.control]
         ours = among.correlation(claim)
     else:
         pair = among.pair(claim)
@@ -102,7 +102,7 @@ def candidate(claim: Claim, among: SettingRows) -> Candidate | None:
         ours = among.mean(pair, claim.metric) if pair else None
     if not rows or ours is None:
         return None
-    return Candidate(claim, among, nearness(claim, rows[0]), ours, rows[0].is_control)
+    return Candidate(claim, among, nearness(claim, rows[0]), ours, rows[0].control)
 
 
 def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Candidate]]) -> Candidate | None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from bench.experiment.partial import completed
 from bench.results.rows import Row
 from bench.results.select import bare, leaves, lesser
 from bench.studies.claims.claim import Claim
@@ -17,14 +16,8 @@ WHOLE = 0.95  # of the published training images: the rest of ours is validation
 PUBLISHED = "paper"  # in this profile, and in those named after it, plugins are at their papers' strength
 RECIPE = ("batch", "lr", "weight_decay", "schedule", "milestones", "clip")  # of the victim, beside its epochs
 SMOOTH = ("cosine", "constant")  # schedules without milestones
-ASIDE = (
-    "name",
-    "crafted_as",
-    "revision",
-    "draft",
-    "code",
-    "eps",
-)  # of a plugin's inputs: no strength; a claim's budget is its row's already
+# Of a plugin's inputs: no strength; a claim's budget is its row's already
+ASIDE = ("name", "crafted_as", "revision", "draft", "eps")
 
 
 class Setting(StrEnum):
@@ -75,26 +68,26 @@ def nearness(claim: Claim, row: Row) -> Nearness:
 def _size(claim: Claim, row: Row) -> Iterator[Difference]:
     if row.data != claim.data:
         yield Setting.REDUCED, f"data {row.data}"
-    images = row.inputs.get("data", {}).get("train_images")
-    if claim.images is None or images is None:
+    images = row.inputs["data"]["train_images"]
+    if claim.images is None:
         yield Setting.REDUCED, "images not stated"
     elif images < WHOLE * claim.images:
         yield Setting.REDUCED, f"{images} of {claim.images} images"
     elif images > claim.images:
         yield Setting.OTHER, f"{images} images against {claim.images}"
-    yield from _net("net", claim.net, row.inputs.get("net"))
-    if not row.is_control:
-        yield from _net("surrogate", claim.surrogate, row.inputs.get("surrogate"))
-    epochs = row.inputs.get("victim", {}).get("epochs")
-    if claim.epochs is None or epochs is None:
+    yield from _net("net", claim.net, row.inputs["net"])
+    if not row.control:
+        yield from _net("surrogate", claim.surrogate, row.inputs["surrogate"])
+    epochs = row.inputs["victim"]["epochs"]
+    if claim.epochs is None:
         yield Setting.REDUCED, "epochs not stated"
     elif epochs != claim.epochs:
         kind = Setting.REDUCED if epochs < claim.epochs else Setting.OTHER
         yield kind, f"{epochs} epochs against {claim.epochs}"
 
 
-def _net(role: str, theirs: str | None, ours: str | None) -> Iterator[Difference]:
-    if theirs is None or ours is None:
+def _net(role: str, theirs: str | None, ours: str) -> Iterator[Difference]:
+    if theirs is None:
         yield Setting.REDUCED, f"{role} not stated"
     elif ours != theirs:
         kind = Setting.REDUCED if lesser(ours, theirs) else Setting.OTHER
@@ -102,10 +95,9 @@ def _net(role: str, theirs: str | None, ours: str | None) -> Iterator[Difference
 
 
 def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
-    inputs = completed(row.inputs)
-    if inputs["share"] != 1 or inputs["drop_poisoned"]:
+    if row.inputs["share"] != 1 or row.inputs["drop_poisoned"]:
         yield Setting.OTHER, "partly poisoned"
-    if inputs.get("prepare_test"):
+    if row.inputs["prepare_test"]:
         yield Setting.OTHER, "the defense prepares test images"
     if claim.metric != "test_acc":
         yield Setting.REDUCED, f"MI by {row.mi_estimator}"
@@ -115,11 +107,11 @@ def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
 def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:
     unknown, own = [], _recipe_of(row)
     for name in RECIPE:
-        theirs, ours = getattr(claim, name), own.get(name)
+        theirs, ours = getattr(claim, name), own[name]
         said = name.replace("_", " ")
-        if name == "milestones" and (claim.schedule in SMOOTH or claim.schedule != own.get("schedule")):
+        if name == "milestones" and (claim.schedule in SMOOTH or claim.schedule != own["schedule"]):
             continue  # there are none, or there is nothing to compare them with
-        if theirs is None or ours is None:
+        if theirs is None:
             unknown.append(said)
         elif ours != theirs:
             yield Setting.REDUCED, f"{said} {ours} against {theirs}"
@@ -129,12 +121,8 @@ def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:
 
 def _recipe_of(row: Row) -> dict[str, Any]:
     """Read a row's own, as claims put it."""
-    own = dict(row.inputs.get("victim", {}))
-    if own.get("milestones") is not None:
-        own["milestones"] = " ".join(f"{at:g}" for at in own["milestones"])
-    if "clip" in own:
-        own["clip"] = own["clip"] or 0
-    return own
+    own: dict[str, Any] = row.inputs["victim"]
+    return own | {"milestones": " ".join(f"{at:g}" for at in own["milestones"]), "clip": own["clip"] or 0}
 
 
 def _strength(row: Row, *, alone: bool) -> Iterator[Difference]:
@@ -146,7 +134,7 @@ def _strength(row: Row, *, alone: bool) -> Iterator[Difference]:
     if alone or as_papers:
         if weaker := weakened(row):
             yield Setting.REDUCED, weaker
-    elif any(name not in ASIDE for kind in ("method", "defense") for name in row.inputs.get(kind, {})):
+    elif any(name not in ASIDE for kind in ("method", "defense") for name in row.inputs[kind]):
         yield Setting.REDUCED, f"profile {row.profile}: methods and defenses at its strength"
 
 
@@ -162,7 +150,7 @@ def weakened(row: Row) -> str | None:
             published = catalog(f"{kind}s").get(name).at(PUBLISHED).inputs
         except BadInput:
             return f"no {kind} {name} in this suite"
-        said += _changed(kind, row.inputs.get(kind, {}), json.loads(json.dumps(published)))
+        said += _changed(kind, row.inputs[kind], json.loads(json.dumps(published)))
     return ", ".join(said) or None
 
 

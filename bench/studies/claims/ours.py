@@ -55,7 +55,7 @@ class SettingRows(Means):
         for pair in sorted(self.groups, key=self._weight):  # the heaviest of one name's stays
             rows = self.groups[pair]
             ours = pair[1] == claim.defense and same_data(claim, rows[0]) and at_budget(claim, rows[0])
-            if ours and not rows[0].is_control and (point := self._point(pair)):
+            if ours and not rows[0].control and (point := self._point(pair)):
                 points[pair[0]] = point
         found = correlation([points[name] for name in one_a_family(points)])
         return None if found.rho is None else Mean(found.rho, found.n, found.low, found.high)
@@ -68,7 +68,7 @@ class SettingRows(Means):
 
 
 def at_budget(claim: Claim, row: Row) -> bool:
-    eps = row.inputs.get("method", {}).get("eps")
+    eps = row.inputs["method"]["eps"]
     return claim.eps is None or (eps is not None and abs(eps - claim.eps) < ROUNDING)
 
 

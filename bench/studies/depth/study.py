@@ -77,7 +77,7 @@ def cells_of(rows: Iterable[Row], records: Iterable[Record]) -> pd.DataFrame:
     for (net, method, defense), ours in groups.items():
         values = [quantities(row, clean(row), seen) for row in ours]
         first = {"net": net, "layers": LAYERS[net], "features": _features(ours[0]), "method": method}
-        first |= {"defense": defense, "control": ours[0].is_control, "n": len(ours)}
+        first |= {"defense": defense, "control": ours[0].control, "n": len(ours)}
         lone = reaches(ours[0], clean(ours[0]), seen) if len(ours) == 1 else {}
         found.append(first | _pooled(values, lone))
     columns = ["net", "layers", "features", "method", "defense", "control", "n", *_pooled([], {})]

@@ -74,7 +74,7 @@ class Measured:
     def figure(self, row: Row, explanation: Explanation) -> float | str:
         """Of the row's poison, or why there is none."""
         if not explanation.measure:
-            eps = row.inputs.get("eps")
+            eps = row.inputs["eps"]
             return "no budget was stated" if eps is None else 255 * float(eps)
         own = self._seen(row, explanation)
         value = _figure(own, explanation)
@@ -123,7 +123,7 @@ class Measured:
             other
             for other in self.rows.values()
             if (other.method, other.defense, other.rep) == (CLEAN, row.defense, row.rep)
-            and other.inputs.get("net") == row.inputs.get("net")
+            and other.inputs["net"] == row.inputs["net"]
         ]
         return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
 
@@ -174,8 +174,8 @@ def _point(rows: Sequence[Row], measured: Measured, explanations: Sequence[Expla
     return Point(
         setting=rows[0].setting,
         method=rows[0].method,
-        eps=rows[0].inputs.get("eps"),
-        control=any(row.is_control for row in rows),
+        eps=rows[0].inputs["eps"],
+        control=any(row.control for row in rows),
         reps=len(ours),
         accuracy=mean_of(values_of(ours, "test_acc")),
         gap=mean_of([gap for row in ours for gap in gaps([row], measured.clean_nets(row), "test_acc")]),

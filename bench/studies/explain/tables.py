@@ -95,7 +95,7 @@ def estimates(rows: Sequence[Row], records: Sequence[Record]) -> pd.DataFrame:
 
 
 def _estimate(poison: Row, net: Row, record: Record) -> dict[str, Any]:
-    eps = poison.inputs.get("eps")
+    eps = poison.inputs["eps"]
     place = {
         "estimator": record.measure,
         "net": "own" if net.key == poison.key else f"{net.method}'s",

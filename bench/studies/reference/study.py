@@ -47,7 +47,7 @@ def pairs() -> list[Pair]:
 
 def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     """Means, shares given back and verdicts, from rows alone."""
-    means, controls = means_of(rows), {row.method for row in rows if row.is_control}
+    means, controls = means_of(rows), {row.method for row in rows if row.control}
     lines = [line_of(means, pair, controls) for pair in pairs()]
     contested = [(m, d) for m, d in pairs() if m not in {CLEAN, *controls} and d != UNDEFENDED]
     shares = [share_of(means, *pair) for pair in contested]

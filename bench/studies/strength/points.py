@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import hypot
 
-from bench.experiment.partial import completed
 from bench.results.aggregate import gaps, mean_of, on_scale, std_of, values_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, in_order, measured
@@ -47,7 +46,7 @@ class Point:
 def points_of(rows: Iterable[Row]) -> list[Point]:
     """By method, budget and share; a share of 0 is clean's, whoever's the poison that is left out."""
     ours = [row for row in rows if row.defense == UNDEFENDED]
-    offered = [row for row in ours if not completed(row.inputs)["drop_poisoned"]]
+    offered = [row for row in ours if not row.inputs["drop_poisoned"]]
     clean = [row for row in offered if row.method == CLEAN]
     places: dict[Place, list[Row]] = {}
     for row in offered:
@@ -55,7 +54,7 @@ def points_of(rows: Iterable[Row]) -> list[Point]:
     for method, eps, share in list(places):
         if share not in (0, 1):
             places.setdefault((method, eps, 0.0), clean)
-    controls = {row.method for row in ours if row.is_control}
+    controls = {row.method for row in ours if row.control}
     order = in_order((method for method, _, _ in places), None, CLEAN)
     return [
         _point(place, place[0] in controls, places[place], clean, _baseline(ours, clean, place[2]))
@@ -67,8 +66,8 @@ def place_of(row: Row) -> Place:
     """Clean has no budget and is the same at every share."""
     if row.method == CLEAN:
         return row.method, 0.0, 1.0
-    eps = row.inputs.get("method", {}).get("eps", 0.0)
-    return row.method, round(255 * eps, 3), float(completed(row.inputs)["share"])
+    eps = row.inputs["method"]["eps"]
+    return row.method, round(255 * eps, 3), float(row.inputs["share"])
 
 
 def _baseline(rows: Sequence[Row], clean: Sequence[Row], share: float) -> list[Row]:
@@ -76,7 +75,7 @@ def _baseline(rows: Sequence[Row], clean: Sequence[Row], share: float) -> list[R
     if share == 0:
         return list(clean)
     wanted = {"share": share, "drop_poisoned": True}
-    return [row for row in rows if {**completed(row.inputs), **wanted} == completed(row.inputs)]
+    return [row for row in rows if wanted.items() <= row.inputs.items()]
 
 
 def _point(

@@ -9,7 +9,6 @@ from typing import Literal
 
 import pandas as pd
 
-from bench.experiment.partial import completed
 from bench.report.formats import markdown
 from bench.report.prose import nats, percent, render
 from bench.results.aggregate import reach_of
@@ -54,7 +53,7 @@ def _grouped(named: Iterable[tuple[str, Point]]) -> Groups:
 
 def _common(rows: Sequence[Row]) -> str:
     """Say what all settings share: data, nets, recipe, seed."""
-    whole = [row for row in rows if completed(row.inputs)["share"] == 1] or rows
+    whole = [row for row in rows if row.inputs["share"] == 1] or rows
     plain = next((row for row in whole if row.method == CLEAN), whole[0])
     return circumstances([plain]).rpartition(", setting ")[0]
 
@@ -70,7 +69,7 @@ def _percent(point: Point) -> str:
 
 def _name(row: Row) -> str:
     method, eps, share = place_of(row)
-    left = ", poisoned ones left out" if completed(row.inputs)["drop_poisoned"] else ""
+    left = ", poisoned ones left out" if row.inputs["drop_poisoned"] else ""
     return f"{method} at {eps:g}/255, share {share:g}{left}"
 
 
