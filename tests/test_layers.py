@@ -187,3 +187,12 @@ def test_plugin_names_its_source_and_its_differences(module: str) -> None:
     about = ast.get_docstring(tree(module)) or ""
     assert "Differs from the paper:" in about
     assert re.search(r"No source\.|20\d\d|arXiv", about)
+
+
+@pytest.mark.parametrize("module", CODE)
+def test_files_and_functions_are_short(module: str) -> None:
+    """Nobody has to scroll for long: at most 300 lines a file and 50 a function."""
+    assert len(CODE[module].read_text(encoding="utf-8").splitlines()) <= 300
+    functions = [n for n in ast.walk(tree(module)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
+    assert {name: lines for name, lines in lengths.items() if lines > 50} == {}
