@@ -27,13 +27,6 @@ TABLE = {  # package -> what of the suite it may import beside itself and core
 }
 KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends them; only to be shortened
     (
-        "bench.data.poisons.imported",
-        "bench.experiment.registry",
-    ): "plugin of file:PATH goes to experiment/registry",
-    ("bench.data.poisons.manifest", "bench.experiment.cache"): "described goes to runner/export",
-    ("bench.data.poisons.manifest", "bench.experiment.cell"): "described goes to runner/export",
-    ("bench.data.poisons.manifest", "bench.experiment.registry"): "described goes to runner/export",
-    (
         "bench.studies.depth.study",
         "bench.studies.explain.points",
     ): "ranks_apart and its kin go to studies/records",

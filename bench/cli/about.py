@@ -30,7 +30,7 @@ PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=Differs from the paper:)")
 
 
 def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
-    """A line for each name."""
+    """Show a line for each name."""
     for found in catalogs:
         shown = Table("name", "in all", "what it is", title=found.kind)
         for plugin in found.variants.values():
@@ -46,7 +46,7 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
 
 
 def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
-    """Source, fields, units and so on of what has this name; BadInput where nothing has."""
+    """Show source, fields, units and so on of what has this name; BadInput where nothing has."""
     nets = declare("bench.nets").NETS
     plugins = [(plugin, found) for found in catalogs if (plugin := _plugin(name, found))]
     if not (plugins or name in {*data.names(), *nets, *PROFILES, *STUDIES}):
@@ -64,15 +64,15 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     if name in PROFILES:
         yield from _of_profile(name, catalogs)
     if name in STUDIES:
-        asked, module = study(name, declare), declare(f"bench.studies.{name}.study")
-        yield from _head(name, "study", asked.about, module.__doc__)
+        told, module = study(name, declare), declare(f"bench.studies.{name}.study")
+        yield from _head(name, "study", told.about, module.__doc__)
         yield Text("\nits grids: methods x defenses, and what it chooses itself")
-        for grid in asked.grids():
+        for grid in told.grids():
             yield Text(f"  {grid.methods} x {grid.defenses} {_pairs(grid.options.given)}".rstrip())
 
 
 def _plugin(name: str, found: Catalog) -> Plugin | None:
-    """The plugin; of a pattern or of file:PATH, any example under that name."""
+    """Find the plugin; of a pattern or of file:PATH, any example under that name."""
     examples = {f"{scheme}:PATH": f"{scheme}:{HOME}" for scheme in found.schemes}
     examples |= {pattern: re.sub(r"{\w+}", "1", pattern) for pattern in found.patterns}
     try:
@@ -105,7 +105,7 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
 
 
 def _threat(plugin: Plugin) -> str:
-    """What a method may do, and what it needs."""
+    """Say what a method may do, and what it needs."""
     value, norm = plugin.value, {"linf": "L-inf", "l2": "L2"}.get(plugin.value.norm, plugin.value.norm)
     surrogate = "trains a surrogate" if hasattr(value, "surrogate") else "needs no surrogate"
     return f"{norm}, eps {text_of(value.eps)} of pixels in [0,1]; {value.form}; {surrogate}"
@@ -148,7 +148,7 @@ def _facts(known: Mapping[str, str]) -> Iterator[RenderableType]:
 
 
 def _fields(value: Any, owner: str) -> Iterator[RenderableType]:
-    """All that --set can change, with its value here, its type and what is said of it."""
+    """Show all that --set can change, with its value here, its type and what is said of it."""
     said, known = meanings(value), flat(value)
     if not known:
         return
@@ -160,7 +160,7 @@ def _fields(value: Any, owner: str) -> Iterator[RenderableType]:
 
 
 def flat(value: Any) -> dict[str, Any]:
-    """Fields that can be set, those of dataclasses in it by dotted paths."""
+    """List the fields that can be set, those of dataclasses in it by dotted paths."""
     found: dict[str, Any] = {}
     for f in fields(value):
         content = getattr(value, f.name)
@@ -172,7 +172,7 @@ def flat(value: Any) -> dict[str, Any]:
 
 
 def meanings(value: Any) -> dict[str, str]:
-    """Type and comment of each of these."""
+    """Give type and comment of each of these."""
     said, found = notes(type(value)), dict[str, str]()
     hints = get_type_hints(type(value))
     for f in fields(value):
@@ -188,7 +188,7 @@ def meanings(value: Any) -> dict[str, str]:
 
 
 def text_of(value: Any) -> str:
-    """A value as --set takes it."""
+    """Write a value as --set takes it."""
     if isinstance(value, tuple):
         return ",".join(map(text_of, value))
     if isinstance(value, float):

@@ -52,7 +52,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def show(comparison: Comparison, console: Console) -> None:
-    """What moved first, then the rest; reasons and notes below, a summary last."""
+    """Show what moved first, then the rest; reasons and notes below, a summary last."""
     from collections import Counter
 
     import pandas as pd
@@ -71,7 +71,7 @@ def show(comparison: Comparison, console: Console) -> None:
 
 
 def texts(line: Line) -> list[str]:
-    """A line for people; empty where there is no number."""
+    """Write a line for people; empty where there is no number."""
     name, scale, digits = UNITS.get(line.measure, (line.measure, 1, 3))
     signed = "" if line.difference is None else f"{scale * line.difference:+.{digits}f}"
     then, now, allowed = (

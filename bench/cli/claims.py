@@ -47,7 +47,7 @@ def main(args: argparse.Namespace) -> int:
 
 
 def gathered(folders: list[Path]) -> list[Row]:
-    """The rows of the reference, if there is one, and of these folders, each key once."""
+    """Gather the rows of the reference, if there is one, and of these folders, each key once."""
     from bench.results.folders import finished_run
 
     reference = [REFERENCE] if (REFERENCE / "rows").is_dir() else []

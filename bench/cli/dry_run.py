@@ -14,10 +14,19 @@ from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
 from bench.experiment.cell import Bench
 from bench.results import rows as files
-from bench.runner.estimate import Branch, PlannedJob, Speeds, lines, nets, planned, work_and_wall
+from bench.runner.estimate import (
+    STEPS,
+    Branch,
+    PlannedJob,
+    Speeds,
+    images_per_second,
+    lines,
+    nets,
+    planned,
+    work_and_wall,
+)
 from bench.runner.request import RunRequest
 from bench.runner.session import open_grid, say, workers_to_start
-from bench.runner.speed import STEPS, images_per_second
 
 HOUR = 3600.0
 
@@ -30,16 +39,18 @@ def run(request: RunRequest, given: float | None) -> int:
     if given is not None and not 0 < given < math.inf:
         raise BadInput(f"--img-per-s is {given:g}, expected above 0")
     if request.machine.scheduler is not None:
-        raise BadInput("--dry-run looks at this machine, expected no --scheduler (--img-per-s, --workers)")
+        raise BadInput("--dry-run is for this machine, expected no --scheduler (--img-per-s, --workers)")
     console = Console()
     grid = open_grid(request, console, load=partial(data.load, writes=False))
     bench = grid.bench
     say(console, grid.headline)
     branches = planned(bench, grid.cells, files.load_all(grid.out / "rows"))
-    workers = workers_to_start(request.machine, bench, grid.asked.methods, console)
+    workers = workers_to_start(request.machine, bench, grid.resolved.methods, console)
     speeds, known = _speeds(bench, nets(branches), given, console)
     console.print(_table(branches, speeds))
-    for line in (*_skipped(branches), *_summary(branches, speeds, workers), *known):
+    cells = [cell for branch in branches for cell in branch.cells]
+    skipped = [f"{cell.job.name}: skipped, {cell.reason}" for cell in cells if cell.reason]
+    for line in (*skipped, *_summary(branches, speeds, workers), *known):
         say(console, line)
     return 0
 
@@ -47,7 +58,7 @@ def run(request: RunRequest, given: float | None) -> int:
 def _speeds(
     bench: Bench, needed: Sequence[str], given: float | None, console: Console
 ) -> tuple[Speeds, list[str]]:
-    """Of each net, and how they are known."""
+    """Time or take the speed of each net; say how it is known."""
     if given is not None:
         return dict.fromkeys(needed, given), [f"speed given: --img-per-s {given:g}, of each worker"]
     speeds: Speeds = {}
@@ -83,11 +94,6 @@ def _numbers(jobs: Sequence[PlannedJob], speeds: Speeds) -> list[str]:
     images = sum(job.effort.images for job in left) / 1e6
     hours = sum(job.seconds(speeds) for job in left) / HOUR
     return [f"{there}", *(f"{number:,}" for number in whole), f"{images:,.2f}", f"{hours:,.2f}"]
-
-
-def _skipped(branches: Sequence[Branch]) -> list[str]:
-    found = [cell for branch in branches for cell in branch.cells if cell.reason]
-    return [f"{cell.job.name}: skipped, {cell.reason}" for cell in found]
 
 
 def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[str]:

@@ -22,8 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    asked = options.checked(args)
+    request = options.checked(args)
 
     from bench.runner import export
 
-    return export.run(asked, args.dir, args.poison_rep)
+    return export.run(request, args.dir, args.poison_rep)

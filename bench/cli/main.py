@@ -29,20 +29,15 @@ def _module(verb: str) -> ModuleType:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit codes: 0 all is well, 1 cells failed, 2 bad input, 130 interrupted."""
+    """Run a verb. Exit codes: 0 all is well, 1 cells failed, 2 bad input, 130 interrupted."""
     args = parser().parse_args(argv)
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
-    try:
-        return _verb(args)
-    except KeyboardInterrupt:
-        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
-
-
-def _verb(args: argparse.Namespace) -> int:
     try:
         return int(_module(args.verb).main(args))
     except BadInput as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 130

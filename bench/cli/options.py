@@ -56,7 +56,7 @@ def ranked(to: Options) -> None:
 
 
 def names_of(text: str | None) -> list[str] | None:
-    """Of --defenses; None where it was not given."""
+    """Split --defenses; None where it was not given."""
     from bench.core.errors import BadInput
 
     names = None if text is None else [*filter(None, map(str.strip, text.split(",")))]
@@ -86,16 +86,16 @@ def pool(to: Options) -> None:
 
 
 def checked(args: argparse.Namespace) -> RunRequest:
-    """What the options ask for; BadInput, before torch is imported, where it cannot be had."""
+    """Read what the options ask for; BadInput, before torch is imported, where it cannot be had."""
     from bench.runner.request import check
 
-    asked = request(args)
-    check(asked)
-    return asked
+    read = request(args)
+    check(read)
+    return read
 
 
 def request(args: argparse.Namespace) -> RunRequest:
-    """All that the options ask for; what a verb has no option for, or what is not given, is as by default."""
+    """Read all that the options ask for; what has no option, or is not given, is as by default."""
     from dataclasses import fields
 
     from bench.runner.request import Machine, Options, RunRequest, Where
@@ -105,5 +105,5 @@ def request(args: argparse.Namespace) -> RunRequest:
         return kind(**{name: value for name, value in given.items() if value is not None})
 
     groups = {"options": made(Options), "where": made(Where), "machine": made(Machine)}
-    asked: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
-    return asked
+    read: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
+    return read

@@ -25,8 +25,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    asked = options.checked(args)
+    request = options.checked(args)
 
     from bench.runner import protect
 
-    return protect.run(asked, args.dir, args.out, args.size)
+    return protect.run(request, args.dir, args.out, args.size)

@@ -36,11 +36,11 @@ def configure(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
     )
-    dry = run.add_argument_group("before computing")
-    dry.add_argument(
+    before = run.add_argument_group("before computing")
+    before.add_argument(
         "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"
     )
-    dry.add_argument(
+    before.add_argument(
         "--img-per-s", type=float, metavar="X", help="with --dry-run: images a worker trains on, not timed"
     )
 
@@ -55,16 +55,16 @@ def main(args: argparse.Namespace) -> int:
 
     from rich.console import Console
 
-    from bench.cli import dry_run as dry
+    from bench.cli import dry_run
     from bench.report.write import derive
     from bench.runner.session import open_grid
 
     if args.dry_run:
-        return dry.run(request, args.img_per_s)
+        return dry_run.run(request, args.img_per_s)
     console = Console()
     grid = open_grid(request, console)
     outcome = grid.compute(grid.cells)
-    methods, defenses = ([p.name for p in chosen] for chosen in (grid.asked.methods, grid.asked.defenses))
+    methods, defenses = ([p.name for p in kind] for kind in (grid.resolved.methods, grid.resolved.defenses))
     derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False)
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")

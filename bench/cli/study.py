@@ -29,10 +29,10 @@ def main(args: argparse.Namespace) -> int:
     from bench.experiment.declared import declare
     from bench.runner.request import check, varied
 
-    asked = options.request(args)
-    for grid in varied(asked, args.name, named(args.name, declare).grids()):
+    request = options.request(args)
+    for grid in varied(request, args.name, named(args.name, declare).grids()):
         check(grid)
 
     from bench.studies import driver
 
-    return driver.run(args.name, asked)
+    return driver.run(args.name, request)

@@ -21,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
+    """Print the audit up to what is refused; BadInput says what that is."""
     from bench.core.errors import BadInput
 
     if "," in args.path:
@@ -28,8 +29,28 @@ def main(args: argparse.Namespace) -> int:
     args.methods = f"file:{args.path}"
     if args.data and args.limit is None:
         args.limit = "none"  # as far as the data set goes, not as far as a profile
-    asked = options.checked(args)
+    request = options.checked(args)
 
-    from bench.cli import audit
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
-    return audit.run(asked)
+    from bench.runner.request import resolve
+    from bench.runner.session import read, say
+
+    resolved = resolve(request)
+    (method,), console = resolved.methods, Console()
+    images = read(resolved) if args.data else None
+    table: dict[str, str] = {}
+    try:
+        method.value.audited(images, table)
+    finally:
+        shown = Table("what", title=Text(method.name))
+        shown.add_column("seen", overflow="fold")
+        for what, seen in table.items():
+            shown.add_row(what, Text(seen))
+        if table:
+            console.print(shown)
+    still_open = "" if images else " in the file alone; --data names the images to measure it against"
+    say(console, f"{method.name}: nothing to object to{still_open}")
+    return 0

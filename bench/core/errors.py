@@ -13,6 +13,6 @@ class BadInput(ValueError):
 def unknown(kind: str, name: str, names: Iterable[str]) -> BadInput:
     """Make the error for a name that does not exist, with the nearest that does."""
     known = list(names)
-    near = get_close_matches(name, known, 1, 0.4)
+    near = get_close_matches(name.lower(), known, 1, 0.4)
     hint = f"did you mean {near[0]!r}? " if near else ""
     return BadInput(f"unknown {kind} {name!r}; {hint}there are: {', '.join(known)}")

@@ -22,10 +22,10 @@ SMALLEST = 8  # pixels
 
 
 def source(place: str) -> Source:
-    """place: the folder, with @S behind it or not."""
-    asked = re.fullmatch(r"(.+)@(\d+)", place)
-    size = int(asked[2]) if asked else None
-    folder = Path(asked[1] if asked else place).expanduser()
+    """List the images. place: the folder, with @S behind it or not."""
+    parts = re.fullmatch(r"(.+)@(\d+)", place)
+    size = int(parts[2]) if parts else None
+    folder = Path(parts[1] if parts else place).expanduser()
     if size is not None and size < SMALLEST:
         raise BadInput(f"folder:{place} asks for {size} pixels, expected at least {SMALLEST}")
     train, test = classes(folder, "train"), classes(folder, "test")
@@ -84,7 +84,7 @@ def read(files: list[Path], size: int | None, rows: Tensor) -> Tensor:
 
 
 def square(image: Image.Image, size: int) -> Image.Image:
-    """RULE; Pillow's resize widens its filter when it shrinks, which is the antialiasing."""
+    """Resize by RULE; Pillow's resize widens its filter when it shrinks, which is the antialiasing."""
     short = min(image.size)
     w, h = (round(side * size / short) for side in image.size)
     image = image.resize((w, h), Image.Resampling.BILINEAR)

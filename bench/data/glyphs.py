@@ -11,15 +11,25 @@ version may draw an edge differently, which the digest of the data set shows.
 
 from __future__ import annotations
 
+import hashlib
 import math
-from functools import cache
+import zipfile
+from functools import cache as once
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
+from bench.core.errors import BadInput
+from bench.core.files import replacing
+from bench.data.prepare import Pool, Source, at_hand, check_limit
+
+GLYPHS = 2_000  # training images unless --limit asks for another number, and test images
+MOST_GLYPHS = 50_000
 FONTS: tuple[str, ...] = (
     "DejaVuSans",
     "DejaVuSans-Bold",
@@ -54,8 +64,40 @@ Bytes = NDArray[np.uint8]
 ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) - 0.5
 
 
+def glyph_source(limit: int | None, cache: Path, writes: bool = True) -> Source:
+    """Draw a training pool of exactly the size asked for, and a test set; BadInput for one out of range."""
+    if limit is not None:
+        check_limit("glyphs", limit, MOST_GLYPHS, len(CLASSES))
+    train = rendered(cache, limit or GLYPHS, 1, writes)
+    test = rendered(cache, GLYPHS, 2, writes)
+    return Source("glyphs", train, test, tuple(CLASSES), flip=False, pad=2, synthetic=True)
+
+
+def rendered(cache: Path, n: int, seed: int, writes: bool = True) -> Pool:
+    """Render n images, or take them from the cache, under a name that changes with all that draws them."""
+    drawing = f"{version('pillow')}/{version('matplotlib')}/".encode() + Path(__file__).read_bytes()
+    path = cache / f"{hashlib.sha256(drawing).hexdigest()[:16]}-seed{seed}-n{n}.npz"
+    try:
+        with np.load(path) as kept:
+            return at_hand(kept["images"], kept["labels"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):  # absent or damaged
+        images, labels = render(n, seed)
+    if writes:
+        keep(path, images=images, labels=labels)
+    return at_hand(images, labels)
+
+
+def keep(path: Path, **arrays: Any) -> None:
+    """Write arrays to path whole or not at all."""
+    try:
+        with replacing(path) as temporary:
+            np.savez(temporary, **arrays)
+    except OSError as error:
+        raise BadInput(f"cannot write {path} ({error}), expected a cache folder to write to") from error
+
+
 def render(n: int, seed: int) -> tuple[Bytes, NDArray[np.int64]]:
-    """n images uint8 (n,3,32,32) and their labels (n,), class-balanced and shuffled.
+    """Draw n images uint8 (n,3,32,32) and their labels (n,), class-balanced and shuffled.
 
     Image i and its label depend on seed and i alone: fewer images are a prefix of more.
     """
@@ -67,14 +109,14 @@ def render(n: int, seed: int) -> tuple[Bytes, NDArray[np.int64]]:
 
 
 def balanced(n: int, seed: int) -> NDArray[np.int64]:
-    """Every ten labels hold each class once."""
+    """Draw labels, int64 (n,): every ten hold each class once."""
     blocks = -(-n // len(CLASSES))
     order = [np.random.default_rng((seed, 0, block)).permutation(len(CLASSES)) for block in range(blocks)]
     return np.concatenate([np.empty(0, np.int64), *order]).astype(np.int64)[:n]
 
 
 def scene(label: int, rng: Generator) -> Bytes:
-    """(3,H,W): a digit on a ground, with sensor noise."""
+    """Draw a digit on a ground, with sensor noise: uint8 (3,H,W)."""
     ground_luma, ink_luma = lumas(rng)
     canvas = ground(ground_luma, rng)
     ink = colour(ink_luma, rng)[:, None, None]
@@ -86,7 +128,7 @@ def scene(label: int, rng: Generator) -> Bytes:
 
 
 def lumas(rng: Generator) -> tuple[float, float]:
-    """Of ground and ink: either may be the brighter one."""
+    """Draw the lumas of ground and ink, in [0,1]: either may be the brighter one."""
     contrast = rng.uniform(*CONTRAST)
     dark = rng.uniform(LUMAS[0], LUMAS[1] - contrast)
     pair = dark, dark + contrast
@@ -94,7 +136,7 @@ def lumas(rng: Generator) -> tuple[float, float]:
 
 
 def colour(luma: float, rng: Generator) -> Floats:
-    """A random colour of just this luma, as saturated as the cube allows or less."""
+    """Draw a colour of just this luma, (3,) in [0,1], as saturated as the cube allows or less."""
     chroma = rng.uniform(-1, 1, 3)
     chroma -= LUMA @ chroma
     room = np.where(chroma > 0, 1 - luma, luma) / np.maximum(np.abs(chroma), 1e-9)
@@ -102,7 +144,7 @@ def colour(luma: float, rng: Generator) -> Floats:
 
 
 def ground(luma: float, rng: Generator) -> Floats:
-    """(3,H,W): a gradient between two colours, textured in luma by stripes or by blotches."""
+    """Draw a gradient (3,H,W) between two colours, textured in luma by stripes or by blotches."""
     first, second = colour(luma, rng), colour(luma, rng)
     slope = rng.uniform(-1, 1, 2)
     ramp = (slope[0] * ROWS + slope[1] * COLUMNS) / np.abs(slope).sum()  # in [-1/2, 1/2]
@@ -120,13 +162,13 @@ def ground(luma: float, rng: Generator) -> Floats:
 
 
 def blotches(cells: int, rng: Generator) -> Floats:
-    """(H,W) in [-1,1]: coarse random values, smoothly enlarged."""
+    """Draw (H,W) in [-1,1]: coarse random values, smoothly enlarged."""
     coarse = Image.fromarray(rng.uniform(-1, 1, (cells, cells)).astype(np.float32))
     return np.asarray(coarse.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float64)
 
 
 def coverages(label: int, rng: Generator) -> list[Floats]:
-    """Of the neighbours, then of the labelled digit, all in one font, size and rotation."""
+    """Draw coverages, (H,W) in [0,1]: of neighbours, then of the digit; one font, size and rotation."""
     font = FONTS[rng.integers(len(FONTS))]
     height = int(rng.integers(HEIGHT[0], HEIGHT[1], endpoint=True))
     angle = math.radians(rng.uniform(-ROTATION, ROTATION))
@@ -143,7 +185,7 @@ def coverages(label: int, rng: Generator) -> list[Floats]:
 
 
 def place(glyph: Image.Image, x: float, y: float, angle: float) -> Floats:
-    """(H,W) in [0,1]: the glyph with its middle at (x, y), rotated about it."""
+    """Place on (H,W), in [0,1], the glyph with its middle at (x, y), rotated about it."""
     cos, sin = math.cos(angle), math.sin(angle)
     across, down = glyph.width / 2, glyph.height / 2
     back = cos, sin, across - cos * x - sin * y, -sin, cos, down + sin * x - cos * y
@@ -151,9 +193,9 @@ def place(glyph: Image.Image, x: float, y: float, angle: float) -> Floats:
     return np.asarray(moved, np.float64) / 255
 
 
-@cache
+@once
 def mask(font: str, height: int, digit: str) -> Image.Image:
-    """Coverage of a digit, 8 bits, scaled to a height and framed by one empty pixel."""
+    """Scale the coverage of a digit, 8 bits, to a height, framed by one empty pixel."""
     whole = master(font, digit)
     width = max(1, round(whole.width * height / whole.height))
     small = whole.resize((width, height), Image.Resampling.BOX)
@@ -162,9 +204,9 @@ def mask(font: str, height: int, digit: str) -> Image.Image:
     return framed
 
 
-@cache
+@once
 def master(font: str, digit: str) -> Image.Image:
-    """Coverage of a digit, 8 bits, large, cropped to its ink."""
+    """Draw the coverage of a digit, 8 bits, large, cropped to its ink."""
     import matplotlib  # slow, and glyphs that are kept are not drawn again
 
     path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf"

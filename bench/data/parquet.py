@@ -66,7 +66,7 @@ def metadata(file: Path) -> dict[str, str]:
 
 
 def declared(meta: dict[str, str]) -> tuple[str, ...]:
-    """Class names from the key classes, or from what the hub writes; empty where there are none."""
+    """Read class names from the key classes, or from what the hub writes; empty where there are none."""
     try:
         if "classes" in meta:
             text = meta["classes"].strip()
@@ -108,7 +108,7 @@ def read(files: list[Path], rows: Tensor) -> Tensor:
 
 
 def encoded(files: list[Path], rows: Tensor) -> Iterator[tuple[str, io.BytesIO]]:
-    """The encoded images of ascending rows, counted through all the files."""
+    """Read the encoded images of ascending rows, counted through all the files."""
     start = 0
     for file in files:
         for batch in batches(file):

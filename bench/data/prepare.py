@@ -51,7 +51,7 @@ class Source:
 
 
 def at_hand(images: NDArray[Any], labels: Iterable[int] | NDArray[Any]) -> Pool:
-    """A pool whose images, uint8 (N,C,H,W), are in memory already."""
+    """Make a pool whose images, uint8 (N,C,H,W), are in memory already."""
     pixels = torch.from_numpy(np.ascontiguousarray(images))
     return Pool(torch.as_tensor(np.asarray(labels), dtype=torch.int64), lambda rows: pixels[rows])
 
@@ -90,7 +90,7 @@ def take(pool: Pool, rows: Tensor) -> Split:
 
 
 def choose(name: str, labels: Tensor, classes: tuple[str, ...], limit: int | None) -> Tensor:
-    """Ascending rows of a class-balanced subset; a smaller limit gives a subset of a larger one's."""
+    """Choose ascending rows of a class-balanced subset; a smaller limit gives a subset of a larger one's."""
     counts = labels.bincount(minlength=len(classes))
     fewest = int(counts.argmin())
     if int(counts[fewest]) < 2:
@@ -122,7 +122,7 @@ def check_limit(name: str, limit: int, available: int, classes: int) -> None:
 
 
 def hold_out(labels: Tensor, classes: int) -> Tensor:
-    """bool (N,), true for the validation images: the same share of every class, and at least one."""
+    """Choose the validation images, bool (N,): the same share of every class, and at least one."""
     total = labels.bincount(minlength=classes).cumsum(0)
     ends = (total + HELD_OUT // 2) // HELD_OUT  # rounding the sums keeps the whole share right
     quota = ends.diff(prepend=ends.new_zeros(1)).clamp_(min=1)
@@ -132,7 +132,7 @@ def hold_out(labels: Tensor, classes: int) -> Tensor:
 
 
 def draw(labels: Tensor, quota: Tensor, rng: Generator) -> Tensor:
-    """quota[k] random rows of every class k, ascending."""
+    """Draw quota[k] random rows of every class k, ascending."""
     order = torch.randperm(len(labels), generator=rng)
     order = order[labels[order].argsort(stable=True)]  # class by class, shuffled within each
     counts = labels.bincount(minlength=len(quota))
@@ -152,7 +152,7 @@ def check_labels(who: str, labels: Tensor, classes: tuple[str, ...]) -> None:
 
 
 def alike(name: str, train: Split, test: Split) -> tuple[Split, Split]:
-    """Both splits in one shape; gray becomes colour where the other split has colour."""
+    """Bring both splits to one shape; gray becomes colour where the other split has colour."""
     sizes = [(split.images.shape[3], split.images.shape[2]) for split in (train, test)]
     if sizes[0] != sizes[1] or sizes[0][0] != sizes[0][1]:
         seen = " and ".join(f"{w}x{h}" for w, h in sorted(set(sizes)))
@@ -167,7 +167,7 @@ def alike(name: str, train: Split, test: Split) -> tuple[Split, Split]:
 
 
 def digest(splits: Iterable[Split], classes: tuple[str, ...], augmentation: Augmentation) -> str:
-    """sha256 over all that decides what a network can learn from a data set."""
+    """Hash (sha256) all that decides what a network can learn from a data set."""
     seen = hashlib.sha256(repr((classes, augmentation)).encode())
     for split in splits:
         seen.update(repr(tuple(split.images.shape)).encode())
@@ -182,7 +182,7 @@ def stack(
     fit: Callable[[Image.Image], Image.Image] | None = None,
     mend: str = "",
 ) -> Tensor:
-    """n encoded images, each with a name for errors -> uint8 (n,C,H,W), one channel where all are gray.
+    """Decode n images, each with a name for errors -> uint8 (n,C,H,W), one channel where all are gray.
 
     fit: brings a decoded image to the common size. mend: what a user can do about unequal sizes.
     """
@@ -205,7 +205,7 @@ def stack(
 def decode(
     who: str, file: Path | IO[bytes], fit: Callable[[Image.Image], Image.Image] | None
 ) -> NDArray[np.uint8]:
-    """uint8 (H,W) of a gray image, (H,W,3) of any other."""
+    """Decode an image: uint8 (H,W) of a gray one, (H,W,3) of any other."""
     try:
         with Image.open(file) as image:
             image.load()

@@ -26,7 +26,7 @@ PATIENCE = 30.0  # seconds without an answer
 
 
 def source(name: str, place: Path, download: bool = True) -> Source:
-    """The data set as found in place, or as downloaded to it."""
+    """Take the data set as found in place, or as downloaded to it."""
     try:
         with quiet():
             train, test = (raw(name, place, train, download) for train in (True, False))
@@ -59,7 +59,7 @@ def svhn(part: Any) -> Pool:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """No progress bars of torchvision's, and no endless wait behind a firewall."""
+    """Allow no progress bars of torchvision's, and no endless wait behind a firewall."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(PATIENCE)
     try:

@@ -31,9 +31,7 @@ from bench.experiment.overrides import change
 KINDS = ("methods", "defenses")
 BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
-SCHEMES = {
-    "methods": {"file": "bench.data.poisons.imported"}
-}  # "file:PATH" -> module whose plugin(PATH) it is
+SCHEMES = {"methods": {"file": "bench.data.poisons.imported"}}  # "file:PATH" -> module whose at(PATH) it is
 
 
 @dataclass(frozen=True)
@@ -122,8 +120,7 @@ class Catalog:
                 return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
         scheme, _, place = name.partition(":")
         if place and scheme in self.schemes:
-            plugin: Plugin = self.load(self.schemes[scheme]).plugin(place)
-            return plugin
+            return imported(place, self.load)
         raise unknown(self.kind[:-1], name, self.names)
 
     def choose(self, names: str) -> list[Plugin]:
@@ -139,6 +136,14 @@ class Catalog:
                 name = chosen[first].name
                 raise BadInput(f"{first} and {second} would both be called {name!r}; rename one")
         return [*chosen.values()]
+
+
+def imported(place: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Plugin:
+    """Make the method file:PLACE; raises BadInput where there is no such file or folder."""
+    module = load(SCHEMES["methods"]["file"])
+    value, code = module.at(place), code_digest(Path(str(module.__file__)).read_text(encoding="utf-8"))
+    asked = f"file:{value.path if value.path.name else value.path.resolve()}"
+    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=asked)
 
 
 def _first_line(plugin: type, module: ModuleType) -> str:

@@ -1,20 +1,41 @@
-"""What a run of the grid would find done, and what it would have to do; nothing is computed or written."""
+"""What a run of the grid would find done, and what is left to do: jobs, steps, seconds. Nothing is written.
+
+Costs are those that progress and deadlines go by: Method.passes and Undefended.cost.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal
 
+import torch
+
+from bench.core.method import PERTURBING
+from bench.core.train import Streams, fit
+from bench.core.types import Recipe
 from bench.experiment import cache
 from bench.experiment.cell import Bench, Cell, crafting_key, delta_folder, poison_folder
 from bench.results.rows import Row
 from bench.runner import grid
-from bench.runner.effort import Effort, effort
 from bench.runner.jobs import Job
+
+WARM_UP, STEPS = 5, 20  # steps that are not timed, the recording of cuda_graphs.py among them, and that are
 
 State = Literal["there", "left", "skipped"]  # skipped: without meaning, or a poison that nothing waits for
 Speeds = dict[str, float]  # net -> image-steps a second of one worker
+
+
+@dataclass(frozen=True)
+class Effort:
+    """Of one job."""
+
+    net: str  # that it trains, or takes gradients through
+    training: int  # optimizer steps
+    signs: int  # sign steps, each of one batch
+    images: float  # image-steps: images times training steps, other work in what it costs against these
 
 
 @dataclass(frozen=True)
@@ -27,7 +48,7 @@ class PlannedJob:
     reason: str | None = None  # why a cell is skipped
 
     def seconds(self, speeds: Speeds) -> float:
-        """0 where there is nothing left to do."""
+        """Estimate; 0 where there is nothing left to do."""
         if self.state != "left" or not self.effort.images:
             return 0.0
         return self.effort.images / speeds[self.effort.net]
@@ -46,7 +67,7 @@ class Branch:
 
 
 def planned(bench: Bench, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
-    """Every poison and cell of the grid, looked up. rows: all that are there already."""
+    """Look up every poison and cell of the grid. rows: all that are there already."""
     old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
     for craft, waiting in grid.by_poison(bench, cells).items():
         victims = [_cell(bench, job, old) for job in waiting]
@@ -78,7 +99,7 @@ def _cell(bench: Bench, job: Job, old: dict[str, Row]) -> PlannedJob:
 
 
 def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]:
-    """The jobs by method and work, the crafting of each method first."""
+    """Group the jobs by method and work, the crafting of each method first."""
     found: dict[tuple[str, str], list[PlannedJob]] = {}
     for each in (job for branch in branches for job in branch.jobs):
         found.setdefault((each.job.method.name, each.job.what), []).append(each)
@@ -86,13 +107,13 @@ def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]
 
 
 def nets(branches: Iterable[Branch]) -> list[str]:
-    """Those whose speed decides how long it takes."""
+    """List the nets whose speed decides how long it takes."""
     jobs = [job for branch in branches for job in branch.jobs]
     return list(dict.fromkeys(t.effort.net for t in jobs if t.state == "left" and t.effort.images))
 
 
 def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> tuple[float, float]:
-    """Seconds of work in all, and the least they take: shared by all workers, but no job by two.
+    """Count seconds of work in all, and the least they take: shared by all workers, but no job by two.
 
     A cell waits for its poison.
     """
@@ -101,3 +122,59 @@ def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> t
         branch.craft.seconds(speeds) + max(job.seconds(speeds) for job in branch.cells) for branch in branches
     ]
     return whole, max([whole / workers, *chains])
+
+
+def effort(bench: Bench, job: Job) -> Effort:
+    return _crafting(bench, job) if job.cell is None else _training(bench, job)
+
+
+def _crafting(bench: Bench, job: Job) -> Effort:
+    """Count by the method's own word: one that stops by its error may need more or less."""
+    value, n = job.method.value, len(bench.data.train)
+    training, signs = split(value, lambda plugin: plugin.passes)
+    recipes = [v for v in (getattr(value, f.name) for f in fields(value)) if isinstance(v, Recipe)]
+    batch = recipes[0].batch if recipes else bench.setting.victim.batch
+    perturbed = math.ceil(n / getattr(value, "batch", batch))
+    steps = round(training * math.ceil(n / batch)), round(signs * perturbed)
+    return Effort(bench.setting.surrogate, *steps, job.cost * n)
+
+
+def _training(bench: Bench, job: Job) -> Effort:
+    assert job.cell is not None
+    victim, n = bench.setting.victim, bench.setting.offered(len(bench.data.train))
+    steps = victim.epochs * math.ceil(n / victim.batch)
+    _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
+    return Effort(bench.setting.net, steps, round(signs * steps), job.cost * n)
+
+
+def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:
+    """Split a plugin's cost into what is training and how many sign steps it counts.
+
+    Costs grow with the field `steps`, where there is one, along a straight line: with twice the sign
+    steps, a plugin costs these steps once more.
+    """
+    whole = cost(plugin)
+    if "steps" not in {f.name for f in fields(plugin)}:
+        return whole, 0.0
+    signs = (cost(replace(plugin, steps=2 * plugin.steps)) - whole) / PERTURBING
+    return whole - PERTURBING * signs, signs
+
+
+def images_per_second(bench: Bench, net: str) -> float:
+    """Time undefended training in this process, in the victim's batches, for a few steps; images/s."""
+    victim, data, device = bench.setting.victim, bench.data, bench.device
+    rows = torch.arange((WARM_UP + STEPS) * victim.batch, device=device) % len(data.train)
+    done, ends = 0, []
+
+    def tick(share: float, what: str) -> None:
+        nonlocal done
+        done += 1
+        if done in (WARM_UP, WARM_UP + STEPS):
+            if device.type == "cuda":  # steps are queued there, not done
+                torch.cuda.synchronize(device)
+            ends.append(time.perf_counter())
+
+    once, streams = replace(victim, epochs=1), Streams.of(0, 0, device)
+    fit(bench.build(net, 0), data.train.take(rows), once, streams, data.augmentation, tick=tick)
+    started, ended = ends
+    return STEPS * victim.batch / (ended - started)

@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
-from PIL import Image
 from rich.console import Console
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.files import check_free, replacing
+from bench.core.files import check_free, check_writable, replacing
+from bench.core.types import Dataset
 from bench.data.poisons import manifest
-from bench.experiment.cell import Bench
-from bench.runner.crafting import crafted, one_method
+from bench.data.poisons.photos import image_of
+from bench.experiment import cache
+from bench.experiment.cell import Bench, craft
+from bench.experiment.registry import Plugin
 from bench.runner.progress import Progress
-from bench.runner.request import RunRequest
-from bench.runner.session import read, say
+from bench.runner.request import Resolved, RunRequest, resolve
+from bench.runner.session import open_bench, open_device, read, say
+
+ROUNDING = (
+    "delta to the nearest grey level (half to even), never beyond the budget; the sum is clipped to 0..255"
+)
 
 
 def run(request: RunRequest, out: Path, poison_rep: int) -> int:
     if poison_rep < 0:
         raise BadInput(f"--poison-rep is {poison_rep}, expected 0 or more")
-    console, (asked, device) = Console(), one_method(request)
-    if poison_rep and not asked.methods[0].value.seeded:
+    console, (resolved, device) = Console(), one_method(request)
+    if poison_rep and not resolved.methods[0].value.seeded:
         raise BadInput(
-            f"{asked.methods[0].name} draws nothing, so that all its poisons are one: "
+            f"{resolved.methods[0].name} draws nothing, so that all its poisons are one: "
             f"--poison-rep is {poison_rep}, expected 0"
         )
     check_free(out)
-    bench, method, poison = crafted(asked, device, read(asked), console, poison_rep)
-    said = manifest.described(bench, method, poison) | _images(bench, poison.images)
+    bench, method, poison = crafted(resolved, device, read(resolved), console, poison_rep)
+    said = described(bench, method, poison) | _images(bench, poison.images)
     name = f"writing {len(poison.images)} images"
     with replacing(out) as folder, Progress(console).alone(name) as tick:
         folder.mkdir()
@@ -43,8 +50,53 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
     return 0
 
 
+def one_method(request: RunRequest) -> tuple[Resolved, torch.device]:
+    """Check a request for one method, before anything is read; BadInput where there are several."""
+    resolved = resolve(request)
+    if len(resolved.methods) != 1:
+        raise BadInput(f"{request.methods} names {len(resolved.methods)} methods, expected one")
+    device = open_device(request.machine)
+    check_writable(request.where.cache)
+    return resolved, device
+
+
+def crafted(
+    resolved: Resolved, device: torch.device, data: Dataset, console: Console, poison_rep: int = 0
+) -> tuple[Bench, Plugin, cache.Poison]:
+    """Give the poison, and with what it was made."""
+    resolved.check_images(len(data.train))
+    resolved = resolved.on(data, lambda line: say(console, line))
+    bench, (method,) = open_bench(resolved, data, device), resolved.methods
+    with Progress(console).alone(f"crafting {method.name} for {len(data.train)} images") as tick:
+        return bench, method, craft(bench, method, poison_rep, tick)
+
+
+def described(bench: Bench, method: Plugin, poison: cache.Poison) -> dict[str, Any]:
+    """Say what is known of every poison that leaves the suite, whatever becomes of its images."""
+    made = poison.manifest
+    return {
+        "suite": manifest.SUITE,
+        "schema": manifest.SCHEMA,
+        "method": method.inputs,
+        "eps": method.value.eps,
+        "norm": made["norm"],
+        "l2": getattr(method.value, "l2", None),
+        "form": made["form"],
+        "rounding": ROUNDING,
+        "data": made["inputs"]["data"],
+        "classes": list(bench.data.classes),
+        "measured": made["distances"],
+        "published": made["published"],
+        "crafting": {name: value for name, value in made["inputs"].items() if name not in ("data", "method")},
+        "facts": made["facts"],
+        "seeds": {"base": bench.setting.seed, "craft": made["seed"]},
+        "seconds": made["seconds"],
+        "environment": made["environment"],
+    }
+
+
 def _images(bench: Bench, published: Tensor) -> dict[str, object]:
-    """What the manifest says of each image, in training order."""
+    """Say what the manifest says of each image, in training order."""
     data = bench.data
     rows = torch.arange(len(data.train)) if data.rows is None else data.rows
     return {
@@ -58,6 +110,5 @@ def _images(bench: Bench, published: Tensor) -> dict[str, object]:
 
 
 def save_png(image: Tensor, path: Path) -> None:
-    """uint8 (C,H,W) with 1 or 3 channels."""
-    array = image.permute(1, 2, 0).numpy()
-    Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array).save(path)
+    """Save one image, uint8 (C,H,W) with 1 or 3 channels."""
+    image_of(image.permute(1, 2, 0).numpy()).save(path)

@@ -29,7 +29,7 @@ class Outcome:
 
 
 def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
-    """All cells, those of one poison together. Where crafting draws nothing, one seed is all."""
+    """List all cells, those of one poison together. Where crafting draws nothing, one seed is all."""
     grid = []
     for method in methods:
         poison_reps = bench.setting.poison_reps if method.value.seeded else 1
@@ -46,13 +46,13 @@ def is_finished(bench: Bench, row: Row) -> bool:
 
 
 def cost(bench: Bench, cell: Cell) -> float:
-    """Of training the cell's victim, in training passes over the images."""
+    """Estimate training the cell's victim, in training passes over the images."""
     each: float = cell.defense.value.cost
     return bench.setting.victim.epochs * each
 
 
 def by_poison(bench: Bench, todo: Sequence[Cell]) -> dict[Job, list[Job]]:
-    """The crafting of each poison, and the cells that wait for it."""
+    """List the crafting of each poison, and the cells that wait for it."""
     waiting: dict[Job, list[Job]] = {}
     for cell in todo:
         first = Job(cell.method, cell.poison_rep, None, cell.method.value.passes)
@@ -95,7 +95,7 @@ class _Grid(Work[Job]):
         self.seconds, self.passes = 0.0, 0.0  # of jobs that are done: the pace
 
     def missing(self, wanted: Sequence[Cell]) -> list[Cell]:
-        """The cells that have to be computed; those without meaning get their row at once."""
+        """List the cells that have to be computed; those without meaning get their row at once."""
         rest = []
         for cell in wanted:
             old = self.old.get(self.bench.identity(cell).key)
@@ -159,7 +159,7 @@ class _Grid(Work[Job]):
         return []
 
     def _unlike(self, row: Row) -> str | None:
-        """What is wrong with a victim that was trained again: it must be its row's."""
+        """Say what is wrong with a victim that was trained again: it must be its row's."""
         path = files.path_of(row.key, self.folder)
         old = files.load(path) if path.exists() else None
         if old is None or old.status != "ok" or old.test_acc == row.test_acc:

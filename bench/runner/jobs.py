@@ -6,15 +6,19 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.checkpoint import OutOfTime
 from bench.core.train import Tick
-from bench.experiment.cell import Bench, Cell, craft, run_cell
+from bench.experiment import cache
+from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
 from bench.experiment.registry import HOME, Plugin
+from bench.results import samples
 from bench.results.rows import Row
-from bench.runner import gallery
+
+SHOWN_REP = 0  # the repetition of a method's poisons whose samples are kept
 
 
 @dataclass(frozen=True)
@@ -51,8 +55,8 @@ def work(bench: Bench, job: Job, tick: Tick) -> Result:
     started = time.monotonic()
     try:
         poison = craft(bench, job.method, job.poison_rep, tick)
-        if job.cell is None and job.poison_rep == gallery.FIRST:
-            gallery.keep(bench, job.method, poison)
+        if job.cell is None and job.poison_rep == SHOWN_REP:
+            keep_sample(bench, job.method, poison)
         row = run_cell(bench, job.cell, poison, tick) if job.cell else None
         return Result(row, seconds=time.monotonic() - started)
     except OutOfTime:
@@ -61,8 +65,35 @@ def work(bench: Bench, job: Job, tick: Tick) -> Result:
         return Result(error=traceback.format_exc())
 
 
+def keep_sample(bench: Bench, method: Plugin, poison: cache.Poison) -> None:
+    """Keep a few images of a poison beside the run's rows, unless they are there."""
+    if bench.gallery is None:
+        return
+    path = samples.path_of(bench.gallery, method.name, poison.manifest["published"])
+    if samples.load(path) is None:
+        chosen = samples.choose(bench.data.train.labels.cpu().numpy())
+        clean = bench.data.train.images[chosen].cpu().numpy()
+        samples.save(samples.take(clean, poison.images[chosen].numpy(), chosen), path)
+
+
+def keep_samples(bench: Bench, methods: Iterable[Plugin]) -> None:
+    """Keep the same of each method's first poison that an earlier run crafted.
+
+    A poison is read, and compared with its digest, only where its sample is missing.
+    """
+    for method in methods:
+        folder = poison_folder(bench, method, SHOWN_REP)
+        said = cache.manifest(folder)
+        if bench.gallery is None or said is None:
+            continue
+        if samples.load(samples.path_of(bench.gallery, method.name, str(said.get("published")))) is None:
+            poison = cache.load(folder)
+            if poison is not None:
+                keep_sample(bench, method, poison)
+
+
 def without_places(error: str, plugins: Path | None) -> str:
-    """A traceback without this machine's folders: a row holds no path."""
+    """Strip a traceback of this machine's folders: a row holds no path."""
     for place in (HOME, plugins, sys.prefix, sys.base_prefix, _home()):
         error = error.replace(f"{place}{os.sep}", "") if place and str(place) != os.sep else error
     return error

@@ -25,7 +25,7 @@ KEPT = 2  # images whose memory is measured
 
 
 def needed_mb(bench: Bench, methods: Sequence[Plugin]) -> float:
-    """Of one worker, at its largest: torch, data, a poison in the making, and a batch's activations."""
+    """Estimate what one worker takes at most: torch, data, a poison in the making, a batch's activations."""
     data = bench.data.train.images.numel() * CRAFTING
     names = {bench.setting.net, bench.setting.surrogate}
     batch = max(kept_bytes(bench, name) for name in names) * largest_batch(bench, methods)
@@ -33,7 +33,7 @@ def needed_mb(bench: Bench, methods: Sequence[Plugin]) -> float:
 
 
 def kept_bytes(bench: Bench, net: str) -> float:
-    """What backward needs of one image."""
+    """Measure what backward keeps of one image."""
     sizes: dict[int, int] = {}
 
     def pack(tensor: Tensor) -> Tensor:
@@ -50,7 +50,7 @@ def kept_bytes(bench: Bench, net: str) -> float:
 
 
 def largest_batch(bench: Bench, methods: Sequence[Plugin]) -> int:
-    """Images with gradients at once: a recipe's batch, or a method's own."""
+    """Count images with gradients at once: a recipe's batch, or a method's own."""
     found = [bench.setting.victim.batch]
     for method in methods:
         values: list[Any] = [getattr(method.value, f.name) for f in fields(method.value)]
@@ -60,12 +60,12 @@ def largest_batch(bench: Bench, methods: Sequence[Plugin]) -> int:
 
 
 def available_mb() -> float:
-    """What this process and its children may still take: of the machine, and of their container."""
+    """Ask what this process and its children may still take: of the machine, and of their container."""
     return min(psutil.virtual_memory().available / MB, _granted_mb())
 
 
 def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float:
-    """A container's own limit, less what it uses; psutil knows the machine's alone.
+    """Read a container's own limit, less what it uses; psutil knows the machine's alone.
 
     Files that were read and lie idle make room at once.
     """
@@ -78,7 +78,7 @@ def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float:
 
 
 def affordable(bench: Bench, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:
-    """How many of these workers there is memory for, at least one, and what is to be said of it."""
+    """Tell how many of these workers there is memory for, at least one, and what is to be said of it."""
     available, needed = available_mb(), needed_mb(bench, methods)
     if bench.device.type != "cpu" or workers * needed <= available:
         return workers, None

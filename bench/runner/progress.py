@@ -26,7 +26,7 @@ class Progress:
             transient=True,
         )
         self.total, self.before = 1.0, 0.0  # what all jobs cost, and what the finished ones did
-        self.shares: dict[str, float] = {}  # of the jobs at work
+        self.fractions: dict[str, float] = {}  # of the jobs at work
         self.costs: dict[str, float] = {}
         self.tasks: dict[str, bars.TaskID] = {}
         self.begun: dict[str, float] = {}
@@ -36,7 +36,7 @@ class Progress:
 
     @contextmanager
     def grid(self, count: int, cost: float, what: str = "cells") -> Iterator[None]:
-        """Around the whole work; cost: of all jobs, in their own unit."""
+        """Show the whole work; cost: of all jobs, in their own unit."""
         self.total, self.started = max(cost, 1e-9), time.monotonic()
         self.bars.update(self.whole, visible=True, description=f"all {count} {what}")
         self.say(f"{count} {what} to compute")
@@ -45,7 +45,7 @@ class Progress:
 
     @contextmanager
     def alone(self, name: str) -> Iterator[Callable[[float, str], None]]:
-        """Around one long job that is all there is; gives what to tell its progress."""
+        """Show one long job that is all there is; gives what to tell its progress."""
         if not self.console.is_terminal:
             self.say(name)
         with self.bars:
@@ -56,13 +56,13 @@ class Progress:
     def begin(self, name: str, cost: float) -> None:
         with self.lock:
             self.tasks[name] = self.bars.add_task(name, total=1.0, eta="")
-            self.costs[name], self.shares[name], self.begun[name] = cost, 0.0, time.monotonic()
+            self.costs[name], self.fractions[name], self.begun[name] = cost, 0.0, time.monotonic()
 
     def tick(self, name: str, share: float, what: str) -> None:
-        """A job has done a share of its work; may be called from any thread."""
+        """Note that a job has done a share of its work; may be called from any thread."""
         with self.lock:
             if name in self.tasks:  # a worker's last words may come late
-                self.shares[name] = share
+                self.fractions[name] = share
                 eta = _eta(self.begun[name], share)
                 self.bars.update(self.tasks[name], completed=share, description=f"{name} ({what})", eta=eta)
                 self._update()
@@ -70,18 +70,18 @@ class Progress:
     def end(self, name: str) -> None:
         with self.lock:
             self.before += self.costs.pop(name)
-            self.shares.pop(name)
+            self.fractions.pop(name)
             self.bars.remove_task(self.tasks.pop(name))
             self._update()
 
     def skip(self, cost: float) -> None:
-        """A job turned out to be done already."""
+        """Note that a job turned out to be done already."""
         with self.lock:
             self.before += cost
             self._update()
 
     def _done(self) -> float:
-        at_work = sum(share * self.costs[name] for name, share in self.shares.items())
+        at_work = sum(share * self.costs[name] for name, share in self.fractions.items())
         return min((self.before + at_work) / self.total, 1.0)
 
     def _update(self) -> None:
@@ -89,7 +89,7 @@ class Progress:
         self.bars.update(self.whole, completed=share, eta=_eta(self.started, share))
 
     def say(self, line: str) -> None:
-        """One line above the bars; in a log it carries the share done and the ETA of the grid."""
+        """Print one line above the bars; in a log it carries the share done and the ETA of the grid."""
         if not self.console.is_terminal and self.before:
             with self.lock:
                 share = self._done()

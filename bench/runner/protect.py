@@ -20,7 +20,7 @@ from bench.data.poisons import contact_sheet, manifest
 from bench.data.poisons.photos import RULES, Album, Photo, album, opened
 from bench.data.prepare import check_labels, digest, hold_out
 from bench.experiment.registry import Plugin
-from bench.runner.crafting import crafted, one_method
+from bench.runner.export import crafted, described, one_method
 from bench.runner.progress import Progress
 from bench.runner.request import RunRequest
 from bench.runner.session import say
@@ -30,16 +30,16 @@ SHOWN = 6  # images on the sheet
 
 
 def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
-    console, (asked, device) = Console(), one_method(request)
-    _check(asked.methods[0], photos, out, size)
+    console, (resolved, device) = Console(), one_method(request)
+    _check(resolved.methods[0], photos, out, size)
     images = album(photos)
     data = dataset(images, size, console)
-    bench, method, poison = crafted(asked, device, data, console)
+    bench, method, poison = crafted(resolved, device, data, console)
     steps = poison.images.int() - data.train.images
     with replacing(out) as folder:
         kept = publish(images, steps.float(), folder, console)
         totals = Kept.over(kept, levels(method.value.eps))
-        said = manifest.described(bench, method, poison)
+        said = described(bench, method, poison)
         said |= {
             "kind": "protected folder",
             "rules": rules(size),
@@ -71,7 +71,7 @@ def rules(size: int) -> dict[str, str]:
 
 
 def dataset(images: Album, size: int, console: Console) -> Dataset:
-    """All images at the net's size, to train surrogates on; the validation images are some of them."""
+    """Read all images at the net's size, to train surrogates on; the validation images are some of them."""
     check_labels(str(images.folder), images.labels, images.classes)
     n, colours = len(images.files), 1
     pixels = torch.empty((n, 3, size, size), dtype=torch.uint8)
@@ -131,7 +131,7 @@ class Kept:
 
     @staticmethod
     def over(kept: list[Kept], cap: int) -> dict[str, float | None]:
-        """Of all images; the largest change at full size is what the budget is held to."""
+        """Summarise all images; the largest change at full size is what the budget is held to."""
         linf = max(one.linf for one in kept)
         assert linf <= cap
         cosines = [one.cosine for one in kept if one.cosine is not None]
@@ -161,7 +161,7 @@ def publish(images: Album, steps: Tensor, folder: Path, console: Console) -> lis
 
 
 def survival(totals: dict[str, float | None]) -> str:
-    """One line for the owner."""
+    """Write one line for the owner."""
     cosine, lowest, energy, least = (
         f"{totals[name] or 0:.2f}" for name in ("cosine", "cosine_lowest", "energy", "energy_lowest")
     )
@@ -174,7 +174,7 @@ def survival(totals: dict[str, float | None]) -> str:
 
 
 def _chosen(images: Album) -> list[int]:
-    """Images for the sheet: the first of each class, then the next."""
+    """Choose images for the sheet: the first of each class, then the next."""
     places = [(images.labels == label).nonzero().flatten().tolist() for label in range(len(images.classes))]
     by_rank = sorted((rank, label, i) for label, some in enumerate(places) for rank, i in enumerate(some))
     return [i for _, _, i in by_rank[:SHOWN]]

@@ -138,11 +138,11 @@ def varied(request: RunRequest, study: str, variations: Iterable[Variation]) -> 
 
 
 def _merged(request: RunRequest, study: str, grid: Variation) -> RunRequest:
-    asked, chosen = request.options.given, grid.options.given
+    given, chosen = request.options.given, grid.options.given
     for name, value in chosen.items():
-        if asked.get(name, value) != value:
-            raise BadInput(f"{_option(name)} {asked[name]}: study {study} chooses it itself, here {value}")
-    options = Options(**asked | chosen)  # type: ignore[arg-type]
+        if given.get(name, value) != value:
+            raise BadInput(f"{_option(name)} {given[name]}: study {study} chooses it itself, here {value}")
+    options = Options(**given | chosen)  # type: ignore[arg-type]
     return replace(request, methods=grid.methods, defenses=grid.defenses, options=options)
 
 

@@ -171,7 +171,7 @@ class Scheduler(Generic[J]):
         self.locks.drop(self.work.lock(job))
 
     def _take_back(self, job: J) -> None:
-        """It is ready again."""
+        """Make it ready again."""
         self.progress.end(job.name)
         self.progress.skip(-job.cost)
         self.locks.drop(self.work.lock(job))

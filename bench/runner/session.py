@@ -24,8 +24,9 @@ from bench.experiment.partial import keep_mask
 from bench.experiment.registry import Plugin
 from bench.results.folders import open_run
 from bench.results.rewrite import rewrite
-from bench.runner import gallery, grid
+from bench.runner import grid
 from bench.runner.backends.local import Pool
+from bench.runner.jobs import keep_samples
 from bench.runner.memory import affordable
 from bench.runner.progress import Progress
 from bench.runner.request import Machine, Resolved, RunRequest, resolve
@@ -38,7 +39,7 @@ RUNS = Path("results", "runs")
 class Grid:
     """What was asked for, checked and opened; nothing is computed before compute()."""
 
-    asked: Resolved
+    resolved: Resolved
     console: Console
     bench: Bench
     cells: list[Cell]
@@ -48,26 +49,26 @@ class Grid:
 
     @property
     def keys(self) -> dict[str, Cell]:
-        """The cells by the keys of their rows."""
+        """Give the cells by the keys of their rows."""
         return {self.bench.identity(cell).key: cell for cell in self.cells}
 
     def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
-        """Those of the cells that have no finished row; samples of all their poisons."""
+        """Compute those of the cells that have no finished row; samples of all their poisons."""
         sweep(self.bench.cache)
         rows = self.out / "rows"
         rows.mkdir(parents=True, exist_ok=True)
         rewrite(self.out)
         keep_mask(self.bench.data, self.bench.setting, self.out / "masks")
         say(self.console, self.headline)
-        gallery.keep_cached(self.bench, self.asked.methods)
-        plugins = self.asked.request.where.plugins
+        keep_samples(self.bench, self.resolved.methods)
+        plugins = self.resolved.request.where.plugins
         outcome = grid.run(self.bench, wanted, rows, Progress(self.console), self.start, plugins)
-        gallery.keep_cached(self.bench, self.asked.methods)  # of poisons that other machines crafted
+        keep_samples(self.bench, self.resolved.methods)  # of poisons that other machines crafted
         return outcome
 
     @property
     def headline(self) -> str:
-        """What is about to be computed on, and with what."""
+        """Say what is about to be computed on, and with what."""
         images, setting = self.bench.data, self.bench.setting
         kind = "synthetic images" if images.synthetic else "images"
         return (
@@ -92,41 +93,41 @@ def open_grid(
 
     place: begins the name of the folder where none is asked for; that of the data ends it.
     """
-    asked, where = resolve(request), request.where
+    resolved, where = resolve(request), request.where
     place = place or RUNS / request.profile
-    asked.check_images(asked.setting.limit)
+    resolved.check_images(resolved.setting.limit)
     for folder in (where.cache, where.out or place.parent):
         check_writable(folder)
     if where.out:
         open_run(where.out)
-    device, start, elsewhere = workers_of(asked, console)
-    dataset = read(asked, load)
-    asked.check_images(len(dataset.train))
+    device, start, elsewhere = workers_of(resolved, console)
+    dataset = read(resolved, load)
+    resolved.check_images(len(dataset.train))
     out = where.out or place.parent / f"{place.name}-{dataset.name}"
     old = open_run(out)
-    asked = asked.on(dataset, lambda line: say(console, line))
+    resolved = resolved.on(dataset, lambda line: say(console, line))
     check_writable(out / "rows")
-    bench = open_bench(asked, dataset, device, elsewhere, out / "gallery")
-    cells = grid.cells(bench, asked.methods, asked.defenses)
-    return Grid(asked, console, bench, cells, out, len(old), start)
+    bench = open_bench(resolved, dataset, device, elsewhere, out / "gallery")
+    cells = grid.cells(bench, resolved.methods, resolved.defenses)
+    return Grid(resolved, console, bench, cells, out, len(old), start)
 
 
-def read(asked: Resolved, load: Callable[..., Dataset] = data.load) -> Dataset:
+def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Dataset:
     """Load the images that a request names."""
-    where, setting = asked.request.where, asked.setting
+    where, setting = resolved.request.where, resolved.setting
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache)
 
 
 def open_bench(
-    asked: Resolved,
+    resolved: Resolved,
     dataset: Dataset,
     device: torch.device,
     elsewhere: Environment | None = None,
     samples: Path | None = None,
 ) -> Bench:
-    """What all cells of a run share, with the images on the device. elsewhere: of a scheduler's workers."""
-    request, machine = asked.request, asked.request.machine
-    setting = replace(asked.setting, precision=decided(asked.setting.precision, device))
+    """Gather what all cells of a run share, with the images on the device. elsewhere: of Dask's workers."""
+    request, machine = resolved.request, resolved.request.machine
+    setting = replace(resolved.setting, precision=decided(resolved.setting.precision, device))
     return Bench(
         data=dataset.to(device),
         setting=setting,
@@ -143,38 +144,37 @@ def open_bench(
 
 
 def workers_of(
-    asked: Resolved, console: Console
+    resolved: Resolved, console: Console
 ) -> tuple[torch.device, Callable[..., Workers], Environment | None]:
-    """The device of this process, what starts the workers (see grid.run), and their environment if not ours.
+    """Give this process's device, what starts the workers (see grid.run), their environment if not ours.
 
     They are a scheduler's, or of this machine.
     """
-    machine, where = asked.request.machine, asked.request.where
+    machine, where = resolved.request.machine, resolved.request.where
     if machine.scheduler is None:
 
         def start(work: Callable[..., Any], bench: Bench, report: Report) -> Workers:
-            count = workers_to_start(machine, bench, asked.methods, console)
+            count = workers_to_start(machine, bench, resolved.methods, console)
             return Pool(work, bench, count, where.plugins, report)
 
         return open_device(machine), start, None
     if machine.workers is not None:
         raise BadInput(f"--workers {machine.workers} are processes here, expected none beside --scheduler")
-    if asked.setting.precision == "auto":
+    if resolved.setting.precision == "auto":
         raise BadInput("the precision is auto, which machines may decide differently; give --precision")
     try:
-        from bench.runner.backends.dask import Cluster
-        from bench.runner.backends.muster import muster
+        from bench.runner.backends.dask import Cluster, check_workers
     except ModuleNotFoundError as error:
         raise BadInput(
             f"--scheduler needs {error.name}, expected after: pip install 'ue-bench[dask]'"
         ) from None
     device = open_device(replace(machine, device="cpu"))
-    found = muster(machine.scheduler, where.cache, where.plugins, machine.device, machine.threads)
+    found = check_workers(machine.scheduler, where.cache, where.plugins, machine.device, machine.threads)
     return device, partial(Cluster, found), found.environment
 
 
 def open_device(machine: Machine) -> torch.device:
-    """The device that is asked for, with torch set up for it; BadInput where there is none of that name."""
+    """Find the device and set torch up for it; BadInput where there is none of that name."""
     device = device_of(machine.device)
     for what, count in (("--workers", machine.workers), ("--threads", machine.threads)):
         if count is not None and count < 1:
@@ -187,7 +187,7 @@ def open_device(machine: Machine) -> torch.device:
 
 
 def workers_to_start(machine: Machine, bench: Bench, methods: Sequence[Plugin], console: Console) -> int:
-    """How many processes of this machine compute; where no number is asked for, memory may allow fewer.
+    """Choose how many processes here compute; where no number is asked for, memory may allow fewer.
 
     On a CPU the default is one worker of one thread for each core: small nets gain little from
     threads, and a number that was computed with one thread does not depend on the cores. On GPUs it
@@ -200,6 +200,6 @@ def workers_to_start(machine: Machine, bench: Bench, methods: Sequence[Plugin], 
     workers = machine.workers or default
     fit, there = affordable(bench, methods, workers)
     if there:
-        asked = f"{workers} workers were asked for"
-        say(console, f"{there}: {asked if machine.workers else f'{fit} of {workers} workers are started'}")
+        wanted = f"{workers} workers were asked for"
+        say(console, f"{there}: {wanted if machine.workers else f'{fit} of {workers} workers are started'}")
     return machine.workers or fit

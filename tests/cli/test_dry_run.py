@@ -15,9 +15,7 @@ import torch
 
 from bench.cli.main import main
 from bench.core.train import Trainer
-from bench.runner.effort import Effort
-from bench.runner.estimate import Branch, PlannedJob, work_and_wall
-from bench.runner.speed import STEPS, WARM_UP
+from bench.runner.estimate import STEPS, WARM_UP, Branch, Effort, PlannedJob, work_and_wall
 from support.commands import BAD, command, refused
 
 FAST = ("--dry-run", "--img-per-s", "100")

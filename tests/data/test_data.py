@@ -270,8 +270,8 @@ def test_cache_that_cannot_be_written(tmp_path: Path, render: list[tuple[int, in
 
 
 def test_real_glyphs_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("bench.data.glyphs")
-    monkeypatch.setattr(data, "GLYPHS", 40)
+    glyphs = pytest.importorskip("bench.data.glyphs")
+    monkeypatch.setattr(glyphs, "GLYPHS", 40)
     made = load("glyphs", tmp_path, limit=57)
     assert len(made.train) + len(made.val) == 57 and len(made.test) == 40
     assert made.size == 32 and made.channels == 3 and len(made.classes) == 10

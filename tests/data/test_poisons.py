@@ -23,8 +23,9 @@ from bench.core.errors import BadInput
 from bench.core.pixels import release, to_float
 from bench.core.types import Dataset
 from bench.data import prepare
-from bench.data.poisons.imported import Foreign, plugin
+from bench.data.poisons.imported import Foreign
 from bench.experiment.overrides import change
+from bench.experiment.registry import imported
 from bench.results.rows import load_all
 from bench.runner.export import save_png
 from support.commands import command, refused, rows_of
@@ -99,7 +100,7 @@ FORMATS: dict[str, Write] = {
 
 def resolved(path: Path, data: Dataset = DATA, **stated: str) -> tuple[Foreign, str]:
     """The method as the run settles it, and what was said."""
-    value, said = plugin(str(path)).value, list[str]()
+    value, said = imported(str(path)).value, list[str]()
     for name, text in stated.items():
         value = change(value, name, text, "file")
     found = value.resolved(data, said.append)
@@ -118,7 +119,7 @@ def why(path: Path, data: Dataset = DATA, **stated: str) -> str:
     with pytest.raises(BadInput) as caught:
         resolved(path, data, **stated)
     line = str(caught.value)
-    assert line.startswith(plugin(str(path)).name) and "\n" not in line
+    assert line.startswith(imported(str(path)).name) and "\n" not in line
     assert str(path.parent) not in line  # rows may hold it
     return line
 
@@ -364,7 +365,7 @@ def test_a_file_that_changes_under_the_run_is_noticed(tmp_path: Path) -> None:
 
 def test_key_follows_content_and_meaning_not_the_place(tmp_path: Path) -> None:
     def inputs(path: Path, **stated: str) -> str:
-        method = plugin(str(path))
+        method = imported(str(path))
         settled = replace(method, value=resolved(path, **stated)[0]).inputs
         text = json.dumps(settled, sort_keys=True)
         assert str(tmp_path) not in text and "path" not in settled
@@ -548,7 +549,7 @@ def test_current_folder_is_no_place_to_put_a_folder(
 
 
 def test_where_a_file_lies_is_no_field(tmp_path: Path) -> None:
-    value = plugin(str(saved(DELTA, tmp_path / "p.pt"))).value
+    value = imported(str(saved(DELTA, tmp_path / "p.pt"))).value
     with pytest.raises(BadInput, match="path"):
         change(value, "path", "elsewhere", "file")
 

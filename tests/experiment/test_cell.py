@@ -16,11 +16,10 @@ from bench.core.method import Lab
 from bench.core.pixels import digest, to_float, to_uint8
 from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
-from bench.data.poisons.imported import plugin
 from bench.experiment import cache, cell
 from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
 from bench.experiment.evaluate import HeldOut, features, mi_columns, subject
-from bench.experiment.registry import Plugin
+from bench.experiment.registry import Plugin, imported
 from bench.experiment.settings import Setting
 from bench.metrics.mi.limits import CERTIFIED
 from bench.metrics.mi.sliced import ESTIMATOR, MISettings
@@ -195,7 +194,7 @@ def test_other_methods_and_files_may_leave_classes_as_they_were(tmp_path: Path) 
     patterns = torch.full((CLASSES, 3, 16, 16), 4 / 255)
     patterns[2] = 0
     torch.save(patterns, tmp_path / "patterns.pt")
-    file = plugin(str(tmp_path / "patterns.pt"))
+    file = imported(str(tmp_path / "patterns.pt"))
     file = replace(file, value=file.value.resolved(toy_dataset(), str))
     assert file.value.form == "class-wise"
     assert left_alone(craft(bench_of(tmp_path), file, 0)) == {2}

@@ -15,10 +15,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from bench.data import glyph_source, load
+from bench.data import load
 from bench.data import torchvision_sets as downloads
 from bench.data.folder import source as folder_source
-from bench.data.glyphs import render
+from bench.data.glyphs import glyph_source, render
 from bench.data.parquet import source as parquet_source
 from bench.data.prepare import Source, at_hand, choose, dataset, hold_out
 from golden.inputs import CLASSES, LABELS, hashed, split

@@ -21,10 +21,10 @@ from distributed import Client
 from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.experiment.cell import Bench
-from bench.experiment.fingerprint import facts
+from bench.experiment.fingerprint import fingerprint
 from bench.experiment.registry import HOME
 from bench.experiment.settings import PROFILES
-from bench.runner.backends import muster
+from bench.runner.backends import dask
 from bench.runner.backends.dask import Cluster
 from bench.runner.jobs import Job, work
 from support.commands import command, plug, rows_of
@@ -233,7 +233,7 @@ JOB = Job(TOYS["tap"], 0, None, 1.0)
 
 def test_progress_of_a_job(town: Town, place: Path) -> None:
     heard: list[tuple[str, float, str]] = []
-    found = muster.muster(town.address, place / "cache", None, "cpu", 1)
+    found = dask.check_workers(town.address, place / "cache", None, "cpu", 1)
     cluster = Cluster(found, work, toy_bench(place), lambda *said: heard.append(said))
     assert cluster.submit(JOB).result(60).error is None
     wait_for(lambda: bool(heard))
@@ -243,15 +243,15 @@ def test_progress_of_a_job(town: Town, place: Path) -> None:
 
 def cluster_of(address: str, place: Path, device: str = "cpu") -> Cluster:
     """Of workers that nobody has looked at."""
-    unseen = muster.Muster(address, place / "cache", None, 1, device)
+    unseen = dask.CheckedWorkers(address, place / "cache", None, 1, device)
     return Cluster(unseen, work, toy_bench(place), lambda *said: None)
 
 
 def test_worker_that_joins_later_is_held_to_the_same(
     town: Town, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = facts(None)
-    monkeypatch.setattr(muster, "facts", lambda plugins: here | {"torch": "1.0"})
+    here = fingerprint(None)
+    monkeypatch.setattr(dask, "fingerprint", lambda plugins: here | {"torch": "1.0"})
     cluster = cluster_of(town.address, place)
     error = cluster.submit(JOB).exception(60)
     cluster.close(now=True)
@@ -319,8 +319,8 @@ def test_worker_that_sees_other_plugins(
 def test_worker_of_other_code(
     town: Town, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = facts(None)
-    monkeypatch.setattr(muster, "facts", lambda plugins: here | {"torch": "1.0"})
+    here = fingerprint(None)
+    monkeypatch.setattr(dask, "fingerprint", lambda plugins: here | {"torch": "1.0"})
     (address,) = town.workers()
     said = refused(on(town, place, "clean", "none"), place, capsys)
     assert address in said and f"torch is {here['torch']}, expected 1.0" in said
@@ -328,17 +328,17 @@ def test_worker_of_other_code(
 
 def test_digest_of_code(tmp_path: Path) -> None:
     """It follows what files say and how they are called, and nothing else in the folder."""
-    seen = [facts(tmp_path)]
+    seen = [fingerprint(tmp_path)]
     for change in (
         lambda: plug(tmp_path, "methods", LETHAL).rename(tmp_path / "methods"),
         lambda: (tmp_path / "methods" / "methods" / "odd.py").write_text("VARIANTS = {}"),
         lambda: (tmp_path / "methods" / "methods" / "odd.py").rename(tmp_path / "methods" / "even.py"),
     ):
         change()
-        seen.append(facts(tmp_path))
+        seen.append(fingerprint(tmp_path))
     assert len({str(one) for one in seen}) == len(seen)
     (tmp_path / "methods" / "even.pyc").touch()
-    assert facts(tmp_path) == seen[-1]
+    assert fingerprint(tmp_path) == seen[-1]
 
 
 def test_worker_of_two_threads(
@@ -385,7 +385,7 @@ def test_wrong_address(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(muster, "CONNECT_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "CONNECT_SECONDS", 0.5)
     argv = [*command(place, "clean", "none")[:5], "--out", str(place / "out"), "--scheduler", address]
     said = refused([*argv, "--cache", str(place / "cache")], place, capsys)
     assert f"--scheduler {address}: {what}" in said and "expected tcp://HOST:PORT" in said
@@ -394,7 +394,7 @@ def test_wrong_address(
 def test_scheduler_without_workers(
     place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(muster, "PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(dask, "PATIENCE_SECONDS", 0.5)
     town = Town(tmp_path)
     try:
         said = refused(on(town, place, "clean", "none"), place, capsys)
@@ -406,8 +406,7 @@ def test_scheduler_without_workers(
 def test_without_the_extra(
     place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("bench.runner.backends.dask", "bench.runner.backends.muster"):
-        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.delitem(sys.modules, "bench.runner.backends.dask", raising=False)
     monkeypatch.setitem(sys.modules, "distributed", None)
     argv = command(place, "clean", "none", "--scheduler", "127.0.0.1:1")
     said = refused(argv[:5] + argv[7:], place, capsys)

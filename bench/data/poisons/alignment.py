@@ -17,7 +17,7 @@ Form = Literal["infer", "sample-wise", "class-wise", "universal"]
 def entries(
     count: int, data: Dataset, form: Form, kind: str, made: Manifest | None, who: str
 ) -> tuple[Form, Tensor]:
-    """The form, and for each training image the number of its entry, int64 (N,).
+    """Find the form, and for each training image the number of its entry, int64 (N,).
 
     count: entries in the file. made: the manifest beside it.
     """
@@ -32,10 +32,10 @@ def entries(
     if kind == "delta":
         fits.append(("class-wise", len(data.classes), data.train.labels, "one a class"))
         fits.append(("universal", 1, torch.zeros(n, dtype=torch.int64), "one for all images"))
-    asked = [fit for fit in fits if form in (fit[0], "infer")]
-    found = {fit[0]: fit for fit in reversed(asked) if fit[1] == count}
+    possible = [fit for fit in fits if form in (fit[0], "infer")]
+    found = {fit[0]: fit for fit in reversed(possible) if fit[1] == count}
     if not found:
-        sizes = {size: what for _, size, _, what in asked}
+        sizes = {size: what for _, size, _, what in possible}
         expected = "; or ".join(f"{size} ({what})" for size, what in sizes.items())
         raise BadInput(f"{who}: there are {count} entries, expected {expected or f'images to be {form}'}")
     if len(found) > 1:

@@ -43,7 +43,7 @@ class Change:
 
     @staticmethod
     def of(steps: Iterable[Tensor], eps: float) -> Change:
-        """steps: whole grey levels (n,C,H,W), in batches."""
+        """Measure a change. steps: whole grey levels (n,C,H,W), in batches."""
         cap, linf, norms, l0, full, over, values = levels(eps), 0, [], 0.0, 0.0, 0, 0
         for step in steps:
             size, values = step.abs(), step[0].numel()
@@ -74,7 +74,7 @@ def check_finite(seen: Seen, who: str, table: Table) -> None:
 
 
 def check_digests(images: Tensor, made: Manifest, who: str) -> None:
-    """Published images against the digests of their manifest, one by one."""
+    """Hold published images against the digests of their manifest, one by one."""
     if len(images) != len(made.images) or len(images) != len(made.rows):
         raise BadInput(f"{who}: there are {len(images)} images, the manifest lists {len(made.images)}")
     seen = [pixels(image) for image in images]
@@ -89,7 +89,7 @@ def check_digests(images: Tensor, made: Manifest, who: str) -> None:
 
 
 def check_change(change: Change, budget: Budget, kind: str, who: str) -> None:
-    """Against the declared budget; a poison that changes nothing is refused as well."""
+    """Hold a change against the declared budget; a poison that changes nothing is refused as well."""
     if not change.linf and (budget.eps > 0 or budget.l2 is not None):
         raise BadInput(
             f"{who}: no image changes: nothing survives rounding to grey levels; "

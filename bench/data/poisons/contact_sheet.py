@@ -16,7 +16,7 @@ ROWS = ("before", "change x{0}", "after")
 
 
 def save(pairs: Sequence[tuple[Photo, Photo]], path: Path) -> None:
-    """Three rows, an image a column; the change is amplified until its largest fills the range."""
+    """Save three rows, an image a column; the change is amplified until its largest fills the range."""
     changes = [_change(before, after) for before, after in pairs]
     factor = 127 // max(1, *(int(np.abs(change).max()) for change in changes))
     size = MARGIN + len(pairs) * (SIDE + GAP), len(ROWS) * (SIDE + GAP) + GAP

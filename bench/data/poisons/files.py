@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,6 @@ NUMBERS = (
     *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
     *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
 )
-CHUNK = 2**20  # bytes hashed at once
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class Content:
 
 
 def read(path: Path, who: str) -> Content:
-    """The numbers in a file or folder; BadInput where there are none that may be read."""
+    """Read the numbers in a file or folder; BadInput where there are none that may be read."""
     if path.is_dir():
         return _folder(path, who)
     suffix = path.suffix.lower()
@@ -77,14 +75,13 @@ def _check_no_page(path: Path, who: str) -> None:
 
 
 def digest(path: Path) -> str:
-    """sha256 of a file, or of the names and bytes of a folder's images in the order of their numbers."""
+    """Hash (sha256) a file, or of the names and bytes of a folder's images in the order of their numbers."""
     seen = hashlib.sha256()
     for file in [path] if path.is_file() else [file for _, file in _numbered(path)]:
         if file is not path:
             seen.update(file.name.encode())
         with file.open("rb") as stream:
-            while part := stream.read(CHUNK):
-                seen.update(part)
+            hashlib.file_digest(stream, lambda: seen)
     return seen.hexdigest()
 
 
@@ -150,7 +147,7 @@ def _safetensors(path: Path, who: str) -> Content:
 
 
 def _only(stored: dict[Any, Any], form: str, path: Path, who: str) -> Content:
-    """The one tensor of a file."""
+    """Pick the one tensor of a file."""
     if len(stored) != 1:
         names = ", ".join(map(str, [*stored][:5])) or "nothing"
         raise BadInput(f"{who}: {path.name} holds {len(stored)} things ({names}), expected one tensor")
@@ -168,9 +165,4 @@ def _only(stored: dict[Any, Any], form: str, path: Path, who: str) -> Content:
     return Content(value.detach(), form, (f"the tensor is called {name!r}",) if name else ())
 
 
-READERS: dict[str, Callable[[Path, str], Content]] = {
-    ".npy": _npy,
-    ".pt": _torch,
-    ".pth": _torch,
-    ".safetensors": _safetensors,
-}
+READERS = {".npy": _npy, ".pt": _torch, ".pth": _torch, ".safetensors": _safetensors}

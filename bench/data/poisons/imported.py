@@ -41,7 +41,6 @@ from bench.data.poisons.values import (
     publish,
     steps,
 )
-from bench.experiment.registry import Plugin, code_digest
 
 
 @dataclass(frozen=True)
@@ -85,7 +84,7 @@ class Foreign(Method):
         return found
 
     def audited(self, data: Dataset | None, table: Table) -> Foreign:
-        """With everything known that the file says, and, given data, that it does to the run's images.
+        """Fill in everything that the file says and, given data, that it does to the run's images.
 
         What was looked at goes into the table, up to what raises BadInput.
         """
@@ -115,13 +114,13 @@ class Foreign(Method):
         return replace(found, published=digest(published), eps=eps)
 
     def _read(self, table: Table) -> tuple[Foreign, Tensor, Manifest | None]:
-        """What the file alone says, its numbers, (count,C,H,W), and its manifest."""
+        """Read what the file alone says, its numbers, (count,C,H,W), and its manifest."""
         content = files.read(self.path, self.who)
-        digest = files.digest(self.path)
+        found = files.digest(self.path)
         table["format"] = "; ".join([content.format, *content.notes])
-        table["sha256"] = digest
-        if self.digest not in ("", digest):
-            raise BadInput(f"{self.who}: the digest is {digest}, expected {self.digest}")
+        table["sha256"] = found
+        if self.digest not in ("", found):
+            raise BadInput(f"{self.who}: the digest is {found}, expected {self.digest}")
         seen = look(content.values)
         check_finite(seen, self.who, table)
         values, layout = channels_first(content.values, self.layout, self.who)
@@ -143,10 +142,10 @@ class Foreign(Method):
             check_digests(values, made, self.who)
         table["digests"] = f"{len(values)} of {len(values)} as in the manifest" if made else "none to check"
         table["order"] = "by the manifest's digests" if made else "taken as given"
-        return replace(self, digest=digest, kind=kind, units=units, layout=layout), values, made
+        return replace(self, digest=found, kind=kind, units=units, layout=layout), values, made
 
     def _check_alone(self, values: Tensor, table: Table) -> None:
-        """What can be said without the clean images: of deltas, their size."""
+        """Say what can be said without the clean images: of deltas, their size."""
         table["budget"] = str(self.budget)
         if self.kind == "delta":
             batches = (steps(values[b], self.units, self.rounding) for b in in_batches(len(values)))
@@ -157,7 +156,7 @@ class Foreign(Method):
             table["L-inf"] = "unknown without the images before: name them with --data"
 
     def _published(self, values: Tensor, clean: Tensor) -> Tensor:
-        """uint8 like clean, on the CPU."""
+        """Publish the entries of all images: uint8 like clean, on the CPU."""
         clean, index = clean.cpu(), torch.tensor(self.entries)
         made = [
             publish(clean[b], values[index[b]], self.kind, self.units, self.rounding)
@@ -185,20 +184,17 @@ def _shape(chw: tuple[int, ...]) -> str:
 
 
 def name_of(path: Path) -> str:
-    """What rows call it: never a path, and a name that --set can take a field of."""
+    """Say what rows call it: never a path, and a name that --set can take a field of."""
     whole = path.name or path.resolve().name
     stem = whole if path.is_dir() else path.stem
     plain = re.sub(r"[^\w-]+", "-", stem).strip("-")
     return f"file:{plain or 'poison'}"
 
 
-def plugin(place: str) -> Plugin:
-    """The method file:PLACE, with the budget that its manifest declares, or the usual one."""
+def at(place: str) -> Foreign:
+    """Find a file or folder, with the budget that its manifest declares, or the usual one; else BadInput."""
     path = Path(place).expanduser().absolute()  # worker processes may stand elsewhere
     if not path.exists():
         raise BadInput(f"file:{place}: there is no such file or folder")
     made = manifest.load(path, name_of(path))
-    value = Foreign(path=path) if made is None else Foreign(path=path, eps=made.eps, l2=made.l2)
-    code = code_digest(Path(__file__).read_text(encoding="utf-8"))
-    asked = f"file:{path if path.name else path.resolve()}"
-    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=asked)
+    return Foreign(path=path) if made is None else Foreign(path=path, eps=made.eps, l2=made.l2)

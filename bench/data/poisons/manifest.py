@@ -12,17 +12,11 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.experiment import cache
-from bench.experiment.cell import Bench
-from bench.experiment.registry import Plugin
 
 NAME = "manifest.json"
 SUITE = "ue-bench"
 KIND = "published images"
 SCHEMA = 1
-ROUNDING = (
-    "delta to the nearest grey level (half to even), never beyond the budget; the sum is clipped to 0..255"
-)
 
 
 @dataclass(frozen=True)
@@ -41,18 +35,21 @@ class Manifest:
 
 
 def write(folder: Path, said: dict[str, Any]) -> None:
-    """One line for each thing that is said: lists of thousands of images stay readable."""
+    """Write one line for each thing that is said: lists of thousands of images stay readable."""
     lines = [f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in said.items()]
     write_atomically(folder / NAME, "{\n" + ",\n".join(lines) + "\n}\n")
 
 
 def pixels(image: Tensor) -> str:
-    """sha256 of one image, uint8 (C,H,W), row by row, channel after channel."""
+    """Hash (sha256) one image, uint8 (C,H,W), row by row, channel after channel."""
     return hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()
 
 
 def load(path: Path, who: str) -> Manifest | None:
-    """The manifest beside the images of a folder; None where there is no such."""
+    """Read the manifest beside the images of a folder; None where there is none of this suite.
+
+    Raises BadInput where it is damaged.
+    """
     file = path / NAME
     if not file.is_file():
         return None
@@ -79,27 +76,3 @@ def load(path: Path, who: str) -> Manifest | None:
     except (OSError, ValueError, TypeError, LookupError) as error:
         what = f"{type(error).__name__}: {error}"
         raise BadInput(f"{who}: {NAME} is damaged ({what}), expected what export wrote") from None
-
-
-def described(bench: Bench, method: Plugin, poison: cache.Poison) -> dict[str, Any]:
-    """What is said of every poison that leaves the suite, whatever becomes of its images."""
-    made = poison.manifest
-    return {
-        "suite": SUITE,
-        "schema": SCHEMA,
-        "method": method.inputs,
-        "eps": method.value.eps,
-        "norm": made["norm"],
-        "l2": getattr(method.value, "l2", None),
-        "form": made["form"],
-        "rounding": ROUNDING,
-        "data": made["inputs"]["data"],
-        "classes": list(bench.data.classes),
-        "measured": made["distances"],
-        "published": made["published"],
-        "crafting": {name: value for name, value in made["inputs"].items() if name not in ("data", "method")},
-        "facts": made["facts"],
-        "seeds": {"base": bench.setting.seed, "craft": made["seed"]},
-        "seconds": made["seconds"],
-        "environment": made["environment"],
-    }

@@ -50,42 +50,43 @@ class Photo:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Height and width."""
+        """Give height and width."""
         return self.colour.shape[0], self.colour.shape[1]
 
     def at(self, side: int, channels: int) -> Tensor:
-        """uint8 (channels,side,side)."""
-        image = _image(self.colour).resize((side, side), Image.Resampling.BILINEAR)
+        """Resize: uint8 (channels,side,side)."""
+        image = image_of(self.colour).resize((side, side), Image.Resampling.BILINEAR)
         array = np.array(image).reshape(side, side, -1)
         return torch.from_numpy(array).permute(2, 0, 1).expand(channels, -1, -1).contiguous()
 
     def with_channels(self, channels: int) -> Photo:
-        """In colour, where gray is not enough."""
+        """Show it in colour, where gray is not enough."""
         h, w, own = self.colour.shape
         colour = np.broadcast_to(self.colour, (h, w, channels))
         return replace(self, colour=colour, profile=self.profile if own == channels else None)
 
     def changed(self, steps: Tensor) -> Photo:
-        """With steps, whole grey levels float32 (C,S,S), applied at its own size; see RULES."""
+        """Apply steps, whole grey levels float32 (C,S,S), at its own size; see RULES."""
         whole = spread(steps, self.size).permute(1, 2, 0).numpy()
         return replace(self, colour=np.clip(self.colour + whole, 0, GRID).astype(np.uint8))
 
     def save(self, path: Path) -> None:
-        image = _image(self.colour)
+        image = image_of(self.colour)
         if self.alpha is not None:
             image.putalpha(Image.fromarray(self.alpha))
         image.save(path, "PNG", icc_profile=self.profile)
 
     def shown(self) -> Image.Image:
-        return _image(self.colour).convert("RGB")
+        return image_of(self.colour).convert("RGB")
 
 
-def _image(array: NDArray[np.uint8]) -> Image.Image:
+def image_of(array: NDArray[np.uint8]) -> Image.Image:
+    """Make an image of (H,W,1) or (H,W,3)."""
     return Image.fromarray(array.squeeze(2) if array.shape[2] == 1 else array)
 
 
 def spread(steps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Whole grey levels (C,S,S) -> (C,H,W), none of them larger.
+    """Resize whole grey levels (C,S,S) -> (C,H,W), none of them larger.
 
     Nearest keeps more through a later resize than bilinear, whose means are smaller: of a pattern of
     signs at 64 pixels on images of 500, 36 % of the energy and a cosine of 0.94 against 26 % and 0.89.
@@ -129,12 +130,12 @@ class Album:
     labels: Tensor  # int64 (N,)
 
     def published(self, index: int) -> Path:
-        """Where an image goes, relative to the folder."""
+        """Say where an image goes, relative to the folder."""
         return self.files[index].relative_to(self.folder).with_suffix(".png")
 
 
 def album(folder: Path) -> Album:
-    """The images of DIR/CLASS/* or DIR/train/CLASS/*."""
+    """List the images of DIR/CLASS/* or DIR/train/CLASS/*."""
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder, expected {folder}/CLASS/* or {folder}/train/CLASS/*")
     train = folder / "train"

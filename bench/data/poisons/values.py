@@ -57,7 +57,7 @@ def look(values: Tensor) -> Seen:
 
 
 def channels_first(values: Tensor, layout: Layout, who: str) -> tuple[Tensor, Layout]:
-    """(N,C,H,W), and the layout that the file has."""
+    """Order the axes (N,C,H,W); give them, and the layout that the file has."""
     shape = tuple(values.shape)
     fits: list[Layout] = []
     if shape[1] in CHANNELS:
@@ -74,13 +74,13 @@ def channels_first(values: Tensor, layout: Layout, who: str) -> tuple[Tensor, La
 
 
 def meaning(seen: Seen, kind: Kind, units: Units, who: str) -> tuple[Kind, Units]:
-    """Images or delta, and units, as stated or as the numbers say; BadInput where they do not say."""
+    """Tell images from delta, and units, as stated or as the numbers say; BadInput where they do not say."""
     readings = [(k, u) for k in ("delta", "images") for u in ("1", "255") if _possible(seen, k, u)]
     stated = [(k, u) for k, u in readings if kind in (k, "infer") and units in (u, "infer")]
     if not stated:
-        asked = " ".join(word for word in (kind, f"in units of {units}") if "infer" not in word)
+        named = " ".join(word for word in (kind, f"in units of {units}") if "infer" not in word)
         able = " or ".join(f"{k} in units of {u}" for k, u in readings) or "no such thing"
-        raise BadInput(f"{who}: {asked or 'a poison'} cannot be {seen}; that could be {able}")
+        raise BadInput(f"{who}: {named or 'a poison'} cannot be {seen}; that could be {able}")
     left_open = kind == "infer" or (units == "infer" and seen.type.is_floating_point)
     found = [r for r in stated if _likely(seen, *r)] if left_open else stated
     if len(found) != 1:
@@ -115,7 +115,7 @@ def _likely(seen: Seen, kind: str, units: str) -> bool:
 
 
 def steps(values: Tensor, units: Units, rounding: Rounding) -> Tensor:
-    """Numbers -> whole grey levels, float32, as publish() takes them.
+    """Turn numbers to whole grey levels, float32, as publish() takes them.
 
     The whole part of a sum is the sum with the whole part. LEEWAY keeps 8/255, which is a little less
     than 8 levels as a float32, at 8 levels.
@@ -127,7 +127,7 @@ def steps(values: Tensor, units: Units, rounding: Rounding) -> Tensor:
 
 
 def publish(clean: Tensor, values: Tensor, kind: Kind, units: Units, rounding: Rounding) -> Tensor:
-    """The images that a file's numbers stand for, uint8 (n,C,H,W); only the range 0..255 clips them.
+    """Make the images that a file's numbers stand for, uint8 (n,C,H,W); only the range 0..255 clips them.
 
     clean: uint8 (n,C,H,W). Rounding: nearest; truncate, where the sum is cut to whole grey levels (MI-UE's
     reader); positive, the same after negative deltas are dropped (EM's reader).

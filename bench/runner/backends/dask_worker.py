@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.experiment.fingerprint import Environment, facts
+from bench.experiment.fingerprint import Environment, fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -28,7 +28,7 @@ class Terms:
 
     folder: Path  # of this run alone, in the shared cache
     token: str  # what its file `token` holds
-    facts: dict[str, str]  # what the client sees, and a worker must see too
+    fingerprint: dict[str, str]  # what the client sees, and a worker must see too
     plugins: Path | None
     device: str
     threads: int
@@ -43,22 +43,22 @@ class Seen(TypedDict):
     """What a scheduler knows of a worker."""
 
     gpus: float  # that it offers
-    lively: bool  # takes work, or is at work
+    takes_work: bool  # or is at work
 
 
-def crew(dask_scheduler: Any) -> dict[str, Seen]:
-    """All workers of a scheduler, by address."""
+def list_workers(dask_scheduler: Any) -> dict[str, Seen]:
+    """Give all workers of a scheduler, by address."""
     return {
         address: Seen(
             gpus=worker.resources.get("GPU", 0),
-            lively=worker.status.name == "running" or bool(worker.executing),
+            takes_work=worker.status.name == "running" or bool(worker.executing),
         )
         for address, worker in dask_scheduler.workers.items()
     }
 
 
 async def check(terms: Terms, dask_worker: Any) -> tuple[str, Environment]:
-    """examine(), beside the worker's conversation with its scheduler: torch takes long to import."""
+    """Run examine(), beside the worker's conversation with its scheduler: torch takes long to import."""
     return await asyncio.to_thread(examine, terms, dask_worker)
 
 
@@ -71,9 +71,9 @@ def examine(terms: Terms, worker: Any) -> tuple[str, Environment]:
     if (threads := worker.state.nthreads) != 1:
         raise BadInput(f"{who} does {threads} tasks at a time, expected one: start it with --nthreads 1")
     answer = _exchange(terms, who)
-    for name, seen in facts(terms.plugins).items():
-        if seen != terms.facts[name]:
-            raise BadInput(f"{who}: {name} is {seen}, expected {terms.facts[name]} as the client has it")
+    for name, seen in fingerprint(terms.plugins).items():
+        if seen != (expected := terms.fingerprint[name]):
+            raise BadInput(f"{who}: {name} is {seen}, expected {expected} as the client has it")
     try:
         device = _set_up(terms)
         from bench.experiment.device import environment
@@ -99,7 +99,7 @@ def _exchange(terms: Terms, who: str) -> str:
 
 
 def _set_up(terms: Terms) -> torch.device:
-    """As the local pool's workers; some of it holds for a thread alone, so each task says it again."""
+    """Set up torch as the local pool's workers do; in each task, since some holds for a thread alone."""
     for library in ("OMP", "OPENBLAS", "MKL"):
         os.environ.setdefault(f"{library}_NUM_THREADS", str(terms.threads))
     from bench.experiment.device import device_of, set_up
@@ -113,7 +113,7 @@ _runs: dict[Path, tuple[Callable[..., Any], Any]] = {}  # folder -> work, bench:
 
 
 def do(terms: Terms, job: bytes) -> Any:
-    """A job, in a task of Dask's. What it raises is no fault of the job."""
+    """Do a job, in a task of Dask's. What it raises is no fault of the job."""
     from distributed import get_worker
 
     from bench.runner.jobs import without_places
@@ -133,7 +133,7 @@ def do(terms: Terms, job: bytes) -> Any:
 
 
 def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
-    """The run's work and its Bench, with the images on this process's device."""
+    """Open the run's work and its Bench, with the images on this process's device."""
     from bench.experiment.cache import open_shared
     from bench.experiment.device import environment
     from bench.experiment.registry import KINDS, catalog
@@ -154,7 +154,7 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
 
 
 def _ticker(worker: Any, topic: str, name: str) -> Callable[[float, str], None]:
-    """Tells the client of progress, and ends the job when the client has gone or given it up."""
+    """Tell the client of progress, and end the job when the client has gone or given it up."""
     key, said = worker.get_current_task(), 0.0
 
     def tick(share: float, what: str) -> None:

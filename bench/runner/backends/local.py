@@ -64,7 +64,7 @@ class Pool:
         return future
 
     def revive(self) -> None:
-        """New workers in the place of a broken pool's, and a new queue: a dead one may hold its lock."""
+        """Start new workers for a broken pool's, and a new queue: a dead one may hold its lock."""
         self.grip.close()
         self.executor.shutdown(wait=False)
         self.executor = self._start()
@@ -105,7 +105,7 @@ def _begin(
 
 
 def seated(device: torch.device, seat: int, count: int) -> torch.device:
-    """Where the worker in a seat computes: on a GPU of its own, as long as there is one; count: of GPUs."""
+    """Place the worker in a seat: on a GPU of its own, as long as there is one. count: of GPUs."""
     if device.type != "cuda" or device.index is not None:
         return device
     return torch.device("cuda", seat % count)
