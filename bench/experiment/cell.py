@@ -59,7 +59,7 @@ class Bench:
         return Checkpoint(path, self.save_seconds, self.deadline, device=self.device.type)
 
     def identity(self, cell: Cell) -> keys.Identity:
-        """What decides the cell's row."""
+        """Return what decides the cell's row."""
         plugins = cell.method, cell.defense
         return keys.cell(self.data, self.setting, *plugins, cell.poison_rep, cell.rep)
 
@@ -75,7 +75,7 @@ class Cell:
 
 
 def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
-    """A cell's row with its identity alone."""
+    """Make a cell's row with its identity alone."""
     identity = bench.identity(cell)
     return Row(
         key=identity.key,
@@ -117,7 +117,7 @@ def poison_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
 
 
 def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
-    """The method's published images, from the cache where they are there."""
+    """Craft the method's published images, or take them from the cache where they are there."""
     folder = poison_folder(bench, method, poison_rep)
     if poison := cache.load(folder):
         return poison
@@ -142,7 +142,7 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
 
 
 def _delta(bench: Bench, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
-    """What the method crafts, float32; kept where variants may publish it in other ways."""
+    """Craft the method's delta, float32; kept where variants may publish it in other ways."""
     folder = delta_folder(bench, method, poison_rep)
     if method.publishes_otherwise and (kept := cache.load(folder)):
         return kept
@@ -232,14 +232,14 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
 
 
 def published_split(bench: Bench, poison: cache.Poison) -> Split:
-    """What victims may download, on the device: the poison's images in the mask, the others clean."""
+    """Mix what victims may download, on the device: the poison's images in the mask, the others clean."""
     data, setting = bench.data, bench.setting
     mask = partial.mask(data, setting.share, setting.seed)
     return Split(partial.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
 
 
 def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
-    """What the defense prepares, once for all victims of the poison in this share."""
+    """Prepare images as the defense does, once for all victims of the poison in this share."""
     defense = cell.defense
 
     def make() -> Tensor:
@@ -256,7 +256,7 @@ def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
 
 
 def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
-    """What the row takes over from the poison's manifest."""
+    """Collect what the row takes over from the poison's manifest."""
     manifest = poison.manifest
     declared = {name: manifest[name] for name in ("norm", "form")} | {"eps": cell.method.value.eps}
     return {
