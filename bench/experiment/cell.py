@@ -20,7 +20,7 @@ from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
 from bench.core.pixels import check_classes, check_delta, digest, release, to_float
 from bench.core.rng import generator, seed_for
-from bench.core.train import Streams, Tick, accuracy, fit, quiet
+from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.device import meter
@@ -206,7 +206,6 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
         )
     if not all(bool(p.isfinite().all()) for p in net.parameters()):
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
-    selected = max(trained.curve, key=lambda point: point["val_acc"])
     started = time.monotonic()
     mi = mi_columns(data, setting, net, published)
     mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
@@ -218,14 +217,11 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
         stem=net.stem,
         test_acc=test_acc,
         train_acc=accuracy(net, shown),
-        val_selected_acc=selected["test_acc"],
-        peak_acc=max(point["test_acc"] for point in trained.curve),
-        curve=trained.curve,
+        **_training_columns(trained),
         **mi,
         mi_seconds=mi_seconds,
         mask=partial.mask_digest(mask),
         **_poison_columns(cell, poison),
-        train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
@@ -253,6 +249,17 @@ def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
     part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
     key = key_of({"defense": defense.inputs, **part})
     return cache.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
+
+
+def _training_columns(trained: Training) -> dict[str, Any]:
+    """Collect what the row takes over from the victim's training: seconds, accuracies in [0,1]."""
+    selected = max(trained.curve, key=lambda point: point["val_acc"])
+    return {
+        "val_selected_acc": selected["test_acc"],
+        "peak_acc": max(point["test_acc"] for point in trained.curve),
+        "curve": trained.curve,
+        "train_seconds": trained.seconds,
+    }
 
 
 def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
