@@ -61,12 +61,12 @@ class Checkpoint:
         self.clock, self.saved = clock or Clock(), time.monotonic()
 
     def part(self, name: str) -> Checkpoint:
-        """A checkpoint of its own for one part of the work; the clock is shared."""
+        """Give a checkpoint of its own to one part of the work; the clock is shared."""
         path = self.path.with_name(f"{self.path.name}.{name}") if self.path else None
         return Checkpoint(path, self.seconds, self.deadline, self.clock, self.device)
 
     def load(self) -> dict[str, Any] | None:
-        """The last state, on the CPU; None if there is none that can be read."""
+        """Read the last state, on the CPU; None if there is none that can be read."""
         if self.path is None or not self.path.exists():
             return None
         try:

@@ -64,7 +64,7 @@ def is_steady(defense: Undefended) -> bool:
 
 
 def check_prepared(shown: Tensor, images: Tensor, who: str) -> None:
-    """Raises ValueError unless a defense returned images of the same shape and type."""
+    """Raise ValueError unless a defense returned images of the same shape and type."""
     if shown.shape != images.shape or shown.dtype != torch.uint8:
         raise ValueError(
             f"defense {who!r} prepared {shown.dtype} {tuple(shown.shape)}, "

@@ -39,18 +39,18 @@ class Lab:
         self.facts.update(facts)
 
     def net(self) -> nn.Module:
-        """A surrogate with this run's initial weights."""
+        """Build a surrogate with this run's initial weights."""
         return self.build(seed_for(self.seed, "init"))
 
     def rng(self, name: str) -> Generator:
         return generator(seed_for(self.seed, name), self.val.labels.device)
 
     def order(self, name: str) -> int:
-        """The seed of a sequence of shuffles, see batches()."""
+        """Make the seed of a sequence of shuffles, see batches()."""
         return seed_for(self.seed, "order", name)
 
     def trained(self, clean: Split, recipe: Recipe) -> nn.Module:
-        """A surrogate trained on clean images, with the data set's augmentation; in eval mode."""
+        """Train a surrogate on clean images, with the data set's augmentation; in eval mode."""
         net = self.net()
         part, finished = self.checkpoint.part("surrogate"), self.checkpoint.part("trained")
         state = finished.load()
@@ -100,7 +100,7 @@ class Method:
         return self.eps > 0
 
     def resolved(self, data: Dataset, say: Callable[[str], None]) -> Method:
-        """This method with whatever was left to the data decided; what is inferred is said.
+        """Return this method with whatever was left to the data decided; what is inferred is said.
 
         Raises BadInput where method and data do not fit.
         """

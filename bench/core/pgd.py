@@ -38,7 +38,7 @@ def pgd(
 
 
 def frozen(net: N) -> N:
-    """A copy to attack or to evaluate, so that nothing moves the net itself.
+    """Make a copy to attack or to evaluate, so that nothing moves the net itself.
 
     It is in eval mode, its weights take no gradients, and its batch norms are folded into the
     convolutions before them: the same function, up to rounding, in fewer operations.

@@ -51,7 +51,7 @@ def truncated(delta: Tensor) -> Tensor:
 
 
 def check_delta(delta: Tensor, images: Tensor, eps: float, who: str) -> None:
-    """The contract of methods/, checked once for all of them.
+    """Check the contract of methods/, once for all of them.
 
     Raises ValueError: wrong shape or type, not finite, over budget, or empty though eps > 0.
     """
@@ -76,7 +76,7 @@ def check_delta(delta: Tensor, images: Tensor, eps: float, who: str) -> None:
 def check_classes(
     published: Tensor, images: Tensor, labels: Tensor, classes: Sequence[str], who: str
 ) -> None:
-    """The contract of class-wise methods, whose budget is above 0: every class that has images is perturbed.
+    """Check class-wise methods, whose budget is above 0: every class that has images is perturbed.
 
     Raises ValueError: all images of some class are as they were.
     """

@@ -11,7 +11,7 @@ from torch import Generator
 
 
 def seed_for(base: int, *path: str | int) -> int:
-    """A 63-bit seed that depends on the path alone."""
+    """Make a 63-bit seed that depends on the path alone."""
     digest = hashlib.sha256("/".join(map(str, (base, *path))).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1  # torch wants a signed int64
 

@@ -28,7 +28,7 @@ Learn = Callable[[Tensor, float], None]
 
 
 def quiet(share: float, what: str) -> None:
-    """A Tick that says nothing."""
+    """Say nothing, as a Tick."""
 
 
 @dataclass
@@ -67,7 +67,7 @@ def batches(n: int, size: int, order: int, epoch: int, device: torch.device) -> 
 
 
 def lr_at(recipe: Recipe, progress: float) -> float:
-    """The learning rate after a share `progress` of the training."""
+    """Return the learning rate after a share `progress` of the training."""
     if recipe.schedule == "constant":
         return recipe.lr
     if recipe.schedule in DROPS:
@@ -94,7 +94,7 @@ class Trainer:
         )
 
     def learner(self, loss: Loss, rngs: tuple[Generator, ...], *, steady: bool) -> Learn:
-        """A training step on loss(rows, progress), as a function of rows and progress.
+        """Make a training step on loss(rows, progress), as a function of rows and progress.
 
         steady: it is the same work at every call, as Replay wants it, whatever progress is. rngs: all
         that it draws from.

@@ -20,7 +20,7 @@ from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
 from bench.core.pixels import check_classes, check_delta, digest, release, to_float
 from bench.core.rng import generator, seed_for
-from bench.core.train import Streams, Tick, accuracy, fit, quiet
+from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.device import meter
@@ -59,7 +59,7 @@ class Bench:
         return Checkpoint(path, self.save_seconds, self.deadline, device=self.device.type)
 
     def identity(self, cell: Cell) -> keys.Identity:
-        """What decides the cell's row."""
+        """Return what decides the cell's row."""
         plugins = cell.method, cell.defense
         return keys.cell(self.data, self.setting, *plugins, cell.poison_rep, cell.rep)
 
@@ -75,7 +75,7 @@ class Cell:
 
 
 def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
-    """A cell's row with its identity alone."""
+    """Make a cell's row with its identity alone."""
     identity = bench.identity(cell)
     return Row(
         key=identity.key,
@@ -117,7 +117,7 @@ def poison_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
 
 
 def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
-    """The method's published images, from the cache where they are there."""
+    """Craft the method's published images, or take them from the cache where they are there."""
     folder = poison_folder(bench, method, poison_rep)
     if poison := cache.load(folder):
         return poison
@@ -142,7 +142,7 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
 
 
 def _delta(bench: Bench, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
-    """What the method crafts, float32; kept where variants may publish it in other ways."""
+    """Craft the method's delta, float32; kept where variants may publish it in other ways."""
     folder = delta_folder(bench, method, poison_rep)
     if method.publishes_otherwise and (kept := cache.load(folder)):
         return kept
@@ -206,7 +206,6 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
         )
     if not all(bool(p.isfinite().all()) for p in net.parameters()):
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
-    selected = max(trained.curve, key=lambda point: point["val_acc"])
     started = time.monotonic()
     mi = mi_columns(data, setting, net, published)
     mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
@@ -218,28 +217,25 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
         stem=net.stem,
         test_acc=test_acc,
         train_acc=accuracy(net, shown),
-        val_selected_acc=selected["test_acc"],
-        peak_acc=max(point["test_acc"] for point in trained.curve),
-        curve=trained.curve,
+        **_training_columns(trained),
         **mi,
         mi_seconds=mi_seconds,
         mask=partial.mask_digest(mask),
         **_poison_columns(cell, poison),
-        train_seconds=trained.seconds,
         train_peak_mb=used.peak_mb,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
 
 
 def published_split(bench: Bench, poison: cache.Poison) -> Split:
-    """What victims may download, on the device: the poison's images in the mask, the others clean."""
+    """Mix what victims may download, on the device: the poison's images in the mask, the others clean."""
     data, setting = bench.data, bench.setting
     mask = partial.mask(data, setting.share, setting.seed)
     return Split(partial.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
 
 
 def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
-    """What the defense prepares, once for all victims of the poison in this share."""
+    """Prepare images as the defense does, once for all victims of the poison in this share."""
     defense = cell.defense
 
     def make() -> Tensor:
@@ -255,8 +251,19 @@ def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
     return cache.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
 
 
+def _training_columns(trained: Training) -> dict[str, Any]:
+    """Collect what the row takes over from the victim's training: seconds, accuracies in [0,1]."""
+    selected = max(trained.curve, key=lambda point: point["val_acc"])
+    return {
+        "val_selected_acc": selected["test_acc"],
+        "peak_acc": max(point["test_acc"] for point in trained.curve),
+        "curve": trained.curve,
+        "train_seconds": trained.seconds,
+    }
+
+
 def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
-    """What the row takes over from the poison's manifest."""
+    """Collect what the row takes over from the poison's manifest."""
     manifest = poison.manifest
     declared = {name: manifest[name] for name in ("norm", "form")} | {"eps": cell.method.value.eps}
     return {

@@ -37,7 +37,7 @@ class Undeclared(Exception):
 
 
 def declare(name: str) -> ModuleType:
-    """A module of ours by its dotted name."""
+    """Read a module of ours by its dotted name."""
     alias = f"{PREFIX}{name}"
     if name in LIGHT:
         return importlib.import_module(name)
@@ -68,7 +68,7 @@ def declare_file(path: Path, alias: str, needed: Iterable[str] = ()) -> ModuleTy
 
 
 def _single(body: Iterable[ast.stmt], *, strict: bool) -> Iterator[ast.stmt]:
-    """What is run, imports name by name: some of the names may be left out. strict: see Undeclared."""
+    """Give what is run, imports name by name: some of the names may be left out. strict: see Undeclared."""
     for statement in body:
         match statement:
             case ast.ImportFrom(module="__future__") | ast.If(test=ast.Name(id="TYPE_CHECKING")):
@@ -111,7 +111,7 @@ def _is_module(name: str) -> bool:
 
 
 def notes(kind: type) -> dict[str, str]:
-    """What the comments beside a class's fields, or else above them, say of each: units and meaning."""
+    """Read what the comments beside a class's fields, or else above, say of each: units and meaning."""
     found: dict[str, str] = {}
     for own in reversed(kind.__mro__[:-1]):
         source = Path(str(sys.modules[own.__module__].__file__)).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What must be the same wherever cells of one run are computed: code and libraries. Imports no torch."""
+"""Code and libraries, which must be the same wherever cells of one run are computed. Imports no torch."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
 Environment = dict[str, str | int]  # what is recorded beside the numbers
 
 
-def facts(plugins: Path | None) -> dict[str, str]:
-    """What must be the same wherever cells of one run are computed."""
+def fingerprint(plugins: Path | None) -> dict[str, str]:
+    """Say what must be the same wherever cells of one run are computed, by name."""
     seen = {"python": ".".join(platform.python_version_tuple()[:2])}
     seen |= {name: _version(name) for name in LIBRARIES}
     seen["the code of this package"] = _own_code()

@@ -29,17 +29,17 @@ OF_VICTIMS = ("net", "eps", "prepare_test", "points", "victim", "mi", "share", "
 
 
 def crafting(data: Dataset, setting: Setting, method: Plugin, poison_rep: int) -> dict[str, Any]:
-    """What decides a delta: variants that only publish it otherwise share it."""
+    """Say what decides a delta: variants that only publish it otherwise share it."""
     return {**_shared(data, setting), "method": method.crafting, "poison_rep": poison_rep}
 
 
 def publication(data: Dataset, setting: Setting, method: Plugin, poison_rep: int) -> dict[str, Any]:
-    """What decides published images."""
+    """Say what decides published images."""
     return {**_shared(data, setting), "method": method.inputs, "poison_rep": poison_rep}
 
 
 def setting_of(data: Dataset, setting: Setting) -> dict[str, Any]:
-    """What the rows of one table share: all that decides a row but its method, defense and repetitions."""
+    """Say what the rows of one table share: all that decides a row but method, defense and repetitions."""
     shared, asked = _shared(data, setting), _plain(setting)
     revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
     revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
@@ -67,12 +67,12 @@ def cell(
 
 
 def images(data: Dataset, setting: Setting) -> str:
-    """A key of the images and of how nets compute on them."""
+    """Make a key of the images and of how nets compute on them."""
     return key_of(_shared(data, setting))
 
 
 def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
-    """The images, how to compute on them, and the surrogate: what a poison's and a row's key both take."""
+    """Give the images, how to compute on them, and the surrogate: what a poison's and a row's key take."""
     revisions = {name: REVISIONS[name] for name in ("data", "crafting", "training")}
     revisions["surrogate"] = NETS[setting.surrogate].revision
     seen = {name: getattr(data, name) for name in ("name", "digest", "limit", "resize")}
@@ -82,7 +82,7 @@ def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A dataclass, and those in it, as dicts of what decides something."""
+    """Turn a dataclass, and those in it, into dicts of what decides something."""
     if not is_dataclass(value):
         return value
     return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.compare}

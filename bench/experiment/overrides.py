@@ -47,7 +47,7 @@ def _finite(number: float) -> float:
 
 
 def change(thing: T, path: str, value: Any, what: str) -> T:
-    """A copy of a dataclass with the field at a dotted path replaced; text is parsed by its type."""
+    """Copy a dataclass with the field at a dotted path replaced; text is parsed by its type."""
     head, _, rest = path.partition(".")
     known = fields(thing) if is_dataclass(thing) else ()
     names = [f.name for f in known if f.init and f.compare]  # the others are where, not what

@@ -85,7 +85,7 @@ class Plugin:
         return any(f.metadata.get("publishing") for f in fields(self.value))
 
     def at(self, profile: str) -> Plugin:
-        """The plugin as its class scales itself for a profile."""
+        """Return the plugin as its class scales itself for a profile."""
         value = self.value
         for path, new in getattr(value, "PROFILES", {}).get(profile, {}).items():
             value = change(value, path, new, self.name)
@@ -154,7 +154,7 @@ def _first_line(plugin: type, module: ModuleType) -> str:
 
 
 def code_digest(source: str) -> str:
-    """A digest of a module's code that comments, docstrings, layout and its tables do not change.
+    """Digest a module's code, so that comments, docstrings, layout and its tables change nothing.
 
     What the tables say reaches the key as the name and the parameters of the plugin.
     """
@@ -177,7 +177,7 @@ def _is_aside(node: ast.AST, *, tables: bool) -> bool:
 
 
 def catalog(kind: str, plugins: Path | None = None, *, declared: bool = False) -> Catalog:
-    """The suite's own plugins of a kind, and those in DIR/methods or DIR/defenses.
+    """Find the suite's own plugins of a kind, and those in DIR/methods or DIR/defenses.
 
     declared: as their files say, without importing what they compute with; fit to be looked at, not to run.
     """
@@ -204,7 +204,7 @@ def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleT
 
 
 def _plugged(path: Path, name: str, *, declared: bool) -> ModuleType:
-    """A file of the user's, imported where it does not declare all that is looked for."""
+    """Read a file of the user's, imported where it does not declare all that is looked for."""
     alias = f"plugged_{name.replace('.', '_')}"
     if declared:
         with suppress(Exception):

@@ -108,7 +108,7 @@ class Profile:
 
 
 def _said(recipe: Recipe) -> str:
-    """A recipe in words, as far as recipes differ."""
+    """Put a recipe in words, as far as recipes differ."""
     lr = f"lr {recipe.lr:g}"
     if recipe.milestones:
         left = {"steps": "a tenth", "halvings": "half"}[recipe.schedule]
@@ -123,7 +123,7 @@ def _said(recipe: Recipe) -> str:
 
 
 def published(victim: Recipe, shows: str, hides: str, reps: int = 1) -> Profile:
-    """A paper's own victims, as many as it has, on all of CIFAR-10. hides: the known differences."""
+    """Preset a paper's own victims, as many as it has, on all of CIFAR-10. hides: the known differences."""
     setting = Setting("cifar10", None, "resnet18", "resnet18", victim, points=10, mi=MISettings(), reps=reps)
     return Profile(setting, "GPU time not measured by us, see --dry-run", shows, hides)
 

@@ -40,7 +40,7 @@ NETS: dict[str, Architecture] = {**dense.NETS, **plain.NETS, **resnet.NETS}
 def build(
     name: str, *, channels: int, classes: int, size: int, precision: str, seed: int, device: torch.device
 ) -> Net:
-    """A freshly initialised net; the seed alone decides its weights.
+    """Build a freshly initialised net; the seed alone decides its weights.
 
     Raises BadInput where its images are too small for it.
     """

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from bench import data
-from bench.cli.about import flat, meanings, one, text_of
+from bench.cli.about import one, settable, text_of
 from bench.core.errors import BadInput
 from bench.experiment import keys
 from bench.experiment.declared import declare
@@ -108,6 +108,16 @@ def test_check_refuses_what_resolve_refuses_in_the_same_words(request_: RunReque
 
 
 # Declared and imported are one
+
+
+def flat(value: Any) -> dict[str, Any]:
+    """Fields that can be set, by their paths, with what they hold."""
+    return {path: content for path, content, _ in settable(value)}
+
+
+def meanings(value: Any) -> dict[str, str]:
+    """What is said of each of them."""
+    return {path: said for path, _, said in settable(value)}
 
 
 def told(plugin: Plugin) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from distributed import Client
 from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.experiment.cell import Bench
-from bench.experiment.fingerprint import facts
+from bench.experiment.fingerprint import fingerprint
 from bench.experiment.registry import HOME
 from bench.experiment.settings import PROFILES
 from bench.runner.backends import dask
@@ -250,8 +250,8 @@ def cluster_of(address: str, place: Path, device: str = "cpu") -> Cluster:
 def test_worker_that_joins_later_is_held_to_the_same(
     town: Town, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    here = facts(None)
-    monkeypatch.setattr(dask, "facts", lambda plugins: here | {"torch": "1.0"})
+    here = fingerprint(None)
+    monkeypatch.setattr(dask, "fingerprint", lambda plugins: here | {"torch": "1.0"})
     cluster = cluster_of(town.address, place)
     error = cluster.submit(JOB).exception(60)
     cluster.close(now=True)
@@ -319,8 +319,8 @@ def test_worker_that_sees_other_plugins(
 def test_worker_of_other_code(
     town: Town, place: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    here = facts(None)
-    monkeypatch.setattr(dask, "facts", lambda plugins: here | {"torch": "1.0"})
+    here = fingerprint(None)
+    monkeypatch.setattr(dask, "fingerprint", lambda plugins: here | {"torch": "1.0"})
     (address,) = town.workers()
     said = refused(on(town, place, "clean", "none"), place, capsys)
     assert address in said and f"torch is {here['torch']}, expected 1.0" in said
@@ -328,17 +328,17 @@ def test_worker_of_other_code(
 
 def test_digest_of_code(tmp_path: Path) -> None:
     """It follows what files say and how they are called, and nothing else in the folder."""
-    seen = [facts(tmp_path)]
+    seen = [fingerprint(tmp_path)]
     for change in (
         lambda: plug(tmp_path, "methods", LETHAL).rename(tmp_path / "methods"),
         lambda: (tmp_path / "methods" / "methods" / "odd.py").write_text("VARIANTS = {}"),
         lambda: (tmp_path / "methods" / "methods" / "odd.py").rename(tmp_path / "methods" / "even.py"),
     ):
         change()
-        seen.append(facts(tmp_path))
+        seen.append(fingerprint(tmp_path))
     assert len({str(one) for one in seen}) == len(seen)
     (tmp_path / "methods" / "even.pyc").touch()
-    assert facts(tmp_path) == seen[-1]
+    assert fingerprint(tmp_path) == seen[-1]
 
 
 def test_worker_of_two_threads(

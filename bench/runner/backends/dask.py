@@ -25,7 +25,7 @@ from distributed import Client, KilledWorker
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.experiment.cache import share
-from bench.experiment.fingerprint import Environment, facts
+from bench.experiment.fingerprint import Environment, fingerprint
 from bench.runner.backends.dask_worker import Seen, Terms, check, do, list_workers
 from bench.runner.scheduler import Report, WorkersDied
 
@@ -61,7 +61,7 @@ class CheckedWorkers:
         folder = self.cache / "clusters" / token
         try:
             write_atomically(folder / "token", token)
-            known = facts(self.plugins)
+            known = fingerprint(self.plugins)
             yield Terms(folder, token, known, self.plugins, self.device, self.threads, deadline)
         finally:
             shutil.rmtree(folder, ignore_errors=True)

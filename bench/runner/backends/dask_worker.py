@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.experiment.fingerprint import Environment, facts
+from bench.experiment.fingerprint import Environment, fingerprint
 
 if TYPE_CHECKING:
     import torch
@@ -71,7 +71,7 @@ def examine(terms: Terms, worker: Any) -> tuple[str, Environment]:
     if (threads := worker.state.nthreads) != 1:
         raise BadInput(f"{who} does {threads} tasks at a time, expected one: start it with --nthreads 1")
     answer = _exchange(terms, who)
-    for name, seen in facts(terms.plugins).items():
+    for name, seen in fingerprint(terms.plugins).items():
         if seen != (expected := terms.fingerprint[name]):
             raise BadInput(f"{who}: {name} is {seen}, expected {expected} as the client has it")
     try:
