@@ -12,7 +12,7 @@ from rich.table import Table
 from bench import data
 from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
-from bench.experiment.cell import Bench
+from bench.experiment.cell import RunContext
 from bench.results import rows as files
 from bench.runner.estimate import (
     STEPS,
@@ -56,7 +56,7 @@ def run(request: RunRequest, given: float | None) -> int:
 
 
 def _speeds(
-    bench: Bench, needed: Sequence[str], given: float | None, console: Console
+    bench: RunContext, needed: Sequence[str], given: float | None, console: Console
 ) -> tuple[Speeds, list[str]]:
     """Time or take the speed of each net; say how it is known."""
     if given is not None:

@@ -17,7 +17,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="python -m bench", description="Unlearnable examples: methods x defenses"
     )
-    chosen = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+    chosen = top.add_subparsers(dest="verb", required=True, metavar="COMMAND")
     for name in cli.NAMES:
         verb = _module(name)
         verb.configure(chosen.add_parser(name, help=verb.ABOUT, description=verb.ABOUT, allow_abbrev=False))

@@ -34,7 +34,7 @@ from bench.results.rows import Row
 
 
 @dataclass(frozen=True)
-class Bench:
+class RunContext:
     """What all cells of a run share."""
 
     data: Dataset  # on the device
@@ -74,7 +74,7 @@ class Cell:
     rep: int
 
 
-def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
+def blank_row(bench: RunContext, cell: Cell, **values: Any) -> Row:
     """Make a cell's row with its identity alone."""
     identity = bench.identity(cell)
     return Row(
@@ -98,30 +98,33 @@ def blank_row(bench: Bench, cell: Cell, **values: Any) -> Row:
     )
 
 
-def crafting_key(bench: Bench, method: Plugin, poison_rep: int) -> str:
+def crafting_key(bench: RunContext, method: Plugin, poison_rep: int) -> str:
     """Of a delta: variants that publish it otherwise share it, its seeds and its checkpoint."""
     return key_of(keys.crafting(bench.data, bench.setting, method, poison_rep))
 
 
-def craft_checkpoint(bench: Bench, method: Plugin, poison_rep: int) -> Checkpoint:
+def craft_checkpoint(bench: RunContext, method: Plugin, poison_rep: int) -> Checkpoint:
     return bench.checkpoint("craft", crafting_key(bench, method, poison_rep))
 
 
-def delta_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
+def delta_folder(bench: RunContext, method: Plugin, poison_rep: int) -> Path:
     return bench.cache / "deltas" / crafting_key(bench, method, poison_rep)[:32]
 
 
-def poison_folder(bench: Bench, method: Plugin, poison_rep: int) -> Path:
+def poison_folder(bench: RunContext, method: Plugin, poison_rep: int) -> Path:
     inputs = keys.publication(bench.data, bench.setting, method, poison_rep)
     return bench.cache / "poisons" / key_of(inputs)[:32]
 
 
-def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
+def craft(bench: RunContext, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
     """Craft the method's published images, or take them from the cache where they are there."""
     folder = poison_folder(bench, method, poison_rep)
+    value, data, revision = method.value, bench.data, keys.REVISIONS["evaluation"]
     if poison := cache.load(folder):
+        if poison.manifest.get("evaluation") != revision:  # its distances were measured in another way
+            again = distances(data.train.images, poison.images.to(bench.device))
+            poison.manifest.update(distances=again, evaluation=revision)
         return poison
-    value, data = method.value, bench.data
     crafted = _delta(bench, method, poison_rep, tick)
     delta, before = value.publish(crafted.images.to(bench.device)), data.train.images
     check_delta(delta, before, value.eps, method.name)
@@ -134,6 +137,7 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
         "norm": value.norm,
         "form": value.form,
         "distances": distances(before, published),
+        "evaluation": revision,
     }
     poison = cache.Poison(published.cpu(), manifest)
     cache.save(folder, poison)
@@ -141,7 +145,7 @@ def craft(bench: Bench, method: Plugin, poison_rep: int, tick: Tick = quiet) -> 
     return poison
 
 
-def _delta(bench: Bench, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
+def _delta(bench: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
     """Craft the method's delta, float32; kept where variants may publish it in other ways."""
     folder = delta_folder(bench, method, poison_rep)
     if method.publishes_otherwise and (kept := cache.load(folder)):
@@ -175,7 +179,7 @@ def _copy(split: Split) -> Split:
     return Split(split.images.clone(), split.labels.clone())
 
 
-def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet) -> Row:
+def run_cell(bench: RunContext, cell: Cell, poison: cache.Poison, tick: Tick = quiet) -> Row:
     """Train the cell's victim on what its defense makes of the published images, and measure it.
 
     The checkpoint stays until somebody has saved the row.
@@ -227,14 +231,14 @@ def run_cell(bench: Bench, cell: Cell, poison: cache.Poison, tick: Tick = quiet)
     )
 
 
-def published_split(bench: Bench, poison: cache.Poison) -> Split:
+def published_split(bench: RunContext, poison: cache.Poison) -> Split:
     """Mix what victims may download, on the device: the poison's images in the mask, the others clean."""
     data, setting = bench.data, bench.setting
     mask = partial.mask(data, setting.share, setting.seed)
     return Split(partial.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
 
 
-def _shown(bench: Bench, cell: Cell, offered: Tensor) -> Tensor:
+def _shown(bench: RunContext, cell: Cell, offered: Tensor) -> Tensor:
     """Prepare images as the defense does, once for all victims of the poison in this share."""
     defense = cell.defense
 

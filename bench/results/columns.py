@@ -87,7 +87,7 @@ class Method(Plugin):
 
 
 class Inputs(TypedDict):
-    """All that can move a number, resolved: see keys.py."""
+    """All that can move a number, resolved: see bench/experiment/keys.py."""
 
     revisions: Annotated[dict[str, Count], Meta(description="of what is no plugin")]
     data: Images

@@ -1,4 +1,4 @@
-"""Keys: hashes of resolved inputs. What the inputs of a cell are, keys.py says; imports no torch."""
+"""Keys: hashes of resolved inputs, which bench/experiment/keys.py collects; imports no torch."""
 
 from __future__ import annotations
 

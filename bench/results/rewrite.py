@@ -13,17 +13,18 @@ from bench.results.identity import record_name
 def rewrite(run: Path) -> int:
     """Put rows and records of a run's folder into today's schema and under today's keys; returns how many.
 
-    Raises BadInput where a file is no row. Of two rows that have one key now, the one that ended first stays
-    as it is, and nobody reads it.
+    Raises BadInput where a file is no row. Of two rows that have one key now the one that does not count
+    stays as it is, and nothing is written over another row.
     """
-    found = {path: rows.load(path) for path in sorted((run / "rows").glob("*.json"))}
-    latest = {found[path].key: path for path in sorted(found, key=lambda path: found[path].finished)}
-    old = [path for path in latest.values() if rows.schema_in(path.read_bytes(), path.name) < rows.SCHEMA]
-    for path in old:
-        if rows.save(found[path], path.parent) != path:
-            path.unlink()
+    found, moved = rows.load_files(run / "rows"), 0
+    for path in {row.key: path for path, row in found.items()}.values():
+        place = rows.path_of(found[path].key, path.parent)
+        if found[path].legacy_key is not None and not place.exists():
+            rows.save(found[path], path.parent)
+            path.unlink(missing_ok=True)
+            moved += 1
     keys = {row.legacy_key: row.key for row in found.values() if row.legacy_key is not None}
-    return len(old) + sum(_record(path, keys) for path in sorted((run / "records").glob("*.json")))
+    return moved + sum(_record(path, keys) for path in sorted((run / "records").glob("*.json")))
 
 
 def _record(path: Path, keys: dict[str, str]) -> bool:
@@ -35,7 +36,9 @@ def _record(path: Path, keys: dict[str, str]) -> bool:
         changed = upgrade.record(stored, keys)
     except (ValueError, KeyError, TypeError):
         return False  # torn, or of no row: measured anew where it is wanted
-    text = json.dumps(changed, indent=1, allow_nan=False) + "\n"
-    write_atomically(path.with_name(record_name(changed["inputs"])), text)
-    path.unlink()
+    place = path.with_name(record_name(changed["inputs"]))
+    if place.exists():
+        return False
+    write_atomically(place, json.dumps(changed, indent=1, allow_nan=False) + "\n")
+    path.unlink(missing_ok=True)
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -238,7 +239,19 @@ def schema_in(text: bytes, where: str) -> int:
     return number
 
 
+def load_files(folder: Path) -> dict[Path, Row]:
+    """Load every file of a run's rows, of several with one key the one that counts last: ok, then the latest.
+
+    An absent folder has none; what another run moves away meanwhile is passed over.
+    """
+    found = {}
+    for path in sorted(folder.glob("*.json")):
+        with suppress(FileNotFoundError):
+            found[path] = load(path)
+    rows = sorted(found.items(), key=lambda one: (one[1].key, one[1].status == "ok", one[1].finished))
+    return dict(rows)
+
+
 def load_all(folder: Path) -> list[Row]:
-    """All rows of a run, one a key, in the order of their keys; an absent folder has none."""
-    rows = sorted(map(load, folder.glob("*.json")), key=lambda row: (row.key, row.finished))
-    return [*{row.key: row for row in rows}.values()]
+    """Load the rows of a run, one a key, in the order of their keys."""
+    return [*{row.key: row for row in load_files(folder).values()}.values()]

@@ -17,7 +17,7 @@ from bench.core.method import PERTURBING
 from bench.core.train import Streams, fit
 from bench.core.types import Recipe
 from bench.experiment import cache
-from bench.experiment.cell import Bench, Cell, crafting_key, delta_folder, poison_folder
+from bench.experiment.cell import Cell, RunContext, crafting_key, delta_folder, poison_folder
 from bench.results.rows import Row
 from bench.runner import grid
 from bench.runner.jobs import Job
@@ -66,7 +66,7 @@ class Branch:
         return [self.craft, *self.cells]
 
 
-def planned(bench: Bench, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
+def planned(bench: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
     """Look up every poison and cell of the grid. rows: all that are there already."""
     old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
     for craft, waiting in grid.by_poison(bench, cells).items():
@@ -80,7 +80,7 @@ def planned(bench: Bench, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Br
     return branches
 
 
-def _craft(bench: Bench, job: Job, needed: bool) -> PlannedJob:
+def _craft(bench: RunContext, job: Job, needed: bool) -> PlannedJob:
     folders = [poison_folder(bench, job.method, job.poison_rep)]
     if job.method.publishes_otherwise:
         folders.append(delta_folder(bench, job.method, job.poison_rep))
@@ -88,7 +88,7 @@ def _craft(bench: Bench, job: Job, needed: bool) -> PlannedJob:
     return PlannedJob(job, "there" if cached else "left" if needed else "skipped", effort(bench, job))
 
 
-def _cell(bench: Bench, job: Job, old: dict[str, Row]) -> PlannedJob:
+def _cell(bench: RunContext, job: Job, old: dict[str, Row]) -> PlannedJob:
     assert job.cell is not None
     row, reason = old.get(bench.identity(job.cell).key), None
     state: State = "there"
@@ -124,7 +124,7 @@ def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> t
     return whole, max([whole / workers, *chains])
 
 
-def effort(bench: Bench, job: Job) -> Effort:
+def effort(bench: RunContext, job: Job) -> Effort:
     """Count by the plugins' own word: a method that stops by its error may need more or less."""
     setting, value, n = bench.setting, job.method.value, len(bench.data.train)
     victim = setting.victim
@@ -153,7 +153,7 @@ def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:
     return whole - PERTURBING * signs, signs
 
 
-def images_per_second(bench: Bench, net: str) -> float:
+def images_per_second(bench: RunContext, net: str) -> float:
     """Time undefended training in this process, in the victim's batches, for a few steps; images/s."""
     victim, data, device = bench.setting.victim, bench.data, bench.device
     rows = torch.arange((WARM_UP + STEPS) * victim.batch, device=device) % len(data.train)

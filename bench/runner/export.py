@@ -15,7 +15,7 @@ from bench.core.types import Dataset
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import image_of
 from bench.experiment import cache
-from bench.experiment.cell import Bench, craft
+from bench.experiment.cell import RunContext, craft
 from bench.experiment.registry import Plugin
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve
@@ -68,7 +68,7 @@ def one_method(request: RunRequest) -> tuple[Resolved, torch.device]:
 
 def crafted(
     resolved: Resolved, device: torch.device, data: Dataset, console: Console, poison_rep: int = 0
-) -> tuple[Bench, Plugin, cache.Poison]:
+) -> tuple[RunContext, Plugin, cache.Poison]:
     """Give the poison, and with what it was made."""
     resolved.check_images(len(data.train))
     resolved = resolved.on(data, lambda line: say(console, line))
@@ -77,7 +77,7 @@ def crafted(
         return bench, method, craft(bench, method, poison_rep, tick)
 
 
-def described(bench: Bench, method: Plugin, poison: cache.Poison) -> dict[str, Any]:
+def described(bench: RunContext, method: Plugin, poison: cache.Poison) -> dict[str, Any]:
     """Say what is known of every poison that leaves the suite, whatever becomes of its images."""
     made = poison.manifest
     return {

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from bench.experiment.cache import load_victim
-from bench.experiment.cell import Bench, Cell, blank_row, craft_checkpoint
+from bench.experiment.cell import Cell, RunContext, blank_row, craft_checkpoint
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
 from bench.results import rows as files
@@ -28,7 +28,7 @@ class Outcome:
     left: int = 0  # cells not started or not finished for lack of time
 
 
-def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
+def cells(bench: RunContext, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
     """List all cells, those of one poison together. Where crafting draws nothing, one seed is all."""
     grid = []
     for method in methods:
@@ -38,20 +38,20 @@ def cells(bench: Bench, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -
     return grid
 
 
-def is_finished(bench: Bench, row: Row) -> bool:
+def is_finished(bench: RunContext, row: Row) -> bool:
     """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
     if row.status == "ok" and bench.keep_victims:
         return load_victim(bench.cache, row) is not None
     return row.status != "failed"
 
 
-def cost(bench: Bench, cell: Cell) -> float:
+def cost(bench: RunContext, cell: Cell) -> float:
     """Estimate training the cell's victim, in training passes over the images."""
     each: float = cell.defense.value.cost
     return bench.setting.victim.epochs * each
 
 
-def by_poison(bench: Bench, todo: Sequence[Cell]) -> dict[Job, list[Job]]:
+def by_poison(bench: RunContext, todo: Sequence[Cell]) -> dict[Job, list[Job]]:
     """List the crafting of each poison, and the cells that wait for it."""
     waiting: dict[Job, list[Job]] = {}
     for cell in todo:
@@ -61,7 +61,7 @@ def by_poison(bench: Bench, todo: Sequence[Cell]) -> dict[Job, list[Job]]:
 
 
 def run(
-    bench: Bench,
+    bench: RunContext,
     wanted: Sequence[Cell],
     folder: Path,
     progress: Progress,
@@ -87,7 +87,7 @@ def run(
 class _Grid(Work[Job]):
     """What becomes of poisons and cells: rows."""
 
-    def __init__(self, bench: Bench, folder: Path, progress: Progress, plugins: Path | None) -> None:
+    def __init__(self, bench: RunContext, folder: Path, progress: Progress, plugins: Path | None) -> None:
         self.bench, self.folder, self.progress, self.plugins = bench, folder, progress, plugins
         self.old = {row.key: row for row in files.load_all(folder)}
         self.outcome = Outcome()

@@ -13,7 +13,7 @@ from pathlib import Path
 from bench.core.checkpoint import OutOfTime
 from bench.core.train import Tick
 from bench.experiment import cache
-from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
+from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
 from bench.experiment.registry import HOME, Plugin
 from bench.results import samples
 from bench.results.rows import Row
@@ -50,7 +50,7 @@ class Result:
     seconds: float = 0.0
 
 
-def work(bench: Bench, job: Job, tick: Tick) -> Result:
+def work(bench: RunContext, job: Job, tick: Tick) -> Result:
     """Do a job; any fault of a plugin becomes part of the result, and the grid goes on."""
     started = time.monotonic()
     try:
@@ -65,7 +65,7 @@ def work(bench: Bench, job: Job, tick: Tick) -> Result:
         return Result(error=traceback.format_exc())
 
 
-def keep_sample(bench: Bench, method: Plugin, poison: cache.Poison) -> None:
+def keep_sample(bench: RunContext, method: Plugin, poison: cache.Poison) -> None:
     """Keep a few images of a poison beside the run's rows, unless they are there."""
     if bench.gallery is None:
         return
@@ -76,7 +76,7 @@ def keep_sample(bench: Bench, method: Plugin, poison: cache.Poison) -> None:
         samples.save(samples.take(clean, poison.images[chosen].numpy(), chosen), path)
 
 
-def keep_samples(bench: Bench, methods: Iterable[Plugin]) -> None:
+def keep_samples(bench: RunContext, methods: Iterable[Plugin]) -> None:
     """Keep the same of each method's first poison that an earlier run crafted.
 
     A poison is read, and compared with its digest, only where its sample is missing.

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.core.types import Recipe
-from bench.experiment.cell import Bench
+from bench.experiment.cell import RunContext
 from bench.experiment.device import MB, resident_mb
 from bench.experiment.registry import Plugin
 
@@ -22,7 +22,7 @@ CRAFTING = 6  # bytes for each of the training images': a lent copy, delta in fl
 KEPT = 2  # images whose memory is measured
 
 
-def needed_mb(bench: Bench, methods: Sequence[Plugin]) -> float:
+def needed_mb(bench: RunContext, methods: Sequence[Plugin]) -> float:
     """Estimate what one worker takes at most: torch, data, a poison in the making, a batch's activations."""
     data = bench.data.train.images.numel() * CRAFTING
     names = {bench.setting.net, bench.setting.surrogate}
@@ -30,7 +30,7 @@ def needed_mb(bench: Bench, methods: Sequence[Plugin]) -> float:
     return resident_mb() + (data + batch) / MB
 
 
-def kept_bytes(bench: Bench, net: str) -> float:
+def kept_bytes(bench: RunContext, net: str) -> float:
     """Measure what backward keeps of one image."""
     sizes: dict[int, int] = {}
 
@@ -47,7 +47,7 @@ def kept_bytes(bench: Bench, net: str) -> float:
     return sum(size for place, size in sizes.items() if place not in own) / KEPT
 
 
-def largest_batch(bench: Bench, methods: Sequence[Plugin]) -> int:
+def largest_batch(bench: RunContext, methods: Sequence[Plugin]) -> int:
     """Count images with gradients at once: a recipe's batch, or a method's own."""
     found = [bench.setting.victim.batch]
     for method in methods:
@@ -75,7 +75,7 @@ def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float:
     return (limit - used + int(stats.get("inactive_file", 0))) / MB
 
 
-def affordable(bench: Bench, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:
+def affordable(bench: RunContext, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:
     """Tell how many of these workers there is memory for, at least one, and what is to be said of it."""
     available, needed = available_mb(), needed_mb(bench, methods)
     if bench.device.type != "cpu" or workers * needed <= available:

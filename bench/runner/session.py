@@ -17,7 +17,7 @@ from bench import data
 from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
 from bench.core.types import Dataset
-from bench.experiment.cell import Bench, Cell
+from bench.experiment.cell import Cell, RunContext
 from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
 from bench.experiment.partial import keep_mask
@@ -41,7 +41,7 @@ class Grid:
 
     resolved: Resolved
     console: Console
-    bench: Bench
+    bench: RunContext
     cells: list[Cell]
     out: Path
     old: int  # rows that were there already
@@ -124,11 +124,11 @@ def open_bench(
     device: torch.device,
     elsewhere: Environment | None = None,
     samples: Path | None = None,
-) -> Bench:
+) -> RunContext:
     """Gather what all cells of a run share, with the images on the device. elsewhere: of Dask's workers."""
     request, machine = resolved.request, resolved.request.machine
     setting = replace(resolved.setting, precision=decided(resolved.setting.precision, device))
-    return Bench(
+    return RunContext(
         data=dataset.to(device),
         setting=setting,
         profile=request.profile,
@@ -153,7 +153,7 @@ def workers_of(
     machine, where = resolved.request.machine, resolved.request.where
     if machine.scheduler is None:
 
-        def start(work: Callable[..., Any], bench: Bench, report: Report) -> Workers:
+        def start(work: Callable[..., Any], bench: RunContext, report: Report) -> Workers:
             count = workers_to_start(machine, bench, resolved.methods, console)
             return Pool(work, bench, count, where.plugins, report)
 
@@ -186,7 +186,7 @@ def open_device(machine: Machine) -> torch.device:
     return device
 
 
-def workers_to_start(machine: Machine, bench: Bench, methods: Sequence[Plugin], console: Console) -> int:
+def workers_to_start(machine: Machine, bench: RunContext, methods: Sequence[Plugin], console: Console) -> int:
     """Choose how many processes here compute; where no number is asked for, memory may allow fewer.
 
     On a CPU the default is one worker of one thread for each core: small nets gain little from

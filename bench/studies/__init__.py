@@ -1,4 +1,4 @@
-"""Studies: one module each, named here, whose STUDY it is. Light: the command line takes NAMES from here."""
+"""Studies: one folder each, named here, whose study.py has STUDY. The command line takes NAMES from here."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from bench.core.errors import BadInput
 from bench.core.train import Tick
 from bench.experiment import keys
 from bench.experiment.cache import load_victim
-from bench.experiment.cell import Bench, Cell, craft, published_split
+from bench.experiment.cell import Cell, RunContext, craft, published_split
 from bench.experiment.evaluate import subject
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
@@ -52,7 +52,7 @@ class MeasureJob:
 
 
 def measure_jobs(
-    study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[Bench, Cell]]
+    study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[RunContext, Cell]]
 ) -> list[MeasureJob]:
     """All that the study measures of these rows. cells: by the rows' keys."""
     done = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.key)
@@ -93,7 +93,7 @@ def pending(records: Records, wanted: Sequence[MeasureJob]) -> list[MeasureJob]:
     return left
 
 
-def see(bench: Bench, job: MeasureJob) -> Subject:
+def see(bench: RunContext, job: MeasureJob) -> Subject:
     """Both sets of images and their features. Raises BadInput where victim or poison are not the rows'."""
     weights = load_victim(bench.cache, job.net)
     if weights is None:
@@ -117,7 +117,7 @@ def measured(name: str, seen: Subject, job: MeasureJob) -> Record:
     return Record(name, job.net.key, job.poison.key, values, reason, time.monotonic() - started)
 
 
-def work(records: Records, bench: Bench, job: MeasureJob, tick: Tick) -> None:
+def work(records: Records, bench: RunContext, job: MeasureJob, tick: Tick) -> None:
     """Measure, and save each record at once; those that a worker saved before it died are there."""
     for left in pending(records, [job]):
         seen = see(replace(bench, setting=job.setting), left)

@@ -22,7 +22,7 @@ from bench.core.pixels import to_float, to_uint8
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, accuracy, fit
 from bench.core.types import Recipe
-from bench.experiment.cell import Bench, Cell, craft, run_cell
+from bench.experiment.cell import Cell, RunContext, craft, run_cell
 from bench.experiment.registry import Plugin, catalog
 from bench.experiment.settings import PROFILES, Setting
 from bench.results.rows import Row
@@ -166,7 +166,7 @@ class Halved(Undefended):
 
 def run_toy(value: Undefended, cache: Path, rep: int = 0, *, name: str = "mine") -> Row:
     setting = Setting(data="toy", limit=None, victim=Recipe(epochs=1, batch=32), points=1)
-    bench = Bench(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
+    bench = RunContext(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
     method = catalog("methods").get("clean")
     cell = Cell(method, Plugin("defenses", name, value, "code"), 0, rep)
     return run_cell(bench, cell, craft(bench, method, 0))

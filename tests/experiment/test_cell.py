@@ -17,7 +17,7 @@ from bench.core.pixels import digest, to_float, to_uint8
 from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.experiment import cache, cell
-from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
+from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
 from bench.experiment.evaluate import HeldOut, features, mi_columns, subject
 from bench.experiment.registry import Plugin, imported
 from bench.experiment.settings import Setting
@@ -31,8 +31,8 @@ SETTING = Setting(victim=RECIPE, mi=MISettings(images=64, slices=4), points=2)
 CPU = torch.device("cpu")
 
 
-def bench_of(folder: Path, **asked: object) -> Bench:
-    return Bench(toy_dataset(), replace(SETTING, **asked), "quick", CPU, folder, {})  # type: ignore[arg-type]
+def bench_of(folder: Path, **asked: object) -> RunContext:
+    return RunContext(toy_dataset(), replace(SETTING, **asked), "quick", CPU, folder, {})  # type: ignore[arg-type]
 
 
 def run(folder: Path, defense: Plugin = DEFENSES["none"], method: Plugin = METHODS["random"]) -> Row:
@@ -266,7 +266,7 @@ class Draft(type(METHODS["random"].value)):  # type: ignore[misc]
 def test_a_poison_serves_only_what_it_was_made_for(tmp_path: Path) -> None:
     random, data, plain = METHODS["random"], toy_dataset(), bench_of(tmp_path)
 
-    def folder(bench: Bench = plain, method: Plugin = random, rep: int = 0) -> Path:
+    def folder(bench: RunContext = plain, method: Plugin = random, rep: int = 0) -> Path:
         return poison_folder(bench, method, rep)
 
     def on(**changes: object) -> Path:
@@ -289,6 +289,18 @@ def test_a_poison_serves_only_what_it_was_made_for(tmp_path: Path) -> None:
     victims_own = {"net": "resnet18-slim", "victim": Recipe(epochs=9), "points": 1, "prepare_test": True}
     for name, value in victims_own.items():
         assert folder(bench_of(tmp_path, **{name: value})) == folder(), name
+
+
+@pytest.mark.parametrize(("base", "variant"), [("em", "em-positive"), ("mi-ue", "mi-ue-trunc")])
+def test_what_only_publishes_otherwise_is_crafted_once(
+    base: str, variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its base's seed; each publication is a poison of its own."""
+    first = craft(bench_of(tmp_path), METHODS[base], 0)
+    monkeypatch.setattr(type(METHODS[variant].value), "craft", lambda *_: pytest.fail("crafted again"))
+    second = craft(bench_of(tmp_path), METHODS[variant], 0)
+    assert second.manifest["seed"] == first.manifest["seed"]
+    assert second.manifest["published"] == digest(second.images) != digest(first.images)
 
 
 @dataclass(frozen=True)

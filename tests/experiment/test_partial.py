@@ -18,7 +18,7 @@ from bench.core.errors import BadInput
 from bench.core.pixels import digest
 from bench.core.types import Dataset, Split
 from bench.experiment import partial
-from bench.experiment.cell import Bench, Cell, craft, poison_folder, run_cell
+from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings
 from bench.results.describe import circumstances
@@ -71,9 +71,9 @@ def test_a_mask_follows_seed_and_data_alone() -> None:
 # Cells
 
 
-def bench_of(folder: Path, **asked: object) -> Bench:
+def bench_of(folder: Path, **asked: object) -> RunContext:
     setting = replace(SETTING, **asked)  # type: ignore[arg-type]
-    return Bench(toy_dataset(), setting, "quick", torch.device("cpu"), folder, {})
+    return RunContext(toy_dataset(), setting, "quick", torch.device("cpu"), folder, {})
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[Split]:
     return seen
 
 
-def ran(cache: Path, method: str, defense: str = "none", **asked: object) -> tuple[Row, Bench, Tensor]:
+def ran(cache: Path, method: str, defense: str = "none", **asked: object) -> tuple[Row, RunContext, Tensor]:
     """The row, and the whole poison."""
     bench = bench_of(cache, **asked)
     poison = craft(bench, METHODS[method], 0)

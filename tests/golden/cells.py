@@ -16,7 +16,7 @@ from bench.core.pixels import levels, release, to_float, truncated
 from bench.core.train import accuracy, predict
 from bench.core.types import Dataset, Recipe, Split
 from bench.experiment.cache import Poison
-from bench.experiment.cell import Bench, Cell, craft, published_split, run_cell
+from bench.experiment.cell import Cell, RunContext, craft, published_split, run_cell
 from bench.experiment.evaluate import HeldOut, mi_columns, subject
 from bench.experiment.partial import mask, mixed
 from bench.experiment.registry import Plugin
@@ -33,7 +33,7 @@ SETTING = Setting(
 
 
 @dataclass(frozen=True)
-class ToyBench(Bench):
+class ToyBench(RunContext):
     """Its nets are tiny, and it keeps whose seeds they have."""
 
     built: list[str] = field(default_factory=list)
@@ -73,7 +73,7 @@ def plugged(value: Undefended) -> Plugin:
     return Plugin("defenses", "toy", value, "code", control=True)
 
 
-def poison(whole: Bench) -> Poison:
+def poison(whole: RunContext) -> Poison:
     """As if it had been crafted: its images are those of the data set, a level brighter."""
     manifest = {"seed": 1, "facts": {}, "seconds": 0.0, "peak_mb": 0.0, "environment": {}}
     manifest |= {"published": "toy", "norm": "linf", "form": "sample-wise", "distances": {}}

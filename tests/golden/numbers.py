@@ -124,7 +124,12 @@ def surroundings() -> dict[str, str | int]:
     for aside in ("commit", "threads"):
         found.pop(aside)
     chosen = {name: value for name, value in sorted(os.environ.items()) if name.startswith(THREADING)}
-    return {**found, "kind": _kind(), "cores": os.cpu_count() or 0, **chosen}
+    return {**found, "kind": _kind(), "cores": _cores(), **chosen}
+
+
+def _cores() -> int:
+    """Those that this process may use: libraries make as many threads."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 0
 
 
 def _kind(info: Path = Path("/proc/cpuinfo")) -> str:

@@ -253,6 +253,25 @@ def test_of_two_old_rows_of_one_key_the_later_counts_and_none_is_lost(tmp_path: 
     assert {path.name for path in folder.iterdir()} == {"a.json", f"{row.key[:16]}.json"}
 
 
+@pytest.mark.parametrize("place", ["another name", "the name of the key"])
+def test_a_failed_row_never_takes_the_place_of_a_number(tmp_path: Path, place: str) -> None:
+    """Whichever of the two was computed later, and wherever the number lies."""
+    folder = tmp_path / "rows"
+    folder.mkdir()
+    good = raw("26c9381358de28d1") | {"finished": "2026-01"}
+    (folder / "a.json").write_text(json.dumps(good))
+    if place == "the name of the key":
+        assert rewrite(tmp_path) == 1
+    bad = raw("26c9381358de28d1") | {"finished": "2026-02", "status": "failed", "reason": "no memory"}
+    bad |= {"test_acc": None}
+    (folder / "b.json").write_text(json.dumps(bad))
+    for _ in range(2):
+        (row,) = load_all(folder)
+        assert row.status == "ok" and row.test_acc == good["test_acc"]
+        rewrite(tmp_path)
+    assert len([*folder.iterdir()]) == 2
+
+
 # Other files
 
 

@@ -20,7 +20,7 @@ from distributed import Client
 
 from bench.cli.main import main
 from bench.core.errors import BadInput
-from bench.experiment.cell import Bench
+from bench.experiment.cell import RunContext
 from bench.experiment.fingerprint import fingerprint
 from bench.experiment.registry import HOME
 from bench.experiment.settings import PROFILES
@@ -34,6 +34,7 @@ from support.toys import METHODS as TOYS
 from support.toys import toy_dataset
 
 GRID = "em,tap", "none,cutout"
+README = Path(__file__).parent.parent.parent / "README.md"
 LOOPBACK = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
 HERE = "/proc/self/cwd"  # another folder in every process
 LETHAL = """
@@ -163,7 +164,7 @@ def jobs_at_work(place: Path) -> int:
 def test_only_this_machine_can_reach_it(town: Town) -> None:
     """Whoever reaches a port runs code; so the recipe in README binds what the tests bind."""
     assert town.listening() == {"127.0.0.1"}
-    commands = re.findall(r"^.*-m dask .*$", (HOME / "README.md").read_text(encoding="utf-8"), re.M)
+    commands = re.findall(r"^.*-m dask .*$", README.read_text(encoding="utf-8"), re.M)
     assert len(commands) == 3 and all(" ".join(LOOPBACK) in command for command in commands)
 
 
@@ -223,9 +224,9 @@ def test_work_ends_with_its_client(town: Town, place: Path, tmp_path: Path, how:
         assert (tmp_path / "log").read_text().splitlines()[-1].startswith("bench: interrupted")
 
 
-def toy_bench(place: Path) -> Bench:
+def toy_bench(place: Path) -> RunContext:
     cpu, setting = torch.device("cpu"), PROFILES["quick"].setting
-    return Bench(toy_dataset(), setting, "quick", cpu, place / "cache", {})
+    return RunContext(toy_dataset(), setting, "quick", cpu, place / "cache", {})
 
 
 JOB = Job(TOYS["tap"], 0, None, 1.0)

@@ -22,7 +22,7 @@ from bench.cli.main import main
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.experiment.cache import open_shared, share
-from bench.experiment.cell import Bench, blank_row
+from bench.experiment.cell import RunContext, blank_row
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
 from bench.results.rows import Row, load_all
@@ -62,7 +62,7 @@ def test_a_plugin_that_kills_its_worker_spoils_no_other_row(place: Path) -> None
 class Town:
     """Workers that a test ends by hand: wait() of the grid ends what end() says."""
 
-    def __init__(self, bench: Bench, end: Callable[[list[Job]], list[Job]], workers: int) -> None:
+    def __init__(self, bench: RunContext, end: Callable[[list[Job]], list[Job]], workers: int) -> None:
         self.bench, self.end, self.workers = bench, end, workers
         self.at_work: dict[Job, Future[Result]] = {}
         self.submitted: list[str] = []
@@ -95,8 +95,8 @@ class Town:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(toy_dataset(), Setting(), "quick", torch.device("cpu"), tmp_path / "cache", {})
+def bench(tmp_path: Path) -> RunContext:
+    return RunContext(toy_dataset(), Setting(), "quick", torch.device("cpu"), tmp_path / "cache", {})
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def method(name: str, passes: float) -> Plugin:
 
 
 def ran(
-    bench: Bench,
+    bench: RunContext,
     methods: list[Plugin],
     defenses: list[Plugin],
     end: Callable[[Town, list[Job]], list[Job]],
@@ -137,7 +137,9 @@ NONE, SLOW = defense("none", 1), defense("slow", 3)
 
 
 @pytest.mark.parametrize("lethal", ["a x none", "b x slow", "c x craft"])
-def test_who_was_not_alone_is_tried_again(bench: Bench, lethal: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_was_not_alone_is_tried_again(
+    bench: RunContext, lethal: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One at a time, until it is clear whose fault it was; the others' rows are right."""
 
     def end(town: Town, at_work: list[Job]) -> list[Job]:
@@ -151,7 +153,7 @@ def test_who_was_not_alone_is_tried_again(bench: Bench, lethal: str, monkeypatch
     assert town.submitted.count(lethal) == 2 == town.revived
 
 
-def test_a_worker_that_dies_idle_is_nobodys_fault(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_idle_is_nobodys_fault(bench: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next submission finds the pool broken, whether or not another job is at work."""
     broken: list[int] = []
 
@@ -166,7 +168,7 @@ def test_a_worker_that_dies_idle_is_nobodys_fault(bench: Bench, monkeypatch: pyt
     assert broken == [2, 1] and town.revived == 2
 
 
-def test_a_job_with_its_row_is_not_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_with_its_row_is_not_tried_again(bench: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ended just before its neighbour's worker died."""
 
     def end(town: Town, at_work: list[Job]) -> list[Job]:
@@ -179,7 +181,7 @@ def test_a_job_with_its_row_is_not_tried_again(bench: Bench, monkeypatch: pytest
 
 
 def test_cells_start_once_their_poison_is_there_and_long_ones_first(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     methods = [method("a", 1), method("b", 9), method("c", 5)]
     defenses = [NONE, SLOW, defense("slower", 4)]
@@ -227,7 +229,7 @@ class Deeds:
 
 
 @pytest.fixture
-def pool(bench: Bench) -> Any:
+def pool(bench: RunContext) -> Any:
     pool = Pool(Deeds(), bench, workers=2, plugins=None, report=lambda *said: None)
     yield pool
     pool.close(now=True)
@@ -244,7 +246,7 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads L
 
 
 @LINUX
-def test_workers_map_one_file_of_images(pool: Pool, bench: Bench) -> None:
+def test_workers_map_one_file_of_images(pool: Pool, bench: RunContext) -> None:
     """They hold no copies, and take no shared memory."""
     (one, mapped), (other, also) = (f.result(60) for f in [pool.submit(Errand("meet")) for _ in range(2)])
     (file,) = (bench.cache / "images").iterdir()
@@ -252,7 +254,7 @@ def test_workers_map_one_file_of_images(pool: Pool, bench: Bench) -> None:
 
 
 @LINUX
-def test_images_take_memory_once_they_are_used(bench: Bench) -> None:
+def test_images_take_memory_once_they_are_used(bench: RunContext) -> None:
     """And not for having been compared with their digest."""
     found = open_shared(share(bench.data, bench.cache), bench.cache)
     (file,) = (bench.cache / "images").iterdir()
@@ -262,7 +264,7 @@ def test_images_take_memory_once_they_are_used(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-100], lambda whole: b"", lambda whole: b"no"])
-def test_images_that_are_damaged_are_shared_anew(bench: Bench, damage: Callable[[bytes], bytes]) -> None:
+def test_images_that_are_damaged_are_shared_anew(bench: RunContext, damage: Callable[[bytes], bytes]) -> None:
     shared = share(bench.data, bench.cache)
     (file,) = (bench.cache / "images").iterdir()
     file.write_bytes(damage(file.read_bytes()))

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench.core.types import Recipe
-from bench.experiment.cell import Bench
+from bench.experiment.cell import RunContext
 from bench.experiment.settings import Setting
 from bench.runner import memory
 from bench.runner.backends.local import seated
@@ -20,11 +20,11 @@ from support.toys import METHODS, toy_dataset
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
-    return Bench(toy_dataset(), Setting(), "quick", torch.device("cpu"), tmp_path, {})
+def bench(tmp_path: Path) -> RunContext:
+    return RunContext(toy_dataset(), Setting(), "quick", torch.device("cpu"), tmp_path, {})
 
 
-def test_kept_bytes_are_those_of_one_image(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_bytes_are_those_of_one_image(bench: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     for net in ("small", "resnet18-slim"):
         one = memory.kept_bytes(bench, net)
         monkeypatch.setattr(memory, "KEPT", 8)
@@ -34,7 +34,7 @@ def test_kept_bytes_are_those_of_one_image(bench: Bench, monkeypatch: pytest.Mon
         assert 2 * size < one < 500 * size
 
 
-def test_largest_batch_is_anybodys(bench: Bench) -> None:
+def test_largest_batch_is_anybodys(bench: RunContext) -> None:
     em = METHODS["em"].value
     victim, own = Recipe(batch=1), replace(em, batch=3)
     for setting, value, expected in (
@@ -48,7 +48,7 @@ def test_largest_batch_is_anybodys(bench: Bench) -> None:
 
 @pytest.mark.parametrize(("free", "expected"), [(inf, 4), (8000.0, 4), (3999.0, 3), (999.0, 1), (1.0, 1)])
 def test_workers_fit_into_memory(
-    bench: Bench, free: float, expected: int, monkeypatch: pytest.MonkeyPatch
+    bench: RunContext, free: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available_mb", lambda: free)
     monkeypatch.setattr(memory, "needed_mb", lambda bench, methods: 1000.0)
@@ -57,7 +57,7 @@ def test_workers_fit_into_memory(
     assert (said is None) == (expected == 4)
 
 
-def test_more_images_and_larger_batches_need_more(bench: Bench) -> None:
+def test_more_images_and_larger_batches_need_more(bench: RunContext) -> None:
     em = METHODS["em"]
     plain = memory.needed_mb(bench, [em])
     heavy = replace(em, value=replace(em.value, batch=100 * em.value.batch))

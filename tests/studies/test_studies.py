@@ -125,7 +125,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The cells that are computed, while the test goes on."""
     seen: list[str] = []
 
-    def counted(bench: cell.Bench, one: cell.Cell, *rest: object) -> Row:
+    def counted(bench: cell.RunContext, one: cell.Cell, *rest: object) -> Row:
         seen.append(f"{bench.setting.net} {one.method.name}")
         return cell.run_cell(bench, one, *rest)  # type: ignore[arg-type]
 
@@ -301,7 +301,7 @@ class Mortal:
 
     workers = 1
 
-    def __init__(self, work: Callable[..., None], bench: cell.Bench, *_: object) -> None:
+    def __init__(self, work: Callable[..., None], bench: cell.RunContext, *_: object) -> None:
         self.work, self.bench = work, bench
 
     def submit(self, job: MeasureJob) -> Future[None]:

@@ -133,7 +133,7 @@ def do(terms: Terms, job: bytes) -> Any:
 
 
 def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
-    """Open the run's work and its Bench, with the images on this process's device."""
+    """Open the run's work and its RunContext, with the images on this process's device."""
     from bench.experiment.cache import open_shared
     from bench.experiment.device import environment
     from bench.experiment.registry import KINDS, catalog

@@ -1,4 +1,4 @@
-"""The tables of the study of depth, and the values of depth_text.md.j2."""
+"""The tables of the study of depth, and the values of text.md.j2."""
 
 from __future__ import annotations
 
