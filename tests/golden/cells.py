@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -200,9 +201,10 @@ def mi() -> Numbers:
     """Of the MI columns of a row: a value, a bound, and a reason why there is neither."""
     numbers, net = Numbers(), Tiny(7).eval()
     data = dataset(train=300)
+    line = replace(SETTING, mi=replace(SETTING.mi, rank=1))  # of one direction both sides tell nearly all
     for name, asked, published in (
         ("noisy images", SETTING, _noisy(data.train)),
-        ("nearly the same images", SETTING, Split(data.train.images // 2 * 2, data.train.labels)),
+        ("nearly the same images", line, Split(data.train.images // 2 * 2, data.train.labels)),
         ("few images", replace(SETTING, mi=MISettings(images=100)), data.train),
     ):
         seen = subject(data, asked, net, published)
@@ -211,7 +213,10 @@ def mi() -> Numbers:
         for side in ("clean", "published"):
             features = getattr(seen, f"{side}_features")
             numbers.tensor(f"{side} features, {name}", features, 1e-5)
-        for column, value in mi_columns(data, asked, net, published).items():
+        columns = mi_columns(data, asked, net, published)
+        assert asked is not line or (columns["mi"] is None and columns["mi_reason"].startswith("at least"))
+        for column, value in columns.items():
+            value = re.sub(r"\d+\.\d+", "x", value) if isinstance(value, str) else value  # rounded numbers
             numbers.add(f"{name}: {column}", value, 2e-3, "nats" if isinstance(value, float) else "")
     return numbers
 
