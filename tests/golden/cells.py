@@ -216,8 +216,8 @@ def mi() -> Numbers:
         columns = mi_columns(data, asked, net, published)
         assert asked is not line or (columns["mi"] is None and columns["mi_reason"].startswith("at least"))
         for column, value in columns.items():
-            value = re.sub(r"\d+\.\d+", "x", value) if isinstance(value, str) else value  # rounded numbers
-            numbers.add(f"{name}: {column}", value, 2e-3, "nats" if isinstance(value, float) else "")
+            said = re.sub(r"\d+\.\d+", "x", value) if isinstance(value, str) else value  # rounded numbers
+            numbers.add(f"{name}: {column}", said, 2e-3, "nats" if isinstance(value, float) else "")
     return numbers
 
 
