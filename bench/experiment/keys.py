@@ -38,7 +38,7 @@ def publication(data: Dataset, setting: Setting, method: Plugin, poison_rep: int
     return {**_shared(data, setting), "method": method.inputs, "poison_rep": poison_rep}
 
 
-def setting_of(data: Dataset, setting: Setting) -> dict[str, Any]:
+def setting_inputs(data: Dataset, setting: Setting) -> dict[str, Any]:
     """Say what the rows of one table share: all that decides a row but method, defense and repetitions."""
     shared, asked = _shared(data, setting), _plain(setting)
     revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
@@ -62,7 +62,7 @@ def cell(
     data: Dataset, setting: Setting, method: Plugin, defense: Plugin, poison_rep: int, rep: int
 ) -> Identity:
     own = {"method": method.inputs, "defense": defense.inputs, "poison_rep": poison_rep, "rep": rep}
-    shared = setting_of(data, setting)
+    shared = setting_inputs(data, setting)
     return Identity({**shared, **own}, key_of(shared))
 
 

@@ -69,7 +69,12 @@ class Plugin:
 
     @property
     def _version(self) -> dict[str, Any]:
-        return {"draft": self.code} if self.revision is None else {"revision": self.revision}
+        """Of a draft its code and the revisions of the classes that it extends."""
+        if self.revision is not None:
+            return {"revision": self.revision}
+        extended = [(kind.__name__, vars(kind).get("revision")) for kind in type(self.value).__mro__]
+        known = repr([(name, number) for name, number in extended if isinstance(number, int)])
+        return {"draft": hashlib.sha256((self.code + known).encode()).hexdigest()[:16]}
 
     def _parameters(self, *, publishing: bool = True) -> dict[str, Any]:
         """All fields but those that say where something lies, not what it is."""

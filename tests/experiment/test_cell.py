@@ -263,6 +263,15 @@ class Draft(type(METHODS["random"].value)):  # type: ignore[misc]
     """Declares no revision of its own."""
 
 
+def test_a_draft_follows_what_it_extends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class of the suite that behaves otherwise moves the drafts below it."""
+    draft = replace(METHODS["random"], value=Draft())
+    before = draft.inputs
+    assert before == draft.inputs and "revision" not in before
+    monkeypatch.setattr(Uniform, "revision", Uniform.revision + 1)
+    assert draft.inputs != before
+
+
 def test_a_poison_serves_only_what_it_was_made_for(tmp_path: Path) -> None:
     random, data, plain = METHODS["random"], toy_dataset(), bench_of(tmp_path)
 
