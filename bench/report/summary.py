@@ -13,7 +13,7 @@ from bench.report.tables import Table, tables_of_setting
 from bench.results.aggregate import Curve, mean_curve
 from bench.results.correlation import Correlation, correlation
 from bench.results.describe import circumstances
-from bench.results.leaderboard import Leaderboard, Standing, leaderboard, whole
+from bench.results.leaderboard import Leaderboard, MethodScores, leaderboard, whole
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
 
@@ -30,15 +30,15 @@ class Cost:
     chosen: str | None  # the defense of that
 
     @staticmethod
-    def of(standing: Standing | None) -> Cost | None:
+    def of(scores: MethodScores | None) -> Cost | None:
         """As the leaderboard has it; None where no crafting was timed."""
-        if standing is None or standing.craft_seconds is None:
+        if scores is None or scores.craft_seconds is None:
             return None
-        undefended, worst = standing.scores.get(UNDEFENDED), standing.worst
+        undefended, worst = scores.scores.get(UNDEFENDED), scores.worst
         return Cost(
-            method=standing.method,
-            seconds=standing.craft_seconds,
-            peak_mb=standing.craft_peak_mb,
+            method=scores.method,
+            seconds=scores.craft_seconds,
+            peak_mb=scores.craft_peak_mb,
             undefended=None if undefended is None else whole(undefended.cell),
             worst=None if worst is None else worst.mean,
             chosen=None if worst is None else worst.defense,
@@ -129,7 +129,7 @@ class Evidence:
 
     def costs(self) -> list[Cost]:
         """One for each method whose crafting was timed."""
-        found = {} if self.board is None else {s.method: s for s in self.board.standings}
+        found = {} if self.board is None else {s.method: s for s in self.board.methods}
         return [cost for method in self.methods if (cost := Cost.of(found.get(method)))]
 
 

@@ -123,7 +123,7 @@ def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
     text = mi.texts("mi-ue")[0]
     assert ("†" in text) == ("†" in mi.caption) == (not alike) and text.startswith("0.050")
     assert evidence.board is not None
-    gaps = {own.method: own.mi_gap for own in evidence.board.standings}
+    gaps = {own.method: own.mi_gap for own in evidence.board.methods}
     assert gaps["tap"] == pytest.approx(0.01) and gaps["mi-ue"] == (pytest.approx(-0.02) if alike else None)
     assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == (2 if alike else 0)
     in_order_with_others = SettingRows(rows).values(("mi-ue", "none"), "mi")
