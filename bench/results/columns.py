@@ -149,15 +149,17 @@ def in_words(kind: Schema, schema: Schema) -> str:
         return f"list of {in_words(kind['items'], schema)}"
     if kind.get("type") == "object":
         return f"names with {in_words(kind['additionalProperties'], schema)}"
-    word = {"string": "text", "integer": "whole number", "boolean": "true or false"}.get(
-        kind["type"], kind["type"]
-    )
-    least, most = kind.get("minimum"), kind.get("maximum")
+    words = {"string": "text", "integer": "whole number", "boolean": "true or false"}
+    return words.get(str(kind["type"]), str(kind["type"])) + _range(kind)
+
+
+def _range(kind: Schema) -> str:
     if "pattern" in kind:
-        return f"{word} of {kind['maxLength']} hex digits"
+        return f" of {kind['maxLength']} hex digits"
+    least, most = kind.get("minimum"), kind.get("maximum")
     if most is not None:
-        return f"{word} {most}" if least == most else f"{word} in [{least}, {most}]"
-    return word if least is None else f"{word} of at least {least}"
+        return f" {most}" if least == most else f" in [{least}, {most}]"
+    return "" if least is None else f" of at least {least}"
 
 
 def page(schema: Schema) -> str:
@@ -173,8 +175,8 @@ def _table(kind: Schema, schema: Schema) -> str:
     for name, column in kind["properties"].items():
         units = [one["unit"] for one in (column, *column.get("anyOf", ())) if "unit" in one]
         said = in_words(column, schema) + ("" if name in kind["required"] else ", or absent")
-        about = resolved(column, schema).get("description", "")
-        lines.append(f"| {name} | {said} | {' '.join(units)} | {about} |")
+        meaning = resolved(column, schema).get("description", "")
+        lines.append(f"| {name} | {said} | {' '.join(units)} | {meaning} |")
     return "\n".join(lines)
 
 
