@@ -14,8 +14,8 @@ from bench.core.files import write_atomically
 from bench.metrics import METRICS
 from bench.results.aggregate import comparable
 from bench.results.identity import record_name
-from bench.results.rows import SCHEMA
 from bench.results.select import last_line
+from bench.results.upgrade import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 SCALE = "on another scale"
