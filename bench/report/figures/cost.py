@@ -63,7 +63,7 @@ def _seconds(own: Standing) -> float:
 
 def _heights(own: Standing) -> dict[int, float]:
     """Map the sizes of a method's marks to accuracies in percent, where they are known."""
-    known = {UNDER_NONE: own.undefended, HIGHEST: own.worst and own.worst.mean}
+    known = {UNDER_NONE: own.undefended, HIGHEST: own.worst.mean if own.worst else None}
     return {size: 100 * y for size, y in known.items() if y is not None}
 
 
