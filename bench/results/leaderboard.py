@@ -100,6 +100,11 @@ class MethodScores:
     def mean(self) -> float | None:
         return None if self.lacks else mean_of([cell.mean or 0.0 for cell in self.cells])
 
+    @property
+    def undefended(self) -> float | None:
+        """Accuracy without a defense; None where that cell is not whole, or not of the set."""
+        return whole(self.scores[UNDEFENDED].cell) if UNDEFENDED in self.scores else None
+
     def highest(self, column: str) -> float | None:
         """Give the largest of val_selected or peak over the set; None unless all cells are whole."""
         values = [getattr(score, column) for score in self.scores.values()]

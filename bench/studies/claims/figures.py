@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, styles_of, titled_figure
+from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, legend, styles_of, titled_figure
 from bench.results.select import CLEAN, in_order
 from bench.studies.claims.card import UNITS, Board
 from bench.studies.claims.judge import Judged
@@ -49,8 +49,7 @@ def scatter(boards: Sequence[Board]) -> Figure:
 
 
 def _legend(styles: dict[str, MethodStyle]) -> list[Line2D]:
-    marks = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
-    return [*marks, Line2D([], [], color=QUIET, ls=":", lw=1, label=EQUAL)]
+    return [*legend(styles, ms=6), Line2D([], [], color=QUIET, ls=":", lw=1, label=EQUAL)]
 
 
 def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:

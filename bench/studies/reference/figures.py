@@ -17,8 +17,7 @@ from bench.report.figures.style import (
     SMALL,
     MethodStyle,
     method_styles,
-    panels,
-    rows_of,
+    paneled_figure,
     titled_figure,
 )
 from bench.report.summary import heading
@@ -118,10 +117,9 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
     shown = [share for share in shares if share.method in methods and share.restored is not Verdict.NOT_RUN]
     places = {name: place for place, name in enumerate(sorted({s.defense for s in shown}, key=_natural))}
     handles = [Line2D([], [], label=word, **DOT, **style) for word, style in MARKS.values()]
-    height = rows_of(methods) * (0.55 + ROW * len(places))
     title = f"Share given back by the defense: {heading(rows)}"
-    figure = titled_figure(title, RESTORED, height, handles=handles)
-    for axes, method in zip(panels(figure, methods), methods, strict=True):
+    figure, panels = paneled_figure(title, RESTORED, methods, 0.5 + ROW * len(places), handles)
+    for method, axes in panels.items():
         for x, style in BOUNDS.items():
             axes.axvline(x, zorder=1.9, **style)  # above the grid
         for share in (share for share in shown if share.method == method):
