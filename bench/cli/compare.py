@@ -43,10 +43,10 @@ def main(args: argparse.Namespace) -> int:
     names, defenses = (args.one, args.other), options.names_of(args.defenses)
     notes, sides = [], names
     if all((Path(name) / "rows").is_dir() for name in names):
-        runs = [_rows(Path(name), args.setting) for name in names]
-        found = compare.of_runs(*runs, defenses, args.metric)
+        one, other = (_rows(Path(name), args.setting) for name in names)
+        found = compare.of_runs(one, other, defenses, args.metric)
         sides, notes = ("A", "B"), [f"{side}: {name}" for side, name in zip("AB", names, strict=True)]
-        notes += [f"They differ in {', '.join(compare.differs(*runs)) or 'no input'}."]
+        notes += [f"They differ in {', '.join(compare.differs(one, other)) or 'no input'}."]
     else:
         rows = _rows(args.out, args.setting)
         found = compare.of_methods(rows, *names, defenses, args.metric)

@@ -91,8 +91,8 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     """Tabulate the ranking, accuracy and retained protection under each defense, and what stands beside."""
 
     def table(caption: str, columns: list[str], lines: dict[str, list[str]], **more: Any) -> LeaderboardTable:
-        named = "leaderboard", board.setting, caption, [*lines], columns, {}
-        return LeaderboardTable(*named, **{"variants": [], "lines": lines} | more)
+        own = {"caption": caption, "methods": [*lines], "defenses": columns, "lines": lines, "variants": []}
+        return LeaderboardTable("leaderboard", board.setting, cells={}, **own | more)
 
     across, methods = board.defenses, board.methods
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in methods}

@@ -186,9 +186,9 @@ class Cell:
     doubt: str | None = None  # why the accuracy is no verdict
 
     @property
-    def ranked(self) -> bool:
-        """Whether it may decide an order: all repetitions count, of several poisons that were learned."""
-        return self.status == "ok" and self.poisons > 1 and self.doubt is None
+    def whole(self) -> float | None:
+        """The mean where all repetitions count."""
+        return self.mean if self.status == "ok" else None
 
 
 def pool(setting: str, pair: Pair, rows: Sequence[Row], column: str) -> Cell:
@@ -199,13 +199,10 @@ def pool(setting: str, pair: Pair, rows: Sequence[Row], column: str) -> Cell:
         ends = [row.status for row in rows if row.status != "ok"]
         status = min(ends, default="unmeasured" if rows else "missing")  # failed before skipped
     found = summary(units_of(known, column), ends=SHARES if column.endswith("acc") else UNBOUNDED)
-    return Cell(
-        *(setting, *pair, found and found.mean, std_of(values_of(known, column)), len(known)),
-        *(status, "; ".join(reasons) or None),
-        poisons=len({row.poison_rep for row in known}),
-        low=found and found.low,
-        high=found and found.high,
-    )
+    mean, low, high = (found.mean, found.low, found.high) if found else (None, None, None)
+    spread, poisons = std_of(values_of(known, column)), len({row.poison_rep for row in known})
+    said = "; ".join(reasons) or None
+    return Cell(setting, *pair, mean, spread, len(known), status, said, poisons=poisons, low=low, high=high)
 
 
 def accuracy_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import fmean
 
 from bench.core.errors import BadInput, unknown
-from bench.results.aggregate import LEVEL, mean_of
+from bench.results.aggregate import LEVEL, Pair, mean_of
 from bench.results.identity import shared
 from bench.results.replicates import doubt_of, is_clean, units_of
 from bench.results.rows import Row
@@ -122,21 +122,18 @@ def named(name: str, kind: str, present: Iterable[str]) -> str:
 
 
 def _difference(
-    sides: tuple[Groups, Groups], pairs: tuple[tuple[str, str], tuple[str, str]], metric: str, method: str
+    sides: tuple[Groups, Groups], pairs: tuple[Pair, Pair], metric: str, method: str
 ) -> Difference:
-    rows = [measured(groups[pair], metric) for groups, pair in zip(sides, pairs, strict=True)]
-    defense, means = pairs[0][1], [mean_of(units_of(own, metric)) for own in rows]
-    lost = [name for (name, _), own in zip(pairs, rows, strict=True) if not own]
-    clean = [groups.get((CLEAN, defense), ()) for groups in sides]
-    doubts = [
-        f"{name} {why}" if why.startswith("did") else why
-        for (name, _), own, beside in zip(pairs, rows, clean, strict=True)
-        if (why := doubt_of(own, beside))
-    ]
-    found = Difference(method, defense, *means, doubt="; ".join(dict.fromkeys(doubts)))
-    if lost:
-        return replace(found, doubt=f"{' and '.join(lost)} has no number")
-    return between(found, *rows, metric)
+    one, other = (measured(groups.get(pair, ()), metric) for groups, pair in zip(sides, pairs, strict=True))
+    defense, doubts = pairs[0][1], []
+    for (name, _), groups, own in zip(pairs, sides, (one, other), strict=True):
+        if not own:
+            doubts.append(f"{name} has no number")
+        elif why := doubt_of(own, groups.get((CLEAN, defense), ())):
+            doubts.append(why if why.startswith(CLEAN) else f"{name} {why}")
+    means = [mean_of(units_of(own, metric)) for own in (one, other)]
+    found = Difference(method, defense, means[0], means[1], doubt="; ".join(dict.fromkeys(doubts)))
+    return between(found, one, other, metric) if one and other else found
 
 
 def between(found: Difference, one: Sequence[Row], other: Sequence[Row], metric: str) -> Difference:

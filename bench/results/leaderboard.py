@@ -103,7 +103,7 @@ class MethodScores:
     @property
     def undefended(self) -> float | None:
         """Accuracy without a defense; None where that cell is not whole, or not of the set."""
-        return whole(self.scores[UNDEFENDED].cell) if UNDEFENDED in self.scores else None
+        return self.scores[UNDEFENDED].cell.whole if UNDEFENDED in self.scores else None
 
     def highest(self, column: str) -> float | None:
         """Give the largest of val_selected or peak over the set; None unless all cells are whole."""
@@ -200,13 +200,12 @@ def scores_of(
 
     def under(defense: str) -> Score:
         rows, pairs = groups.get((method, defense), ()), product((CLEAN, method), (UNDEFENDED, defense))
-        means = (cells[pair].mean if cells[pair].status == "ok" else None for pair in pairs)
         return Score(
             cell=cells[method, defense],
             val_selected=mean_of(units_of(rows, "val_selected_acc")),
             peak=mean_of(units_of(rows, "peak_acc")),
             mi_gap=mi_gap(defense),
-            retained=retained(*means, chance=chance),
+            retained=retained(*(cells[pair].whole for pair in pairs), chance=chance),
         )
 
     def mi_gap(defense: str) -> float | None:
