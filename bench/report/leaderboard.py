@@ -25,8 +25,8 @@ LEGEND = {  # column -> what it is
     f"{CLEAN}, which is one poison, over victims. It knows nothing of the choice among defenses",
     "mean": "over the set",
     "rank": "by the worst case, lowest first. A method shares the rank of the first method of a rank while "
-    "their intervals overlap. None has a method with one poison, with a failed or missing cell, or with one "
-    "whose victims did not learn, and none a control; no method has one on synthetic images",
+    "their intervals overlap. A method with one poison, with a failed or missing cell, or with a cell whose "
+    "victims did not learn has no rank, nor has a control; on synthetic images nobody has one",
     "poisons": "behind a cell, the fewest to the most",
     "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
     "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",

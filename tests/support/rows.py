@@ -42,12 +42,12 @@ INPUTS: dict[str, Any] = {
 
 def row(method: str, defense: str = "none", rep: int = 0, poison_rep: int = 0, **values: Any) -> Row:
     """A hand-made row of glyphs; values are any other columns."""
-    plain: dict[str, Any] = {"setting": SETTING, "data": "glyphs", "inputs": {}} | values
+    plain: dict[str, Any] = {"setting": SETTING, "data": "glyphs", "synthetic": True, "inputs": {}} | values
     plain = {"classes": 10, "control": method in ("clean", "random")} | plain
     said = repr((plain["setting"], method, defense, rep, poison_rep, plain["inputs"]))
     key = hashlib.sha256(said.encode()).hexdigest()
     cell = {"method": method, "defense": defense, "poison_rep": poison_rep, "rep": rep}
-    return completed(Row(key=key, synthetic=True, profile="quick", **cell, **plain))
+    return completed(Row(key=key, profile="quick", **cell, **plain))
 
 
 def completed(row: Row) -> Row:
