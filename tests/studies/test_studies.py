@@ -399,7 +399,7 @@ def test_bad_input(
 def test_what_a_grid_chooses_is_not_the_users(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = Study("", lambda: [Variation("clean", "none", Options(eps="2/255"))], (), (), toy_analysis)
+    strict = Study("", lambda: [Variation("clean", "none", Options(eps="2/255"))], toy_analysis)
     monkeypatch.setattr(sys.modules["declared:bench.studies.toy.study"], "STUDY", strict)
     assert main(["study", "toy", "--eps", "4/255", "--out", str(tmp_path / "out")]) == 2
     assert "--eps 4/255: study toy chooses it itself, here 2/255" in capsys.readouterr().err

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -32,8 +31,10 @@ PANELS = {
 }
 
 
-def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figure:
-    """cells: a row for each method and net, with the losses and their intervals. names: of nets, in order."""
+def by_depth(cells: pd.DataFrame, about: str) -> Figure:
+    """cells: a row for each method and net, by depth, with the losses and their intervals."""
+    nets = cells.drop_duplicates("net").set_index("net")
+    names = [_label(*net) for net in zip(nets.index, nets["layers"], nets["features"], strict=True)]
     shown = cells.drop_duplicates("method")
     styles = studied_styles([*shown["method"]], {*shown["method"][shown["control"]]})
     handles = [Line2D([], [], lw=1.4, ms=5, label=name, **_line(style)) for name, style in styles.items()]
@@ -43,16 +44,21 @@ def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figur
     everyone = figure.subplots(len(PANELS), 1, sharex=True, sharey=True)
     for axes, (column, label) in zip(everyone, PANELS.items(), strict=True):
         for offset, (method, style) in enumerate(styles.items()):
-            ours = cells[cells["method"] == method].set_index("net").reindex([*names])
+            ours = cells[cells["method"] == method].set_index("net").reindex(nets.index)
             aside = 0.3 * (offset / max(1, len(styles) - 1) - 0.5)  # so that marks do not hide each other
             _draw(axes, ours, column, aside, style)
         axes.axhline(0, color="0.6", lw=0.8, zorder=0)
         axes.grid(visible=True)
         axes.set_ylabel(label, fontsize=SMALL + 0.5)
         axes.margins(y=0.12)
-    everyone[-1].set_xticks(range(len(names)), [*names.values()], fontsize=SMALL)
+    everyone[-1].set_xticks(range(len(names)), names, fontsize=SMALL)
     everyone[-1].set_xlim(-0.5, len(names) - 0.5)
     return figure
+
+
+def _label(net: str, layers: int, features: str) -> str:
+    name = net.removesuffix("-s2").replace("-", "\n", 1)
+    return f"{name}\n{layers}" + ("\n(logits)" if features == "logits" else "")
 
 
 def _draw(axes: Axes, cells: pd.DataFrame, column: str, aside: float, style: MethodStyle) -> None:
