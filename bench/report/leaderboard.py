@@ -13,17 +13,10 @@ from bench.report import formats
 from bench.report.prose import render
 from bench.report.tables import LONGEST, Table, text_of
 from bench.results.describe import span
-from bench.results.leaderboard import BITES, LEARNS, Leaderboard, Standing
+from bench.results.leaderboard import BITES, LEARNS, Leaderboard
 from bench.results.select import CLEAN
 
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
-COLUMNS = (  # of the CSV: one line for each method under each defense
-    *("setting", "data", "classes", "defenses", "defenses_hash", "dropped"),
-    *("method", "control", "rank", "unranked", "worst", "worst_std", "borrowed_std", "worst_defense", "mean"),
-    *("highest_val_selected", "highest_peak", "undefended_mi_gap", "craft_seconds", "craft_peak_mb"),
-    *("defense", "status", "reason", "accuracy", "std", "reps"),
-    *("val_selected", "peak", "mi_gap", "retained"),
-)
 LEGEND = {  # column -> what it is
     "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses "
     "one. ± is the standard deviation over the repetitions of that cell",
@@ -60,12 +53,9 @@ def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:z.1f}"
 
 
-# What is said
-
-
 def summary(board: Leaderboard) -> str:
     """Say what the ranking is of, in a paragraph; an unknown spread ties nobody."""
-    ranked = [s for s in board.standings if s.rank is not None]
+    ranked = [s for s in board.methods if s.rank is not None]
     once = [s.method for s in ranked if s.worst is not None and s.worst.std is None]
     dropped = [f"{name} ({reason})" for name, reason in board.dropped.items()]
     all_once = len(once) == len(ranked)
@@ -74,12 +64,12 @@ def summary(board: Leaderboard) -> str:
 
 def notes(board: Leaderboard) -> list[str]:
     """Say what names stand for, and which cells keep methods from a rank."""
-    lacking = {s.method if s.control else f"{s.method}: unranked": s.lacks for s in board.standings}
-    return board.variants + [f"{who}: {short(reason)}" for who, reason in lacking.items() if reason]
-
-
-def short(reason: str) -> str:
-    return reason if len(reason) <= 2 * LONGEST else reason[: 2 * LONGEST - 3] + "..."
+    lacking = {s.method if s.control else f"{s.method}: unranked": s.lacks for s in board.methods}
+    return board.variants + [
+        f"{who}: {why if len(why) <= 2 * LONGEST else why[: 2 * LONGEST - 3] + '...'}"
+        for who, why in lacking.items()
+        if why
+    ]
 
 
 # Leaderboard -> tables
@@ -93,12 +83,28 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     ) -> LeaderboardTable:
         return LeaderboardTable("leaderboard", board.setting, caption, [*lines], columns, {}, [*notes], lines)
 
-    across, standings = board.defenses, board.standings
-    accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in standings}
-    retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in standings}
+    across, methods = board.defenses, board.methods
+    accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in methods}
+    retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in methods}
     formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none)"
-    ranking = {s.method: ranking_line(s) for s in standings}
-    beside = {s.method: line_beside(s) for s in standings}
+    ranking = {
+        s.method: [
+            "control" if s.control else str(s.rank or "-"),
+            *([text_of(s.worst, "accuracy"), s.worst.defense] if s.worst else ["-", "-"]),
+            *(percent(s.mean), span(cell.n for cell in s.cells)),
+        ]
+        for s in methods
+    }
+    beside = {
+        s.method: [
+            *(percent(s.highest(column)) for column in ("val_selected", "peak")),
+            *(
+                "-" if number is None else format(number, form)
+                for number, form in ((s.mi_gap, "z.3f"), (s.craft_seconds, ".1f"), (s.craft_peak_mb, ".0f"))
+            ),
+        ]
+        for s in methods
+    }
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
     return [
         table(summary(board), ["rank", "worst case", "under", "mean", "reps"], ranking, notes(board)),
@@ -108,50 +114,34 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     ]
 
 
-def ranking_line(s: Standing) -> list[str]:
-    rank = "control" if s.control else str(s.rank or "-")
-    worst = [text_of(s.worst, "accuracy"), s.worst.defense] if s.worst else ["-", "-"]
-    return [rank, *worst, percent(s.mean), span(cell.n for cell in s.cells)]
-
-
-def line_beside(s: Standing) -> list[str]:
-    accuracies = [percent(s.highest(column)) for column in ("val_selected", "peak")]
-    forms = ((s.mi_gap, "z.3f"), (s.craft_seconds, ".1f"), (s.craft_peak_mb, ".0f"))
-    return accuracies + ["-" if number is None else format(number, form) for number, form in forms]
-
-
 # Leaderboard -> files
 
 
 def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
-    """Yield the lines of the CSV: shares in [0,1], nats, seconds, MB."""
-    shared = {
-        "setting": board.setting,
-        "data": board.data,
-        "classes": board.classes,
-        "defenses": " ".join(board.defenses),
-        "defenses_hash": board.digest,
-        "dropped": " ".join(board.dropped),
-    }
-    for s in board.standings:
-        own = shared | {
-            "method": s.method,
-            "control": s.control,
-            "rank": s.rank,
-            "unranked": s.unranked,
-            "worst": s.worst and s.worst.mean,
-            "worst_std": s.worst and s.worst.std,
-            "borrowed_std": board.borrowed if s.worst and s.worst.std is None else None,
-            "worst_defense": s.worst and s.worst.defense,
-            "mean": s.mean,
-            "highest_val_selected": s.highest("val_selected"),
-            "highest_peak": s.highest("peak"),
-            "undefended_mi_gap": s.mi_gap,
-            "craft_seconds": s.craft_seconds,
-            "craft_peak_mb": s.craft_peak_mb,
-        }
+    """Yield a line of the CSV for each method under each defense: shares in [0,1], nats, seconds, MB."""
+    for s in board.methods:
         for defense, x in s.scores.items():
-            cell = {
+            yield {
+                "setting": board.setting,
+                "data": board.data,
+                "classes": board.classes,
+                "defenses": " ".join(board.defenses),
+                "defenses_hash": board.digest,
+                "dropped": " ".join(board.dropped),
+                "method": s.method,
+                "control": s.control,
+                "rank": s.rank,
+                "unranked": s.unranked,
+                "worst": s.worst and s.worst.mean,
+                "worst_std": s.worst and s.worst.std,
+                "borrowed_std": board.borrowed if s.worst and s.worst.std is None else None,
+                "worst_defense": s.worst and s.worst.defense,
+                "mean": s.mean,
+                "highest_val_selected": s.highest("val_selected"),
+                "highest_peak": s.highest("peak"),
+                "undefended_mi_gap": s.mi_gap,
+                "craft_seconds": s.craft_seconds,
+                "craft_peak_mb": s.craft_peak_mb,
                 "defense": defense,
                 "status": x.cell.status,
                 "reason": x.cell.reason,
@@ -163,7 +153,6 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "mi_gap": x.mi_gap,
                 "retained": x.retained,
             }
-            yield own | cell
 
 
 def markdown(board: Leaderboard) -> str:
@@ -178,7 +167,7 @@ def tex(board: Leaderboard) -> str:
 
 
 def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") -> list[Path]:
-    texts = {"csv": formats.csv(records(board), COLUMNS), "md": markdown(board), "tex": tex(board)}
+    texts = {"csv": formats.csv(records(board)), "md": markdown(board), "tex": tex(board)}
     written = formats.write({f"{stem}.{ending}": text for ending, text in texts.items()}, out)
     for path in out.iterdir():  # of before there were several settings, or of when there were
         if DERIVED.fullmatch(path.name) and ("-" in path.stem) != ("-" in stem):

@@ -177,20 +177,16 @@ class Cell:
 
 def pool(setting: str, pair: Pair, rows: Sequence[Row], column: str) -> Cell:
     """Average the repetitions of one cell, and say why some do not count."""
-    known = values_of(rows, column)
-    reasons = dict.fromkeys(reason for row in rows if (reason := reason_of(row, column)))
-    return Cell(
-        *(setting, *pair, mean_of(known), std_of(known), len(known)),
-        *(_status(rows, len(known)), "; ".join(reasons) or None),
+    known, reasons = (
+        values_of(rows, column),
+        dict.fromkeys(filter(None, (reason_of(r, column) for r in rows))),
     )
-
-
-def _status(rows: Sequence[Row], n: int) -> str:
-    if n:
-        return "ok" if n == len(rows) else "partial"
-    seen = {row.status for row in rows}
-    found = (status for status in ("failed", "skipped") if status in seen)
-    return next(found, "unmeasured" if rows else "missing")
+    status = "ok" if len(known) == len(rows) else "partial"
+    if not known:
+        ends = [row.status for row in rows if row.status != "ok"]
+        status = min(ends, default="unmeasured" if rows else "missing")  # failed before skipped
+    n = len(known)
+    return Cell(setting, *pair, mean_of(known), std_of(known), n, status, "; ".join(reasons) or None)
 
 
 def accuracy_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:

@@ -72,14 +72,11 @@ def mixture(rows: Iterable[Row]) -> str:
 
 def devices(environments: Iterable[Mapping[str, Any]]) -> str:
     """Name what seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, if known."""
-    said = [_device(environment) for environment in environments]
-    return " and ".join(sorted({*filter(None, said)})) or "a device that was not recorded"
-
-
-def _device(environment: Mapping[str, Any]) -> str:
-    device = str(environment.get("device", ""))
-    processor = environment.get("processor") if device.startswith("cpu") else None
-    return f"{device} ({processor})" if processor else device
+    said = set()
+    for environment in environments:
+        device, processor = str(environment.get("device", "")), environment.get("processor")
+        said.add(f"{device} ({processor})" if processor and device.startswith("cpu") else device)
+    return " and ".join(sorted(said - {""})) or "a device that was not recorded"
 
 
 def crafted_on(rows: Iterable[Row]) -> str:

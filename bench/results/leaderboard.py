@@ -44,7 +44,7 @@ class Score:
 
 
 @dataclass(frozen=True)
-class Standing:
+class MethodScores:
     """One method over the set of defenses."""
 
     method: str
@@ -62,8 +62,13 @@ class Standing:
 
     @property
     def lacks(self) -> str | None:
-        """Which cells are not whole, and why."""
-        return lacking(self.cells)
+        """Which cells are not whole, and why: at-8, cutout failed (RuntimeError: out of memory)."""
+        found: dict[str, list[str]] = {}
+        for cell in self.cells:
+            if cell.status != "ok":
+                why = f" ({cell.reason})" if cell.reason else ""
+                found.setdefault(f"{cell.status}{why}", []).append(cell.defense)
+        return "; ".join(f"{', '.join(names)} {what}" for what, names in found.items()) or None
 
     @property
     def cells(self) -> list[Cell]:
@@ -79,6 +84,11 @@ class Standing:
     @property
     def mean(self) -> float | None:
         return None if self.lacks else mean_of([cell.mean or 0.0 for cell in self.cells])
+
+    @property
+    def undefended(self) -> float | None:
+        """Accuracy without a defense; None where that cell is not whole, or not of the set."""
+        return whole(self.scores[UNDEFENDED].cell) if UNDEFENDED in self.scores else None
 
     def highest(self, column: str) -> float | None:
         """Give the largest of val_selected or peak over the set; None unless all cells are whole."""
@@ -101,7 +111,7 @@ class Leaderboard:
     borrowed: float | None  # spread of a cell with one repetition, in ranks: pooled over the repeated cells
     crafted_on: str  # devices
     dropped: dict[str, str]  # defense skipped for the data set -> why
-    standings: list[Standing]
+    methods: list[MethodScores]
     variants: list[str]  # what names with @ stand for
 
 
@@ -136,9 +146,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         borrowed=borrowed,
         crafted_on=crafted_on(ours),
         dropped=dropped,
-        standings=ordered(
-            [standing(groups, cells, method, names, classes) for method in methods], borrowed or 0.0
-        ),
+        methods=ordered([scores_of(groups, cells, m, names, classes) for m in methods], borrowed or 0.0),
         variants=notes,
     )
 
@@ -162,35 +170,35 @@ def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:
     return sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
-# Rows -> standings
+# Rows -> scores
 
 
-def standing(groups: Groups, cells: Cells, method: str, defenses: Sequence[str], classes: int) -> Standing:
+def scores_of(
+    groups: Groups, cells: Cells, method: str, defenses: Sequence[str], classes: int
+) -> MethodScores:
+    def under(defense: str) -> Score:
+        rows, pairs = groups.get((method, defense), ()), product((CLEAN, method), (UNDEFENDED, defense))
+        return Score(
+            cell=cells[method, defense],
+            val_selected=mean_of(values_of(rows, "val_selected_acc")),
+            peak=mean_of(values_of(rows, "peak_acc")),
+            mi_gap=mi_gap(defense),
+            retained=retained(*(whole(cells[pair]) for pair in pairs), classes=classes),
+        )
+
+    def mi_gap(defense: str) -> float | None:
+        return mean_of(gaps(*and_clean(groups, (method, defense)), "mi"))
+
     own = [row for (name, _), rows in groups.items() if name == method for row in rows]
     seconds = {row.poison_rep: row.craft_seconds for row in own if row.craft_seconds is not None}
-    return Standing(
+    return MethodScores(
         method=method,
         control=any(row.control for row in own),
-        scores={defense: score(groups, cells, method, defense, classes) for defense in defenses},
-        mi_gap=mi_gap(groups, method, UNDEFENDED),
-        craft_seconds=mean_of(list(seconds.values())),
+        scores={defense: under(defense) for defense in defenses},
+        mi_gap=mi_gap(UNDEFENDED),
+        craft_seconds=mean_of([*seconds.values()]),
         craft_peak_mb=max((row.craft_peak_mb for row in own if row.craft_peak_mb is not None), default=None),
     )
-
-
-def score(groups: Groups, cells: Cells, method: str, defense: str, classes: int) -> Score:
-    rows, pairs = groups.get((method, defense), ()), product((CLEAN, method), (UNDEFENDED, defense))
-    return Score(
-        cell=cells[method, defense],
-        val_selected=mean_of(values_of(rows, "val_selected_acc")),
-        peak=mean_of(values_of(rows, "peak_acc")),
-        mi_gap=mi_gap(groups, method, defense),
-        retained=retained(*(whole(cells[pair]) for pair in pairs), classes=classes),
-    )
-
-
-def mi_gap(groups: Groups, method: str, defense: str) -> float | None:
-    return mean_of(gaps(*and_clean(groups, (method, defense)), "mi"))
 
 
 def whole(cell: Cell) -> float | None:
@@ -219,34 +227,23 @@ def retained(
     return (clean_defended - method_defended) / bitten
 
 
-def lacking(cells: Iterable[Cell]) -> str | None:
-    """Which cells are not whole, and why: at-8, cutout failed (RuntimeError: out of memory)."""
-    found: dict[str, list[str]] = {}
-    for cell in cells:
-        if cell.status != "ok":
-            why = f" ({cell.reason})" if cell.reason else ""
-            found.setdefault(f"{cell.status}{why}", []).append(cell.defense)
-    return "; ".join(f"{', '.join(names)} {what}" for what, names in found.items()) or None
+# Scores -> ranks
 
 
-# Standings -> ranks
-
-
-def ordered(standings: Sequence[Standing], borrowed: float) -> list[Standing]:
+def ordered(methods: Sequence[MethodScores], borrowed: float) -> list[MethodScores]:
     """Ranked from the best, then the unranked, then controls. borrowed: spread of a single repetition."""
-    level = {s.method: _level(s.worst, borrowed) for s in standings if s.worst is not None}
-    places = ranks({s.method: level[s.method] for s in standings if s.unranked is None})
-    placed = [replace(s, rank=places.get(s.method)) for s in standings]
+    level = {
+        s.method: (s.worst.mean or 0.0, borrowed if s.worst.std is None else s.worst.std)
+        for s in methods
+        if s.worst is not None
+    }
+    places = ranks({s.method: level[s.method] for s in methods if s.unranked is None})
+    placed = [replace(s, rank=places.get(s.method)) for s in methods]
 
-    def place(s: Standing) -> tuple[bool, bool, int, tuple[float, float], str]:
+    def place(s: MethodScores) -> tuple[bool, bool, int, tuple[float, float], str]:
         return s.control, s.rank is None, s.rank or 0, level.get(s.method, (0.0, 0.0)), s.method
 
     return sorted(placed, key=place)
-
-
-def _level(worst: Cell, borrowed: float) -> tuple[float, float]:
-    """Mean and spread."""
-    return worst.mean or 0.0, borrowed if worst.std is None else worst.std
 
 
 def ranks(worst: Mapping[str, tuple[float, float]]) -> dict[str, int]:

@@ -19,7 +19,7 @@ from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.report.formats import show
 from bench.report.leaderboard import tables_of, write_leaderboard
-from bench.results.leaderboard import BITES, LEARNS, Leaderboard, Standing, leaderboard, ranks, retained
+from bench.results.leaderboard import BITES, LEARNS, Leaderboard, MethodScores, leaderboard, ranks, retained
 from bench.results.rows import Row, save
 from bench.results.select import in_order
 from support.rows import INPUTS, OTHER, SETTING, completed, row
@@ -52,12 +52,12 @@ def repeated(accuracies: dict[str, tuple[float, ...]]) -> list[Row]:
     return [cell(m, "none", a, rep) for m, accs in accuracies.items() for rep, a in enumerate(accs)]
 
 
-def of(board: Leaderboard, method: str) -> Standing:
-    return {s.method: s for s in board.standings}[method]
+def of(board: Leaderboard, method: str) -> MethodScores:
+    return {s.method: s for s in board.methods}[method]
 
 
 def ranking(board: Leaderboard) -> dict[str, int | None]:
-    return {s.method: s.rank for s in board.standings}
+    return {s.method: s.rank for s in board.methods}
 
 
 def rendered(board: Leaderboard, width: int = 80) -> str:
@@ -79,7 +79,7 @@ def texts(board: Leaderboard, folder: Path) -> dict[str, str]:
 def test_the_highest_accuracy_over_the_defenses_ranks() -> None:
     board = leaderboard(matrix())
     assert ranking(board) == {"mi-ue": 1, "tap": 2, "em": 3, "clean": None}
-    assert [s.method for s in board.standings] == ["mi-ue", "tap", "em", "clean"]
+    assert [s.method for s in board.methods] == ["mi-ue", "tap", "em", "clean"]
     em = of(board, "em")
     assert em.worst is not None and (em.worst.mean, em.worst.defense) == (0.6, "at-8")
     assert em.mean == pytest.approx((0.2 + 0.3 + 0.6) / 3)
@@ -210,8 +210,8 @@ def test_a_cell_that_is_not_whole_leaves_its_method_unranked(
 ) -> None:
     board = leaderboard([*without("mi-ue", "at-8"), *rows])
     assert ranking(board) == {"tap": 1, "em": 2, "mi-ue": None, "clean": None}
-    standing = of(board, "mi-ue")
-    assert (standing.unranked, standing.worst, standing.mean) == (reason, None, None)
+    scores = of(board, "mi-ue")
+    assert (scores.unranked, scores.worst, scores.mean) == (reason, None, None)
     said = texts(board, tmp_path)
     assert f"mi-ue: unranked: {reason}" in said["terminal"] and f"mi-ue: unranked: {reason}" in said["md"]
     assert f"mi-ue: unranked: {reason}" in said["tex"].replace(r"\_", "_")
@@ -321,7 +321,7 @@ def test_other_parameters_are_other_methods() -> None:
         for steps in (5, 10)
     ]
     board = leaderboard(rows)
-    assert [s.rank for s in board.standings] == [1, 2]
+    assert [s.rank for s in board.methods] == [1, 2]
     assert sorted(re.sub("@.*:", ":", note) for note in board.variants) == ["em: steps 10", "em: steps 5"]
 
 
@@ -343,9 +343,9 @@ def test_csv_is_tidy_and_round_trips(tmp_path: Path) -> None:
     board = leaderboard(noisy())
     write_leaderboard(board, tmp_path)
     table = pd.read_csv(tmp_path / "leaderboard.csv", dtype={"setting": str, "defenses_hash": str})
-    assert len(table) == len(board.standings) * len(board.defenses)
+    assert len(table) == len(board.methods) * len(board.defenses)
     assert not table.duplicated(["method", "defense"]).any()
-    for s in board.standings:
+    for s in board.methods:
         for defense, score in s.scores.items():
             (line,) = table[(table.method == s.method) & (table.defense == defense)].itertuples()
             pairs = {

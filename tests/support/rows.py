@@ -84,7 +84,7 @@ def aged(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for path in (out / "records").glob("*"):
         record, code = json.loads(path.read_text(encoding="utf-8")), "c" * 16
         inputs = {name: keys.get(value, value) for name, value in record["inputs"].items()}
-        monkeypatch.setitem(upgrade.METRICS, code, inputs.pop("revision"))
+        monkeypatch.setitem(upgrade.MEASURES, code, inputs.pop("revision"))
         named = {name: keys[record["record"][name]] for name in ("net_row", "poison_row")}
         old = {"inputs": inputs | {"code": code, "function": "a:b"}, "record": record["record"] | named}
         path.unlink()

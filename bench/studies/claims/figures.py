@@ -10,7 +10,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, styles_of, titled_figure
+from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, legend, styles_of, titled_figure
 from bench.results.select import CLEAN, in_order
 from bench.studies.claims.card import UNITS, Board
 
@@ -36,8 +36,7 @@ def scatter(boards: Sequence[Board]) -> Figure:
     controls = {own.claim.method for own in everything if own.beside and own.beside.control}
     styles = styles_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)
     heights = [TALL if len(board.judged) > MANY else LOW for board in boards]
-    handles = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
-    handles.append(Line2D([], [], color=QUIET, ls=":", lw=1, label="as published"))
+    handles = [*legend(styles, ms=6), Line2D([], [], color=QUIET, ls=":", lw=1, label="as published")]
     figure = titled_figure("Published numbers against ours", CAPTION, sum(heights), handles=handles)
     grid = figure.subplots(len(boards), 1, squeeze=False, height_ratios=heights)
     panels = [*zip(grid[:, 0], boards, strict=True)]

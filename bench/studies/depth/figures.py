@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from bench.report.figures.style import SMALL, MethodStyle, titled_figure
-from bench.studies.style import studied_styles
+from bench.report.figures.style import SMALL, MethodStyle, legend, styles_of, titled_figure
 
 CAPTION = (
     "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither "
@@ -36,8 +32,8 @@ def by_depth(cells: pd.DataFrame, about: str) -> Figure:
     nets = cells.drop_duplicates("net").set_index("net")
     names = [_label(*net) for net in zip(nets.index, nets["layers"], nets["features"], strict=True)]
     shown = cells.drop_duplicates("method")
-    styles = studied_styles([*shown["method"]], {*shown["method"][shown["control"]]})
-    handles = [Line2D([], [], lw=1.4, ms=5, label=name, **_line(style)) for name, style in styles.items()]
+    styles = styles_of([*shown["method"]], {*shown["method"][shown["control"]]})
+    handles = legend(styles, ls="-", lw=1.4, ms=5)
     bars = [cells[f"{column}_low"].notna().any() for column in PANELS]
     caption = CAPTION + (REPEATED if bars[0] else ONCE * any(bars))
     figure = titled_figure(f"Depth: {about}", caption, 0.6 + 1.75 * len(PANELS), handles=handles)
@@ -65,9 +61,5 @@ def _draw(axes: Axes, cells: pd.DataFrame, column: str, aside: float, style: Met
     """One method's line over the nets; a net without a value leaves a hole."""
     middle, low, high = (100 * cells[f"{column}{end}"].astype(float) for end in ("", "_low", "_high"))
     places = [index + aside for index in range(len(cells))]
-    axes.plot(places, middle, lw=1.1, ms=4.5, **_line(style))
+    axes.plot(places, middle, lw=1.1, ms=4.5, **style.lines)
     axes.vlines(places, low, high, color=style.color, lw=0.9)
-
-
-def _line(style: MethodStyle) -> dict[str, Any]:
-    return style.dots | {"ls": "-"}

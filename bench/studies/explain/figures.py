@@ -10,12 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PALETTE, QUIET, SMALL, MethodStyle, titled_figure
+from bench.report.figures.style import (
+    PALETTE,
+    QUIET,
+    SMALL,
+    MethodStyle,
+    legend,
+    paneled_figure,
+    styles_of,
+    titled_figure,
+)
 from bench.results.correlation import ENOUGH, Correlation
 from bench.studies.explain.compare import Comparison
 from bench.studies.explain.points import GAP, Point
 from bench.studies.records import Explanation
-from bench.studies.style import studied_styles
 
 COLUMNS = 2
 HIGH = 2.6  # inches, of a panel
@@ -107,25 +115,22 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison)
         return None
     drawn = [p for p in found.points if any({panel.x, panel.y} <= p.coordinates.keys() for panel in shown)]
     kinds = sorted({(p.control, p.method) for p in drawn})  # by the alphabet, then controls in grey
-    styles = studied_styles([name for _, name in kinds], {name for control, name in kinds if control})
+    styles = styles_of([name for _, name in kinds], {name for control, name in kinds if control})
     bars = any(p.reaches.get(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
     caption = POINTS + (FEW if found.n < ENOUGH else MANY) + ONCE * bars
-    handles = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
-    rows, one_scale = -(-len(shown) // COLUMNS), len({panel.y for panel in shown}) == 1
-    figure = titled_figure(title, caption, HIGH * rows, handles=handles)
-    grid = figure.subplots(rows, min(COLUMNS, len(shown)), sharey=one_scale, squeeze=False)
-    for axes in grid.flat[len(shown) :]:
-        axes.set_visible(False)
+    own_scales = {"sharex": False, "sharey": len({panel.y for panel in shown}) == 1}
+    titles = [panel.title for panel in shown]
+    figure, panels = paneled_figure(
+        title, caption, titles, HIGH, legend(styles, ms=6), label=y_label, columns=COLUMNS, **own_scales
+    )
     named = []
-    for axes, panel in zip(grid.flat, shown, strict=False):
+    for panel, axes in zip(shown, panels.values(), strict=True):
         axes.set_title(panel.title, fontsize=8)
-        axes.grid(visible=True)
         axes.margins(0.16)
         axes.tick_params(labelsize=SMALL)
         axes.locator_params(axis="x", nbins=5)
         labels = [label for look in styles.items() for label in _draw(axes, drawn, panel, *look)]
         named.append((axes, sorted(labels, key=lambda label: -len(label.text))))  # these need the most room
-    figure.supylabel(y_label, fontsize=9)
     place(figure, named, LABEL, apart=APART)
     return figure
 

@@ -18,8 +18,7 @@ from bench.report.figures.style import (
     SMALL,
     MethodStyle,
     method_styles,
-    panels,
-    rows_of,
+    paneled_figure,
     titled_figure,
 )
 from bench.report.summary import heading
@@ -67,7 +66,7 @@ def jpeg_sweep(lines: Sequence[CellNumbers], rows: Sequence[Row]) -> Figure | No
     if not order or not methods:
         return None
     styles = method_styles(rows)
-    handles = [Line2D([], [], label=m, **styles[m].dots | {"ls": "-"}) for m in methods]
+    handles = [Line2D([], [], label=m, **styles[m].lines) for m in methods]
     handles.append(Line2D([], [], label="chance", **CHANCE))
     figure = titled_figure(f"JPEG quality: {heading(rows)}", SWEEP, HEIGHT, handles=handles)
     axes = figure.subplots()
@@ -93,7 +92,7 @@ def quality(defense: str) -> int | None:
 def _line(axes: Axes, lines: Sequence[CellNumbers], places: dict[str, int], style: MethodStyle) -> None:
     """In the order of the places; single repetitions have no whiskers."""
     ordered = sorted(lines, key=lambda line: places[line.defense])
-    form = style.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
+    form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
     ends = [
         (own.low, own.high) if own and not own.borrowed else (None, None)
         for own in (line.accuracy for line in ordered)
@@ -117,10 +116,9 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
         name: place for place, name in enumerate(in_order({s.defense for s in shown}, None, UNDEFENDED))
     }
     handles = [Line2D([], [], label=word, **DOT, **style) for word, style in MARKS.values()]
-    height = rows_of(methods) * (0.55 + ROW * len(places))
     title = f"Share given back by the defense: {heading(rows)}"
-    figure = titled_figure(title, RESTORED, height, handles=handles)
-    for axes, method in zip(panels(figure, methods), methods, strict=True):
+    figure, panels = paneled_figure(title, RESTORED, methods, 0.5 + ROW * len(places), handles)
+    for method, axes in panels.items():
         for x, style in BOUNDS.items():
             axes.axvline(x, zorder=1.9, **style)  # above the grid
         for share in (share for share in shown if share.method == method):

@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from bench.report.figures.style import PERCENT, MethodStyle, titled_figure
+from bench.report.figures.style import PERCENT, MethodStyle, styles_of, titled_figure
 from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.strength.points import Point
-from bench.studies.style import studied_styles
 
 HEIGHT = 2.6  # inches
 ASIDE = 4  # points between methods' whiskers at one place
@@ -76,10 +75,10 @@ def _panels(
     across: Across,
 ) -> Figure:
     """Draw test accuracy beside the MI gap, with lines for clean, chance and the shares' baselines."""
-    styles = studied_styles(dict.fromkeys(p.method for p in points), {p.method for p in points if p.control})
+    styles = styles_of(dict.fromkeys(p.method for p in points), {p.method for p in points if p.control})
     least = sorted({(across.place(p), 100 * p.baseline) for p in shown if p.baseline is not None})
     names = {p.method for p in shown}
-    looks = {name: style.dots | {"ls": "-"} for name, style in styles.items() if name in names}
+    looks = {name: style.lines for name, style in styles.items() if name in names}
     looks |= {name: LINES[name] for name in (CLEAN, CHANCE, *([BASELINE] if least else []))}
     handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
     figure = titled_figure(title, across.caption, HEIGHT, handles=handles)
@@ -117,7 +116,7 @@ def _line(
     factor = 100 if column == "accuracy" else 1
     y = [factor * getattr(p, column) for p in points]
     reach = [factor * _whisker(p, column) for p in points]
-    form = style.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.8}
+    form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.8}
     line = axes.errorbar([across.place(p) for p in points], y, yerr=reach if any(reach) else None, **form)
     figure = axes.get_figure(root=True)
     assert figure is not None
