@@ -30,10 +30,8 @@ from bench.runner import jobs, session
 from bench.runner.request import Options, RunRequest, Variation, resolve
 from bench.studies import NAMES, driver, named
 from bench.studies.depth import study as depth
-from bench.studies.explain import study as explain
 from bench.studies.measure import MeasureJob
 from bench.studies.study import Findings, Record, Study
-from bench.studies.style import studied_styles
 from support.pictures import draw_images
 from support.rows import aged
 
@@ -399,7 +397,7 @@ def test_bad_input(
 def test_what_a_grid_chooses_is_not_the_users(
     toy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    strict = Study("", lambda: [Variation("clean", "none", Options(eps="2/255"))], (), (), toy_analysis)
+    strict = Study("", lambda: [Variation("clean", "none", Options(eps="2/255"))], toy_analysis)
     monkeypatch.setattr(sys.modules["declared:bench.studies.toy.study"], "STUDY", strict)
     assert main(["study", "toy", "--eps", "4/255", "--out", str(tmp_path / "out")]) == 2
     assert "--eps 4/255: study toy chooses it itself, here 2/255" in capsys.readouterr().err
@@ -531,15 +529,6 @@ def test_the_figure_of_depth_shows_what_nets_can_be_compared_by() -> None:
     lost = found.tables["cells"].query("method == 'em'")
     for axes, column in zip(found.figures["by-depth"].axes, ("accuracy_lost", "mi_lost"), strict=False):
         assert [*axes.lines[0].get_ydata()] == pytest.approx([*(100 * lost[column])])
-
-
-def test_a_method_looks_alike_in_all_studies() -> None:
-    everyone = studied_styles(explain.METHODS, {"clean", "random"})
-    for methods in (depth.METHODS[1:], explain.METHODS[::-1], ("random", "em", "tap", "mi-ue")):
-        assert studied_styles(methods, {"random"}).items() <= everyone.items()
-    assert len({(look.color, look.marker) for look in everyone.values()}) == len(everyone)
-    assert {name for name, look in everyone.items() if look.control} == {"clean", "random"}
-    assert {*studied_styles(["em", "another"], ())} == {"em", "another"}
 
 
 def test_what_is_lacking_is_said_and_is_no_number() -> None:

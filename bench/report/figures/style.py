@@ -148,19 +148,21 @@ def paneled_figure(
     handles: Sequence[Line2D] = (),
     *,
     label: str | None = None,
+    columns: int = COLUMNS,
     sharex: bool = True,
+    sharey: bool = True,
 ) -> tuple[Figure, dict[str, Axes]]:
     """Make a figure with a panel for each name, high inches tall. label: of their common axis up."""
-    down = -(-len(names) // COLUMNS)
+    down = -(-len(names) // columns)
     figure = titled_figure(title, caption, 0.2 + high * down, handles=handles)
-    grid = figure.subplots(down, min(COLUMNS, len(names)), sharex=sharex, sharey=True, squeeze=False)
+    grid = figure.subplots(down, min(columns, len(names)), sharex=sharex, sharey=sharey, squeeze=False)
     for spare in grid.flat[len(names) :]:
         spare.set_visible(False)
     panels = dict(zip(names, grid.flat, strict=False))
     for index, (name, axes) in enumerate(panels.items()):
         axes.set_title(name)
         axes.grid(visible=True)
-        axes.tick_params(labelbottom=index + COLUMNS >= len(names) or not sharex, length=2)
+        axes.tick_params(labelbottom=index + columns >= len(names) or not sharex, length=2)
     if label:
         figure.supylabel(label, fontsize=9)
     return figure, panels

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.style import PALETTE, SMALL, paneled_figure
-from bench.studies.certificate.case import Line
+from bench.studies.certificate.case import CaseResult
 
 FAILED = "#d00000"
 MARKERS = "osD^v"  # of sizes
@@ -22,7 +22,7 @@ CAPTION = (
 FRAME = 2.2
 
 
-def certificate(lines: Sequence[Line]) -> Figure:
+def certificate(lines: Sequence[CaseResult]) -> Figure:
     """Draw a panel for each estimator."""
     names = list(dict.fromkeys(line.estimator for line in lines))
     sizes = sorted({line.n for line in lines})
@@ -46,7 +46,7 @@ def certificate(lines: Sequence[Line]) -> Figure:
     return figure
 
 
-def _point(axes: Axes, line: Line, color: str, marker: str) -> None:
+def _point(axes: Axes, line: CaseResult, color: str, marker: str) -> None:
     color = FAILED if line.verdict == "FAILED" else color
     if line.bias is None or line.tolerance is None or line.truth is None:
         if line.truth is not None and math.isfinite(line.truth):

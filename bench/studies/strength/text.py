@@ -124,16 +124,16 @@ def _share_table(shares: Groups) -> str:
 
 
 def _gains(points: Sequence[Point]) -> Iterator[str]:
-    """At which shares the poisoned images are worse than leaving them out."""
+    """At which shares the poisoned images are worse than leaving them out, by more than the noise.
+
+    That is the reach of the gain's t interval or, of one repetition, a usual spread.
+    """
     kinds: dict[str, list[str]] = {"worse": [], "better": [], "not clearly either": []}
     for p in points:
         if 0 < p.share < 1 and p.gain is not None:
-            spread = "" if p.gain_std is None else f" ±{percent(p.gain_std)}"
-            kind = "not clearly either" if abs(p.gain) <= _noise(p) else "worse" if p.gain < 0 else "better"
+            spread, noise = "", NOISE
+            if p.gain_std is not None:
+                spread, noise = f" ±{percent(p.gain_std)}", reach_of(p.gain_std / sqrt(p.gains), p.gains - 1)
+            kind = "not clearly either" if abs(p.gain) <= noise else "worse" if p.gain < 0 else "better"
             kinds[kind].append(f"at {100 * p.share:g} % ({100 * p.gain:+.1f}{spread} points)")
     return (f"{kind} {', '.join(some)}" for kind, some in kinds.items() if some)
-
-
-def _noise(point: Point) -> float:
-    """Return what a gain must pass: the reach of its t interval, or, of one repetition, a usual spread."""
-    return NOISE if point.gain_std is None else reach_of(point.gain_std / sqrt(point.gains), point.gains - 1)
