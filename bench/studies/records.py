@@ -20,7 +20,9 @@ from bench.results.upgrade import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 SCALE = "on another scale"
+Ends = tuple[float | None, float | None]
 Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
+MI_LIKE = "MI", "proxy"  # kinds whose estimates have intervals, or are bounds
 
 
 class Records:
@@ -124,14 +126,6 @@ class Explanation:
     through_clean: bool = False  # seen by the net trained on clean, not by the poison's own victim
 
 
-@dataclass(frozen=True)
-class Sides:
-    """What a gap is at least or at most, where one of its two estimates is a bound."""
-
-    least: float | None = None
-    most: float | None = None
-
-
 class Readings:
     """All records of a study, found by what they are of."""
 
@@ -166,12 +160,18 @@ class Readings:
             return own
         return None if own is None or there is None else hypot(own, there)
 
-    def sides(self, row: Row, explanation: Explanation) -> Sides:
-        """Of a gap, from the ends of both intervals: one estimate a bound, the other a value."""
+    def interval(self, row: Row, explanation: Explanation) -> Ends:
+        """Return its ends over images; of a gap without a figure, what it is at least and at most.
+
+        That follows from the ends of both intervals, where one estimate is a bound and the other a value.
+        """
+        value, reach = self.figure(row, explanation), self.reach(row, explanation)
+        if not isinstance(value, str):
+            return (None, None) if reach is None else (value - reach, value + reach)
         own, there = self._ends(row, explanation)
         if own is None or there is None or (explanation.by_rank and ranks_apart(own, there, "")):
-            return Sides()
-        return Sides(difference(there, "at_least", own, "high"), difference(there, "high", own, "at_least"))
+            return None, None
+        return difference(there, "at_least", own, "high"), difference(there, "high", own, "at_least")
 
     def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
         """Return the poison's own record, and that of what it is read against."""
@@ -200,10 +200,6 @@ class Readings:
         alike = [own for own in there if (own.setting, own.method, own.defense) == cell]
         nets = self.clean_nets(row) if method == CLEAN else alike
         return counterpart(row, [net for net in nets if net.status == "ok"])
-
-
-def _figure(record: Record | None, explanation: Explanation) -> float | str:
-    return "not measured" if record is None else figure_of(record, explanation.key)
 
 
 def _poison(row: Row) -> str:

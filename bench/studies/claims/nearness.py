@@ -56,14 +56,15 @@ def same_data(claim: Claim, row: Row) -> bool:
 
 def nearness(claim: Claim, row: Row) -> Nearness:
     """Of a row of the claim's data set, method and defense."""
-    found = [*_size(claim, row), *_manner(claim, row)]
+    found = [*_differences(claim, row)]
     found += _strength(row, alone=not found)
     setting = max((kind for kind, _ in found), key=ORDER.index, default=SettingMatch.SAME)
     decisive, beside = ([text for kind, text in found if (kind is setting) == own] for own in (True, False))
     return Nearness(setting, tuple(decisive), tuple(beside))
 
 
-def _size(claim: Claim, row: Row) -> Iterator[Difference]:
+def _differences(claim: Claim, row: Row) -> Iterator[Difference]:
+    """Of all but the strength of method and defense."""
     if row.data != claim.data:
         yield SettingMatch.REDUCED, f"data {row.data}"
     images = row.inputs["data"]["train_images"]
@@ -82,6 +83,13 @@ def _size(claim: Claim, row: Row) -> Iterator[Difference]:
     elif epochs != claim.epochs:
         kind = SettingMatch.REDUCED if epochs < claim.epochs else SettingMatch.OTHER
         yield kind, f"{epochs} epochs against {claim.epochs}"
+    if row.inputs["share"] != 1 or row.inputs["drop_poisoned"]:
+        yield SettingMatch.OTHER, "partly poisoned"
+    if row.inputs["prepare_test"]:
+        yield SettingMatch.OTHER, "the defense prepares test images"
+    if claim.metric != "test_acc":
+        yield SettingMatch.REDUCED, f"MI by {row.mi_estimator}"
+    yield from _recipe(claim, row)
 
 
 def _net(role: str, theirs: str | None, ours: str) -> Iterator[Difference]:
@@ -90,16 +98,6 @@ def _net(role: str, theirs: str | None, ours: str) -> Iterator[Difference]:
     elif ours != theirs:
         kind = SettingMatch.REDUCED if lesser(ours, theirs) else SettingMatch.OTHER
         yield kind, f"{role} {ours}"
-
-
-def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
-    if row.inputs["share"] != 1 or row.inputs["drop_poisoned"]:
-        yield SettingMatch.OTHER, "partly poisoned"
-    if row.inputs["prepare_test"]:
-        yield SettingMatch.OTHER, "the defense prepares test images"
-    if claim.metric != "test_acc":
-        yield SettingMatch.REDUCED, f"MI by {row.mi_estimator}"
-    yield from _recipe(claim, row)
 
 
 def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:

@@ -25,7 +25,7 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN, last_line
 from bench.runner.request import Options, Variation
 from bench.studies.depth.figures import by_depth
-from bench.studies.depth.text import text_of
+from bench.studies.depth.text import TABLES, text_of
 from bench.studies.records import SCALE, Explanation, Readings, rank_of
 from bench.studies.study import Findings, Record, Study
 
@@ -42,10 +42,6 @@ LAYERS = {
 }
 METHODS = (CLEAN, "random", "em", "emax", "tap", "mi-ue")
 MEASURE = "smi-ksg"
-QUANTITIES = (
-    *("accuracy", "accuracy_gap", "accuracy_lost", "mi", "mi_gap", "mi_lost", "rank"),
-    *("mi_clean_net", "mi_gap_clean_net", "mi_lost_clean_net"),
-)
 LEARNED = 0.05  # accuracy above chance from which on a share of it means anything
 Values = dict[str, float | None]
 OWN_NET = Explanation("mi", "MI", "MI", MEASURE)
@@ -115,7 +111,7 @@ def quantities(row: Row, readings: Readings) -> Values:
         part = ours[f"mi_gap{end}"]
         if part is not None and not isinstance(whole, str) and whole > 0:
             ours[f"mi_lost{end}"] = part / whole
-    return {name: ours.get(name) for name in QUANTITIES}
+    return {name: ours.get(name) for name in TABLES}
 
 
 def reaches(row: Row, readings: Readings) -> Values:
@@ -169,7 +165,7 @@ def _pooled(values: Sequence[Values], lone: Values) -> dict[str, float | None]:
     lone: half of the interval of the only repetition.
     """
     found: dict[str, float | None] = {}
-    for name in QUANTITIES:
+    for name in TABLES:
         known = [value for own in values if (value := own[name]) is not None]
         if name.startswith("mi_") and len(known) < len(values):
             known = []  # of the repetitions that can be compared alone it would be another mean

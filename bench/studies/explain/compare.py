@@ -103,13 +103,10 @@ class Comparison:
     """All that was found."""
 
     points: list[Point]  # controls as well
+    contestants: list[Point]  # that correlations are over: no controls, and with an accuracy gap
     explanations: tuple[Explanation, ...]
     judged: dict[str, Judged]  # by explanation, in their order
     directions: list[Direction]
-
-    @property
-    def contestants(self) -> list[Point]:
-        return contestants(self.points)
 
     @property
     def n(self) -> int:
@@ -120,16 +117,11 @@ def compare(
     points: Sequence[Point], explanations: Sequence[Explanation], theory: Sequence[tuple[str, str]]
 ) -> Comparison:
     """theory: pairs of explanations of which the second is said to rise with the first."""
-    ours = contestants(points)
+    ours = [point for point in points if not point.control and point.gap is not None]
     strength = next(e.name for e in explanations if e.kind == "strength")
     judged = {e.name: _judge(ours, e, explanations, strength) for e in explanations}
     directions = [_direction(ours, cause, effect, strength) for cause, effect in theory]
-    return Comparison([*points], tuple(explanations), judged, directions)
-
-
-def contestants(points: Sequence[Point]) -> list[Point]:
-    """Those that correlations are over: no controls, and with an accuracy gap."""
-    return [point for point in points if not point.control and point.gap is not None]
+    return Comparison([*points], ours, tuple(explanations), judged, directions)
 
 
 def family(point: Point) -> str:

@@ -116,7 +116,7 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison)
     drawn = [p for p in found.points if any({panel.x, panel.y} <= p.coordinates.keys() for panel in shown)]
     kinds = sorted({(p.control, p.method) for p in drawn})  # by the alphabet, then controls in grey
     styles = styles_of([name for _, name in kinds], {name for control, name in kinds if control})
-    bars = any(p.reaches.get(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
+    bars = any(p.reach(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
     caption = POINTS + (FEW if found.n < ENOUGH else MANY) + ONCE * bars
     own_scales = {"sharex": False, "sharey": len({panel.y for panel in shown}) == 1}
     titles = [panel.title for panel in shown]
@@ -144,7 +144,7 @@ def _draw(
         return
     own.sort(key=lambda p: p.eps or 0)
     x, y = ([p.coordinates[name] for p in own] for name in (panel.x, panel.y))
-    wide, high = ([p.reaches.get(name, 0.0) for p in own] for name in (panel.x, panel.y))
+    wide, high = ([p.reach(name) for p in own] for name in (panel.x, panel.y))
     axes.plot(x, y, color=style.color, lw=0.8, alpha=0.45, zorder=1)
     reach = wide if any(wide) else None, high if any(high) else None
     axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **style.dots)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from bench.results.aggregate import gaps, mean_of, values_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
-from bench.studies.records import SCALE, Explanation, Readings, Sides
+from bench.studies.records import MI_LIKE, SCALE, Ends, Explanation, Readings
 from bench.studies.study import Record
 
 GAP = "accuracy gap"  # what is to be explained, as a coordinate of points
@@ -27,12 +27,16 @@ class Point:
     gap: float | None  # accuracy of clean minus this one's, rep for rep
     figures: Mapping[str, float]  # by explanation
     reasons: Mapping[str, str]  # why there is none
-    reaches: Mapping[str, float] = field(default_factory=dict)  # half of a figure's interval over images
-    sides: Mapping[str, Sides] = field(default_factory=dict)  # of a gap without a figure, where known
+    ends: Mapping[str, Ends]  # interval of a figure over images; without one, at least and at most
 
     @property
     def strength(self) -> str:
         return "?" if self.eps is None else f"{255 * self.eps:g}"
+
+    def reach(self, name: str) -> float:
+        """Half of a figure's interval; 0 where none is known."""
+        low, high = self.ends.get(name, (None, None))
+        return 0.0 if name not in self.figures or low is None or high is None else (high - low) / 2
 
     @property
     def coordinates(self) -> Mapping[str, float]:
@@ -56,22 +60,17 @@ def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Expla
     """Rows of one method in one setting; their methods' names may be told apart from the readings'."""
     ours = [readings.rows[row.key] for row in rows if row.status == "ok"]
     failed = [last_line(row.reason) for row in rows if row.status != "ok"]
-    figures, reasons, reaches, sides = {}, {}, {}, {}
-    lone = ours[0] if len(ours) == 1 else None
+    figures, reasons, ends = {}, {}, {}
     for explanation in explanations:
-        seen = [readings.figure(row, explanation) for row in ours]
+        name, seen = explanation.name, [readings.figure(row, explanation) for row in ours]
         mean = mean_of([figure for figure in seen if not isinstance(figure, str)])
-        apart = any(isinstance(figure, str) and figure.endswith(SCALE) for figure in seen)
-        if mean is None or apart:  # of the other repetitions alone it would be another mean
+        if mean is None or any(isinstance(figure, str) and figure.endswith(SCALE) for figure in seen):
             said = [figure for figure in seen if isinstance(figure, str)] or failed
-            reasons[explanation.name] = "; ".join(dict.fromkeys(said))
-            if lone is not None and (known := readings.sides(lone, explanation)) != Sides():
-                sides[explanation.name] = known
-        else:
-            figures[explanation.name] = mean
-            reach = None if lone is None else readings.reach(lone, explanation)
-            if reach is not None and explanation.kind in ("MI", "proxy"):
-                reaches[explanation.name] = reach
+            reasons[name] = "; ".join(dict.fromkeys(said))
+        else:  # of the other repetitions alone it would be another mean
+            figures[name] = mean
+        if len(ours) == 1 and explanation.kind in MI_LIKE:
+            ends[name] = readings.interval(ours[0], explanation)
     return Point(
         setting=rows[0].setting,
         method=rows[0].method,
@@ -82,6 +81,5 @@ def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Expla
         gap=mean_of([gap for row in ours for gap in gaps([row], readings.clean_nets(row), "test_acc")]),
         figures=figures,
         reasons=reasons,
-        reaches=reaches,
-        sides=sides,
+        ends=ends,
     )

@@ -20,7 +20,7 @@ from bench.studies.explain.figures import correlations, directions, scatters
 from bench.studies.explain.points import points_of
 from bench.studies.explain.tables import short, tables
 from bench.studies.explain.text import text
-from bench.studies.records import Explanation
+from bench.studies.records import MI_LIKE, Explanation
 from bench.studies.study import Findings, Record, Study
 
 METHODS = (CLEAN, "random", "em", "em-class", "emax", "tap", "mi-ue", "mi-ue-cos")
@@ -87,7 +87,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     found = compare(points_of(rows, records, EXPLANATIONS), EXPLANATIONS, THEORY)
     with style():
         figures = {
-            "explanations-mi": scatters(found, [e for e in EXPLANATIONS if e.kind in ("MI", "proxy")]),
+            "explanations-mi": scatters(found, [e for e in EXPLANATIONS if e.kind in MI_LIKE]),
             "explanations-rivals": scatters(found, [e for e in EXPLANATIONS if e.kind == "rival"]),
             "correlations": correlations(found),
             "theory": directions(found),

@@ -12,7 +12,7 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.explain.compare import Comparison, Direction, Judged, family
 from bench.studies.explain.points import Point
-from bench.studies.records import Explanation, Sides
+from bench.studies.records import MI_LIKE
 from bench.studies.study import Record
 
 PLACE = ("estimator", "net", "method", "eps_255", "poison_rep", "rep")
@@ -51,6 +51,7 @@ def short(found: Comparison) -> pd.DataFrame:
 
 def _point(point: Point, found: Comparison) -> dict[str, Any]:
     names = [e.name for e in found.explanations if e.measure]
+    sides = [(e.name, point.ends.get(e.name, (None, None))) for e in found.explanations if e.kind in MI_LIKE]
     missing = "; ".join(f"{name}: {reason}" for name, reason in point.reasons.items())
     return {
         "method": point.method,
@@ -62,22 +63,9 @@ def _point(point: Point, found: Comparison) -> dict[str, Any]:
         "accuracy": point.accuracy,
         "accuracy_gap": point.gap,
         **{name: point.figures.get(name) for name in names},
-        **{column: value for e in found.explanations for column, value in _interval(point, e)},
+        **{f"{name}_{end}": ends[end == "high"] for name, ends in sides for end in ("low", "high")},
         "missing": missing or None,
     }
-
-
-def _interval(point: Point, explanation: Explanation) -> Iterator[tuple[str, float | None]]:
-    """Interval over images of one repetition; without a figure, what it is at least or at most."""
-    if explanation.kind not in ("MI", "proxy"):
-        return
-    name = explanation.name
-    middle, reach = point.figures.get(name), point.reaches.get(name)
-    ends = point.sides.get(name, Sides())
-    if middle is not None and reach is not None:
-        ends = Sides(middle - reach, middle + reach)
-    yield f"{name}_low", ends.least
-    yield f"{name}_high", ends.most
 
 
 def estimates(rows: Sequence[Row], records: Sequence[Record]) -> pd.DataFrame:
