@@ -210,7 +210,7 @@ BAD: dict[str, tuple[Spoil, str]] = {
     "text beside": (lambda own: (own / "a" / "notes.txt").write_text("mine"), "notes.txt is not an image"),
     "file beside classes": (lambda own: (own / "notes.txt").write_text("mine"), "beside the class folders"),
     "empty class": (lambda own: (own / "c").mkdir(), "c is empty, expected images in every class"),
-    "one class": (lambda own: shutil.rmtree(own / "b"), "has 1 class folders, expected one for each class"),
+    "one class": (lambda own: shutil.rmtree(own / "b"), "has one class folder, 'a', expected at least 2"),
     "damaged": (lambda own: (own / "b" / "0.png").write_bytes(b"oops"), "b/0.png cannot be read"),
     "16 bits": (lambda own: deep(own / "b" / "0.png"), "more than 8 bits a channel"),
     "two of a name": (
