@@ -42,11 +42,11 @@ def run(request: RunRequest, given: float | None) -> int:
         raise BadInput("--dry-run is for this machine, expected no --scheduler (--img-per-s, --workers)")
     console = Console()
     grid = open_grid(request, console, load=partial(data.load, writes=False))
-    bench = grid.bench
+    context = grid.context
     say(console, grid.headline)
-    branches = planned(bench, grid.cells, files.load_all(grid.out / "rows"))
-    workers = workers_to_start(request.machine, bench, grid.resolved.methods, console)
-    speeds, known = _speeds(bench, nets(branches), given, console)
+    branches = planned(context, grid.cells, files.load_all(grid.out / "rows"))
+    workers = workers_to_start(request.machine, context, grid.resolved.methods, console)
+    speeds, known = _speeds(context, nets(branches), given, console)
     console.print(_table(branches, speeds))
     cells = [cell for branch in branches for cell in branch.cells]
     skipped = [f"{cell.job.name}: skipped, {cell.reason}" for cell in cells if cell.reason]
@@ -56,7 +56,7 @@ def run(request: RunRequest, given: float | None) -> int:
 
 
 def _speeds(
-    bench: RunContext, needed: Sequence[str], given: float | None, console: Console
+    context: RunContext, needed: Sequence[str], given: float | None, console: Console
 ) -> tuple[Speeds, list[str]]:
     """Time or take the speed of each net; say how it is known."""
     if given is not None:
@@ -64,12 +64,12 @@ def _speeds(
     speeds: Speeds = {}
     for net in needed:
         say(console, f"timing {STEPS} steps of {net}")
-        speeds[net] = images_per_second(bench, net)
-    on = bench.environment
-    where = on["device"] if bench.device.type != "cpu" else f"{on['device']} ({on['processor']})"
+        speeds[net] = images_per_second(context, net)
+    on = context.environment
+    where = on["device"] if context.device.type != "cpu" else f"{on['device']} ({on['processor']})"
     return speeds, [
         f"speed measured: {speed:,.1f} images/s of one worker, from {STEPS} timed steps of {net} at batch "
-        f"{bench.setting.victim.batch} in {bench.setting.precision} on {where}, threads: {on['threads']}"
+        f"{context.setting.victim.batch} in {context.setting.precision} on {where}, threads: {on['threads']}"
         for net, speed in speeds.items()
     ]
 

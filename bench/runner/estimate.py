@@ -66,13 +66,13 @@ class Branch:
         return [self.craft, *self.cells]
 
 
-def planned(bench: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
+def planned(context: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
     """Look up every poison and cell of the grid. rows: all that are there already."""
     old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
-    for craft, waiting in grid.by_poison(bench, cells).items():
-        victims = [_cell(bench, job, old) for job in waiting]
-        first = _craft(bench, craft, needed=any(victim.state == "left" for victim in victims))
-        key = crafting_key(bench, craft.method, craft.poison_rep)
+    for craft, waiting in grid.by_poison(context, cells).items():
+        victims = [_cell(context, job, old) for job in waiting]
+        first = _craft(context, craft, needed=any(victim.state == "left" for victim in victims))
+        key = crafting_key(context, craft.method, craft.poison_rep)
         if first.state == "left":
             first = replace(first, state="there") if key in crafted else first
             crafted.add(key)
@@ -80,22 +80,22 @@ def planned(bench: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> li
     return branches
 
 
-def _craft(bench: RunContext, job: Job, needed: bool) -> PlannedJob:
-    folders = [poison_folder(bench, job.method, job.poison_rep)]
+def _craft(context: RunContext, job: Job, needed: bool) -> PlannedJob:
+    folders = [poison_folder(context, job.method, job.poison_rep)]
     if job.method.publishes_otherwise:
-        folders.append(delta_folder(bench, job.method, job.poison_rep))
+        folders.append(delta_folder(context, job.method, job.poison_rep))
     cached = any(cache.load(folder) is not None for folder in folders)
-    return PlannedJob(job, "there" if cached else "left" if needed else "skipped", effort(bench, job))
+    return PlannedJob(job, "there" if cached else "left" if needed else "skipped", effort(context, job))
 
 
-def _cell(bench: RunContext, job: Job, old: dict[str, Row]) -> PlannedJob:
+def _cell(context: RunContext, job: Job, old: dict[str, Row]) -> PlannedJob:
     assert job.cell is not None
-    row, reason = old.get(bench.identity(job.cell).key), None
+    row, reason = old.get(context.identity(job.cell).key), None
     state: State = "there"
-    if row is None or not grid.is_finished(bench, row):
-        reason = job.cell.defense.value.unsuited(bench.data)
+    if row is None or not grid.is_finished(context, row):
+        reason = job.cell.defense.value.unsuited(context.data)
         state = "skipped" if reason else "left"
-    return PlannedJob(job, state, effort(bench, job), reason)
+    return PlannedJob(job, state, effort(context, job), reason)
 
 
 def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]:
@@ -124,9 +124,9 @@ def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> t
     return whole, max([whole / workers, *chains])
 
 
-def effort(bench: RunContext, job: Job) -> Effort:
+def effort(context: RunContext, job: Job) -> Effort:
     """Count by the plugins' own word: a method that stops by its error may need more or less."""
-    setting, value, n = bench.setting, job.method.value, len(bench.data.train)
+    setting, value, n = context.setting, job.method.value, len(context.data.train)
     victim = setting.victim
     if job.cell is not None:
         n = setting.offered(n)
@@ -153,9 +153,9 @@ def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:
     return whole - PERTURBING * signs, signs
 
 
-def images_per_second(bench: RunContext, net: str) -> float:
+def images_per_second(context: RunContext, net: str) -> float:
     """Time undefended training in this process, in the victim's batches, for a few steps; images/s."""
-    victim, data, device = bench.setting.victim, bench.data, bench.device
+    victim, data, device = context.setting.victim, context.data, context.device
     rows = torch.arange((WARM_UP + STEPS) * victim.batch, device=device) % len(data.train)
     done, ends = 0, []
 
@@ -168,6 +168,6 @@ def images_per_second(bench: RunContext, net: str) -> float:
             ends.append(time.perf_counter())
 
     once, streams = replace(victim, epochs=1), Streams.of(0, 0, device)
-    fit(bench.build(net, 0), data.train.take(rows), once, streams, data.augmentation, tick=tick)
+    fit(context.build(net, 0), data.train.take(rows), once, streams, data.augmentation, tick=tick)
     started, ended = ends
     return STEPS * victim.batch / (ended - started)

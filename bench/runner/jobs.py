@@ -50,14 +50,14 @@ class Result:
     seconds: float = 0.0
 
 
-def work(bench: RunContext, job: Job, tick: Tick) -> Result:
+def work(context: RunContext, job: Job, tick: Tick) -> Result:
     """Do a job; any fault of a plugin becomes part of the result, and the grid goes on."""
     started = time.monotonic()
     try:
-        poison = craft(bench, job.method, job.poison_rep, tick)
+        poison = craft(context, job.method, job.poison_rep, tick)
         if job.cell is None and job.poison_rep == SHOWN_REP:
-            keep_sample(bench, job.method, poison)
-        row = run_cell(bench, job.cell, poison, tick) if job.cell else None
+            keep_sample(context, job.method, poison)
+        row = run_cell(context, job.cell, poison, tick) if job.cell else None
         return Result(row, seconds=time.monotonic() - started)
     except OutOfTime:
         return Result(late=True)
@@ -65,30 +65,30 @@ def work(bench: RunContext, job: Job, tick: Tick) -> Result:
         return Result(error=traceback.format_exc())
 
 
-def keep_sample(bench: RunContext, method: Plugin, poison: cache.Poison) -> None:
+def keep_sample(context: RunContext, method: Plugin, poison: cache.Poison) -> None:
     """Keep a few images of a poison beside the run's rows, unless they are there."""
-    if bench.gallery is None:
+    if context.gallery is None:
         return
-    path = samples.path_of(bench.gallery, method.name, poison.manifest["published"])
+    path = samples.path_of(context.gallery, method.name, poison.manifest["published"])
     if samples.load(path) is None:
-        chosen = samples.choose(bench.data.train.labels.cpu().numpy())
-        clean = bench.data.train.images[chosen].cpu().numpy()
+        chosen = samples.choose(context.data.train.labels.cpu().numpy())
+        clean = context.data.train.images[chosen].cpu().numpy()
         samples.save(samples.take(clean, poison.images[chosen].numpy(), chosen), path)
 
 
-def keep_samples(bench: RunContext, methods: Iterable[Plugin]) -> None:
+def keep_samples(context: RunContext, methods: Iterable[Plugin]) -> None:
     """Keep the same of each method's first poison that an earlier run crafted.
 
     A poison is read, and compared with its digest, only where its sample is missing.
     """
     for method in methods:
-        folder = poison_folder(bench, method, SHOWN_REP)
+        folder = poison_folder(context, method, SHOWN_REP)
         said = cache.manifest(folder)
-        if bench.gallery is None or said is None:
+        if context.gallery is None or said is None:
             continue
-        path = samples.path_of(bench.gallery, method.name, str(said.get("published")))
+        path = samples.path_of(context.gallery, method.name, str(said.get("published")))
         if samples.load(path) is None and (poison := cache.load(folder)) is not None:
-            keep_sample(bench, method, poison)
+            keep_sample(context, method, poison)
 
 
 def without_places(error: str, plugins: Path | None) -> str:

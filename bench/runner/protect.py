@@ -34,12 +34,12 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
     _check(resolved.methods[0], photos, out, size)
     images = album(photos)
     data = dataset(images, size, console)
-    bench, method, poison = crafted(resolved, device, data, console)
+    context, method, poison = crafted(resolved, device, data, console)
     steps = poison.images.int() - data.train.images
     with replacing(out) as folder:
         kept = publish(images, steps.float(), folder, console)
         totals = Kept.over(kept, levels(method.value.eps))
-        said = described(bench, method, poison)
+        said = described(context, method, poison)
         said |= {
             "kind": "protected folder",
             "rules": rules(size),

@@ -166,10 +166,10 @@ class Halved(Undefended):
 
 def run_toy(value: Undefended, cache: Path, rep: int = 0, *, name: str = "mine") -> Row:
     setting = Setting(data="toy", limit=None, victim=Recipe(epochs=1, batch=32), points=1)
-    bench = RunContext(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
+    context = RunContext(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
     method = catalog("methods").get("clean")
     cell = Cell(method, Plugin("defenses", name, value, "code"), 0, rep)
-    return run_cell(bench, cell, craft(bench, method, 0))
+    return run_cell(context, cell, craft(context, method, 0))
 
 
 def test_what_does_not_change_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

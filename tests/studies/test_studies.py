@@ -125,9 +125,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The cells that are computed, while the test goes on."""
     seen: list[str] = []
 
-    def counted(bench: cell.RunContext, one: cell.Cell, *rest: object) -> Row:
-        seen.append(f"{bench.setting.net} {one.method.name}")
-        return cell.run_cell(bench, one, *rest)  # type: ignore[arg-type]
+    def counted(context: cell.RunContext, one: cell.Cell, *rest: object) -> Row:
+        seen.append(f"{context.setting.net} {one.method.name}")
+        return cell.run_cell(context, one, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(jobs, "run_cell", counted)
     return seen
@@ -301,13 +301,13 @@ class Mortal:
 
     workers = 1
 
-    def __init__(self, work: Callable[..., None], bench: cell.RunContext, *_: object) -> None:
-        self.work, self.bench = work, bench
+    def __init__(self, work: Callable[..., None], context: cell.RunContext, *_: object) -> None:
+        self.work, self.context = work, context
 
     def submit(self, job: MeasureJob) -> Future[None]:
         future: Future[None] = Future()
         try:
-            future.set_result(self.work(self.bench, job, lambda share, what: None))
+            future.set_result(self.work(self.context, job, lambda share, what: None))
         except Dying:
             future.set_exception(BrokenProcessPool())
         return future
