@@ -12,7 +12,7 @@ from rich.table import Table
 from bench import data
 from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.results import rows as files
 from bench.runner.estimate import (
     STEPS,

@@ -7,118 +7,30 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
 from bench.core.pixels import check_classes, check_delta, digest, release, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
-from bench.core.types import Dataset, Split
+from bench.core.types import Split
 from bench.experiment import cache, keys, partial
+from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
 from bench.experiment.evaluate import HeldOut, mi_columns
 from bench.experiment.registry import Plugin
-from bench.experiment.settings import Command, Setting
 from bench.metrics.distances import distances
-from bench.nets import Net, build
 from bench.results.identity import key_of
 from bench.results.rows import Row
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """What all cells of a run share."""
-
-    data: Dataset  # on the device
-    setting: Setting
-    profile: str
-    device: torch.device
-    cache: Path
-    environment: dict[str, str | int]
-    save_seconds: float = 30.0  # least time between two checkpoints
-    deadline: float | None = None  # time.monotonic() at which work stops, saved
-    command: Command | None = None  # that asked for it
-    gallery: Path | None = None  # where samples of the poisons are kept
-    keep_victims: bool = False  # whether trained victims stay in the cache, see cache.py
-
-    def build(self, name: str, seed: int) -> Net:
-        data = self.data
-        shape = {"channels": data.channels, "classes": len(data.classes), "size": data.size}
-        return build(name, **shape, precision=self.setting.precision, seed=seed, device=self.device)
-
-    def checkpoint(self, kind: str, key: str) -> Checkpoint:
-        path = self.cache / "checkpoints" / f"{kind}-{key[:32]}"
-        return Checkpoint(path, self.save_seconds, self.deadline, device=self.device.type)
-
-    def identity(self, cell: Cell) -> keys.Identity:
-        """Return what decides the cell's row."""
-        plugins = cell.method, cell.defense
-        return keys.cell(self.data, self.setting, *plugins, cell.poison_rep, cell.rep)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One combination of the grid."""
-
-    method: Plugin
-    defense: Plugin
-    poison_rep: int
-    rep: int
-
-
-def blank_row(context: RunContext, cell: Cell, **values: Any) -> Row:
-    """Make a cell's row with its identity alone."""
-    identity = context.identity(cell)
-    return Row(
-        key=identity.key,
-        setting=identity.setting,
-        data=context.data.name,
-        synthetic=context.data.synthetic,
-        classes=len(context.data.classes),
-        method=cell.method.name,
-        defense=cell.defense.name,
-        poison_rep=cell.poison_rep,
-        rep=cell.rep,
-        profile=context.profile,
-        inputs=identity.inputs,
-        code={"method": cell.method.code, "defense": cell.defense.code},
-        control=cell.method.control,
-        rerun=context.command.of(cell.method, cell.defense) if context.command else None,
-        environment=context.environment,
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        **values,
-    )
-
-
-def crafting_key(context: RunContext, method: Plugin, poison_rep: int) -> str:
-    """Of a delta: variants that publish it otherwise share it, its seeds and its checkpoint."""
-    return key_of(keys.crafting(context.data, context.setting, method, poison_rep))
-
-
-def craft_checkpoint(context: RunContext, method: Plugin, poison_rep: int) -> Checkpoint:
-    return context.checkpoint("craft", crafting_key(context, method, poison_rep))
-
-
-def delta_folder(context: RunContext, method: Plugin, poison_rep: int) -> Path:
-    return context.cache / "deltas" / crafting_key(context, method, poison_rep)[:32]
-
-
-def poison_folder(context: RunContext, method: Plugin, poison_rep: int) -> Path:
-    inputs = keys.publication(context.data, context.setting, method, poison_rep)
-    return context.cache / "poisons" / key_of(inputs)[:32]
-
-
 def craft(context: RunContext, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
     """Craft the method's published images, or take them from the cache where they are there."""
-    folder = poison_folder(context, method, poison_rep)
+    folder = context.poison_folder(method, poison_rep)
     value, data, revision = method.value, context.data, keys.REVISIONS["evaluation"]
     if poison := cache.load(folder):
         if poison.manifest.get("evaluation") != revision:  # its distances were measured in another way
@@ -141,19 +53,20 @@ def craft(context: RunContext, method: Plugin, poison_rep: int, tick: Tick = qui
     }
     poison = cache.Poison(published.cpu(), manifest)
     cache.save(folder, poison)
-    craft_checkpoint(context, method, poison_rep).clear()
+    context.craft_checkpoint(method, poison_rep).clear()
     return poison
 
 
 def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
     """Craft the method's delta, float32; kept where variants may publish it in other ways."""
-    folder = delta_folder(context, method, poison_rep)
+    folder = context.delta_folder(method, poison_rep)
     if method.publishes_otherwise and (kept := cache.load(folder)):
         return kept
-    setting, data, checkpoint = context.setting, context.data, craft_checkpoint(context, method, poison_rep)
+    setting, data, checkpoint = context.setting, context.data, context.craft_checkpoint(method, poison_rep)
     name = method.crafted_as or method.name
     seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
-    lent, val = _copy(data.train), _copy(data.val)  # a method may be careless
+    # cloned: a method may be careless
+    lent, val = (Split(split.images.clone(), split.labels.clone()) for split in (data.train, data.val))
     lab = Lab(len(data.classes), data.augmentation, val, lambda s: context.build(setting.surrogate, s), seed)
     lab.checkpoint, lab.tick = checkpoint, tick
     with meter(context.device) as used:
@@ -173,10 +86,6 @@ def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> 
         crafted = cache.Poison(crafted.images, manifest | {"published": digest(crafted.images)})
         cache.save(folder, crafted)
     return crafted
-
-
-def _copy(split: Split) -> Split:
-    return Split(split.images.clone(), split.labels.clone())
 
 
 def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick = quiet) -> Row:
@@ -249,7 +158,7 @@ def _shown(context: RunContext, cell: Cell, offered: Tensor) -> Tensor:
 
     if type(defense.value).prepare is Undefended.prepare:
         return offered
-    setting, folder = context.setting, poison_folder(context, cell.method, cell.poison_rep)
+    setting, folder = context.setting, context.poison_folder(cell.method, cell.poison_rep)
     part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
     key = key_of({"defense": defense.inputs, **part})
     return cache.prepared(folder / f"prepared-{key[:16]}", make).to(context.device)

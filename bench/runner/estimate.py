@@ -17,7 +17,7 @@ from bench.core.method import PERTURBING
 from bench.core.train import Streams, fit
 from bench.core.types import Recipe
 from bench.experiment import cache
-from bench.experiment.cell import Cell, RunContext, crafting_key, delta_folder, poison_folder
+from bench.experiment.context import Cell, RunContext
 from bench.results.rows import Row
 from bench.runner import grid
 from bench.runner.jobs import Job
@@ -72,7 +72,7 @@ def planned(context: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> 
     for craft, waiting in grid.by_poison(context, cells).items():
         victims = [_cell(context, job, old) for job in waiting]
         first = _craft(context, craft, needed=any(victim.state == "left" for victim in victims))
-        key = crafting_key(context, craft.method, craft.poison_rep)
+        key = context.crafting_key(craft.method, craft.poison_rep)
         if first.state == "left":
             first = replace(first, state="there") if key in crafted else first
             crafted.add(key)
@@ -81,9 +81,9 @@ def planned(context: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> 
 
 
 def _craft(context: RunContext, job: Job, needed: bool) -> PlannedJob:
-    folders = [poison_folder(context, job.method, job.poison_rep)]
+    folders = [context.poison_folder(job.method, job.poison_rep)]
     if job.method.publishes_otherwise:
-        folders.append(delta_folder(context, job.method, job.poison_rep))
+        folders.append(context.delta_folder(job.method, job.poison_rep))
     cached = any(cache.load(folder) is not None for folder in folders)
     return PlannedJob(job, "there" if cached else "left" if needed else "skipped", effort(context, job))
 

@@ -15,7 +15,8 @@ from bench.core.types import Dataset
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import image_of
 from bench.experiment import cache
-from bench.experiment.cell import RunContext, craft
+from bench.experiment.cell import craft
+from bench.experiment.context import RunContext
 from bench.experiment.registry import Plugin
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve

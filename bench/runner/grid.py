@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 
 from bench.experiment.cache import load_victim
-from bench.experiment.cell import Cell, RunContext, blank_row, craft_checkpoint
+from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
 from bench.results import rows as files
@@ -143,7 +143,7 @@ class _Grid(Work[Job]):
 
     def _done(self, job: Job, result: Result) -> list[Job]:
         if result.row is None:
-            craft_checkpoint(self.context, job.method, job.poison_rep).clear()  # so too here
+            self.context.craft_checkpoint(job.method, job.poison_rep).clear()  # so too here
             self.progress.say(f"{job.name}: {result.seconds:.0f} s")
             return self.waiting.pop(job)
         unlike = self._unlike(result.row)
@@ -195,7 +195,7 @@ class _Grid(Work[Job]):
     def _state(self, job: Job) -> Path:
         """Where its checkpoint lies."""
         if job.cell is None:
-            path = craft_checkpoint(self.context, job.method, job.poison_rep).path
+            path = self.context.craft_checkpoint(job.method, job.poison_rep).path
         else:
             path = self.context.checkpoint("victim", self.context.identity(job.cell).key).path
         assert path is not None

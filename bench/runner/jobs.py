@@ -13,7 +13,8 @@ from pathlib import Path
 from bench.core.checkpoint import OutOfTime
 from bench.core.train import Tick
 from bench.experiment import cache
-from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
+from bench.experiment.cell import craft, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.registry import HOME, Plugin
 from bench.results import samples
 from bench.results.rows import Row
@@ -82,7 +83,7 @@ def keep_samples(context: RunContext, methods: Iterable[Plugin]) -> None:
     A poison is read, and compared with its digest, only where its sample is missing.
     """
     for method in methods:
-        folder = poison_folder(context, method, SHOWN_REP)
+        folder = context.poison_folder(method, SHOWN_REP)
         said = cache.manifest(folder)
         if context.gallery is None or said is None:
             continue

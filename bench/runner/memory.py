@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from bench.core.types import Recipe
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.experiment.device import MB, resident_mb
 from bench.experiment.registry import Plugin
 

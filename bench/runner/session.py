@@ -17,7 +17,7 @@ from bench import data
 from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
 from bench.core.types import Dataset
-from bench.experiment.cell import Cell, RunContext
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
 from bench.experiment.partial import keep_mask

@@ -11,7 +11,8 @@ from bench.core.errors import BadInput
 from bench.core.train import Tick
 from bench.experiment import keys
 from bench.experiment.cache import load_victim
-from bench.experiment.cell import Cell, RunContext, craft, published_split
+from bench.experiment.cell import craft, published_split
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.evaluate import subject
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin

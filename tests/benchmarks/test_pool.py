@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.core.types import Augmentation, Dataset, Recipe
 from bench.data.prepare import digest
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.experiment.registry import catalog
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings

@@ -265,7 +265,7 @@ def rerun_of(seen: list[Row]) -> object:
 @pytest.fixture
 def key_of(place: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Row]) -> Iterator[object]:
     """(*more) -> key and setting of em x cutout, without computing it; plain: of more alone."""
-    from bench.experiment.cell import blank_row
+    from bench.experiment.context import blank_row
     from bench.runner import grid
 
     def fake(bench: object, wanted: Sequence[object], *_: object) -> grid.Outcome:

@@ -22,7 +22,8 @@ from bench.core.pixels import to_float, to_uint8
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, accuracy, fit
 from bench.core.types import Recipe
-from bench.experiment.cell import Cell, RunContext, craft, run_cell
+from bench.experiment.cell import craft, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.registry import Plugin, catalog
 from bench.experiment.settings import PROFILES, Setting
 from bench.results.rows import Row

@@ -17,7 +17,8 @@ from bench.core.pixels import digest, to_float, to_uint8
 from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.experiment import cache, cell
-from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
+from bench.experiment.cell import craft, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.evaluate import HeldOut, features, mi_columns, subject
 from bench.experiment.registry import Plugin, imported
 from bench.experiment.settings import Setting
@@ -181,7 +182,7 @@ def test_class_wise_methods_leave_no_class_as_it_was(tmp_path: Path) -> None:
     method = Plugin("methods", "it", SparingPattern(), "code")
     with pytest.raises(ValueError, match=r"'it' is class-wise .*\(a\)"):
         craft(context_of(tmp_path), method, 0)
-    assert not poison_folder(context_of(tmp_path), method, 0).exists()
+    assert not context_of(tmp_path).poison_folder(method, 0).exists()
     few = replace(METHODS["em-class"], value=replace(METHODS["em-class"].value, subset=1 / 64))
     assert not left_alone(craft(context_of(tmp_path), few, 0))  # one image of each class is searched at least
 
@@ -276,7 +277,7 @@ def test_a_poison_serves_only_what_it_was_made_for(tmp_path: Path) -> None:
     random, data, plain = METHODS["random"], toy_dataset(), context_of(tmp_path)
 
     def folder(context: RunContext = plain, method: Plugin = random, rep: int = 0) -> Path:
-        return poison_folder(context, method, rep)
+        return context.poison_folder(method, rep)
 
     def on(**changes: object) -> Path:
         return folder(replace(plain, data=replace(data, **changes)))  # type: ignore[arg-type]

@@ -18,7 +18,8 @@ from bench.core.errors import BadInput
 from bench.core.pixels import digest
 from bench.core.types import Dataset, Split
 from bench.experiment import partial
-from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
+from bench.experiment.cell import craft, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings
 from bench.results.describe import circumstances
@@ -143,7 +144,7 @@ def test_one_poison_serves_all_shares_and_its_columns_are_of_all_of_it(cache: Pa
     assert (
         rows[0].published == rows[1].published and rows[0].l2 == rows[1].l2 and rows[0].psnr == rows[1].psnr
     )
-    assert len({poison_folder(context_of(cache, share=s), METHODS["random"], 0) for s in SHARES}) == 1
+    assert len({context_of(cache, share=s).poison_folder(METHODS["random"], 0) for s in SHARES}) == 1
 
 
 def test_prepared_images_of_one_share_serve_no_other(cache: Path, trained_on: list[Split]) -> None:

@@ -17,7 +17,8 @@ from bench.core.pixels import levels, release, to_float, truncated
 from bench.core.train import accuracy, predict
 from bench.core.types import Dataset, Recipe, Split
 from bench.experiment.cache import Poison
-from bench.experiment.cell import Cell, RunContext, craft, published_split, run_cell
+from bench.experiment.cell import craft, published_split, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.evaluate import HeldOut, mi_columns, subject
 from bench.experiment.partial import mask, mixed
 from bench.experiment.registry import Plugin

@@ -22,7 +22,7 @@ from bench.cli.main import main
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.experiment.cache import open_shared, share
-from bench.experiment.cell import RunContext, blank_row
+from bench.experiment.context import RunContext, blank_row
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
 from bench.results.rows import Row, load_all

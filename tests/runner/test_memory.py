@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench.core.types import Recipe
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.experiment.settings import Setting
 from bench.runner import memory
 from bench.runner.backends.local import seated

@@ -22,6 +22,7 @@ from torch import nn
 from bench import studies
 from bench.cli.main import main
 from bench.experiment import cell
+from bench.experiment.context import Cell, RunContext
 from bench.metrics import METRICS, Metric
 from bench.nets import build
 from bench.results import rows as files
@@ -125,7 +126,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The cells that are computed, while the test goes on."""
     seen: list[str] = []
 
-    def counted(context: cell.RunContext, one: cell.Cell, *rest: object) -> Row:
+    def counted(context: RunContext, one: Cell, *rest: object) -> Row:
         seen.append(f"{context.setting.net} {one.method.name}")
         return cell.run_cell(context, one, *rest)  # type: ignore[arg-type]
 
@@ -301,7 +302,7 @@ class Mortal:
 
     workers = 1
 
-    def __init__(self, work: Callable[..., None], context: cell.RunContext, *_: object) -> None:
+    def __init__(self, work: Callable[..., None], context: RunContext, *_: object) -> None:
         self.work, self.context = work, context
 
     def submit(self, job: MeasureJob) -> Future[None]:
