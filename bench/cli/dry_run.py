@@ -1,11 +1,12 @@
-"""The verb `run` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
+"""The command `run` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
@@ -14,21 +15,20 @@ from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
 from bench.experiment.context import RunContext
 from bench.results import rows as files
-from bench.runner.estimate import (
-    STEPS,
-    Branch,
-    PlannedJob,
-    Speeds,
-    images_per_second,
-    lines,
-    nets,
-    planned,
-    work_and_wall,
-)
+from bench.runner.estimate import STEPS, Branch, PlannedJob, Speeds, images_per_second, planned, work_and_wall
 from bench.runner.request import RunRequest
 from bench.runner.session import open_grid, say, workers_to_start
 
 HOUR = 3600.0
+# columns of the table, and their decimals
+NUMBERS = {
+    "there": 0,
+    "left": 0,
+    "training\nsteps": 0,
+    "sign\nsteps": 0,
+    "million\nimage-steps": 2,
+    "hours": 2,
+}
 
 
 def run(request: RunRequest, given: float | None) -> int:
@@ -45,9 +45,11 @@ def run(request: RunRequest, given: float | None) -> int:
     context = grid.context
     say(console, grid.headline)
     branches = planned(context, grid.cells, files.load_all(grid.out / "rows"))
+    jobs = [job for branch in branches for job in branch.jobs]
+    nets = {job.effort.net: None for job in jobs if job.state == "left" and job.effort.images}
     workers = workers_to_start(request.machine, context, grid.resolved.methods, console)
-    speeds, known = _speeds(context, nets(branches), given, console)
-    console.print(_table(branches, speeds))
+    speeds, known = _speeds(context, [*nets], given, console)
+    console.print(_table(jobs, speeds))
     cells = [cell for branch in branches for cell in branch.cells]
     skipped = [f"{cell.job.name}: skipped, {cell.reason}" for cell in cells if cell.reason]
     for line in (*skipped, *_summary(branches, speeds, workers), *known):
@@ -74,26 +76,31 @@ def _speeds(
     ]
 
 
-def _table(branches: Sequence[Branch], speeds: Speeds) -> Table:
+def _table(jobs: Sequence[PlannedJob], speeds: Speeds) -> Table:
+    """Sum the jobs by method and work, the crafting of each method first."""
+    each = [(planned.job.method.name, planned.job.what, *_numbers(planned, speeds)) for planned in jobs]
+    lines = (
+        pd.DataFrame(each, columns=["method", "work", *NUMBERS]).groupby(["method", "work"], sort=False).sum()
+    )
     table = Table("method", "work", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("there", "left", "training\nsteps", "sign\nsteps", "million\nimage-steps", "hours"):
+    for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
     method = ""
-    for (name, work), jobs in lines(branches).items():
-        table.add_row("" if name == method else name, work, *_numbers(jobs, speeds))
+    for (name, work), numbers in lines.T.items():
+        table.add_row("" if name == method else name, work, *_texts(numbers))
         method = name
-    everything = [job for branch in branches for job in branch.jobs]
-    table.add_row("all", "", *_numbers(everything, speeds), style="bold")
+    table.add_row("all", "", *_texts(lines.sum()), style="bold")
     return table
 
 
-def _numbers(jobs: Sequence[PlannedJob], speeds: Speeds) -> list[str]:
-    left = [job for job in jobs if job.state == "left"]
-    there = sum(job.state == "there" for job in jobs)
-    whole = (len(left), sum(t.effort.training for t in left), sum(t.effort.signs for t in left))
-    images = sum(job.effort.images for job in left) / 1e6
-    hours = sum(job.seconds(speeds) for job in left) / HOUR
-    return [f"{there}", *(f"{number:,}" for number in whole), f"{images:,.2f}", f"{hours:,.2f}"]
+def _numbers(job: PlannedJob, speeds: Speeds) -> tuple[float, ...]:
+    left, effort = job.state == "left", job.effort
+    steps = (left * number for number in (effort.training, effort.signs, effort.images / 1e6))
+    return job.state == "there", left, *steps, job.seconds(speeds) / HOUR
+
+
+def _texts(numbers: Iterable[float]) -> list[str]:
+    return [f"{number:,.{digits}f}" for number, digits in zip(numbers, NUMBERS.values(), strict=True)]
 
 
 def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[str]:

@@ -182,7 +182,8 @@ def fit(
             if checkpoint.due():
                 done.seconds = before + time.monotonic() - started
                 checkpoint.save(_state(trainer, streams, done, epoch, at + 1))
-        _settle(data.labels.device)
+        if data.labels.device.type == "cuda":  # what it has yet to do, before the clock is read
+            torch.cuda.synchronize(data.labels.device)
         done.seconds = before + time.monotonic() - started
         epoch, at = epoch + 1, 0
         point = measure(net, epoch)
@@ -190,12 +191,6 @@ def fit(
             done.curve.append(point)
     net.eval()
     return done
-
-
-def _settle(device: torch.device) -> None:
-    """Wait for what a GPU has yet to do, before the clock is read."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _state(trainer: Trainer, streams: Streams, done: Training, epoch: int, at: int) -> dict[str, Any]:

@@ -48,17 +48,13 @@ def set_up(device: torch.device, threads: int) -> None:
     if device.type == "cuda":
         if device.index is not None:
             torch.cuda.set_device(device)
-        _repeatable()
-
-
-def _repeatable() -> None:
-    """Give equal bits on a GPU: kernels that add in one order, and fp32 that is not rounded to TF32."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+        # equal bits: kernels that add in one order, and fp32 that is not rounded to TF32
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def decided(wanted: Precision, device: torch.device) -> Precision:

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import torch
 
 from bench.core.method import PERTURBING
+from bench.core.recipe import recipes
 from bench.core.train import Streams, fit
-from bench.core.types import Recipe
 from bench.experiment import cache
 from bench.experiment.context import Cell, RunContext
 from bench.results.rows import Row
@@ -98,20 +98,6 @@ def _cell(context: RunContext, job: Job, old: dict[str, Row]) -> PlannedJob:
     return PlannedJob(job, state, effort(context, job), reason)
 
 
-def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]:
-    """Group the jobs by method and work, the crafting of each method first."""
-    found: dict[tuple[str, str], list[PlannedJob]] = {}
-    for each in (job for branch in branches for job in branch.jobs):
-        found.setdefault((each.job.method.name, each.job.what), []).append(each)
-    return found
-
-
-def nets(branches: Iterable[Branch]) -> list[str]:
-    """List the nets whose speed decides how long it takes."""
-    jobs = [job for branch in branches for job in branch.jobs]
-    return list(dict.fromkeys(t.effort.net for t in jobs if t.state == "left" and t.effort.images))
-
-
 def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> tuple[float, float]:
     """Count seconds of work in all, and the least they take: shared by all workers, but no job by two.
 
@@ -134,8 +120,7 @@ def effort(context: RunContext, job: Job) -> Effort:
         _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
         return Effort(setting.net, steps, round(signs * steps), job.cost * n)
     training, signs = split(value, lambda plugin: plugin.passes)
-    recipes = [v for v in (getattr(value, f.name) for f in fields(value)) if isinstance(v, Recipe)]
-    batch = recipes[0].batch if recipes else victim.batch
+    batch = next(iter(recipes(value).values()), victim).batch
     perturbed = round(signs * math.ceil(n / getattr(value, "batch", batch)))
     return Effort(setting.surrogate, round(training * math.ceil(n / batch)), perturbed, job.cost * n)
 

@@ -7,6 +7,7 @@ import sys
 import time
 import traceback
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,13 +95,9 @@ def keep_samples(context: RunContext, methods: Iterable[Plugin]) -> None:
 
 def without_places(error: str, plugins: Path | None) -> str:
     """Strip a traceback of this machine's folders: a row holds no path."""
-    for place in (HOME, plugins, sys.prefix, sys.base_prefix, _home()):
+    places = [HOME, plugins, sys.prefix, sys.base_prefix]
+    with suppress(RuntimeError):  # in a container, a user may have no home
+        places.append(Path.home())
+    for place in places:
         error = error.replace(f"{place}{os.sep}", "") if place and str(place) != os.sep else error
     return error
-
-
-def _home() -> Path | None:
-    try:
-        return Path.home()
-    except RuntimeError:  # in a container, a user may have none
-        return None

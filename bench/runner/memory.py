@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.core.types import Recipe
+from bench.core.recipe import recipes
 from bench.experiment.context import RunContext
 from bench.experiment.device import MB, resident_mb
 from bench.experiment.registry import Plugin
@@ -51,8 +49,7 @@ def largest_batch(context: RunContext, methods: Sequence[Plugin]) -> int:
     """Count images with gradients at once: a recipe's batch, or a method's own."""
     found = [context.setting.victim.batch]
     for method in methods:
-        values: list[Any] = [getattr(method.value, f.name) for f in fields(method.value)]
-        found += [value.batch for value in values if isinstance(value, Recipe)]
+        found += [recipe.batch for recipe in recipes(method.value).values()]
         found += [getattr(method.value, "batch", 0)]
     return max(found)
 

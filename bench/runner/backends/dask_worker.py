@@ -136,11 +136,9 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     """Open the run's work and its RunContext, with the images on this process's device."""
     from bench.experiment.cache import open_shared
     from bench.experiment.device import environment
-    from bench.experiment.registry import KINDS, catalog
+    from bench.experiment.registry import import_plugins
 
-    if terms.plugins is not None:
-        for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
-            catalog(kind, terms.plugins)
+    import_plugins(terms.plugins)
     work, context = pickle.loads((terms.folder / "run.pickle").read_bytes())
     device = _set_up(terms)
     left = None if terms.deadline is None else terms.deadline - time.time()

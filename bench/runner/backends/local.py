@@ -19,6 +19,7 @@ import torch
 
 from bench.experiment.cache import open_shared, share
 from bench.experiment.device import set_up
+from bench.experiment.registry import import_plugins
 from bench.runner.scheduler import Report
 
 _worker: dict[str, Any] = {}  # what this worker process was started with
@@ -95,11 +96,7 @@ def _begin(
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
     device = seated(context.device, seats.get(), torch.cuda.device_count())
     set_up(device, threads)
-    if plugins is not None:
-        from bench.experiment.registry import KINDS, catalog
-
-        for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
-            catalog(kind, plugins)
+    import_plugins(plugins)
     data = open_shared(context.data, context.cache).to(device)
     _worker.update(work=work, context=replace(context, device=device, data=data), ticks=ticks)
 
