@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import pandas as pd
@@ -20,15 +20,8 @@ from bench.runner.request import RunRequest
 from bench.runner.session import open_grid, say, workers_to_start
 
 HOUR = 3600.0
-# columns of the table, and their decimals
-NUMBERS = {
-    "there": 0,
-    "left": 0,
-    "training\nsteps": 0,
-    "sign\nsteps": 0,
-    "million\nimage-steps": 2,
-    "hours": 2,
-}
+WHOLE = ("there", "left", "training\nsteps", "sign\nsteps")
+NUMBERS = (*WHOLE, "million\nimage-steps", "hours")  # of jobs, as the table has them
 
 
 def run(request: RunRequest, given: float | None) -> int:
@@ -99,8 +92,8 @@ def _numbers(job: PlannedJob, speeds: Speeds) -> tuple[float, ...]:
     return job.state == "there", left, *steps, job.seconds(speeds) / HOUR
 
 
-def _texts(numbers: Iterable[float]) -> list[str]:
-    return [f"{number:,.{digits}f}" for number, digits in zip(numbers, NUMBERS.values(), strict=True)]
+def _texts(numbers: pd.Series[float]) -> list[str]:
+    return [f"{number:,.{0 if name in WHOLE else 2}f}" for name, number in numbers.items()]
 
 
 def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[str]:
