@@ -48,10 +48,6 @@ class Streams:
             generator(seed_for(own, "defense"), device),
         )
 
-    @property
-    def on_device(self) -> tuple[Generator, Generator]:
-        return self.augment, self.defense
-
     def state(self) -> dict[str, Any]:
         return {"augment": self.augment.get_state(), "defense": self.defense.get_state()}
 
@@ -170,7 +166,7 @@ def fit(
         x = defense.augment(to_float(x), streams.defense)
         return defense.loss(net, x, data.labels[rows], streams.defense, progress)
 
-    learn = trainer.learner(loss, streams.on_device, steady=is_steady(defense))
+    learn = trainer.learner(loss, (streams.augment, streams.defense), steady=is_steady(defense))
     while epoch < recipe.epochs:
         started, before = time.monotonic(), done.seconds
         rows = batches(len(data), recipe.batch, streams.order, epoch, data.labels.device)

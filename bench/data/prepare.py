@@ -189,7 +189,7 @@ def stack(
     images: NDArray[np.uint8] = np.empty((n, 3, 0, 0), np.uint8)
     first, gray = "", True
     for row, (who, file) in enumerate(files):
-        image = decode(who, file, gray_or_rgb)
+        image = decode(who, file, lambda found: found if found.mode == "L" else found.convert("RGB"))
         pixels = np.asarray(fit(image) if fit else image)
         if row == 0:
             first, images = who, np.empty((n, 3, *pixels.shape[:2]), np.uint8)
@@ -201,10 +201,6 @@ def stack(
         gray = gray and pixels.ndim == 2
         images[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(images[:, :1].copy() if gray else images)
-
-
-def gray_or_rgb(image: Image.Image) -> Image.Image:
-    return image if image.mode in ("L", "RGB") else image.convert("RGB")
 
 
 def decode(who: object, file: Path | IO[bytes], bring: Callable[[Image.Image], Image.Image]) -> Image.Image:

@@ -41,9 +41,7 @@ class Plugin:
     kind: str  # methods or defenses
     name: str
     value: Any
-    code: (
-        str  # digest of its module's code, comments and docstrings aside: provenance, and a draft's identity
-    )
+    code: str  # digest of its module's code without comments and docstrings; identity of a draft
     about: str = ""
     control: bool = False  # no contestant: clean, random, none
     place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy

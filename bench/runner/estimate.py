@@ -71,21 +71,18 @@ def planned(context: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> 
     old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
     for craft, waiting in grid.by_poison(context, cells).items():
         victims = [_cell(context, job, old) for job in waiting]
-        first = _craft(context, craft, needed=any(victim.state == "left" for victim in victims))
-        key = context.crafting_key(craft.method, craft.poison_rep)
-        if first.state == "left":
-            first = replace(first, state="there") if key in crafted else first
+        of = craft.method, craft.poison_rep
+        folders = [context.poison_folder(*of)]
+        folders += [context.delta_folder(*of)] if craft.method.publishes_otherwise else []
+        state: State = "skipped"
+        if any(map(cache.load, folders)):
+            state = "there"
+        elif any(victim.state == "left" for victim in victims):
+            key = context.crafting_key(*of)
+            state = "there" if key in crafted else "left"
             crafted.add(key)
-        branches.append(Branch(first, victims))
+        branches.append(Branch(PlannedJob(craft, state, effort(context, craft)), victims))
     return branches
-
-
-def _craft(context: RunContext, job: Job, needed: bool) -> PlannedJob:
-    folders = [context.poison_folder(job.method, job.poison_rep)]
-    if job.method.publishes_otherwise:
-        folders.append(context.delta_folder(job.method, job.poison_rep))
-    cached = any(cache.load(folder) is not None for folder in folders)
-    return PlannedJob(job, "there" if cached else "left" if needed else "skipped", effort(context, job))
 
 
 def _cell(context: RunContext, job: Job, old: dict[str, Row]) -> PlannedJob:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import check_free, check_writable, replacing
@@ -50,7 +49,7 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
     with replacing(out) as folder, Progress(console).alone(f"writing {count} images") as tick:
         folder.mkdir()
         for index, image in enumerate(published):
-            save_png(image, folder / f"{index}.png")
+            image_of(image.permute(1, 2, 0).numpy()).save(folder / f"{index}.png")
             tick((index + 1) / count, "PNG")
         manifest.write(folder, said)
     say(console, f"{out}: {count} images of {method.name} in training order, and {manifest.NAME}")
@@ -100,8 +99,3 @@ def described(context: RunContext, method: Plugin, poison: cache.Poison) -> dict
         "seconds": made["seconds"],
         "environment": made["environment"],
     }
-
-
-def save_png(image: Tensor, path: Path) -> None:
-    """Save one image, uint8 (C,H,W) with 1 or 3 channels."""
-    image_of(image.permute(1, 2, 0).numpy()).save(path)

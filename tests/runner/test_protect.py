@@ -15,8 +15,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from bench.cli.main import main
 from bench.data import folder as folders
-from bench.data.poisons.contact_sheet import GAP, MARGIN, SIDE
-from bench.data.poisons.photos import Photo, opened, spread
+from bench.data.poisons.photos import GAP, MARGIN, SIDE, Photo, opened, spread
 from bench.runner.protect import Kept
 from support.protect import SIZES, draw, picture, protecting
 from support.toys import noise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from bench.core.errors import BadInput
@@ -37,6 +38,8 @@ RULES = {
     ),
     "validation": "nothing is held out: the images a method may validate on are among those published",
 }
+SIDE, GAP, MARGIN = 200, 8, 120  # pixels, of the sheet of images before and after
+ROWS = ("before", "change x{0}", "after")
 SPACES = {1: b"GRAY", 3: b"RGB "}  # channels -> the colour space that an ICC profile of them names
 
 
@@ -143,3 +146,32 @@ def album(folder: Path) -> Album:
             where = found.published(index)
             raise BadInput(f"{other} and {file} would both be published as {where}; rename one")
     return found
+
+
+def save_sheet(pairs: Sequence[tuple[Photo, Photo]], path: Path) -> None:
+    """Save images before and after as three rows, for their owner to look at before publishing.
+
+    The change is amplified until its largest fills the range.
+    """
+    changes = [np.subtract(*(np.asarray(one.shown()).astype(int) for one in pair[::-1])) for pair in pairs]
+    factor = 127 // max(1, *(int(np.abs(change).max()) for change in changes))
+    size = MARGIN + len(pairs) * (SIDE + GAP), len(ROWS) * (SIDE + GAP) + GAP
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
+    for row, name in enumerate(ROWS):
+        draw.text((GAP, GAP + row * (SIDE + GAP) + SIDE // 2), name.format(factor), "black", font)
+    for column, ((before, after), change) in enumerate(zip(pairs, changes, strict=True)):
+        amplified = Image.fromarray((128 + factor * change).clip(0, 255).astype(np.uint8))
+        for row, image in enumerate((before.shown(), amplified, after.shown())):
+            fitted = _fitted(image)
+            left = MARGIN + column * (SIDE + GAP) + (SIDE - fitted.width) // 2
+            sheet.paste(fitted, (left, GAP + row * (SIDE + GAP) + (SIDE - fitted.height) // 2))
+    sheet.save(path)
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    """Within a square of SIDE; small images grow by whole factors, so that their pixels are seen."""
+    if max(image.size) <= SIDE:
+        return image.resize([n * (SIDE // max(image.size)) for n in image.size], Image.Resampling.NEAREST)
+    image.thumbnail((SIDE, SIDE))
+    return image
