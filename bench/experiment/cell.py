@@ -190,8 +190,11 @@ def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
 
 
 def _check_active(cell: Cell, net: nn.Module, published: Split, seed: int) -> None:
-    """Refuse a defense that changes nothing, unless it is a control."""
-    if cell.defense.control:
+    """Refuse a defense that changes nothing, unless it or the method is a control.
+
+    Of images that nobody perturbed there may be nothing to change: gray photos saved in colour are gray.
+    """
+    if cell.defense.control or cell.method.control:
         return
     rows = torch.arange(min(128, len(published)), device=published.labels.device)
     batch, rng = published.take(rows), generator(seed, published.labels.device)

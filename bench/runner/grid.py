@@ -14,7 +14,8 @@ from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
 from bench.results import rows as files
 from bench.results.rows import Row
-from bench.runner.jobs import Job, Result, without_places, work
+from bench.results.select import last_line
+from bench.runner.jobs import TRACEBACK, Job, Result, place_of, without_places, work
 from bench.runner.progress import Progress
 from bench.runner.scheduler import Scheduler, Work, Workers
 
@@ -77,9 +78,9 @@ def run(
     if not todo:
         return grid.outcome
     grid.waiting = by_poison(context, todo)
-    passes = sum(job.cost for craft, cells in grid.waiting.items() for job in (craft, *cells))
+    costs = [job.cost for craft, cells in grid.waiting.items() for job in (craft, *cells)]
     pool = start(work, context, report=progress.tick)
-    with progress.grid(len(todo), passes):
+    with progress.grid(len(todo), sum(costs), jobs=len(costs)):
         Scheduler(grid, pool, progress, Locks(context.cache / "locks"), context.deadline).run([*grid.waiting])
     return grid.outcome
 
@@ -144,7 +145,8 @@ class _Grid(Work[Job]):
     def _done(self, job: Job, result: Result) -> list[Job]:
         if result.row is None:
             self.context.craft_checkpoint(job.method, job.poison_rep).clear()  # so too here
-            self.progress.say(f"{job.name}: {result.seconds:.0f} s")
+            short = f"; objective not reached: {result.unreached}" if result.unreached else ""
+            self.progress.say(f"{job.name}: {result.seconds:.0f} s{short}")
             return self.waiting.pop(job)
         unlike = self._unlike(result.row)
         if unlike is None:
@@ -172,13 +174,19 @@ class _Grid(Work[Job]):
     def _fail(self, job: Job, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
         error = without_places(error, self.plugins)
-        last = error.strip().splitlines()[-1]
-        self.progress.say(f"{job.name}: failed, {last}")
-        for victim in self.waiting.pop(job, [job]):
-            assert victim.cell is not None
-            reason = error if job.cell else f"crafting {job.method.name} failed\n{error}"
-            self._save(blank_row(self.context, victim.cell, status="failed", reason=reason))
-            self.outcome.failed += 1
+        reason = error if job.cell else f"crafting {job.method.name} failed\n{error}"
+        rows = [
+            blank_row(self.context, victim.cell, status="failed", reason=reason)
+            for victim in self.waiting.pop(job, [job])
+            if victim.cell is not None
+        ]
+        for row in rows:
+            self._save(row)
+        self.outcome.failed += len(rows)
+        plugin = job.cell.defense if job.cell else job.method
+        kept = f"; traceback in {files.path_of(rows[0].key, self.folder)}" if TRACEBACK in error else ""
+        where = place_of(error, plugin, self.plugins)
+        self.progress.say(f"{job.name}: failed, {last_line(error)} ({where}){kept}")
 
     def leave(self, job: Job) -> None:
         self.outcome.left += len(self.waiting.pop(job, [job]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import os
+import re
 import sys
 import time
 import traceback
@@ -16,10 +18,11 @@ from bench.core.train import Tick
 from bench.experiment import cache
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
-from bench.experiment.registry import HOME, Plugin
+from bench.experiment.registry import HOME, KINDS, Plugin
 from bench.results import samples
 from bench.results.rows import Row
 
+TRACEBACK = "Traceback (most recent call last)"  # begins one
 SHOWN_REP = 0  # the repetition of a method's poisons whose samples are kept
 
 
@@ -47,6 +50,7 @@ class Result:
     """How a job ended: with a row (a craft has none), late, or with an error."""
 
     row: Row | None = None
+    unreached: str | None = None  # what a method's crafting says of an objective that it did not reach
     late: bool = False
     error: str | None = None
     seconds: float = 0.0
@@ -60,7 +64,7 @@ def work(context: RunContext, job: Job, tick: Tick) -> Result:
         if job.cell is None and job.poison_rep == SHOWN_REP:
             keep_sample(context, job.method, poison)
         row = run_cell(context, job.cell, poison, tick) if job.cell else None
-        return Result(row, seconds=time.monotonic() - started)
+        return Result(row, poison.manifest["facts"].get("unreached"), seconds=time.monotonic() - started)
     except OutOfTime:
         return Result(late=True)
     except (Exception, SystemExit):  # whatever it is, the row says it
@@ -91,6 +95,14 @@ def keep_samples(context: RunContext, methods: Iterable[Plugin]) -> None:
         path = samples.path_of(context.gallery, method.name, str(said.get("published")))
         if samples.load(path) is None and (poison := cache.load(folder)) is not None:
             keep_sample(context, method, poison)
+
+
+def place_of(error: str, plugin: Plugin, plugins: Path | None) -> str:
+    """Name the file and line of the plugins that a traceback leads to last, or else of the plugin's class."""
+    if found := re.findall(rf'File "((?:{"|".join(KINDS)})/[^"]+)", line (\d+)', error):
+        return ":".join(found[-1])
+    kind = type(plugin.value)
+    return without_places(f"{inspect.getfile(kind)}:{inspect.getsourcelines(kind)[1]}", plugins)
 
 
 def without_places(error: str, plugins: Path | None) -> str:
