@@ -21,7 +21,7 @@ from bench.runner.session import open_grid, say, workers_to_start
 
 HOUR = 3600.0
 WHOLE = ("there", "left", "training\nsteps", "sign\nsteps")
-NUMBERS = (*WHOLE, "million\nimage-steps", "hours")  # of jobs, as the table has them
+NUMBERS = [*WHOLE, "million\nimage-steps", "hours"]  # of jobs, as the table has them
 
 
 def run(request: RunRequest, given: float | None) -> int:
@@ -71,18 +71,18 @@ def _speeds(
 
 def _table(jobs: Sequence[PlannedJob], speeds: Speeds) -> Table:
     """Sum the jobs by method and work, the crafting of each method first."""
-    each = [(planned.job.method.name, planned.job.what, *_numbers(planned, speeds)) for planned in jobs]
-    lines = (
-        pd.DataFrame(each, columns=["method", "work", *NUMBERS]).groupby(["method", "work"], sort=False).sum()
-    )
+    each = pd.DataFrame([_numbers(job, speeds) for job in jobs], columns=NUMBERS)
+    names = [(planned.job.method.name, planned.job.what) for planned in jobs]
+    each.index = pd.MultiIndex.from_tuples(names, names=["method", "work"])
     table = Table("method", "work", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
-    method = ""
-    for (name, work), numbers in lines.T.items():
-        table.add_row("" if name == method else name, work, *_texts(numbers))
-        method = name
-    table.add_row("all", "", *_texts(lines.sum()), style="bold")
+    before = ""
+    for pair, some in each.groupby(level=["method", "work"], sort=False):
+        method, work = map(str, pair)
+        table.add_row("" if method == before else method, work, *_texts(some.sum()))
+        before = method
+    table.add_row("all", "", *_texts(each.sum()), style="bold")
     return table
 
 

@@ -102,7 +102,10 @@ def place_of(error: str, plugin: Plugin, plugins: Path | None) -> str:
     if found := re.findall(rf'File "((?:{"|".join(KINDS)})/[^"]+)", line (\d+)', error):
         return ":".join(found[-1])
     kind = type(plugin.value)
-    return without_places(f"{inspect.getfile(kind)}:{inspect.getsourcelines(kind)[1]}", plugins)
+    where = inspect.getfile(kind)
+    with suppress(OSError):  # a class whose lines cannot be found
+        where += f":{inspect.getsourcelines(kind)[1]}"
+    return without_places(where, plugins)
 
 
 def without_places(error: str, plugins: Path | None) -> str:

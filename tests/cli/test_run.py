@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.cli.main import main
 from bench.results.rows import Row, load_all
 from support.commands import BAD, command, plug, refused, rows_of
-from support.pictures import QUADRANTS
+from support.pictures import QUADRANTS, draw_images
 from support.rows import aged
 
 
@@ -37,6 +38,18 @@ def done(tmp_path: Path, finished: Path) -> Path:
 
 
 # What a run leaves
+
+
+def test_gray_photos_saved_in_colour_run_under_gray(place: Path) -> None:
+    """Of clean ones that defense changes nothing; it is for the methods, whose deltas have colours."""
+    draw_images(place / "photos", mode="L", train=53)
+    for path in (place / "photos").rglob("*.png"):
+        with Image.open(path) as photo:
+            photo.convert("RGB").save(path)
+    assert main(command(place, "clean,random,em", "none,iss-gray", data="photos")) == 0
+    rows = rows_of(place)
+    assert len(rows) == 6 and all(row.status == "ok" for row in rows.values())
+    assert rows["clean", "none"].curve == rows["clean", "iss-gray"].curve
 
 
 def test_rows_and_tables_are_there(finished: Path) -> None:

@@ -253,8 +253,14 @@ class Blur(Undefended):
 @pytest.mark.parametrize("once", [True, False])
 def test_a_blur_too_narrow_to_blur_is_refused(once: bool, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="left images, batches and loss as they were"):
-        run(tmp_path, plugged(Blur(0.1, once)))
-    assert run(tmp_path, plugged(Blur(1.0, once))).test_acc is not None
+        run(tmp_path, plugged(Blur(0.1, once)), METHODS["em"])
+    assert run(tmp_path, plugged(Blur(1.0, once)), METHODS["em"]).test_acc is not None
+
+
+@pytest.mark.parametrize("name", ["clean", "random"])
+def test_of_a_control_there_may_be_nothing_to_change(name: str, tmp_path: Path) -> None:
+    """What a defense is made against is not there: the same images, and so the same numbers as under none."""
+    assert run(tmp_path, plugged(Blur(0.1)), METHODS[name]).status == "ok"
 
 
 # what a cached poison hangs on
