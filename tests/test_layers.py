@@ -137,8 +137,9 @@ def test_results_and_report_need_no_torch(module: str) -> None:
 
 # what stands in one place only
 
-# Each study asks something of certain methods; the upgrade knows which plugins wrote old results.
-ASKING = ("bench.studies.", "bench.results.upgrade")
+# Each study asks something of certain methods; the upgrade knows which plugins wrote old results; figures
+# show methods that readers have met as they met them, and any other as its name has it.
+ASKING = ("bench.studies.", "bench.results.upgrade", "bench.report.figures.style")
 INSTRUMENTS = "bench.metrics."  # may fit models of features or delta
 MET = {"bench.results.select"}  # what methods are read against
 WORDS = {"none"}  # plain text in other senses, too: an absent value, no resizing

@@ -37,7 +37,7 @@ def main(args: argparse.Namespace) -> int:
 
     from bench.core.files import check_writable
     from bench.results import baseline, regression
-    from bench.results.folders import finished_run
+    from bench.results.rows import finished_run
 
     rows = finished_run(args.out)
     if args.write:

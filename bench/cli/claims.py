@@ -48,7 +48,7 @@ def main(args: argparse.Namespace) -> int:
 
 def gathered(folders: list[Path]) -> list[Row]:
     """Gather the rows of the reference, if there is one, and of these folders, each key once."""
-    from bench.results.folders import finished_run
+    from bench.results.rows import finished_run
 
     reference = [REFERENCE] if (REFERENCE / "rows").is_dir() else []
     found: dict[str, Row] = {}

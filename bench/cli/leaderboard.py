@@ -23,8 +23,8 @@ def main(args: argparse.Namespace) -> int:
     from bench.core.files import check_writable
     from bench.report import formats
     from bench.report.leaderboard import tables_of, write_leaderboard
-    from bench.results.folders import finished_run
     from bench.results.leaderboard import leaderboard
+    from bench.results.rows import finished_run
     from bench.results.select import rows_of_setting
 
     rows = finished_run(args.out)

@@ -20,7 +20,7 @@ def main(args: argparse.Namespace) -> int:
 
     from bench.core.files import check_writable
     from bench.report.write import derive_report
-    from bench.results.folders import finished_run
+    from bench.results.rows import finished_run
 
     finished_run(args.out)
     check_writable(args.out / "report")

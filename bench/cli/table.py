@@ -16,7 +16,7 @@ def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench.report.write import derive
-    from bench.results.folders import finished_run
+    from bench.results.rows import finished_run
 
     finished_run(args.out)
     derive(args.out, Console())

@@ -21,7 +21,7 @@ from bench.core.types import Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
-from bench.experiment.evaluate import HeldOut, mi_columns
+from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns
 from bench.experiment.registry import Plugin
 from bench.metrics.distances import distances
 from bench.results.identity import key_of
@@ -121,14 +121,14 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
     started = time.monotonic()
     mi = mi_columns(data, setting, net, published)
-    mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
+    mi_seconds, accuracies = time.monotonic() - started, accuracy_columns(net, tests.test)
     if context.keep_victims:
-        cache.keep_victim(net, context.cache, row.key, test_acc)
+        cache.keep_victim(net, context.cache, row.key, accuracies["test_acc"])
     return blank_row(
         context,
         cell,
         stem=net.stem,
-        test_acc=test_acc,
+        **accuracies,
         train_acc=accuracy(net, shown),
         **_training_columns(trained),
         **mi,

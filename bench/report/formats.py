@@ -38,11 +38,20 @@ SPECIAL = str.maketrans(
 SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a hyphen that makes a number negative
 
 
-def write(contents: Mapping[str, str | bytes], out: Path) -> list[Path]:
-    """Write files by name into a folder, each atomically; returns their paths."""
+def write(
+    contents: Mapping[str, str | bytes], out: Path, derived: re.Pattern[str] | None = None
+) -> list[Path]:
+    """Write files by name into a folder, each atomically; returns their paths.
+
+    derived: names of what an earlier call may have left; where there is no new file of the stem, it goes.
+    """
     out.mkdir(parents=True, exist_ok=True)
     for name, content in contents.items():
         write_atomically(out / name, content)
+    stems = {Path(name).stem for name in contents}
+    for path in out.iterdir():
+        if derived and derived.fullmatch(path.name) and path.stem not in stems:
+            path.unlink(missing_ok=True)  # another run in this folder may be as far
     return [out / name for name in contents]
 
 

@@ -1,4 +1,4 @@
-"""Rows -> what figures and the report show beside the tables: one Evidence for each setting."""
+"""Rows -> what figures and the report show beside the tables: one summary for each setting."""
 
 from __future__ import annotations
 
@@ -13,64 +13,20 @@ from bench.report.tables import Table, tables_of_setting
 from bench.results.aggregate import Curve, mean_curve
 from bench.results.correlation import Correlation, correlation
 from bench.results.describe import circumstances
-from bench.results.leaderboard import Leaderboard, Standing, leaderboard, whole
+from bench.results.leaderboard import Leaderboard, MethodScores, leaderboard
 from bench.results.rows import Row
-from bench.results.select import UNDEFENDED, by_setting, grouped, one_a_family, told_apart
+from bench.results.select import by_setting, grouped, one_a_family, told_apart
 
 
 @dataclass(frozen=True)
-class Cost:
-    """What crafting took and what it protects. None: not measured, or not under every defense."""
+class Summary:
+    """The rows of one setting, under names that stand for one plugin each, with their tables and ranks."""
 
-    method: str
-    seconds: float
-    peak_mb: float | None
-    undefended: float | None  # accuracy, share in [0,1]
-    worst: float | None  # highest accuracy over the defenses: the defender chooses
-    chosen: str | None  # the defense of that
-
-    @staticmethod
-    def of(standing: Standing | None) -> Cost | None:
-        """As the leaderboard has it; None where no crafting was timed."""
-        if standing is None or standing.craft_seconds is None:
-            return None
-        undefended, worst = standing.scores.get(UNDEFENDED), standing.worst
-        return Cost(
-            method=standing.method,
-            seconds=standing.craft_seconds,
-            peak_mb=standing.craft_peak_mb,
-            undefended=None if undefended is None else whole(undefended.cell),
-            worst=None if worst is None else worst.mean,
-            chosen=None if worst is None else worst.defense,
-        )
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """The rows of one setting, under names that stand for one plugin each, and their tables."""
-
-    stored: list[Row]  # under the names that they have
     rows: list[Row]
     accuracy: Table
     mi: Table
-    ranked: Sequence[str] | None  # the set of defenses that ranks; None: all
-
-    @cached_property
-    def _ranking(self) -> Leaderboard | str:
-        try:
-            return leaderboard(self.stored, self.ranked)
-        except BadInput as error:
-            return str(error)
-
-    @property
-    def board(self) -> Leaderboard | None:
-        """None where there is nothing to rank over."""
-        return None if isinstance(self._ranking, str) else self._ranking
-
-    @property
-    def unranked(self) -> str:
-        """Why there is no board; empty where there is one."""
-        return self._ranking if isinstance(self._ranking, str) else ""
+    board: Leaderboard | None  # None where there is nothing to rank over
+    unranked: str  # why there is no board; empty where there is one
 
     @property
     def tables(self) -> tuple[Table, Table]:
@@ -100,10 +56,6 @@ class Evidence:
     def controls(self) -> frozenset[str]:
         return frozenset(row.method for row in self.rows if row.control)
 
-    @property
-    def synthetic(self) -> bool:
-        return any(row.synthetic for row in self.rows)
-
     def points(self, defense: str) -> dict[str, tuple[float, float]]:
         """MI in nats and accuracy of each method that has both, and its MI on the scale of clean's."""
         pairs = {
@@ -127,10 +79,11 @@ class Evidence:
         rows = self.groups.get((method, defense), ())
         return mean_curve([row for row in rows if row.status == "ok" and row.curve])
 
-    def costs(self) -> list[Cost]:
-        """One for each method whose crafting was timed."""
-        found = {} if self.board is None else {s.method: s for s in self.board.standings}
-        return [cost for method in self.methods if (cost := Cost.of(found.get(method)))]
+    def costs(self) -> list[MethodScores]:
+        """Find the methods whose crafting was timed, in the order of the tables."""
+        found = {} if self.board is None else {own.method: own for own in self.board.methods}
+        ours = (found[method] for method in self.methods if method in found)
+        return [own for own in ours if own.craft_seconds is not None]
 
 
 def collect(
@@ -138,7 +91,7 @@ def collect(
     methods: Sequence[str] | None = None,
     defenses: Sequence[str] | None = None,
     ranked: Sequence[str] | None = None,
-) -> list[Evidence]:
+) -> list[Summary]:
     """Summarise each setting, whatever order the rows come in; names in the order given.
 
     ranked: the set of defenses that ranks; by default all.
@@ -146,7 +99,13 @@ def collect(
     found = []
     for ours in by_setting(rows):
         named, variants = told_apart(ours)
-        found.append(Evidence(ours, named, *tables_of_setting(named, variants, methods, defenses), ranked))
+        board, unranked = None, ""
+        try:
+            board = leaderboard(ours, ranked)
+        except BadInput as error:
+            unranked = str(error)
+        tables = tables_of_setting(named, variants, methods, defenses)
+        found.append(Summary(named, *tables, board, unranked))
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, fields
 from hashlib import sha256
 from pathlib import Path
@@ -16,14 +16,14 @@ from rich.console import Console
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.report import formats
-from bench.report.summary import Evidence, collect
+from bench.report.summary import Summary, collect
 from bench.report.tables import Table
 from bench.results import rows as stored
 from bench.results.aggregate import Cell
 from bench.results.rows import Row
 from bench.results.select import identity, last_line
 
-STAMP = "Tables"  # the name under which a heat map carries stamp_of()
+STAMP = "Tables"  # the name under which a heat map carries the hash of its tables
 DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|tex|png)")
 
 
@@ -40,10 +40,10 @@ def derive(
     Without redraw heat maps of the same tables stay: to load what draws them takes seconds.
     """
     rows = stored.load_all(out / "rows")
-    shown = [row for row in rows if keys is None or row.key in keys]
-    everything = collect(rows, methods, defenses)
-    own = everything if len(shown) == len(rows) else collect(shown, methods, defenses)
-    _derive(rows, everything, own, out, console, redraw)
+    chosen = [row for row in rows if keys is None or row.key in keys]
+    summaries = collect(rows, methods, defenses)
+    shown = summaries if len(chosen) == len(rows) else collect(chosen, methods, defenses)
+    _derive(rows, summaries, shown, out, console, redraw)
 
 
 def derive_report(run: Path, console: Console, ranked: Sequence[str] | None = None) -> None:
@@ -57,31 +57,33 @@ def derive_report(run: Path, console: Console, ranked: Sequence[str] | None = No
     rows = stored.load_all(run / "rows")
     if not rows:
         raise BadInput(f"{run / 'rows'} has no rows, expected a run that has computed a cell")
-    everything, out = collect(rows, ranked=ranked), run / "report"
-    if ranked is not None and not any(own.board for own in everything):
-        raise BadInput(everything[0].unranked)
-    _derive(rows, everything, everything, run, console)
-    out.mkdir(exist_ok=True)
-    figures = write_figures(everything, run, out)
-    write_atomically(out / "report.html", page(everything, figures))
+    summaries, out = collect(rows, ranked=ranked), run / "report"
+    if ranked is not None and not any(own.board for own in summaries):
+        raise BadInput(summaries[0].unranked)
+    _derive(rows, summaries, summaries, run, console)
+    figures = write_figures(summaries, run, out)
+    write_atomically(out / "report.html", page(summaries, figures))
     told = f"written: {len(figures)} figures as PNG and SVG, {out / 'report.html'}"
     console.print(told, highlight=False, soft_wrap=True)
 
 
 def _derive(
     rows: Sequence[Row],
-    everything: Sequence[Evidence],
-    shown: Sequence[Evidence],
+    summaries: Sequence[Summary],
+    shown: Sequence[Summary],
     out: Path,
     console: Console,
     redraw: bool = True,
 ) -> None:
-    texts = files(rows, [table for own in everything for table in own.tables])
-    written = write(texts, out)
-    if redraw or not _has_heat_maps(texts, out):
-        from bench.report.figures.write import write_heat_maps
+    texts = files(rows, [table for own in summaries for table in own.tables])
+    stamp = sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()  # of all tables
+    pictures: dict[str, bytes] = {}
+    names = {Path(name).with_suffix(".png") for name in texts if name.startswith("accuracy")}
+    if redraw or any(_stamp(out / name) != stamp for name in names):
+        from bench.report.figures.write import heat_maps
 
-        written += write_heat_maps(everything, out, {STAMP: stamp_of(texts)})
+        pictures = heat_maps(summaries, {STAMP: stamp})
+    written = formats.write({**texts, **pictures}, out, DERIVED)
     formats.show([table for own in shown for table in own.tables], console)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
 
@@ -107,26 +109,6 @@ def _record(row: Row) -> dict[str, Any]:
     nested = {name: value for name, value in values.items() if isinstance(value, dict | list)}
     dump = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
     return values | {name: dump(value) for name, value in nested.items()}
-
-
-def write(texts: Mapping[str, str], out: Path) -> list[Path]:
-    """Write tables, and drop older ones with their heat maps."""
-    written = formats.write(texts, out)
-    for path in out.iterdir():
-        if DERIVED.fullmatch(path.name) and path.with_suffix(".csv").name not in texts:
-            path.unlink(missing_ok=True)  # another run in this folder may be as far
-    return written
-
-
-def stamp_of(texts: Mapping[str, str]) -> str:
-    """Hash all tables (sha256), as a heat map of them carries it."""
-    return sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
-
-
-def _has_heat_maps(texts: Mapping[str, str], out: Path) -> bool:
-    """Whether there is a heat map of just these tables beside each accuracy."""
-    pictures = {Path(name).with_suffix(".png") for name in texts if name.startswith("accuracy")}
-    return all(_stamp(out / name) == stamp_of(texts) for name in pictures)
 
 
 def _stamp(picture: Path) -> str | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
@@ -27,7 +29,7 @@ Rep = tuple[int, int]  # poison_rep, rep
 class Rule:
     """How far a mean may move: the floor, or so many of the baseline's spreads if they are more."""
 
-    floor: float  # in the measure's unit, above 0
+    floor: Annotated[float, Meta(gt=0)]  # in the measure's unit
     spreads: float
 
     def tolerance(self, spread: float) -> float:
@@ -77,8 +79,8 @@ class Baseline:
     estimator: str  # of MI: must agree
     code: dict[str, str]  # plugin -> digest: may change, that is what the gate is for
     environment: dict[str, str | int]  # may change
-    rules: dict[str, Rule]
-    cells: list[Cell]
+    rules: Annotated[dict[str, Rule], Meta(min_length=1)]
+    cells: Annotated[list[Cell], Meta(min_length=1)]
     schema: int = SCHEMA
 
 
@@ -177,42 +179,28 @@ def save(baseline: Baseline, path: Path) -> None:
 def load(path: Path) -> Baseline:
     """BadInput: no such file, another schema, or no baseline at all."""
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = msgspec.json.decode(path.read_bytes())
     except OSError as error:
         raise BadInput(f"baseline {path}: {error.strerror}") from None
-    except ValueError as error:
+    except msgspec.DecodeError as error:
         raise BadInput(f"baseline {path} is damaged: {error}") from None
     schema = values.get("schema") if isinstance(values, dict) else None
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise BadInput(f"baseline {path} has schema {schema!r}, this suite reads 1 to {SCHEMA}")
     try:
-        return _parse(upgrade.baseline(values) if schema < SCHEMA else values)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        values = upgrade.baseline(values) if schema < SCHEMA else values
+        found = msgspec.convert(values, Baseline)
+        _check_parts(found)
+        if msgspec.json.decode(msgspec.json.encode(found)) != values:
+            raise ValueError("it has unknown entries")
+    except (AttributeError, KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         raise BadInput(f"baseline {path} is damaged: {type(error).__name__}: {error}") from None
+    return found
 
 
-def _parse(values: dict[str, Any]) -> Baseline:
-    rules = {name: Rule(_number(r["floor"]), _number(r["spreads"])) for name, r in values["rules"].items()}
-    if not rules or min(rule.floor for rule in rules.values()) <= 0:
-        raise ValueError("rules need a floor above 0")
-    cells = [_parse_cell(cell, rules) for cell in values["cells"]]
-    if not cells:
-        raise ValueError("it has no cells")
-    for cell in cells:
-        _ = values["methods"][cell.method], values["defenses"][cell.defense]
-    return Baseline(**{**values, "rules": rules, "cells": cells})
-
-
-def _parse_cell(values: dict[str, Any], rules: Mapping[str, Rule]) -> Cell:
-    found = {column: values["measures"][column] for column in rules if column not in LACKING}
-    found |= {column: m for column, m in values["measures"].items() if column in LACKING and column in rules}
-    measures = {column: Measured(_number(m["mean"]), _number(m["spread"])) for column, m in found.items()}
-    reps = [(int(poison_rep), int(rep)) for poison_rep, rep in values["reps"]]
-    return Cell(**{**values, "measures": measures, "reps": reps})
-
-
-def _number(value: object) -> float:
-    """Refuse what no comparison could be made with: text, nan and the infinite."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ValueError(f"{value!r} is no number")
-    return float(value)
+def _check_parts(baseline: Baseline) -> None:
+    """Refuse cells of plugins that it does not describe, and those that lack a measure."""
+    for cell in baseline.cells:
+        _ = baseline.methods[cell.method], baseline.defenses[cell.defense]
+        if lacking := baseline.rules.keys() - {*cell.measures, *LACKING}:
+            raise ValueError(f"{cell.name} lacks {', '.join(sorted(lacking))}")

@@ -9,6 +9,12 @@ from typing import Annotated, Any, NotRequired, TypedDict
 import msgspec
 from msgspec import Meta
 
+
+def about(text: str) -> Meta:
+    """Say what a column means."""
+    return Meta(description=text)
+
+
 # Measured
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 Nats = Annotated[float, Meta(extra_json_schema={"unit": "nats"})]
@@ -40,19 +46,19 @@ class Point(TypedDict):
     """One of a learning curve."""
 
     epoch: Positive
-    val_acc: Annotated[Fraction, Meta(description="accuracy on the validation images")]
-    test_acc: Annotated[Fraction, Meta(description="accuracy on a subset of the test images")]
+    val_acc: Annotated[Fraction, about("accuracy on the validation images")]
+    test_acc: Annotated[Fraction, about("accuracy on a subset of the test images")]
 
 
 class Images(TypedDict):
     """The training images, and how nets may see them."""
 
     name: Name
-    digest: Annotated[Name, Meta(description="sha256 of images, labels and classes")]
-    limit: Annotated[Count | None, Meta(description="images that were asked for; null: all")]
-    resize: Annotated[Name, Meta(description="rule by which images were brought to one size")]
-    train_images: Annotated[Count, Meta(description="without those for validation")]
-    augmentation: Annotated[dict[str, int | bool], Meta(description="pad, in pixels, and flip")]
+    digest: Annotated[Name, about("sha256 of images, labels and classes")]
+    limit: Annotated[Count | None, about("images that were asked for; null: all")]
+    resize: Annotated[Name, about("rule by which images were brought to one size")]
+    train_images: Annotated[Count, about("without those for validation")]
+    augmentation: Annotated[dict[str, int | bool], about("pad, in pixels, and flip")]
 
 
 class Recipe(TypedDict):
@@ -65,43 +71,43 @@ class Recipe(TypedDict):
     weight_decay: Positive
     nesterov: bool
     schedule: Name
-    milestones: Annotated[list[Share], Meta(description="shares of the training at which lr drops")]
+    milestones: Annotated[list[Share], about("shares of the training at which lr drops")]
     final_lr: Positive
-    clip: Annotated[Positive | None, Meta(description="largest norm of a gradient")]
+    clip: Annotated[Positive | None, about("largest norm of a gradient")]
 
 
 class Plugin(TypedDict):
     """Of a method or defense, beside all of its parameters."""
 
     name: Name
-    revision: NotRequired[Annotated[Count, Meta(description="as its class declares it")]]
-    draft: NotRequired[Annotated[Name, Meta(description="digest of its code, where it declares none")]]
+    revision: NotRequired[Annotated[Count, about("as its class declares it")]]
+    draft: NotRequired[Annotated[Name, about("digest of its code, where it declares none")]]
 
 
 class Method(Plugin):
     """Of a method, beside all of its parameters."""
 
-    crafted_as: Annotated[Name, Meta(description="the variant whose delta it publishes")]
-    eps: Annotated[Share, Meta(description="l-inf budget, pixels in [0,1]")]
-    l2: NotRequired[Annotated[Positive | None, Meta(description="budget in its place, pixels in [0,1]")]]
+    crafted_as: Annotated[Name, about("the variant whose delta it publishes")]
+    eps: Annotated[Share, about("l-inf budget, pixels in [0,1]")]
+    l2: NotRequired[Annotated[Positive | None, about("budget in its place, pixels in [0,1]")]]
 
 
 class Inputs(TypedDict):
     """All that can move a number, resolved: see bench/experiment/keys.py."""
 
-    revisions: Annotated[dict[str, Count], Meta(description="of what is no plugin")]
+    revisions: Annotated[dict[str, Count], about("of what is no plugin")]
     data: Images
-    surrogate: Annotated[Name, Meta(description="net of the method")]
+    surrogate: Annotated[Name, about("net of the method")]
     precision: Name
     seed: int
-    net: Annotated[Name, Meta(description="of the victim")]
-    eps: Annotated[Share | None, Meta(description="budget asked of all methods; null: each one's own")]
-    prepare_test: Annotated[bool, Meta(description="whether the defense prepares test images, too")]
-    points: Annotated[Count, Meta(description="of the learning curve")]
+    net: Annotated[Name, about("of the victim")]
+    eps: Annotated[Share | None, about("budget asked of all methods; null: each one's own")]
+    prepare_test: Annotated[bool, about("whether the defense prepares test images, too")]
+    points: Annotated[Count, about("of the learning curve")]
     victim: Recipe
-    mi: Annotated[dict[str, int], Meta(description="settings of the estimator")]
-    share: Annotated[Share, Meta(description="of the training images that are published poisoned")]
-    drop_poisoned: Annotated[bool, Meta(description="whether victims learn from the other images alone")]
+    mi: Annotated[dict[str, int], about("settings of the estimator")]
+    share: Annotated[Share, about("of the training images that are published poisoned")]
+    drop_poisoned: Annotated[bool, about("whether victims learn from the other images alone")]
     method: dict[str, Any]  # a Method
     defense: dict[str, Any]  # a Plugin
     poison_rep: Index
@@ -169,8 +175,8 @@ def _table(kind: Schema, schema: Schema) -> str:
     for name, column in kind["properties"].items():
         units = [one["unit"] for one in (column, *column.get("anyOf", ())) if "unit" in one]
         said = in_words(column, schema) + ("" if name in kind["required"] else ", or absent")
-        about = resolved(column, schema).get("description", "")
-        lines.append(f"| {name} | {said} | {' '.join(units)} | {about} |")
+        meaning = resolved(column, schema).get("description", "")
+        lines.append(f"| {name} | {said} | {' '.join(units)} | {meaning} |")
     return "\n".join(lines)
 
 

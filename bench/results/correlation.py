@@ -79,19 +79,13 @@ def correlation(
     low = high = least = most = None
     if n >= ENOUGH:  # three methods in order would give an interval from 1 to 1
         tail = 50 * (1 - LEVEL)
-        drawn = rhos(_draws(n) @ member)
-        low, high = map(float, np.percentile(drawn[~np.isnan(drawn)], [tail, 100 - tail]))
+        draws = np.random.default_rng(0).integers(n, size=(DRAWS, n))  # of families, with replacement
+        again = rhos(np.eye(n)[draws].sum(axis=1) @ member)
+        low, high = map(float, np.percentile(again[~np.isnan(again)], [tail, 100 - tail]))
     without = rhos((1 - np.eye(n)) @ member)
     if n > LEAST and not np.isnan(without).any():
         least, most = float(without.min()), float(without.max())
     return Correlation(n, m, rho, low, high, least, most)
-
-
-def _draws(n: int) -> Doubles:
-    """How often (DRAWS,n) each of n families is in n draws with replacement."""
-    counts = np.zeros((DRAWS, n))
-    np.add.at(counts, (np.arange(DRAWS)[:, None], np.random.default_rng(0).integers(n, size=(DRAWS, n))), 1)
-    return counts
 
 
 def _rho(columns: Doubles, weights: Doubles, *, one_root: bool) -> Doubles:

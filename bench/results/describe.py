@@ -60,6 +60,14 @@ def repetitions(rows: Iterable[Row]) -> str:
     return f"over {span(len(group) for group in groups)} {sources} seeds" if sources else ""
 
 
+def no_order(poisons: Mapping[str, int]) -> str:
+    """Say which methods have no order, of how many poisons each has; empty where all have two or more."""
+    few = [method for method, number in poisons.items() if number < 2]
+    if len(few) == len(poisons):
+        return "one poison a method: no order" if few else ""
+    return f"one poison of {', '.join(few)}: no order of {'it' if len(few) == 1 else 'them'}" if few else ""
+
+
 def mixture(rows: Iterable[Row]) -> str:
     """Which entries of the environment differ between rows that count; empty where none does."""
     ours = [row for row in rows if row.status == "ok"]
@@ -72,14 +80,11 @@ def mixture(rows: Iterable[Row]) -> str:
 
 def devices(environments: Iterable[Mapping[str, Any]]) -> str:
     """Name what seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, if known."""
-    said = [_device(environment) for environment in environments]
-    return " and ".join(sorted({*filter(None, said)})) or "a device that was not recorded"
-
-
-def _device(environment: Mapping[str, Any]) -> str:
-    device = str(environment.get("device", ""))
-    processor = environment.get("processor") if device.startswith("cpu") else None
-    return f"{device} ({processor})" if processor else device
+    said = set()
+    for environment in environments:
+        device, processor = str(environment.get("device", "")), environment.get("processor")
+        said.add(f"{device} ({processor})" if processor and device.startswith("cpu") else device)
+    return " and ".join(sorted(said - {""})) or "a device that was not recorded"
 
 
 def crafted_on(rows: Iterable[Row]) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -61,8 +62,7 @@ def compare(baseline: Baseline, rows: Sequence[Row]) -> Comparison:
     lines = [line for pair, cell in pairs.items() for line in _lines(baseline, cell, groups.get(pair, []))]
     lines.sort(key=lambda line: -line.strain)  # stable: else in the baseline's order
     ours = [row for pair in pairs for row in groups.get(pair, [])]
-    notes = [*_extra(rows, ours), *_lacking(baseline), *_changed(baseline, ours)]
-    return Comparison(lines, notes)
+    return Comparison(lines, _notes(baseline, rows, ours))
 
 
 # Which rows can be compared
@@ -84,11 +84,21 @@ def comparable(baseline: Baseline, rows: Sequence[Row]) -> list[Row]:
         ours = [row for same, _ in found for row in same]
         faults += [fault for _, differing in found for fault in differing]
     if ours:
-        reps = sorted({rep for cell in baseline.cells for rep in cell.reps})
-        faults += differences(_facts(ours), {"mi_estimator": [baseline.estimator], "(poison_rep, rep)": reps})
+        # what must agree and stands in no row's inputs
+        estimators, reps = {row.mi_estimator for row in ours if row.mi_estimator}, set(map(rep_of, ours))
+        now = {"mi_estimator": sorted(estimators), "(poison_rep, rep)": sorted(reps)}
+        reps = {rep for cell in baseline.cells for rep in cell.reps}
+        faults += differences(now, {"mi_estimator": [baseline.estimator], "(poison_rep, rep)": sorted(reps)})
     if faults:
         raise BadInput(f"not comparable with the baseline: {'; '.join(faults)}")
-    _check_single(ours)
+    for (method, defense, _), number in Counter(
+        (row.method, row.defense, rep_of(row)) for row in ours
+    ).items():
+        if number > 1:
+            raise BadInput(
+                f"{method} x {defense} was computed with several revisions in one folder, "
+                f"expected the rows of one run; compute into a fresh --out"
+            )
     return ours
 
 
@@ -126,27 +136,6 @@ def _short(text: str | None) -> str:
     return text if len(text) <= LONGEST or " " in text else f"{text[: LONGEST - 4]}..."
 
 
-def _facts(rows: Sequence[Row]) -> dict[str, Any]:
-    """Collect what must agree and stands in no row's inputs."""
-    return {
-        "mi_estimator": sorted({row.mi_estimator for row in rows if row.mi_estimator}),
-        "(poison_rep, rep)": sorted({rep_of(row) for row in rows}),
-    }
-
-
-def _check_single(rows: Sequence[Row]) -> None:
-    """Refuse two rows of one repetition, which then differ in their versions."""
-    seen = {}
-    for row in rows:
-        identity = (row.method, row.defense, rep_of(row))
-        if identity in seen:
-            raise BadInput(
-                f"{row.method} x {row.defense} was computed with several revisions in one folder, "
-                f"expected the rows of one run; compute into a fresh --out"
-            )
-        seen[identity] = row
-
-
 # Cells -> lines
 
 
@@ -156,7 +145,7 @@ def _lines(baseline: Baseline, cell: Cell, rows: Sequence[Row]) -> list[Line]:
             return [Line(cell.name, "failed", reason=last_line(row.reason))]
     if len(rows) != len(cell.reps):
         return [Line(cell.name, "missing", reason=f"{len(rows)} of {len(cell.reps)} repetitions are there")]
-    return [_line(baseline, cell, column, rows) for column in cell.measures]
+    return [_line(baseline, cell, column, rows) for column in baseline.rules if column in cell.measures]
 
 
 def _line(baseline: Baseline, cell: Cell, column: str, rows: Sequence[Row]) -> Line:
@@ -174,43 +163,35 @@ def _line(baseline: Baseline, cell: Cell, column: str, rows: Sequence[Row]) -> L
 # What is said and is no error
 
 
-def _extra(rows: Sequence[Row], compared: Sequence[Row]) -> list[str]:
+def _notes(baseline: Baseline, rows: Sequence[Row], compared: Sequence[Row]) -> list[str]:
+    """Say what was not compared, and which code, images and environment changed: they may."""
     keys = {row.key for row in compared}
-    names = sorted({f"{row.method} x {row.defense}" for row in rows if row.key not in keys})
-    return [f"not compared, the baseline has none such: {', '.join(names)}"] if names else []
-
-
-def _lacking(baseline: Baseline) -> list[str]:
-    """Say what the baseline itself has no number for."""
-    found = {
-        column: [cell.name for cell in baseline.cells if column not in cell.measures]
-        for column in baseline.rules
-    }
-    return [
-        f"{column} not compared, the baseline has none: {', '.join(c)}" for column, c in found.items() if c
-    ]
-
-
-def _changed(baseline: Baseline, rows: Sequence[Row]) -> list[str]:
-    """Code, images and environment, which may change as long as the numbers stay."""
-    code = sorted(name for name, digest in codes(rows).items() if digest != baseline.code.get(name))
+    then = baseline.methods | baseline.defenses
+    now = {getattr(row, kind): row.inputs[kind] for row in compared for kind in ("method", "defense")}
+    revisions = {name: (then[name].get("revision"), own.get("revision")) for name, own in sorted(now.items())}
     known = {digest for cell in baseline.cells for digest in cell.published}
-    images = sorted({row.method for row in rows if row.published and row.published not in known})
-    places = {repr(row.environment): row.environment for row in rows}.values()
-    notes = {
-        "revised since the baseline": _revised(baseline, rows),
-        "code changed since the baseline": code,
-        "published images differ in some bits from the baseline's": images,
-        "environment": list(
-            dict.fromkeys(fault for place in places for fault in differences(place, baseline.environment))
+    places = {repr(row.environment): row.environment for row in compared}.values()
+    said: dict[str, Iterable[str]] = {
+        "not compared, the baseline has none such": sorted(
+            {f"{row.method} x {row.defense}" for row in rows if row.key not in keys}
+        ),
+        **{
+            f"{column} not compared, the baseline has none": [
+                cell.name for cell in baseline.cells if column not in cell.measures
+            ]
+            for column in baseline.rules
+        },
+        "revised since the baseline": [
+            f"{name} {old} -> {new}" for name, (old, new) in revisions.items() if old != new
+        ],
+        "code changed since the baseline": sorted(
+            name for name, digest in codes(compared).items() if digest != baseline.code.get(name)
+        ),
+        "published images differ in some bits from the baseline's": sorted(
+            {row.method for row in compared if row.published and row.published not in known}
+        ),
+        "environment": dict.fromkeys(
+            fault for place in places for fault in differences(place, baseline.environment)
         ),
     }
-    return [f"{what}: {', '.join(names)}" for what, names in notes.items() if names]
-
-
-def _revised(baseline: Baseline, rows: Sequence[Row]) -> list[str]:
-    """Methods and defenses of another revision than the baseline's."""
-    then = baseline.methods | baseline.defenses
-    now = {getattr(row, kind): row.inputs[kind] for row in rows for kind in ("method", "defense")}
-    revisions = {name: (then[name].get("revision"), own.get("revision")) for name, own in sorted(now.items())}
-    return [f"{name} {old} -> {new}" for name, (old, new) in revisions.items() if old != new]
+    return [f"{what}: {', '.join(names)}" for what, names in said.items() if names]

@@ -30,6 +30,7 @@ from bench.results.columns import (
     Nats,
     Schema,
     Seconds,
+    about,
     complaint,
     page,
     schema_of,
@@ -42,19 +43,7 @@ if TYPE_CHECKING:  # dicts, to those who read them
 else:
     from bench.results.columns import Inputs, Point
 
-SCHEMA = upgrade.SCHEMA
-
-# Columns that two runs of one cell may differ in: everything else is decided by the key.
-INCIDENTAL = (
-    "craft_seconds",
-    "craft_peak_mb",
-    "train_seconds",
-    "train_peak_mb",
-    "mi_seconds",
-    "attempt",
-    "finished",
-    "rerun",
-)
+SCHEMA = upgrade.ROWS
 
 
 @dataclass(frozen=True)
@@ -62,90 +51,78 @@ class Row:
     """What one cell was, and what it gave; None: not measured. Checked when it is read and written."""
 
     # what it was
-    key: Annotated[Digest, Meta(description="sha256 of inputs")]
+    key: Annotated[Digest, about("sha256 of inputs")]
     setting: Annotated[
-        Digest, Meta(description="sha256 of inputs without method, defense and repetitions: one table each")
+        Digest, about("sha256 of inputs without method, defense and repetitions: one table each")
     ]
-    data: Annotated[Name, Meta(description="data set")]
-    synthetic: Annotated[bool, Meta(description="whether its images are drawn by the suite")]
-    method: Annotated[Name, Meta(description="what poisoned the images")]
-    defense: Annotated[Name, Meta(description="what the victim did against it")]
-    poison_rep: Annotated[Index, Meta(description="crafting seed")]
-    rep: Annotated[Index, Meta(description="victim seed")]
-    profile: Annotated[Name, Meta(description="preset that the run was asked for with")]
-    inputs: Annotated[Inputs, Meta(description="all that can move a number, resolved")]
-    classes: Annotated[Count, Meta(description="of the data set")]
-    control: Annotated[bool, Meta(description="whether the method is no contestant: clean, random")]
+    data: Annotated[Name, about("data set")]
+    synthetic: Annotated[bool, about("whether its images are drawn by the suite")]
+    method: Annotated[Name, about("what poisoned the images")]
+    defense: Annotated[Name, about("what the victim did against it")]
+    poison_rep: Annotated[Index, about("crafting seed")]
+    rep: Annotated[Index, about("victim seed")]
+    profile: Annotated[Name, about("preset that the run was asked for with")]
+    inputs: Annotated[Inputs, about("all that can move a number, resolved")]
+    classes: Annotated[Count, about("of the data set")]
+    control: Annotated[bool, about("whether the method is no contestant: clean, random")]
     # how it ended
-    status: Annotated[Literal["ok", "failed", "skipped"], Meta(description="how it ended")] = "ok"
-    reason: Annotated[str | None, Meta(description="why it is not ok: a traceback, or a sentence")] = None
+    status: Annotated[Literal["ok", "failed", "skipped"], about("how it ended")] = "ok"
+    reason: Annotated[str | None, about("why it is not ok: a traceback, or a sentence")] = None
     # what was measured of the victim
-    test_acc: Annotated[
-        Fraction | None, Meta(description="accuracy on the whole test set, after the last epoch")
-    ] = None
-    train_acc: Annotated[
-        Fraction | None, Meta(description="accuracy on the images that the victim was shown")
-    ] = None
+    test_acc: Annotated[Fraction | None, about("accuracy on the whole test set, after the last epoch")] = None
+    balanced_acc: Annotated[Fraction | None, about("the same of each class, mean over classes")] = None
+    chance: Annotated[Fraction | None, about("share of the largest class in the test set")] = None
+    train_acc: Annotated[Fraction | None, about("accuracy on the images that the victim was shown")] = None
     val_selected_acc: Annotated[
-        Fraction | None, Meta(description="on the test subset, at the curve's best validation accuracy")
+        Fraction | None, about("on the test subset, at the curve's best validation accuracy")
     ] = None
-    peak_acc: Annotated[
-        Fraction | None, Meta(description="on the test subset, the curve's best: an oracle")
-    ] = None
-    stem: Annotated[
-        str | None, Meta(description="of the victim, which depends on the size of the images")
-    ] = None
-    curve: Annotated[list[Point], Meta(description="accuracies during the training")] = field(
-        default_factory=list
-    )
-    mi: Annotated[Nats | None, Meta(description="estimated dependence, its null subtracted")] = None
-    mi_null: Annotated[Nats | None, Meta(description="the estimate for permuted images")] = None
-    mi_low: Annotated[Nats | None, Meta(description="95 % interval of mi over images, from")] = None
-    mi_high: Annotated[Nats | None, Meta(description="to")] = None
-    mi_estimator: Annotated[Name | None, Meta(description="name of the estimator")] = None
-    mi_images: Annotated[Count | None, Meta(description="images that it saw")] = None
-    mi_rank: Annotated[Count | None, Meta(description="dimensions of the code of the features")] = None
-    mi_slices: Annotated[Count | None, Meta(description="random directions")] = None
-    mi_reason: Annotated[str | None, Meta(description="why there is no mi")] = None
+    peak_acc: Annotated[Fraction | None, about("on the test subset, the curve's best: an oracle")] = None
+    stem: Annotated[str | None, about("of the victim, which depends on the size of the images")] = None
+    curve: Annotated[list[Point], about("accuracies during the training")] = field(default_factory=list)
+    mi: Annotated[Nats | None, about("estimated dependence, its null subtracted")] = None
+    mi_null: Annotated[Nats | None, about("the estimate for permuted images")] = None
+    mi_low: Annotated[Nats | None, about("95 % interval of mi over images, from")] = None
+    mi_high: Annotated[Nats | None, about("to")] = None
+    mi_estimator: Annotated[Name | None, about("name of the estimator")] = None
+    mi_images: Annotated[Count | None, about("images that it saw")] = None
+    mi_rank: Annotated[Count | None, about("dimensions of the code of the features")] = None
+    mi_slices: Annotated[Count | None, about("random directions")] = None
+    mi_reason: Annotated[str | None, about("why there is no mi")] = None
     # what was measured of the poison as crafted, whatever share of it was published, against the clean images
-    linf: Annotated[Fraction | None, Meta(description="largest change of a value, pixels in [0,1]")] = None
-    l2: Annotated[Distance | None, Meta(description="mean over images, pixels in [0,1]")] = None
-    l0: Annotated[Fraction | None, Meta(description="mean share of pixels that changed in some channel")] = (
+    linf: Annotated[Fraction | None, about("largest change of a value, pixels in [0,1]")] = None
+    l2: Annotated[Distance | None, about("mean over images, pixels in [0,1]")] = None
+    l0: Annotated[Fraction | None, about("mean share of pixels that changed in some channel")] = None
+    psnr: Annotated[
+        Decibels | None, about("from the mean squared error of all; null where nothing changed")
+    ] = None
+    ssim: Annotated[float | None, about("structural similarity, mean over images")] = None
+    published: Annotated[Digest | None, about("sha256 of all poisoned images")] = None
+    mask: Annotated[Digest | None, about("sha256 over which images were published poisoned; null: all")] = (
         None
     )
-    psnr: Annotated[
-        Decibels | None, Meta(description="from the mean squared error of all; null where nothing changed")
-    ] = None
-    ssim: Annotated[float | None, Meta(description="structural similarity, mean over images")] = None
-    published: Annotated[Digest | None, Meta(description="sha256 of all poisoned images")] = None
-    mask: Annotated[
-        Digest | None, Meta(description="sha256 over which images were published poisoned; null: all")
-    ] = None
-    craft: Annotated[
-        dict[str, float | int | bool | str | None], Meta(description="what the method reports")
-    ] = field(default_factory=dict)
-    # what it took, and under what
-    craft_seconds: Annotated[Seconds | None, Meta(description="of crafting the poison")] = None
-    craft_peak_mb: Annotated[Megabytes | None, Meta(description="most memory in use meanwhile")] = None
-    train_seconds: Annotated[Seconds | None, Meta(description="of training the victim")] = None
-    train_peak_mb: Annotated[Megabytes | None, Meta(description="most memory in use meanwhile")] = None
-    mi_seconds: Annotated[Seconds | None, Meta(description="of estimating mi")] = None
-    seeds: Annotated[dict[str, int], Meta(description="of every random stream")] = field(default_factory=dict)
-    code: Annotated[
-        dict[str, Code], Meta(description="digests of the code of method and defense, which no key takes")
-    ] = field(default_factory=dict)
-    environment: Annotated[
-        dict[str, str | int], Meta(description="device, threads, versions and commit of the training")
-    ] = field(default_factory=dict)
-    craft_environment: Annotated[dict[str, str | int], Meta(description="the same of the crafting")] = field(
+    craft: Annotated[dict[str, float | int | bool | str | None], about("what the method reports")] = field(
         default_factory=dict
     )
-    attempt: Annotated[Count, Meta(description="which it was: failed cells are tried again")] = 1
-    finished: Annotated[str, Meta(description="when, UTC")] = ""
-    rerun: Annotated[
-        str | None, Meta(description="the command that computes it again; DIR stands for folders")
-    ] = None
-    legacy_key: Annotated[Digest | None, Meta(description="its key under schema 1, where it had one")] = None
+    # what it took, and under what
+    craft_seconds: Annotated[Seconds | None, about("of crafting the poison")] = None
+    craft_peak_mb: Annotated[Megabytes | None, about("most memory in use meanwhile")] = None
+    train_seconds: Annotated[Seconds | None, about("of training the victim")] = None
+    train_peak_mb: Annotated[Megabytes | None, about("most memory in use meanwhile")] = None
+    mi_seconds: Annotated[Seconds | None, about("of estimating mi")] = None
+    seeds: Annotated[dict[str, int], about("of every random stream")] = field(default_factory=dict)
+    code: Annotated[
+        dict[str, Code], about("digests of the code of method and defense, which no key takes")
+    ] = field(default_factory=dict)
+    environment: Annotated[
+        dict[str, str | int], about("device, threads, versions and commit of the training")
+    ] = field(default_factory=dict)
+    craft_environment: Annotated[dict[str, str | int], about("the same of the crafting")] = field(
+        default_factory=dict
+    )
+    attempt: Annotated[Count, about("which it was: failed cells are tried again")] = 1
+    finished: Annotated[str, about("when, UTC")] = ""
+    rerun: Annotated[str | None, about("the command that computes it again; DIR stands for folders")] = None
+    legacy_key: Annotated[Digest | None, about("its key under schema 1, where it had one")] = None
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA, description="of this list of columns")] = SCHEMA
 
     @property
@@ -217,13 +194,14 @@ def _contradictions(row: Row) -> Iterator[str]:
 def load(path: Path) -> Row:
     """Load the row in a file of any schema; BadInput where it is none, or a newer suite's."""
     text = path.read_bytes()
-    if schema_in(text, path.name) == SCHEMA:
+    stated = schema_in(text, path.name)
+    if stated == SCHEMA:
         return parsed(text, path.name)
     try:
         values = upgrade.row(msgspec.json.decode(text))
     except (AttributeError, KeyError, TypeError, msgspec.DecodeError) as error:
         said = f"{type(error).__name__}: {error}"
-        raise BadInput(f"{path.name} is not a row of schema 1: {said}") from None
+        raise BadInput(f"{path.name} is not a row of schema {stated}: {said}") from None
     return parsed(msgspec.json.encode(values), path.name)
 
 
@@ -255,3 +233,18 @@ def load_files(folder: Path) -> dict[Path, Row]:
 def load_all(folder: Path) -> list[Row]:
     """Load the rows of a run, one a key, in the order of their keys."""
     return [*{row.key: row for row in load_files(folder).values()}.values()]
+
+
+def open_run(out: Path) -> list[Row]:
+    """Load the rows that a run's folder has already; BadInput where it holds what this suite cannot read."""
+    try:
+        return load_all(out / "rows")
+    except ValueError as error:
+        raise BadInput(f"{out}: {error}") from None
+
+
+def finished_run(out: Path) -> list[Row]:
+    """Load the rows of a folder that must be a run's."""
+    if not (out / "rows").is_dir():
+        raise BadInput(f"{out} has no rows/, expected the folder of a run")
+    return open_run(out)

@@ -1,8 +1,8 @@
 """Stored results of older schemas as today's: plain values in, plain values out, for files of any age.
 
-Schema 1 told plugins apart by digests of their code. Which revision of a plugin each of these is was decided
-by running the old code beside the new: the same deltas, bit for bit, are one revision. A digest that is not
-listed was never compared, so that its plugin stays a draft.
+Schema 3 of rows has balanced accuracy and chance. Schema 1 told plugins apart by digests of their code. Which
+revision of a plugin each of these is was decided by running the old code beside the new: the same deltas, bit
+for bit, are one revision. A digest that is not listed was never compared, so that its plugin stays a draft.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-SCHEMA = 2  # of rows, records and baselines; raised when a column changes its name or meaning
+ROWS = 3  # schema of rows; raised when there is another column, or one changes its name or meaning
+SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
     "4d73303b50f751f2": {"random": 1},
@@ -37,7 +38,7 @@ DEFENSES = {
     "e7b5f995308e0350": {"iss-*": 1},
     "9afe7c668bbd042a": {"uer*": 1},
 }
-METRICS = {  # digest of the code that a measure reached -> its revision
+MEASURES = {  # digest of the code that a measure reached -> its revision
     "75fc9e644074cedf": 1,
     "c24d8d6688928c95": 1,
     "b0357c2f68875087": 1,
@@ -61,28 +62,37 @@ Values = Mapping[str, Any]
 
 
 def row(old: Values) -> dict[str, Any]:
-    """Make a row of today's schema of one of schema 1; KeyError, TypeError or AttributeError for others."""
-    inputs = _inputs(old["inputs"], _mi_revision(old.get("mi_estimator"), [old.get("mi")]))
+    """Make a row of today's schema of an older one; KeyError, TypeError or AttributeError for others."""
+    made = _identified(old) if old["schema"] == 1 else dict(old)
+    chance = {"chance": 1 / max(made["classes"], 1)} if "classes" in made else {}
+    return {**made, **chance, "balanced_acc": None, "schema": ROWS}
+
+
+def _identified(old: Values) -> dict[str, Any]:
+    """Make a row of schema 2 of one of schema 1: under its key of names and revisions."""
+    before, mi = old["inputs"], _mi_revision(old.get("mi_estimator"), [old.get("mi")])
+    plugins = {kind: _plugin(kind, before[kind]) for kind in ("method", "defense")}
+    reps = {name: before[name] for name in ("poison_rep", "rep")}
+    inputs = {**_setting(shared(before), mi), **plugins, **reps}
     filled = ABSENT | ({"classes": CLASSES[old["data"]]} if old["data"] in CLASSES else {})
-    control = old.get("control")
+    control = old.get("control")  # of before it was a column: whether the method is one, or changes nothing
     changed = {
         "key": key_of(inputs),
         "setting": key_of(shared(inputs)),
         "inputs": inputs,
-        "control": _changes_nothing(old) if control is None else control,
-        "code": {kind: old["inputs"][kind]["code"] for kind in ("method", "defense")},
+        "control": old["method"] in CONTROLS or old.get("linf") == 0 if control is None else control,
+        "code": {kind: before[kind]["code"] for kind in plugins},
         "legacy_key": str(old["key"]),
-        "schema": SCHEMA,
     }
     return {**filled, **old, **changed}
 
 
 def record(old: Values, keys: Mapping[str, str]) -> dict[str, Any]:
     """Make a study's record of today's schema of one of schema 1. keys: of the rows, by their legacy ones."""
-    asked = old["inputs"]
-    pair = {"net": keys[asked["net"]], "poison": keys[asked["poison"]]}
-    inputs = {"measure": asked["measure"], **pair, "images": asked["images"]}
-    inputs["revision"] = METRICS.get(asked["code"], 0)
+    before = old["inputs"]
+    pair = {"net": keys[before["net"]], "poison": keys[before["poison"]]}
+    inputs = {"measure": before["measure"], **pair, "images": before["images"]}
+    inputs["revision"] = MEASURES.get(before["code"], 0)
     named = {"net_row": pair["net"], "poison_row": pair["poison"]}
     return {"schema": SCHEMA, "inputs": inputs, "record": old["record"] | named}
 
@@ -101,13 +111,6 @@ def certified(old: Values) -> dict[str, Any]:
     """Make a line of the certificate of one that has a digest of all code in the place of revisions."""
     revision = CERTIFICATES.get(old["code"], 0)
     return {**old, "revision": revision, "cases": revision, "libraries": None}
-
-
-def _inputs(old: Values, mi: int) -> dict[str, Any]:
-    """In the order of a run's."""
-    own = {name: old[name] for name in ("poison_rep", "rep")}
-    plugins = {kind: _plugin(kind, old[kind]) for kind in ("method", "defense")}
-    return {**_setting(shared(old), mi), **plugins, **own}
 
 
 def _setting(old: Values, mi: int) -> dict[str, Any]:
@@ -132,8 +135,3 @@ def _plugin(kind: str, old: Values) -> dict[str, Any]:
     rounding = {"rounding": ROUNDING[name]} if name in ROUNDING else {}
     own = {field: value for field, value in old.items() if field not in ("name", "code")}
     return {**made, **version, **own, **rounding}
-
-
-def _changes_nothing(old: Values) -> bool:
-    """Whether a method is a control, in a row from before that was a column."""
-    return old["method"] in CONTROLS or old.get("linf") == 0

@@ -22,8 +22,8 @@ from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
 from bench.experiment.partial import keep_mask
 from bench.experiment.registry import Plugin
-from bench.results.folders import open_run
 from bench.results.rewrite import rewrite
+from bench.results.rows import open_run
 from bench.runner import grid
 from bench.runner.backends.local import Pool
 from bench.runner.jobs import keep_samples

@@ -64,12 +64,11 @@ def measure_jobs(
         pairs += [(clean[_net_of(row)], study.through_clean)] if _net_of(row) in clean else []
         for net, measures in pairs:
             wanted.setdefault((net.key, row.key), []).extend(measures)
-    by_key = {row.key: row for row in done}
-    found = []
-    for (net_key, poison_key), names in wanted.items():
-        context, cell = cells[poison_key]
+    by_key, found = {row.key: row for row in done}, []
+    for (net_row, poison_row), names in wanted.items():
+        context, cell = cells[poison_row]
         distinct = tuple(dict.fromkeys(names))
-        found.append(MeasureJob(by_key[net_key], by_key[poison_key], cell.method, context.setting, distinct))
+        found.append(MeasureJob(by_key[net_row], by_key[poison_row], cell.method, context.setting, distinct))
     return found
 
 
@@ -108,23 +107,19 @@ def see(context: RunContext, job: MeasureJob) -> Subject:
     return subject(context.data, setting, net, published_split(context, poison))
 
 
-def measured(name: str, seen: Subject, job: MeasureJob) -> Record:
-    """One measure, or why it has no value."""
-    started = time.monotonic()
-    try:
-        values, reason = plain(measure(name)(seen)), None
-    except ValueError as error:
-        values, reason = {}, str(error)
-    return Record(name, job.net.key, job.poison.key, values, reason, time.monotonic() - started)
-
-
 def work(records: Records, context: RunContext, job: MeasureJob, tick: Tick) -> None:
     """Measure, and save each record at once; those that a worker saved before it died are there."""
     for left in pending(records, [job]):
         seen = see(replace(context, setting=job.setting), left)
         for index, name in enumerate(left.measures):
             tick(index / len(left.measures), name)
-            records.save(measured(name, seen, left))
+            started, values, reason = time.monotonic(), {}, None
+            try:
+                values = plain(measure(name)(seen))
+            except ValueError as error:
+                reason = str(error)
+            seconds = time.monotonic() - started
+            records.save(Record(name, left.net.key, left.poison.key, values, reason, seconds))
 
 
 @dataclass

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from math import isfinite
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from math import hypot, isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bench.core.errors import unknown
 from bench.core.files import write_atomically
 from bench.metrics import METRICS
-from bench.results.aggregate import comparable
+from bench.results.aggregate import comparable, counterpart
 from bench.results.identity import record_name
-from bench.results.rows import SCHEMA
-from bench.results.select import last_line
+from bench.results.rows import Row
+from bench.results.select import CLEAN, UNDEFENDED, last_line
+from bench.results.upgrade import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 SCALE = "on another scale"
+Ends = tuple[float | None, float | None]
+Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
+MI_LIKE = "MI", "proxy"  # kinds whose estimates have intervals, or are bounds
 
 
 class Records:
@@ -80,8 +84,10 @@ def rank_of(record: Record | None) -> int | None:
     return rank if isinstance(rank, int) else None
 
 
-def figure_of(record: Record, key: str) -> float | str:
+def figure_of(record: Record | None, key: str) -> float | str:
     """Return a record's figure; where it has none, or only a bound, the reason."""
+    if record is None:
+        return "not measured"
     value, censored = record.values.get(key), record.values.get("censored", False)
     if isinstance(value, int | float) and not isinstance(value, bool) and not censored and isfinite(value):
         return float(value)
@@ -103,3 +109,99 @@ def difference(one: Record, end: str, other: Record, other_end: str) -> float | 
     if isinstance(high, int | float) and isinstance(low, int | float):
         return float(high) - float(low)
     return None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A figure of a poison that may go with the accuracy it costs."""
+
+    name: str  # of its column
+    label: str  # for people, with the unit
+    kind: Kind
+    measure: str = ""  # none: the budget itself
+    key: str = "value"
+    gap_to: str | None = None  # the method from whose figure this one's is subtracted
+    expected: int = 1  # whether the story says it rises with the gap (1), falls (-1), or says neither (0)
+    by_rank: bool = True  # whether its scale depends on the dimensions of the features' code
+    through_clean: bool = False  # seen by the net trained on clean, not by the poison's own victim
+
+
+class Readings:
+    """All records of a study, found by what they are of."""
+
+    def __init__(self, rows: Sequence[Row], records: Iterable[Record]) -> None:
+        self.rows = {row.key: row for row in rows}
+        self.records = {
+            (record.measure, record.net_row, _poison(self.rows[record.poison_row])): record
+            for record in records
+            if record.poison_row in self.rows and record.net_row in self.rows
+        }
+
+    def figure(self, row: Row, explanation: Explanation) -> float | str:
+        """Of the row's poison, or why there is none."""
+        if not explanation.measure:
+            eps = row.inputs["eps"]
+            return "no budget was stated" if eps is None else 255 * float(eps)
+        own, there = self._ends(row, explanation)
+        value, name = figure_of(own, explanation.key), explanation.gap_to
+        if name is None or isinstance(value, str):
+            return value
+        if self.against(row, name) is None:
+            return f"no {name} to compare with"
+        other = figure_of(there, explanation.key)
+        if isinstance(other, str):
+            return f"{name}: {other}"
+        return (ranks_apart(own, there, name) if explanation.by_rank else None) or other - value
+
+    def reach(self, row: Row, explanation: Explanation) -> float | None:
+        """Half of the figure's interval over images; of a gap, the errors of both ends are independent."""
+        own, there = map(reach_over_images, self._ends(row, explanation))
+        if explanation.gap_to is None:
+            return own
+        return None if own is None or there is None else hypot(own, there)
+
+    def interval(self, row: Row, explanation: Explanation) -> Ends:
+        """Return its ends over images; of a gap without a figure, what it is at least and at most.
+
+        That follows from the ends of both intervals, where one estimate is a bound and the other a value.
+        """
+        value, reach = self.figure(row, explanation), self.reach(row, explanation)
+        if not isinstance(value, str):
+            return (None, None) if reach is None else (value - reach, value + reach)
+        own, there = self._ends(row, explanation)
+        if own is None or there is None or (explanation.by_rank and ranks_apart(own, there, "")):
+            return None, None
+        return difference(there, "at_least", own, "high"), difference(there, "high", own, "at_least")
+
+    def _ends(self, row: Row, explanation: Explanation) -> tuple[Record | None, Record | None]:
+        """Return the poison's own record, and that of what it is read against."""
+        against = explanation.gap_to and self.against(row, explanation.gap_to)
+        return self.record(row, explanation), self.record(against, explanation) if against else None
+
+    def record(self, row: Row, explanation: Explanation) -> Record | None:
+        """Return that of the row's poison, through the net that the explanation is seen by."""
+        nets = self.clean_nets(row) if explanation.through_clean else [row]
+        keys = [(explanation.measure, net.key, _poison(row)) for net in nets]
+        return next((self.records[key] for key in keys if key in self.records), None)
+
+    def clean_nets(self, row: Row) -> list[Row]:
+        """Victims of clean with the row's net and rep, those of its own setting first."""
+        nets = [
+            other
+            for other in self.rows.values()
+            if (other.method, other.defense, other.rep) == (CLEAN, row.defense, row.rep)
+            and other.inputs["net"] == row.inputs["net"]
+        ]
+        return sorted(nets, key=lambda net: (net.setting != row.setting, net.poison_rep, net.key))
+
+    def against(self, row: Row, method: str) -> Row | None:
+        """Find what the row is read against; no budget moves clean, so that of any grid will do."""
+        cell, there = (row.setting, method, UNDEFENDED), self.rows.values()
+        alike = [own for own in there if (own.setting, own.method, own.defense) == cell]
+        nets = self.clean_nets(row) if method == CLEAN else alike
+        return counterpart(row, [net for net in nets if net.status == "ok"])
+
+
+def _poison(row: Row) -> str:
+    """Tell poisons apart by their images."""
+    return row.published or row.key

@@ -43,6 +43,8 @@ class Study:
 
     about: str  # one line for --help
     grids: Callable[[], Sequence[Variation]]  # each is one call of the harness, into the same rows
-    measures: tuple[str, ...]  # of every victim on its own poison
-    through_clean: tuple[str, ...]  # of every poison through the victim of clean with the same net and rep
     analyse: Callable[[Sequence[Row], Sequence[Record]], Findings]  # from rows and records alone
+    measures: tuple[str, ...] = ()  # of every victim on its own poison
+    through_clean: tuple[
+        str, ...
+    ] = ()  # of every poison through the victim of clean with the same net and rep

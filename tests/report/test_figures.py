@@ -17,10 +17,10 @@ from bench.report.figures.curves import curves
 from bench.report.figures.gallery import amplification, gallery, strip
 from bench.report.figures.heat_map import heat_map
 from bench.report.figures.mi_accuracy import dependence
-from bench.report.figures.style import method_styles, png_and_svg, spread, style
+from bench.report.figures.style import LOOKS, method_styles, png_and_svg, spread, style, style_of
 from bench.report.figures.write import write_figures
 from bench.report.html.page import page
-from bench.report.summary import Evidence, anchor, collect
+from bench.report.summary import Summary, anchor, collect
 from bench.results import samples
 from bench.results.rows import Row
 from support.evidence import EPS, grid, keep_sample, row, sample
@@ -34,9 +34,9 @@ def styled() -> Iterator[None]:
         yield
 
 
-def one(rows: Sequence[Row]) -> Evidence:
-    (evidence,) = collect(rows)
-    return evidence
+def one(rows: Sequence[Row]) -> Summary:
+    (summary,) = collect(rows)
+    return summary
 
 
 def texts(figure: Figure | None) -> list[str]:
@@ -100,22 +100,37 @@ def test_a_name_has_a_line_that_ends_at_it_and_at_no_other() -> None:
 
 
 def test_a_method_looks_the_same_whatever_else_a_figure_shows() -> None:
-    rows = [row(m, control=m == "clean") for m in ("tap", "em", "clean", "mi-ue", "emax")]
-    assert (
-        method_styles(rows)
-        == method_styles(rows[::-1])
-        == method_styles([*rows, row("tap", "cutout", control=None)])
-    )
-    assert [*method_styles(rows)] == ["clean", "em", "emax", "mi-ue", "tap"]
-    assert [own.control for own in method_styles(rows).values()] == [True, False, False, False, False]
+    rows = [row(m, control=m == "clean") for m in ("tap", "em", "new", "clean", "mi-ue", "emax")]
+    styles = method_styles(rows)
+    assert [*styles] == ["clean", "em", "emax", "mi-ue", "new", "tap"]
+    assert [own.control for own in styles.values()] == [True, False, False, False, False, False]
+    assert styles == method_styles(rows[::-1])
+    for alone in rows:
+        assert method_styles([alone]) == {alone.method: styles[alone.method]}
+
+
+def test_no_two_known_methods_look_alike_and_variants_have_the_colour_of_their_family() -> None:
+    looks = [style_of(name) for name in LOOKS]
+    assert len({(look.color, look.marker) for look in looks}) == len(LOOKS)
+    assert [look.control for look in looks] == [name in ("clean", "random") for name in LOOKS]
+    for name, family in (
+        ("em-class", "em"),
+        ("em@1f2e3d", "em"),
+        ("file:mi-ue", "mi-ue"),
+        ("tap (draft)", "tap"),
+    ):
+        assert style_of(name).color == style_of(family).color
+        assert style_of(name).marker != style_of(family).marker
+    assert style_of("embrace").marker not in {look.marker for look in looks}  # no variant of em, and no em
+    assert style_of("noise", control=True).dots["mfc"] == "white"
 
 
 def test_curves_can_be_linked_to(written: Path) -> None:
     drawing = (written / "curves.svg").read_text()
-    evidence = one(grid())
-    for method, defense in evidence.accuracy.cells:
-        there = f'id="{anchor("curve", evidence.setting, method, defense)}"' in drawing
-        assert there == (evidence.curve(method, defense) is not None)
+    summary = one(grid())
+    for method, defense in summary.accuracy.cells:
+        there = f'id="{anchor("curve", summary.setting, method, defense)}"' in drawing
+        assert there == (summary.curve(method, defense) is not None)
 
 
 @pytest.mark.parametrize("draw", KINDS.values(), ids=KINDS)
@@ -146,10 +161,10 @@ def test_figures_say_n_and_what_the_star_is() -> None:
 
 def test_crafting_cost_names_its_device_and_its_defenses() -> None:
     rows = [row("em", d, craft_environment={"device": "cuda H100"}) for d in ("none", "cutout")]
-    (evidence,) = collect(rows, ranked=["cutout"])
-    said = " ".join(" ".join(texts(cost(evidence))).split())
+    (summary,) = collect(rows, ranked=["cutout"])
+    said = " ".join(" ".join(texts(cost(summary))).split())
     assert "Seconds of one crafting, on cuda H100." in said and "set of defenses (cutout)" in said
-    text = page([evidence], {})
+    text = page([summary], {})
     assert "Crafting cost on cuda H100," in text and "crafted on cuda H100, trained on" in text
 
 
@@ -173,16 +188,17 @@ def test_curve_is_the_mean_over_repetitions_at_common_epochs() -> None:
 
 def test_worst_case_needs_every_defense_that_is_not_skipped() -> None:
     found = {c.method: c for c in one(grid()).costs()}
-    assert (found["mi-ue"].worst, found["mi-ue"].chosen) == (None, None)  # a cell is missing
+    assert found["mi-ue"].worst is None  # a cell is missing
     assert found["mi-ue"].undefended == pytest.approx(0.305)
     # cutout is skipped for tap, so it is dropped for all
-    assert (found["em"].worst, found["em"].chosen) == (pytest.approx(0.805), "iss-gray")
+    worst = found["em"].worst
+    assert worst is not None and (worst.mean, worst.defense) == (pytest.approx(0.805), "iss-gray")
 
 
 def test_a_partly_failed_cell_gives_no_worst_case() -> None:
     rows = [row("em"), row("em", rep=1, acc=None, status="failed", reason="out of memory")]
     (found,) = one(rows).costs()
-    assert (found.worst, found.chosen, found.undefended) == (None, None, None)
+    assert (found.worst, found.undefended) == (None, None)
 
 
 @pytest.mark.parametrize("wanted", [[50.0] * 12, [0.0, 1.0, 99.0, 100.0], [5.0], [3.0, 60.0, 2.0]])

@@ -125,9 +125,9 @@ def test_hostile_names_are_text_in_the_drawings_too(tmp_path: Path) -> None:
     """matplotlib keeps what it draws as comments: what ends a comment there would begin markup here."""
     hostile = [EVIL, "--><script>alert(1)</script>", "]]><g onload='alert(1)'>", "$\\x{&"]
     rows = [row(m, d, data=hostile[1]) for m in hostile for d in (*hostile[:2], "none")]
-    everything = collect(rows)
-    figures = write_figures(everything, tmp_path, tmp_path)
-    text = page(everything, figures)
+    summaries = collect(rows)
+    figures = write_figures(summaries, tmp_path, tmp_path)
+    text = page(summaries, figures)
     seen = Reader(text)
     names = [name for name, _ in seen.tags]
     assert names.count("svg") == 3 and names.count("script") == 1
@@ -181,18 +181,18 @@ def test_the_page_ranks_over_the_set_that_was_asked_for(
     assert "Set of defenses: none (hash" in said and "there are rows: cutout, iss-gray." in said
     assert said in words
     assert "mi-ue: unranked" not in words  # the cell that it lacks is not in the set
-    (evidence,) = collect(rows, ranked=["none"])
-    assert {cost.chosen for cost in evidence.costs()} == {"none"}
+    (summary,) = collect(rows, ranked=["none"])
+    assert {cost.worst.defense for cost in summary.costs() if cost.worst} == {"none"}
 
 
 def test_processors_are_said_and_doubted_where_there_are_several() -> None:
     rows = [row("em", rep=i, environment={"processor": name}) for i, name in enumerate(("One", "Another"))]
     rows += [row("tap", environment={})]  # from before it was kept
-    (evidence,) = collect(rows)
-    words = Reader(page([evidence], {})).words
+    (summary,) = collect(rows)
+    words = Reader(page([summary], {})).words
     assert words[words.index("processors") + 1] == "Another; One"
-    assert "mixed: processor (Another, One, absent)." in evidence.accuracy.caption
-    assert any("processor (Another, One, absent)" in warning for warning in warnings_of_setting(evidence))
+    assert "mixed: processor (Another, One, absent)." in summary.accuracy.caption
+    assert any("processor (Another, One, absent)" in warning for warning in warnings_of_setting(summary))
 
 
 def test_settings_do_not_share_a_target() -> None:
@@ -277,8 +277,8 @@ def test_a_cell_that_equals_clean_is_doubted() -> None:
 
 def test_doubts_about_a_setting() -> None:
     def said(*rows: Row) -> str:
-        (evidence,) = collect(rows)
-        return " ".join(warnings_of_setting(evidence))
+        (summary,) = collect(rows)
+        return " ".join(warnings_of_setting(summary))
 
     calm = [row("clean", rep=rep, synthetic=False, control=True) for rep in range(2)]
     assert said(*calm) == ""
@@ -301,8 +301,8 @@ def test_latex_prints_every_sign_as_it_is() -> None:
     assert escaped("a_b & 5% {x} ~ ^ \\ #1 $") == (
         r"a\_b \& 5\% \{x\} \textasciitilde{} \textasciicircum{} \textbackslash{} \#1 \$"
     )
-    (evidence,) = collect([row("m_1", acc=0.25), row("m_1", rep=1, acc=0.35)])
-    assert r"m\_1 & 30.0 $\pm$7.1 \\" in latex(evidence.accuracy).splitlines()
+    (summary,) = collect([row("m_1", acc=0.25), row("m_1", rep=1, acc=0.35)])
+    assert r"m\_1 & 30.0 $\pm$7.1 \\" in latex(summary.accuracy).splitlines()
 
 
 def test_latex_lies_beside_markdown(run: Path) -> None:
@@ -311,8 +311,8 @@ def test_latex_lies_beside_markdown(run: Path) -> None:
 
 
 def test_reasons_stand_below_the_latex_table() -> None:
-    (evidence,) = collect([row("em", acc=None, status="failed", reason=TRACE)])
-    text = latex(evidence.accuracy)
+    (summary,) = collect([row("em", acc=None, status="failed", reason=TRACE)])
+    text = latex(summary.accuracy)
     assert "& failed" in text
     assert "em x none: failed: RuntimeError" in text.partition(r"\end{tabular}")[2]
 

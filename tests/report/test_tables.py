@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from bench.report import formats
 from bench.report.formats import show
 from bench.report.summary import collect
 from bench.report.tables import Table
-from bench.report.write import files, write
+from bench.report.write import DERIVED, files
 from bench.results.aggregate import Means
 from bench.results.describe import budgets, circumstances
 from bench.results.rows import Row
@@ -33,6 +34,10 @@ def tables(rows: list[Row], **orders: Any) -> list[Table]:
 
 def made(rows: list[Row]) -> dict[str, str]:
     return files(rows, tables(rows))
+
+
+def write(contents: dict[str, str], out: Path) -> list[Path]:
+    return formats.write(contents, out, DERIVED)
 
 
 def rendered(rows: list[Row], width: int = 80, **orders: Any) -> str:
@@ -117,18 +122,18 @@ def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
     for method in ("em", "tap", "emax"):
         rows += [row(method, rep=rep, test_acc=0.3, mi=0.02, mi_rank=32) for rep in range(2)]
     rows += [row("mi-ue", rep=rep, test_acc=0.1, mi=0.05, mi_rank=[32, rank][rep]) for rep in range(2)]
-    ((_, mi), (evidence,)) = tables(rows), collect(rows)
+    ((_, mi), (summary,)) = tables(rows), collect(rows)
     cell = mi.cells["mi-ue", "none"]
     assert cell.mean == pytest.approx(0.05) and cell.gap == (pytest.approx(-0.02) if alike else None)
     text = mi.texts("mi-ue")[0]
     assert ("†" in text) == ("†" in mi.caption) == (not alike) and text.startswith("0.050")
-    assert evidence.board is not None
-    gaps = {own.method: own.mi_gap for own in evidence.board.standings}
+    assert summary.board is not None
+    gaps = {own.method: own.mi_gap for own in summary.board.methods}
     assert gaps["tap"] == pytest.approx(0.01) and gaps["mi-ue"] == (pytest.approx(-0.02) if alike else None)
     assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == (2 if alike else 0)
     in_order_with_others = SettingRows(rows).values(("mi-ue", "none"), "mi")
     assert len(in_order_with_others) == (2 if alike else 0)
-    assert ("mi-ue" in evidence.points("none")) == alike and evidence.correlation("none").n == 3 + alike
+    assert ("mi-ue" in summary.points("none")) == alike and summary.correlation("none").n == 3 + alike
 
 
 def test_gap_is_paired_with_clean_of_the_same_defense(tmp_path: Path) -> None:

@@ -132,18 +132,18 @@ def test_all_readers_have_one_mean_and_one_gap() -> None:
     means, (evidence,) = Means(rows), collect(rows)
     assert evidence.board is not None
     accuracy, mi = (table.cells["em", "none"] for table in (evidence.accuracy, evidence.mi))
-    (standing,) = (own for own in evidence.board.standings if own.method == "em")
+    (scores,) = (own for own in evidence.board.methods if own.method == "em")
     (strong,) = (own for own in strength_points.points_of(rows) if own.method == "em")
     (explained,) = points.points_of(rows, [], [])
     deep = depth.cells_of(rows, []).set_index("method").loc["em"]
     (kept,) = baseline.make([replace(own, linf=0.03, l2=1.0, code=code) for own in TWICE]).cells
     of_card = mean_of(means.values(("em", "none"), "test_acc"))
-    levels = [accuracy.mean, standing.mean, strong.accuracy, explained.accuracy, deep.accuracy]
+    levels = [accuracy.mean, scores.mean, strong.accuracy, explained.accuracy, deep.accuracy]
     levels += [kept.measures["test_acc"].mean, 0.01 * (of_card or 0)]
     assert levels == pytest.approx([0.275] * len(levels))
     differences = [strong.accuracy_gap, explained.gap, deep.accuracy_gap]
     of_card = mean_of(means.values(("em", "none"), "mi_gap"))
-    differences += [10 * (gap or 0) for gap in (mi.gap, standing.mi_gap, strong.mi_gap, of_card)]
+    differences += [10 * (gap or 0) for gap in (mi.gap, scores.mi_gap, strong.mi_gap, of_card)]
     assert differences == pytest.approx([0.575] * len(differences))
 
 

@@ -16,7 +16,7 @@ from bench.metrics.mi.limits import CERTIFIED
 from bench.metrics.mi.sliced import MISettings
 from bench.studies.certificate import cases as catalogue
 from bench.studies.certificate import run
-from bench.studies.certificate.case import Case, Line, Trial, judge
+from bench.studies.certificate.case import Case, CaseResult, Trial, judge
 from bench.studies.certificate.cases import FULL, SMALL, cases
 from bench.studies.certificate.gaussians import Gaussians
 from bench.studies.certificate.write import write
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_certificate_is_refused_and_kept(
 # How a case is judged
 
 
-def line(trials: list[Trial], tolerance: float | None, covers: bool = False) -> Line:
+def line(trials: list[Trial], tolerance: float | None, covers: bool = False) -> CaseResult:
     return judge(Case("cka", "toy", 1, 10, len(trials), lambda draw: trials[draw], tolerance, covers))
 
 

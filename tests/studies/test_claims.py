@@ -28,8 +28,8 @@ from bench.results.rows import Row, save
 from bench.studies.claims.card import make
 from bench.studies.claims.claim import COLUMNS, FOREIGN, Claim, claim_of, load
 from bench.studies.claims.figures import drawable, scatter
-from bench.studies.claims.judge import Beside, Judged, Verdict, judge, sign
-from bench.studies.claims.nearness import Setting, nearness
+from bench.studies.claims.judge import JudgedClaim, OurNumber, Verdict, judge, sign
+from bench.studies.claims.nearness import SettingMatch, nearness
 from bench.studies.claims.write import markdown
 from support.rows import completed, row
 
@@ -98,12 +98,12 @@ def repeated(acc: float, method: str, defense: str = "none") -> list[Row]:
     return [made(acc + moved, method, defense, rep) for rep, moved in enumerate((-1, 0, 1))]
 
 
-def only(claims: Sequence[Claim], rows: Iterable[Row]) -> Judged:
+def only(claims: Sequence[Claim], rows: Iterable[Row]) -> JudgedClaim:
     """What became of the first claim."""
     return judge(claims, [*rows])[0]
 
 
-def names(others: Iterable[Beside]) -> list[str]:
+def names(others: Iterable[OurNumber]) -> list[str]:
     return [other.claim.id for other in others]
 
 
@@ -207,31 +207,31 @@ def test_a_claim_that_is_there_twice_is_refused(tmp_path: Path, again: dict[str,
 @pytest.mark.parametrize(
     ("other", "expected"),
     [
-        ({}, Setting.SAME),
-        ({"images": 9500}, Setting.REDUCED),
-        ({"images": 500_000}, Setting.OTHER),
-        ({"data": "cifar10-jpeg75"}, Setting.REDUCED),
-        ({"net": "resnet18-slim"}, Setting.REDUCED),
-        ({"net": "small"}, Setting.OTHER),
-        ({"epochs": 59}, Setting.REDUCED),
-        ({"epochs": 61}, Setting.OTHER),
-        ({"share": 0.8}, Setting.OTHER),
-        ({"prepare_test": True}, Setting.OTHER),
-        ({"net": "small", "epochs": 59}, Setting.OTHER),
+        ({}, SettingMatch.SAME),
+        ({"images": 9500}, SettingMatch.REDUCED),
+        ({"images": 500_000}, SettingMatch.OTHER),
+        ({"data": "cifar10-jpeg75"}, SettingMatch.REDUCED),
+        ({"net": "resnet18-slim"}, SettingMatch.REDUCED),
+        ({"net": "small"}, SettingMatch.OTHER),
+        ({"epochs": 59}, SettingMatch.REDUCED),
+        ({"epochs": 61}, SettingMatch.OTHER),
+        ({"share": 0.8}, SettingMatch.OTHER),
+        ({"prepare_test": True}, SettingMatch.OTHER),
+        ({"net": "small", "epochs": 59}, SettingMatch.OTHER),
     ],
 )
-def test_the_farthest_difference_decides_the_setting(other: dict[str, Any], expected: Setting) -> None:
+def test_the_farthest_difference_decides_the_setting(other: dict[str, Any], expected: SettingMatch) -> None:
     found = nearness(claim(25), as_published(25, **other))
     assert found.setting is expected
-    assert bool(found.differs) == (expected is not Setting.SAME)
+    assert bool(found.differs) == (expected is not SettingMatch.SAME)
 
 
 def test_weaker_than_published_is_reduced() -> None:
     strength = catalog("methods").get("tap").at("paper").inputs
     weaker = strength | {"steps": strength["steps"] // 2}
-    assert nearness(claim(8, "tap"), as_published(8, "tap")).setting is Setting.SAME
+    assert nearness(claim(8, "tap"), as_published(8, "tap")).setting is SettingMatch.SAME
     found = nearness(claim(8, "tap"), as_published(8, "tap", method=weaker))
-    assert found.setting is Setting.REDUCED and "steps" in found.differs[0]
+    assert found.setting is SettingMatch.REDUCED and "steps" in found.differs[0]
 
 
 def test_weaker_than_published_is_said_beside_other_differences() -> None:
@@ -244,14 +244,14 @@ def test_weaker_than_published_is_said_beside_other_differences() -> None:
         ("paper-em", "steps 7"),
     ):
         found = nearness(claim(8, "tap"), dataclasses.replace(of, profile=profile))
-        assert found.setting is Setting.REDUCED and len(found.differs) == 2
+        assert found.setting is SettingMatch.REDUCED and len(found.differs) == 2
         assert said in found.differs[1]
     assert len(nearness(claim(8, "tap"), as_published(8, "tap", epochs=30)).differs) == 1
 
 
 def test_a_profiles_strength_is_said_only_where_it_can_differ() -> None:
     as_papers = dataclasses.replace(as_published(8, "tap"), profile="reference")
-    assert nearness(claim(8, "tap"), as_papers).setting is Setting.SAME  # asked exactly
+    assert nearness(claim(8, "tap"), as_papers).setting is SettingMatch.SAME  # asked exactly
     clean = dataclasses.replace(as_published(94, "clean", epochs=30), profile="reference")
     assert len(nearness(claim(94, "clean", eps=""), clean).differs) == 1  # there is nothing to weaken
 
@@ -261,11 +261,11 @@ def test_a_parameter_that_is_off_in_a_row_differs_from_its_value() -> None:
     assert strength["surrogate"]["clip"] is not None
     without = strength | {"surrogate": strength["surrogate"] | {"clip": None}}
     found = nearness(claim(25), as_published(25, method=without))
-    assert found.setting is Setting.REDUCED and "clip None" in found.differs[0]
+    assert found.setting is SettingMatch.REDUCED and "clip None" in found.differs[0]
     older = {
         name: value for name, value in strength.items() if name != "augment"
     }  # from before the parameter
-    assert nearness(claim(25), as_published(25, method=older)).setting is Setting.SAME
+    assert nearness(claim(25), as_published(25, method=older)).setting is SettingMatch.SAME
 
 
 @pytest.mark.parametrize(
@@ -274,12 +274,12 @@ def test_a_parameter_that_is_off_in_a_row_differs_from_its_value() -> None:
 )
 def test_what_is_not_stated_is_not_the_same(name: str) -> None:
     found = nearness(claim(25, **{name: ""}), as_published(25))
-    assert (found.setting, found.differs) == (Setting.REDUCED, (f"{name.replace('_', ' ')} not stated",))
+    assert (found.setting, found.differs) == (SettingMatch.REDUCED, (f"{name.replace('_', ' ')} not stated",))
 
 
 def test_controls_have_no_surrogate_to_state() -> None:
     found = nearness(claim(94, "clean", eps="", surrogate=""), as_published(94, "clean"))
-    assert found.setting is Setting.SAME
+    assert found.setting is SettingMatch.SAME
 
 
 @pytest.mark.parametrize(
@@ -288,7 +288,7 @@ def test_controls_have_no_surrogate_to_state() -> None:
 def test_another_recipe_is_not_the_same_setting(name: str, theirs: str) -> None:
     found = nearness(claim(25, **{name: theirs}), as_published(25))
     said = f"{name.replace('_', ' ')} {RECIPE[name]} against {theirs}"
-    assert (found.setting, found.differs) == (Setting.REDUCED, (said,))
+    assert (found.setting, found.differs) == (SettingMatch.REDUCED, (said,))
 
 
 @pytest.mark.parametrize(
@@ -306,7 +306,7 @@ def test_a_recipe_is_the_same_if_its_milestones_and_clipping_are(
     victim = dataclasses.asdict(PROFILES[profile].setting.victim)
     found = nearness(own, as_published(85, "em", "at-8", epochs=victim["epochs"], recipe=victim))
     assert found.differs == differs
-    assert found.setting is (Setting.REDUCED if differs else Setting.SAME)
+    assert found.setting is (SettingMatch.REDUCED if differs else SettingMatch.SAME)
 
 
 def test_stored_schedules_that_fall_in_steps_have_milestones() -> None:
@@ -321,7 +321,7 @@ def test_a_claim_is_judged_by_rows_of_its_recipe_however_many_others_there_are()
     own = as_published(24, recipe=theirs)
     others = [as_published(60, "em", "none", rep) for rep in range(5)]
     found = only([claim(24, lr="0.5", weight_decay="0.0001")], [*others, own])
-    assert found.near is not None and found.near.setting is Setting.SAME
+    assert found.near is not None and found.near.setting is SettingMatch.SAME
     assert (found.verdict, found.setting) == (Verdict.REPRODUCED, own.setting)
 
 
@@ -329,7 +329,7 @@ def test_of_settings_equally_near_the_one_that_differs_least_is_judged() -> None
     near, far = {"epochs": 30}, {"epochs": 30, "images": 9500}
     rows = [as_published(60, "em", "none", rep, **far) for rep in range(5)]
     found = only([claim(25)], [*rows, as_published(40, **near)])
-    assert found.near is not None and found.near.setting is Setting.REDUCED
+    assert found.near is not None and found.near.setting is SettingMatch.REDUCED
     assert found.ours is not None and found.ours.mean == pytest.approx(40)
 
 
@@ -370,7 +370,7 @@ def test_mi_of_other_dimensions_is_not_comparable() -> None:
 
 def test_the_nearest_setting_is_judged() -> None:
     found = only([claim(25)], [made(70), as_published(24), made(50, net="small")])
-    assert found.near is not None and found.near.setting is Setting.SAME
+    assert found.near is not None and found.near.setting is SettingMatch.SAME
     assert found.ours is not None and found.ours.mean == pytest.approx(24)
 
 
@@ -404,7 +404,7 @@ def test_a_borrowed_error_widens_nothing() -> None:
 def test_mi_is_compared_by_order_in_any_setting() -> None:
     rows = [as_published(90, "clean"), as_published(24)]
     found = only([claim(0.6, metric="mi"), claim(0.7, "clean", metric="mi", eps="")], rows)
-    assert found.near is not None and found.near.setting is Setting.REDUCED
+    assert found.near is not None and found.near.setting is SettingMatch.REDUCED
 
 
 # Orders
@@ -545,7 +545,7 @@ def test_every_claim_gets_one_verdict_that_suits_its_setting(rows: list[Row]) ->
     absolute = {Verdict.REPRODUCED, Verdict.NOT_REPRODUCED}
     for own in judged:
         idle = own.verdict is Verdict.NOT_RUN
-        assert idle == (own.ours is None) == (own.near is None or own.near.setting is Setting.OTHER)
+        assert idle == (own.ours is None) == (own.near is None or own.near.setting is SettingMatch.OTHER)
         assert own.verdict not in absolute  # the copy is never the same setting
         for side in ("agree", "against", "open"):
             for name in names(getattr(own, side)):

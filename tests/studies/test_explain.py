@@ -21,7 +21,7 @@ from bench.results.rows import Row
 from bench.studies.driver import show_findings
 from bench.studies.explain.compare import FAMILIES, Comparison, Judged, Verdict, all_of, compare, verdict
 from bench.studies.explain.figures import scatters
-from bench.studies.explain.points import Explanation, Sides, points_of
+from bench.studies.explain.points import Explanation, points_of
 from bench.studies.explain.study import EXPLANATIONS, METHODS, STUDY, THEORY
 from bench.studies.explain.text import text
 from bench.studies.records import figure_of
@@ -127,25 +127,25 @@ def test_one_repetitions_gap_has_the_interval_of_both_ends() -> None:
     rows = [own for own in few_rows() if own.rep == 0]
     records = [record("clean-0", value=5.0, low=4.9, high=5.1), record("em-0", value=1.0, **ends)]
     (point,) = points_of(rows, records, [MI, replace(DISTANCE, measure="smi-ksg")])
-    assert point.reaches == {"mi": pytest.approx(0.1 * 2**0.5)}
+    assert point.reach("mi") == pytest.approx(0.1 * 2**0.5) and point.reach("distance") == 0
     (point,) = points_of(few_rows(), [*records, record("em-1", value=1.0, **ends)], [MI])
-    assert point.reaches == {}
+    assert point.reach("mi") == 0
     (point,) = points_of(rows, [records[0], record("em-0", value=1.0)], [MI])
-    assert point.reaches == {}
+    assert point.reach("mi") == 0
 
 
 def test_beside_a_bound_the_gap_has_one_known_side() -> None:
     rows = [own for own in few_rows() if own.rep == 0]
     above, value = {"value": None, "at_least": 2.0}, {"value": 1.0, "low": 0.9, "high": 1.1}
     (point,) = points_of(rows, [record("clean-0", **above), record("em-0", **value)], [MI])
-    assert point.figures == {} and point.sides == {"mi": Sides(least=pytest.approx(0.9))}
+    assert point.figures == {} and point.ends == {"mi": (pytest.approx(0.9), None)}
     (point,) = points_of(rows, [record("clean-0", **value), record("em-0", **above)], [MI])
-    assert point.sides == {"mi": Sides(most=pytest.approx(-0.9))}
+    assert point.ends == {"mi": (None, pytest.approx(-0.9))}
     (point,) = points_of(rows, [record("clean-0", **above), record("em-0", **above)], [MI])
-    assert point.sides == {}  # of two bounds nothing follows
+    assert point.ends == {"mi": (None, None)}  # of two bounds nothing follows
     other = record("em-0", **value | {"rank": 11}), record("clean-0", **above | {"rank": 32})
     (point,) = points_of(rows, other, [MI])
-    assert point.sides == {}
+    assert point.ends == {"mi": (None, None)}
 
 
 def test_failed_rows_and_missing_records_say_so() -> None:

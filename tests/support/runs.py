@@ -14,7 +14,6 @@ from pathlib import Path
 import torch
 
 from bench.cli.main import main
-from bench.results.rows import INCIDENTAL
 from support.processes import CHILDREN
 
 SAVING = ("--save-seconds", "0")
@@ -25,6 +24,10 @@ HEAVY = [
     "kornia.augmentation.auto",
     "torchvision.models.resnet",
 ]
+MAY_DIFFER = (  # columns that two runs of one cell may differ in: the key decides all others
+    *("craft_seconds", "craft_peak_mb", "train_seconds", "train_peak_mb", "mi_seconds"),
+    *("attempt", "finished", "rerun"),
+)
 Rows = dict[str, str]  # file -> all that the key decides
 
 
@@ -34,7 +37,7 @@ def rows_in(out: Path) -> Rows:
     for path in sorted((out / "rows").glob("*.json")):
         values = json.loads(path.read_text(encoding="utf-8"))
         values["environment"].pop("commit", None)  # there may be a new one between two runs
-        found[path.name] = json.dumps({k: v for k, v in values.items() if k not in INCIDENTAL})
+        found[path.name] = json.dumps({k: v for k, v in values.items() if k not in MAY_DIFFER})
     return found
 
 

@@ -1,1 +1,1 @@
-"""Evidence -> figures, one module each: derived files, like the tables."""
+"""Summary -> figures, one module each: derived files, like the tables."""

@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from seaborn.utils import relative_luminance
 
 from bench.report.figures.style import QUIET, SMALL, WIDTH, titled_figure
-from bench.report.summary import Evidence
+from bench.report.summary import Summary
 from bench.report.tables import Table
 
 CELL = 0.95, 0.42  # inches, across and down
@@ -28,16 +28,16 @@ def shade(mean: float) -> tuple[str, str]:
     return to_hex(color), "#000000" if relative_luminance(color) > 0.18 else "#ffffff"
 
 
-def heat_map(evidence: Evidence) -> Figure:
+def heat_map(summary: Summary) -> Figure:
     """Percent in the cells; dark is protection; what is not there is hatched and says why."""
-    table = evidence.accuracy
+    table = summary.accuracy
     longest = max(len(method) for method in table.methods)
     width = min(max(1.6 + 0.08 * longest + CELL[0] * len(table.defenses), 5.0), WIDTH)
     spread = any(cell.std is not None for cell in table.cells.values())
     high = CELL[1] * (1.25 if spread else 1) * len(table.methods)
     absent = any(cell.status == MISSING for cell in table.cells.values())
     caption = f"{table.caption} {ABSENT}: not run." if absent else table.caption
-    figure = titled_figure(f"Test accuracy, %: {evidence.about}", caption, 0.7 + high, width)
+    figure = titled_figure(f"Test accuracy, %: {summary.about}", caption, 0.7 + high, width)
     axes = figure.subplots()
     _draw(axes, table)
     return figure

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -47,18 +48,21 @@ def _place(axes: Axes, labels: Sequence[Label], size: float, dots: float, apart:
     taken += [_bar(axes, label, dots) for label in labels if label.wide or label.high]
     room, notes = np.array(axes.get_window_extent().extents), []
     for label, mark in zip(labels, marks, strict=True):
-        note = _write(axes, label, size)
+        form: dict[str, Any] = {"color": label.color, "ha": "center", "va": "center"}
+        note = _annotate(axes, label, label.text, (0, 0), fontsize=size, annotation_clip=False, **form)
         shape = note.get_window_extent()
         half = np.array([shape.width, shape.height]) / 2
         offsets = _offsets(half, dots)
         boxes = np.hstack([mark + offsets - half, mark + offsets + half])
         hidden = sum(_common(boxes, other) for other in taken) + 4 * half.prod() - _common(boxes, room)
         best = int(np.argmin(np.round(hidden, 3)))  # the first of equals is the nearest
-        note.set_position(offsets[best] / dots)
+        offset = (float(offsets[best][0] / dots), float(offsets[best][1] / dots))
+        note.set_position(offset)
         taken.append(boxes[best] + apart * dots * np.array([-1, 0, 1, 0]))
         notes.append(note)
         if REACHES[best // TURNS] > NEAR:
-            _join(axes, label, offsets[best] / dots)
+            line = {"arrowstyle": "-", "color": label.color, "lw": 0.5, "alpha": 0.6, "shrinkA": 4}
+            _annotate(axes, label, "", offset, arrowprops=line)
     return notes
 
 
@@ -70,27 +74,12 @@ def _bar(axes: Axes, label: Label, dots: float) -> Doubles:
     return np.concatenate([ends[0] - BAR * dots, ends[1] + BAR * dots])
 
 
-def _write(axes: Axes, label: Label, size: float) -> Annotation:
-    note = axes.annotate(
-        label.text,
-        xy=(label.x, label.y),
-        xytext=(0, 0),
-        textcoords="offset points",
-        ha="center",
-        va="center",
-        fontsize=size,
-        color=label.color,
-        annotation_clip=False,
-    )
+def _annotate(axes: Axes, label: Label, text: str, offset: tuple[float, float], **form: Any) -> Annotation:
+    """Write at an offset from the mark, points."""
+    at: dict[str, Any] = {"xy": (label.x, label.y), "xytext": offset, "textcoords": "offset points"}
+    note = axes.annotate(text, **at, **form)
     note.set_in_layout(False)
     return note
-
-
-def _join(axes: Axes, label: Label, offset: Doubles) -> None:
-    line = {"arrowstyle": "-", "color": label.color, "lw": 0.5, "alpha": 0.6, "shrinkA": 4}
-    there = (float(offset[0]), float(offset[1]))
-    note = axes.annotate("", xy=(label.x, label.y), xytext=there, textcoords="offset points", arrowprops=line)
-    note.set_in_layout(False)
 
 
 def _offsets(half: Doubles, dots: float) -> Doubles:

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from bench.report.figures.style import (
-    PERCENT,
-    SMALL,
-    MethodStyle,
-    method_styles,
-    panels,
-    rows_of,
-    titled_figure,
-)
-from bench.report.summary import Evidence
+from bench.report.figures.style import PERCENT, SMALL, MethodStyle, legend, method_styles, paneled_figure
+from bench.report.summary import Summary
 from bench.results.aggregate import Cell
 from bench.results.correlation import ENOUGH
 
@@ -29,25 +20,23 @@ CAPTION = (
 )
 
 
-def dependence(evidence: Evidence) -> Figure | None:
+def dependence(summary: Summary) -> Figure | None:
     """None where no cell has both MI and accuracy."""
-    shown = [defense for defense in evidence.defenses if evidence.points(defense)]
+    shown = [defense for defense in summary.defenses if summary.points(defense)]
     if not shown:
         return None
-    styles = method_styles(evidence.rows)
-    handles = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
-    title, high = f"MI against accuracy: {evidence.about}", 0.1 + 2.15 * rows_of(shown)
-    figure = titled_figure(title, CAPTION, high, handles=handles)
-    for axes, defense in zip(panels(figure, shown, sharex=False), shown, strict=True):
-        for method in evidence.points(defense):
+    styles, title = method_styles(summary.rows), f"MI against accuracy: {summary.about}"
+    handles, label = legend(styles, ms=6), "test accuracy, %"
+    figure, panels = paneled_figure(title, CAPTION, shown, 2.15, handles, label=label, sharex=False)
+    for defense, axes in panels.items():
+        for method in summary.points(defense):
             pair = method, defense
-            _point(axes, evidence.mi.cells[pair], evidence.accuracy.cells[pair], styles[method])
-        said = str(evidence.correlation(defense)).replace(", n", "\nn", 1)
+            _point(axes, summary.mi.cells[pair], summary.accuracy.cells[pair], styles[method])
+        said = str(summary.correlation(defense)).replace(", n", "\nn", 1)
         axes.set_title(f"{defense}\n{said}", fontsize=8)
         axes.margins(x=0.12)
         axes.set_ylim(PERCENT)
         axes.locator_params(axis="x", nbins=4)
-    figure.supylabel("test accuracy, %", fontsize=9)
     return figure
 
 

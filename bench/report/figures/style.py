@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
+from hashlib import sha256
 from typing import Any
 
 import seaborn as sns
@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 
 from bench.results.rows import Row
-from bench.results.select import CLEAN, in_order
+from bench.results.select import CLEAN, bare, in_order, lesser
 
 WIDTH = 7.6  # inches; a README shows it at about 800 pixels, so that a point is 1.5 of them
 DPI = 160
@@ -27,15 +27,28 @@ SMALL = 7.5  # points
 COLUMNS = 3  # panels beside each other
 PERCENT = 0, 103  # marks at 100 stay whole
 QUIET = "0.35"  # grey of what explains
-MARKERS = "osD^vPX<>ph8"  # a star is the oracle
 # seaborn's colour-blind safe palette without what is too pale or too grey for a thin line
 PALETTE = [sns.color_palette("colorblind").as_hex()[i] for i in (0, 3, 2, 4, 1, 5, 9)]
 GREYS = ("0.15", "0.55")  # of controls
+BLUE, RED, GREEN, PURPLE, *_ = PALETTE
+LOOKS = {  # method -> colour and marker in all figures; variants have the colour of their family
+    "clean": (GREYS[0], "o"),
+    "random": (GREYS[1], "s"),
+    "em": (BLUE, "o"),
+    "em-class": (BLUE, "D"),
+    "em-positive": (BLUE, "P"),
+    "emax": (GREEN, "^"),
+    "mi-ue": (RED, "s"),
+    "mi-ue-cos": (RED, "X"),
+    "mi-ue-trunc": (RED, "v"),
+    "tap": (PURPLE, "<"),
+}
+MARKERS = ">phd8"  # of methods that are not in LOOKS; a star is the oracle
 
 
 @dataclass(frozen=True)
 class MethodStyle:
-    """How a method is shown: alike in all figures of the same rows, and in those of most studies."""
+    """How a method is shown, alike in all figures."""
 
     color: str
     marker: str
@@ -47,22 +60,35 @@ class MethodStyle:
         face = "white" if self.control else self.color
         return {"marker": self.marker, "mfc": face, "mec": self.color, "color": self.color, "ls": "none"}
 
-
-def method_styles(rows: Iterable[Row]) -> dict[str, MethodStyle]:
-    """Style all methods in rows, in one order: alike in all figures of the same rows."""
-    known = {(row.method, row.control) for row in rows}
-    methods = in_order((method for method, _ in known), None, CLEAN)
-    return styles_of(methods, {method for method, control in known if control})
+    @property
+    def lines(self) -> dict[str, Any]:
+        return self.dots | {"ls": "-"}
 
 
-def styles_of(methods: Iterable[str], controls: Collection[str]) -> dict[str, MethodStyle]:
-    """Colours and markers in the order of the methods; controls are grey."""
-    colors, greys, markers = cycle(PALETTE), cycle(GREYS), cycle(MARKERS)
-    return {
-        name: MethodStyle(next(greys if control else colors), next(markers), control)
-        for name in methods
-        for control in [name in controls]
-    }
+def style_of(method: str, control: bool = False) -> MethodStyle:
+    """Look up a method's style, or choose one by its name alone: whatever else is shown, it stays."""
+    name, chance = bare(method).removeprefix("file:"), sha256(method.encode()).digest()
+    family = max((own for own in LOOKS if name == own or lesser(name, own)), key=len, default=None)
+    colors = GREYS if control else PALETTE
+    color = LOOKS[family][0] if family else colors[chance[0] % len(colors)]
+    marker = LOOKS[method][1] if method in LOOKS else MARKERS[chance[1] % len(MARKERS)]
+    return MethodStyle(color, marker, control or color in GREYS)
+
+
+def styles_of(methods: Iterable[str], controls: Collection[str] = ()) -> dict[str, MethodStyle]:
+    """Style methods, in the order given."""
+    return {name: style_of(name, name in controls) for name in methods}
+
+
+def method_styles(rows: Sequence[Row]) -> dict[str, MethodStyle]:
+    """Style the methods of rows, in their order."""
+    methods = in_order((row.method for row in rows), None, CLEAN)
+    return styles_of(methods, {row.method for row in rows if row.control})
+
+
+def legend(styles: Mapping[str, MethodStyle], **form: Any) -> list[Line2D]:
+    """Make a mark for each method."""
+    return [Line2D([], [], label=name, **style.dots | form) for name, style in styles.items()]
 
 
 @contextmanager
@@ -91,7 +117,8 @@ def titled_figure(
 ) -> Figure:
     """Make a figure with room (inches) between its title and legend and what one must know of it."""
     top, bottom = textwrap.fill(title, int(width * 12)), textwrap.fill(caption, int(width * 17))
-    columns = _columns(handles, width)
+    widest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    columns = max(1, min(len(handles), int(width * 11 / (widest + 6))))
     heading = 0.12 + LINE * (1 + top.count("\n"))
     above = heading + LINE * -(-len(handles) // columns) + 0.04
     below = 0.1 + 0.78 * LINE * (1 + bottom.count("\n"))
@@ -113,31 +140,32 @@ def titled_figure(
     return figure
 
 
-def _columns(handles: Sequence[Line2D], width: float) -> int:
-    """Of a legend that is as wide as the figure."""
-    widest = max((len(str(handle.get_label())) for handle in handles), default=0)
-    return max(1, min(len(handles), int(width * 11 / (widest + 6))))
-
-
-def rows_of(names: Sequence[str]) -> int:
-    """Of panels, one for each name."""
-    return -(-len(names) // COLUMNS)
-
-
-def panels(figure: Figure, names: Sequence[str], *, sharex: bool = True) -> list[Axes]:
-    """One panel for each name, with a common axis up."""
-    grid = figure.subplots(
-        rows_of(names), min(COLUMNS, len(names)), sharex=sharex, sharey=True, squeeze=False
-    )
-    everyone = list(grid.flat)
-    for axes in everyone[len(names) :]:
-        axes.set_visible(False)
-    for index, (axes, name) in enumerate(zip(everyone, names, strict=False)):
+def paneled_figure(
+    title: str,
+    caption: str,
+    names: Sequence[str],
+    high: float,
+    handles: Sequence[Line2D] = (),
+    *,
+    label: str | None = None,
+    columns: int = COLUMNS,
+    sharex: bool = True,
+    sharey: bool = True,
+) -> tuple[Figure, dict[str, Axes]]:
+    """Make a figure with a panel for each name, high inches tall. label: of their common axis up."""
+    down = -(-len(names) // columns)
+    figure = titled_figure(title, caption, 0.2 + high * down, handles=handles)
+    grid = figure.subplots(down, min(columns, len(names)), sharex=sharex, sharey=sharey, squeeze=False)
+    for spare in grid.flat[len(names) :]:
+        spare.set_visible(False)
+    panels = dict(zip(names, grid.flat, strict=False))
+    for index, (name, axes) in enumerate(panels.items()):
         axes.set_title(name)
         axes.grid(visible=True)
-        lowest = index + COLUMNS >= len(names)
-        axes.tick_params(labelbottom=lowest or not sharex, length=2)
-    return everyone[: len(names)]
+        axes.tick_params(labelbottom=index + columns >= len(names) or not sharex, length=2)
+    if label:
+        figure.supylabel(label, fontsize=9)
+    return figure, panels
 
 
 def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:

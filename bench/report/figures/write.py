@@ -1,4 +1,4 @@
-"""Evidence -> files: all figures of a run, as PNG and SVG."""
+"""Summary -> files: all figures of a run, as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from bench.core.files import slug, write_atomically
+from bench.core.files import slug
+from bench.report import formats
 from bench.report.figures.cost import cost
 from bench.report.figures.curves import curves
 from bench.report.figures.gallery import gallery
 from bench.report.figures.heat_map import heat_map
 from bench.report.figures.mi_accuracy import dependence
 from bench.report.figures.style import png, png_and_svg, style
-from bench.report.summary import Evidence
+from bench.report.summary import Summary
 from bench.results import samples
 from bench.results.rows import Row
 
@@ -23,52 +24,42 @@ KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "cos
 DERIVED = re.compile(rf"({'|'.join(KINDS)}|gallery-.*)(-[0-9a-f]{{8}})?\.(png|svg)")
 
 
-def write_heat_maps(everything: Sequence[Evidence], out: Path, stamp: Mapping[str, str]) -> list[Path]:
-    """accuracy.png, one for each setting; names as those of the tables. stamp: goes into the files' text."""
-    written = []
+def heat_maps(summaries: Sequence[Summary], texts: Mapping[str, str]) -> dict[str, bytes]:
+    """Draw accuracy.png of each setting, named as the tables are. texts: what the files say of themselves."""
     with style():
-        for evidence in everything:
-            path = out / f"{name_of('accuracy', evidence, everything)}.png"
-            write_atomically(path, png(heat_map(evidence), stamp))
-            written.append(path)
-    return written
+        return {f"{name_of('accuracy', own, summaries)}.png": png(heat_map(own), texts) for own in summaries}
 
 
-def write_figures(everything: Sequence[Evidence], run: Path, out: Path) -> dict[str, Path]:
+def write_figures(summaries: Sequence[Summary], run: Path, out: Path) -> dict[str, Path]:
     """Draw all there is to draw; drop figures of an earlier call. Returns name -> path without its ending."""
-    written = {}
+    drawn: dict[str, bytes] = {}
     with style():
-        for name, figure in _figures(everything, run):
-            written[name] = out / name
-            for ending, content in zip(("png", "svg"), png_and_svg(figure), strict=True):
-                write_atomically(out / f"{name}.{ending}", content)
-    for path in out.iterdir():
-        if DERIVED.fullmatch(path.name) and path.stem not in written:
-            path.unlink()
-    return written
+        for name, figure in _figures(summaries, run):
+            drawn |= zip((f"{name}.png", f"{name}.svg"), png_and_svg(figure), strict=True)
+    return {path.stem: path.with_suffix("") for path in formats.write(drawn, out, DERIVED)}
 
 
-def name_of(kind: str, evidence: Evidence, everything: Sequence[Evidence]) -> str:
-    return f"{kind}-{evidence.setting[:8]}" if len(everything) > 1 else kind
+def name_of(kind: str, summary: Summary, summaries: Sequence[Summary]) -> str:
+    return f"{kind}-{summary.setting[:8]}" if len(summaries) > 1 else kind
 
 
-def _figures(everything: Sequence[Evidence], run: Path) -> Iterator[tuple[str, Figure]]:
-    for evidence in everything:
+def _figures(summaries: Sequence[Summary], run: Path) -> Iterator[tuple[str, Figure]]:
+    for summary in summaries:
         for kind, draw in KINDS.items():
-            figure = draw(evidence)
+            figure = draw(summary)
             if figure is not None:
-                yield name_of(kind, evidence, everything), figure
-        for method, row in published(evidence).items():
+                yield name_of(kind, summary, summaries), figure
+        for method, row in published(summary).items():
             sample = samples.find(run / "gallery", row.published or "")
             if sample is not None:
-                yield name_of(f"gallery-{slug(method)}", evidence, everything), gallery(row, sample)
+                yield name_of(f"gallery-{slug(method)}", summary, summaries), gallery(row, sample)
 
 
-def published(evidence: Evidence) -> dict[str, Row]:
+def published(summary: Summary) -> dict[str, Row]:
     """Find a row of each method that says what was published: of its first poison."""
-    rows = sorted(evidence.rows, key=lambda row: (row.poison_rep, row.key))
+    rows = sorted(summary.rows, key=lambda row: (row.poison_rep, row.key))
     found: dict[str, Row] = {}
     for row in rows:
         if row.published is not None:
             found.setdefault(row.method, row)
-    return {method: found[method] for method in evidence.methods if method in found}
+    return {method: found[method] for method in summary.methods if method in found}

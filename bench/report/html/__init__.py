@@ -1,1 +1,1 @@
-"""Evidence -> report.html: one file that needs neither a server nor the network."""
+"""Summary -> report.html: one file that needs neither a server nor the network."""

@@ -14,27 +14,38 @@ from markupsafe import Markup
 
 from bench.core.files import slug
 from bench.report.figures.write import name_of
-from bench.report.html.cells import cell
-from bench.report.html.sections import measured, provenance, ranked
+from bench.report.html.sections import cell, measured, ranked
 from bench.report.html.warnings import warnings_of_setting
 from bench.report.leaderboard import LEGEND
-from bench.report.summary import Evidence, anchor
+from bench.report.summary import Summary, anchor
 from bench.results.describe import crafted_on, devices
 from bench.results.identity import shared
+from bench.results.rows import SCHEMA, Row
 from bench.results.select import last_line
 
 DRAWINGS = ("mi-accuracy", "curves", "cost")
 
 
-def page(everything: Sequence[Evidence], figures: Mapping[str, Path]) -> str:
+def page(summaries: Sequence[Summary], figures: Mapping[str, Path]) -> str:
     """Render report.html. figures: name -> path without its ending, as they were written."""
-    settings = [_setting(evidence, everything, figures) for evidence in everything]
+    settings = [_setting(summary, summaries, figures) for summary in summaries]
     return TEMPLATES.get_template("page.html.j2").render(settings=settings)
 
 
 def as_json(values: Mapping[str, Any] | Sequence[Any]) -> str:
     """Write nested values for people, mappings by name."""
     return json.dumps(values, indent=1, ensure_ascii=False, sort_keys=isinstance(values, Mapping))
+
+
+def said(value: float | None, form: str, scale: float = 1) -> str | None:
+    """Write a number; None stays None."""
+    return None if value is None else form.format(scale * value)
+
+
+def several(rows: Sequence[Row], *names: str) -> str:
+    """List what rows say of their environment, each once."""
+    seen = {" ".join(str(row.environment[name]) for name in names if name in row.environment) for row in rows}
+    return "; ".join(sorted(filter(None, seen))) or "unknown"
 
 
 TEMPLATES = Environment(
@@ -45,39 +56,38 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
     keep_trailing_newline=True,
 )
-TEMPLATES.globals |= {"anchor": anchor, "legend": LEGEND}
-TEMPLATES.filters |= {"as_json": as_json, "last_line": last_line}
+TEMPLATES.globals |= {"anchor": anchor, "legend": LEGEND, "schema": SCHEMA}
+TEMPLATES.filters |= {"as_json": as_json, "last_line": last_line, "said": said, "several": several}
 
 
-def _setting(
-    evidence: Evidence, everything: Sequence[Evidence], figures: Mapping[str, Path]
-) -> dict[str, Any]:
+def _setting(summary: Summary, summaries: Sequence[Summary], figures: Mapping[str, Path]) -> dict[str, Any]:
     """Prepare what setting.html.j2 shows."""
 
     def figure(kind: str) -> Path | None:
-        return figures.get(name_of(kind, evidence, everything))
+        return figures.get(name_of(kind, summary, summaries))
 
     svgs = {kind: path.with_suffix(".svg") for kind in DRAWINGS if (path := figure(kind))}
-    pngs = {m: path.with_suffix(".png") for m in evidence.methods if (path := figure(f"gallery-{slug(m)}"))}
+    pngs = {m: path.with_suffix(".png") for m in summary.methods if (path := figure(f"gallery-{slug(m)}"))}
     return {
-        "id": evidence.setting,
-        "heading": f"{evidence.about}, setting {evidence.setting[:8]}",
-        "warnings": warnings_of_setting(evidence),
-        "accuracy": measured(evidence.accuracy, colored=True),
-        "leaderboard": ranked(evidence.board),
-        "unranked": evidence.unranked,
-        "mi": measured(evidence.mi),
-        "correlations": {defense: evidence.correlation(defense) for defense in evidence.defenses},
+        "id": summary.setting,
+        "heading": f"{summary.about}, setting {summary.setting[:8]}",
+        "warnings": warnings_of_setting(summary),
+        "accuracy": measured(summary.accuracy, colored=True),
+        "leaderboard": ranked(summary.board),
+        "unranked": summary.unranked,
+        "mi": measured(summary.mi),
+        "correlations": {defense: summary.correlation(defense) for defense in summary.defenses},
         "drawings": {kind: inline(svg.read_text("utf-8"), svg.stem) for kind, svg in svgs.items()},
-        "costs": evidence.costs(),
-        "crafted_on": crafted_on(evidence.rows),
-        "trained_on": devices(row.environment for row in evidence.rows if row.train_seconds is not None),
+        "costs": summary.costs(),
+        "crafted_on": crafted_on(summary.rows),
+        "trained_on": devices(row.environment for row in summary.rows if row.train_seconds is not None),
         "gallery": {m: base64.b64encode(png.read_bytes()).decode() for m, png in pngs.items()},
-        "without": [method for method in evidence.methods if method not in pngs],
-        "cells": [cell(evidence, m, d) for m in evidence.methods for d in evidence.defenses],
-        "rows": evidence.rows,
-        "provenance": provenance(evidence),
-        "inputs": shared(evidence.rows[0].inputs),
+        "without": [method for method in summary.methods if method not in pngs],
+        "cells": [cell(summary, m, d) for m in summary.methods for d in summary.defenses],
+        "rows": summary.rows,
+        "controls": sorted(summary.controls),
+        "finished": sorted(row.finished for row in summary.rows if row.finished),
+        "inputs": shared(summary.rows[0].inputs),
     }
 
 

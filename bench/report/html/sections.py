@@ -1,17 +1,19 @@
-"""What the sections of a setting show: the cells of its tables, and where the numbers come from."""
+"""What the sections of a setting show: the cells of its tables, and their rows."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import Any
 
 from bench.report.figures.heat_map import shade
+from bench.report.html.warnings import warnings_of_row
 from bench.report.leaderboard import tables_of
-from bench.report.summary import Evidence, anchor
+from bench.report.summary import Summary, anchor
 from bench.report.tables import Table, text_of
 from bench.results.aggregate import Cell
 from bench.results.leaderboard import Leaderboard
-from bench.results.rows import SCHEMA
+from bench.results.select import CLEAN
 
 ABSENT = ("-", "control", "failed", "skipped")
 NUMBER = re.compile(r"-?\d+(\.\d+)?(?=$|[ *])")  # a text that begins with one: 12.3* ±0.4
@@ -54,27 +56,16 @@ def ranked(board: Leaderboard | None) -> list[Grid]:
     return [(table, {m: [value(text) for text in table.texts(m)] for m in table.methods}) for table in shown]
 
 
-def provenance(evidence: Evidence) -> list[tuple[str, str | None]]:
-    """Name where the numbers come from."""
-    row, rows = evidence.rows[0], evidence.rows
-
-    def several(*names: str) -> str:
-        seen = {" ".join(str(r.environment[name]) for name in names if name in r.environment) for r in rows}
-        return "; ".join(sorted(filter(None, seen))) or "unknown"
-
-    ended = sorted(r.finished for r in rows if r.finished)
-    return [
-        ("data", f"{row.data}, synthetic" if row.synthetic else row.data),
-        ("data digest", row.inputs["data"]["digest"]),
-        ("setting", row.setting),
-        ("rows", f"{len(rows)}, schema {SCHEMA}"),
-        ("commits", several("commit")),
-        ("device", several("device")),
-        ("processors", several("processor")),
-        ("instructions", several("capability", "instructions")),
-        ("threads", several("threads")),
-        ("python", several("python")),
-        ("torch", several("torch")),
-        ("finished", " to ".join(dict.fromkeys((ended[0], ended[-1]))) if ended else None),
-        ("controls", ", ".join(sorted(evidence.controls)) or "none"),
-    ]
+def cell(summary: Summary, method: str, defense: str) -> dict[str, Any]:
+    """Prepare what cell.html.j2 shows of one method under one defense."""
+    rows, clean = (summary.groups.get((name, defense), []) for name in (method, CLEAN))
+    shown = summary.accuracy.cells[method, defense]
+    number = text_of(shown, "accuracy") + (" %" if shown.mean is not None else "")
+    return {
+        "method": method,
+        "defense": defense,
+        "number": number if rows else "missing",
+        "curve": summary.curve(method, defense) is not None,
+        "rows": rows,
+        "articles": [(row, warnings_of_row(row, clean)) for row in rows],
+    }

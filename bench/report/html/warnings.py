@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from bench.report.summary import Evidence
+from bench.report.summary import Summary
 from bench.results.aggregate import counterpart
 from bench.results.describe import mixture
 from bench.results.rows import Row
@@ -14,38 +14,31 @@ from bench.results.select import CLEAN
 LOW = 0.5  # training accuracy below which a victim has not learned what it was shown
 
 
-def warnings_of_setting(evidence: Evidence) -> list[str]:
+def warnings_of_setting(summary: Summary) -> list[str]:
     """List doubts about all numbers of a setting."""
-    rows = evidence.rows
+    rows = summary.rows
     ok = [row for row in rows if row.status == "ok"]
-    counts = [len([row for row in group if row.status == "ok"]) for group in evidence.groups.values()]
-    once, doubted = 1 in counts, [f"{n} under {defense}" for defense, n in doubts(evidence).items()]
-    holes = [cell.status for cell in evidence.accuracy.cells.values() if cell.mean is None]
+    counts = [len([row for row in group if row.status == "ok"]) for group in summary.groups.values()]
+    clean = {defense: group for (method, defense), group in summary.groups.items() if method == CLEAN}
+    doubts = Counter(row.defense for row in rows if warnings_of_row(row, clean.get(row.defense, ())))
+    once, doubted = 1 in counts, [f"{n} under {defense}" for defense, n in doubts.items()]
+    holes = [cell.status for cell in summary.accuracy.cells.values() if cell.mean is None]
     dirty = sorted(
         {commit for row in ok if (commit := str(row.environment.get("commit", ""))).endswith("-dirty")}
     )
     said = {
         "The images are synthetic. This shows that methods, defenses and measurements work together; it "
-        "ranks nothing and says nothing of photographs.": evidence.synthetic,
+        "ranks nothing and says nothing of photographs.": any(row.synthetic for row in rows),
         "Spread unknown: some cells were measured once, so small differences may be noise.": once,
         f"Doubted, see their cells: {', '.join(doubted)}.": bool(doubted),
-        f"{len(holes)} of {len(evidence.accuracy.cells)} cells have no accuracy "
+        f"{len(holes)} of {len(summary.accuracy.cells)} cells have no accuracy "
         f"({', '.join(sorted(set(holes)))}).": bool(holes),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
         f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
         f"There is no {CLEAN}: nothing says what the victims reach undisturbed.": CLEAN
-        not in evidence.methods,
+        not in summary.methods,
     }
     return [text for text, holds in said.items() if holds]
-
-
-def doubts(evidence: Evidence) -> Counter[str]:
-    """Count the rows that have a doubt of their own, by defense."""
-    return Counter(
-        row.defense
-        for row in evidence.rows
-        if warnings_of_row(row, evidence.groups.get((CLEAN, row.defense), ()))
-    )
 
 
 def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from scipy.stats import binom
@@ -59,7 +59,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Line:
+class CaseResult:
     """A case of the certificate, judged. The columns of certificate.csv."""
 
     estimator: str
@@ -84,7 +84,7 @@ class Line:
     libraries: str | None = None  # that it was computed with; None: not recorded
 
 
-def judge(case: Case, tick: Callable[[float], None] = lambda share: None) -> Line:
+def judge(case: Case, tick: Callable[[float], None] = lambda share: None) -> CaseResult:
     """Draw all, and compare with what is accepted. tick: is told the share that is drawn."""
     began, trials, why = time.monotonic(), [], None
     try:
@@ -93,61 +93,48 @@ def judge(case: Case, tick: Callable[[float], None] = lambda share: None) -> Lin
             tick((draw + 1) / case.draws)
     except Skip as skip:
         why = str(skip)
-    reasons = list(_faults(case, trials)) if why is None else [why]
-    mean, bias, spread = _figures(trials)
-    verdict = "skipped" if why else "FAILED" if reasons else "ok"
-    return Line(
+    values = [t.value for t in trials if t.value is not None]
+    errors = [t.value - t.truth for t in trials if t.value is not None and np.isfinite(t.truth)]
+    held = [t.low <= t.truth <= t.high for t in trials if t.low is not None and t.high is not None]
+    accepted = "a bound that is true"
+    if case.tolerance is not None:
+        least = f", coverage from {case.least:.3g}" if case.covers else ""
+        accepted = f"bias within {case.tolerance:.3g}{least}"
+    found = CaseResult(
         *(case.estimator, case.against, case.d, case.n, case.draws),
-        truth=float(np.mean([t.truth for t in trials])) if trials else None,
-        mean=mean,
-        bias=bias,
-        spread=spread,
-        coverage=_coverage(trials),
-        bounds=sum(t.value is None for t in trials),
+        truth=_mean([t.truth for t in trials]),
+        mean=_mean(values) if errors else None,
+        bias=_mean(errors),
+        spread=float(np.std(errors, ddof=1)) if len(errors) > 1 else None,
+        coverage=_mean(held),
+        bounds=len(trials) - len(values),
         tolerance=case.tolerance,
-        accepted=_accepted(case),
-        verdict=verdict,
-        reason="; ".join(reasons) or None,
+        accepted=accepted,
+        verdict="skipped",
+        reason=why,
         seconds=round(time.monotonic() - began, 2),
         name=case.name,
     )
+    if why is not None:
+        return found
+    faults = "; ".join(_faults(case, trials, found))
+    return replace(found, verdict="FAILED" if faults else "ok", reason=faults or None)
 
 
-def _figures(trials: list[Trial]) -> tuple[float | None, float | None, float | None]:
-    """Mean of the numbers; mean and standard deviation of their errors."""
-    errors = [t.value - t.truth for t in trials if t.value is not None and np.isfinite(t.truth)]
-    if not errors:
-        return None, None, None
-    mean = float(np.mean([t.value for t in trials if t.value is not None]))
-    spread = float(np.std(errors, ddof=1)) if len(errors) > 1 else None
-    return mean, float(np.mean(errors)), spread
+def _mean(values: Sequence[float]) -> float | None:
+    return float(np.mean(values)) if values else None
 
 
-def _coverage(trials: list[Trial]) -> float | None:
-    """Share of the intervals that hold the truth; None where there are none."""
-    ends = [(t.low, t.truth, t.high) for t in trials if t.low is not None and t.high is not None]
-    return float(np.mean([low <= truth <= high for low, truth, high in ends])) if ends else None
-
-
-def _accepted(case: Case) -> str:
+def _faults(case: Case, trials: Sequence[Trial], found: CaseResult) -> Iterator[str]:
     if case.tolerance is None:
-        return "a bound that is true"
-    return f"bias within {case.tolerance:.3g}" + (f", coverage from {case.least:.3g}" if case.covers else "")
-
-
-def _faults(case: Case, trials: list[Trial]) -> Iterator[str]:
-    numbers = sum(t.value is not None for t in trials)
-    if case.tolerance is None:
-        if numbers:
-            yield f"{numbers} of {len(trials)} draws gave a number, expected bounds"
-        untrue = sum(t.at_least is not None and t.at_least > t.truth + ROUNDING for t in trials)
-        if untrue:
+        if found.bounds < len(trials):
+            yield f"{len(trials) - found.bounds} of {len(trials)} draws gave a number, expected bounds"
+        if untrue := sum(t.at_least is not None and t.at_least > t.truth + ROUNDING for t in trials):
             yield f"{untrue} of {len(trials)} bounds are above the truth"
         return
-    if numbers < len(trials):
-        yield f"{len(trials) - numbers} of {len(trials)} draws gave a bound, expected numbers"
-    _, bias, _ = _figures(trials)
-    if bias is not None and not abs(bias) <= case.tolerance:
-        yield f"bias {bias:+.4f}, accepted within {case.tolerance:.3g}"
-    if case.covers and (found := _coverage(trials) or 0.0) < case.least:
-        yield f"coverage {found:.3f}, accepted from {case.least:.3f}"
+    if found.bounds:
+        yield f"{found.bounds} of {len(trials)} draws gave a bound, expected numbers"
+    if found.bias is not None and not abs(found.bias) <= case.tolerance:
+        yield f"bias {found.bias:+.4f}, accepted within {case.tolerance:.3g}"
+    if case.covers and (found.coverage or 0.0) < case.least:
+        yield f"coverage {found.coverage or 0.0:.3f}, accepted from {case.least:.3f}"

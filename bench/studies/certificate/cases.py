@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from math import inf
 
 import numpy as np
@@ -122,20 +123,15 @@ def _sliced(plan: Plan, estimators: Estimators) -> Iterator[Case]:
     # share of the truth, at most, by which a value may be off; of hist the loss of binning
     loose = {"smi-ksg": 0.05, "smi-ksg-matched": 0.05, "smi-hist": 0.25}
     for n, draws in plan.sliced.items():
-        for d, rank in plan.shapes:
-            for share in plan.shares:
-                family = Gaussians(d, rank, share * rank)
-                for name, most in loose.items():
-                    matched = name == "smi-ksg-matched"
-                    truth = partial(_sliced_truth, family, plan.slices, matched)
-                    seen = _directions(plan.slices, rank, 0, matched)
-                    about = family.sliced(family.whitening, *seen)
-                    what = f"Gaussians of rank {rank}, the same slices, {family.nats:.3g} nats in all"
-                    one = partial(_against, estimators[name], family, n, truth)
-                    within = about <= CERTIFIED[name].most
-                    tolerance = 0.005 + most * about + 3 / n if within else None
-                    covers = within and name != "smi-hist"
-                    yield Case(name, what, d, n, draws, one, tolerance, covers, about)
+        for (d, rank), share, name in product(plan.shapes, plan.shares, loose):
+            family, matched = Gaussians(d, rank, share * rank), name == "smi-ksg-matched"
+            truth = partial(_sliced_truth, family, plan.slices, matched)
+            about = family.sliced(family.whitening, *_directions(plan.slices, rank, 0, matched))
+            what = f"Gaussians of rank {rank}, the same slices, {family.nats:.3g} nats in all"
+            one = partial(_against, estimators[name], family, n, truth)
+            within = about <= CERTIFIED[name].most
+            tolerance = 0.005 + loose[name] * about + 3 / n if within else None
+            yield Case(name, what, d, n, draws, one, tolerance, within and name != "smi-hist", about)
 
 
 def _sliced_truth(family: Gaussians, slices: int, matched: bool, clean: Doubles, seed: int) -> float:
@@ -149,22 +145,21 @@ def _directions(slices: int, rank: int, seed: int, matched: bool) -> tuple[Doubl
 
 
 def _vectors(plan: Plan, estimators: Estimators) -> Iterator[Case]:
-    for d, rank in plan.shapes:
-        for nats in (nats for nats in plan.nats if nats <= MOST_PER_DIMENSION * rank):
-            family = Gaussians(d, rank, nats)
-            what = f"Gaussians of rank {rank}, {nats:.3g} nats"
-            for n, draws in plan.vector.items():
-                one = partial(_against, estimators["gauss-cca"], family, n, partial(_exact, family))
-                within = n >= 100 * rank
-                yield Case(
-                    "gauss-cca", what, d, n, draws, one, 0.05 + 0.03 * nats if within else None, about=nats
-                )
-                aligned = partial(_against, estimators["cka"], family, n, lambda *_, f=family: f.alignment())
-                yield Case("cka", what, d, n, draws, aligned, 0.02, about=family.alignment())
-            for n, draws in plan.critic.items():
-                if n >= 100 * rank and nats <= 2:
-                    one = partial(_against, estimators["infonce"], family, n, partial(_exact, family))
-                    yield Case("infonce", what, d, n, draws, one, 0.1 + 0.1 * nats, about=nats)
+    for (d, rank), nats in product(plan.shapes, plan.nats):
+        if nats > MOST_PER_DIMENSION * rank:
+            continue
+        family, what = Gaussians(d, rank, nats), f"Gaussians of rank {rank}, {nats:.3g} nats"
+        exact, aligned = partial(_exact, family), lambda *_, family=family: family.alignment()
+        for n, draws in plan.vector.items():
+            tolerance = 0.05 + 0.03 * nats if n >= 100 * rank else None
+            one = partial(_against, estimators["gauss-cca"], family, n, exact)
+            yield Case("gauss-cca", what, d, n, draws, one, tolerance, about=nats)
+            one = partial(_against, estimators["cka"], family, n, aligned)
+            yield Case("cka", what, d, n, draws, one, 0.02, about=family.alignment())
+        for n, draws in plan.critic.items():
+            if n >= 100 * rank and nats <= 2:
+                one = partial(_against, estimators["infonce"], family, n, exact)
+                yield Case("infonce", what, d, n, draws, one, 0.1 + 0.1 * nats, about=nats)
 
 
 def _exact(family: Gaussians, clean: Doubles, _: int) -> float:
@@ -181,15 +176,11 @@ def _against(estimator: Estimator, family: Gaussians, n: int, truth: Truth, draw
 
 def _nulls(plan: Plan, estimators: Estimators) -> Iterator[Case]:
     family = Gaussians(16, 4, 0.0)
-    for n, draws in plan.nulls.items():
-        for name, estimator in estimators.items():
-            if name == "infonce":
-                continue
+    for name, estimator in estimators.items():
+        sizes, most = (plan.critic, 0.02) if name == "infonce" else (plan.nulls, 0.005)
+        for n, draws in sizes.items():
             one = partial(_against, estimator, family, n, lambda *_: 0.0)
-            yield Case(name, "independent pairs", family.d, n, draws, one, 0.005, covers=True)
-    for n, draws in plan.critic.items():
-        one = partial(_against, estimators["infonce"], family, n, lambda *_: 0.0)
-        yield Case("infonce", "independent pairs", family.d, n, draws, one, 0.02, covers=True)
+            yield Case(name, "independent pairs", family.d, n, draws, one, most, covers=True)
 
 
 def _rotations(plan: Plan, estimators: Estimators) -> Iterator[Case]:

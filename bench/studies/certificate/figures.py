@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import MARKERS, PALETTE, SMALL, panels, rows_of, titled_figure
-from bench.studies.certificate.case import Line
+from bench.report.figures.style import PALETTE, SMALL, paneled_figure
+from bench.studies.certificate.case import CaseResult
 
 FAILED = "#d00000"
+MARKERS = "osD^v"  # of sizes
 CAPTION = (
     "A point for each case: its mean error as a share of what is accepted, which is the grey band; whiskers: "
     "standard deviation over draws, on the same scale, cut at the frame. Red: outside, or its intervals do "
@@ -21,7 +22,7 @@ CAPTION = (
 FRAME = 2.2
 
 
-def certificate(lines: Sequence[Line]) -> Figure:
+def certificate(lines: Sequence[CaseResult]) -> Figure:
     """Draw a panel for each estimator."""
     names = list(dict.fromkeys(line.estimator for line in lines))
     sizes = sorted({line.n for line in lines})
@@ -32,8 +33,9 @@ def certificate(lines: Sequence[Line]) -> Figure:
     ]
     failed = sum(line.verdict == "FAILED" for line in lines)
     title = f"Certificate of the MI estimators: {len(lines)} cases, {failed} outside of what is accepted"
-    figure = titled_figure(title, CAPTION, 0.2 + 2.1 * rows_of(names), handles=handles)
-    for axes, name in zip(panels(figure, names, sharex=False), names, strict=True):
+    label = "mean error / accepted error"
+    figure, panels = paneled_figure(title, CAPTION, names, 2.1, handles, label=label, sharex=False)
+    for name, axes in panels.items():
         axes.axhspan(-1, 1, color="0.93", zorder=0)
         axes.axhline(0, color="0.6", lw=0.8, zorder=1)
         for line in lines:
@@ -41,11 +43,10 @@ def certificate(lines: Sequence[Line]) -> Figure:
                 _point(axes, line, *styles[line.n])
         axes.set_ylim(-FRAME, FRAME)
         axes.set_xlabel("truth", fontsize=SMALL)
-    figure.supylabel("mean error / accepted error", fontsize=9)
     return figure
 
 
-def _point(axes: Axes, line: Line, color: str, marker: str) -> None:
+def _point(axes: Axes, line: CaseResult, color: str, marker: str) -> None:
     color = FAILED if line.verdict == "FAILED" else color
     if line.bias is None or line.tolerance is None or line.truth is None:
         if line.truth is not None and math.isfinite(line.truth):

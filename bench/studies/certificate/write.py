@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pandas as pd
 from bench.metrics.mi.limits import CERTIFIED
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
-from bench.studies.certificate.case import Line
+from bench.studies.certificate.case import CaseResult
 from bench.studies.certificate.figures import certificate
 from bench.studies.certificate.run import NAME
 
 COLUMNS = "against", "d", "n", "draws", "truth", "mean", "bias", "spread", "coverage", "accepted", "verdict"
+RANGE = "estimator", "images, at least", "a number up to", "images a dimension"
 HEAD = """# Certificate of the MI estimators
 
 Each estimator against what is known to be true; nats, and 1 of CKA. Bias and spread (standard deviation)
@@ -25,38 +27,31 @@ this file.
 """
 
 
-def write(lines: Sequence[Line], out: Path) -> list[Path]:
+def write(lines: Sequence[CaseResult], out: Path) -> list[Path]:
     """All that follows from the lines; certificate.csv is there already."""
-    text = "\n".join([HEAD, f"**{summary(lines)}**", "", *_ranges(), *_tables(lines)])
     with style():
         image, vector = png_and_svg(certificate(lines))
-    contents: dict[str, str | bytes] = {f"{NAME}.md": text, f"{NAME}.png": image, f"{NAME}.svg": vector}
+    named: dict[str, str | bytes] = {"md": _text(lines), "png": image, "svg": vector}
+    contents = {f"{NAME}.{ending}": content for ending, content in named.items()}
     return [out / f"{NAME}.csv", *formats.write(contents, out)]
 
 
-def summary(lines: Sequence[Line]) -> str:
-    counted = {
-        verdict: sum(line.verdict == verdict for line in lines) for verdict in ("ok", "FAILED", "skipped")
-    }
-    return ", ".join(f"{count} {verdict}" for verdict, count in counted.items() if count)
+def summary(lines: Sequence[CaseResult]) -> str:
+    counted = Counter(line.verdict for line in lines)
+    return ", ".join(f"{counted[each]} {each}" for each in ("ok", "FAILED", "skipped") if counted[each])
 
 
-def complaints(lines: Sequence[Line]) -> list[str]:
+def complaints(lines: Sequence[CaseResult]) -> list[str]:
     """List what is not as it should be, and what could not be computed."""
     return [f"{line.verdict} {line.name}: {line.reason}" for line in lines if line.reason]
 
 
-def _ranges() -> Iterator[str]:
-    yield from ("## Certified range", "")
-    lines = [[name, own.images, f"{own.most:g}", own.per_dimension or ""] for name, own in CERTIFIED.items()]
-    columns = ["estimator", "images, at least", "a number up to", "images a dimension"]
-    yield formats.markdown(pd.DataFrame(lines, columns=columns), "lr")
-
-
-def _tables(lines: Sequence[Line]) -> Iterator[str]:
+def _text(lines: Sequence[CaseResult]) -> str:
+    ends = [[name, own.images, f"{own.most:g}", own.per_dimension or ""] for name, own in CERTIFIED.items()]
+    certified = pd.DataFrame(ends, columns=RANGE)
+    parts = [HEAD, f"**{summary(lines)}**", "", "## Certified range", "", formats.markdown(certified, "lr")]
     for estimator in dict.fromkeys(line.estimator for line in lines):
-        yield from ("", f"## {estimator}", "")
         own = [asdict(line) for line in lines if line.estimator == estimator]
-        yield formats.markdown(pd.DataFrame(own, columns=COLUMNS, dtype=object), "lrrrrrrrrll", absent="")
-    yield ""
-    yield from (f"- {complaint}" for complaint in complaints(lines))
+        table = pd.DataFrame(own, columns=COLUMNS, dtype=object)
+        parts += ["", f"## {estimator}", "", formats.markdown(table, "lrrrrrrrrll", absent="")]
+    return "\n".join([*parts, "", *(f"- {complaint}" for complaint in complaints(lines))])

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from bench.results.correlation import Correlation, correlation
 from bench.results.describe import circumstances
 from bench.results.rows import Row
 from bench.studies.claims.claim import Claim
-from bench.studies.claims.judge import OVERALL, Beside, Judged, Verdict, judge
+from bench.studies.claims.judge import OVERALL, JudgedClaim, OurNumber, Verdict, judge
 from bench.studies.claims.ours import settings_of
 
 DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
@@ -20,7 +20,9 @@ UNITS = {
     "mi_gap": "MI gap to clean, nats",
     OVERALL: "rank correlation of MI gap and accuracy gap",
 }
-Break = tuple[Beside, Beside]  # published in this order from the higher, and the other way round in our rows
+Break = tuple[
+    OurNumber, OurNumber
+]  # published in this order from the higher, and the other way round in our rows
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Board:
     title: str
     metric: str
     setting: str
-    judged: list[Judged]
+    judged: list[JudgedClaim]
 
     @property
     def comparable(self) -> bool:
@@ -48,8 +50,8 @@ class Board:
         found: dict[frozenset[str], Break] = {}
         for own in self.judged:
             for other in own.against:
-                assert own.ours is not None
-                both = sorted((Beside(own.claim, own.ours), other), key=lambda one: -one.claim.value)
+                assert own.beside is not None
+                both = sorted((own.beside, other), key=lambda one: -one.claim.value)
                 found.setdefault(frozenset((own.claim.id, other.claim.id)), (both[0], both[1]))
         return sorted(found.values(), key=lambda pair: pair[1].claim.value - pair[0].claim.value)
 
@@ -69,16 +71,16 @@ class Board:
 
 @dataclass(frozen=True)
 class Card:
-    judged: list[Judged]
+    judged: list[JudgedClaim]
     circumstances: dict[str, str]  # setting -> what its rows share
     notes: list[str]  # what names with @ stand for
 
     @property
     def boards(self) -> list[Board]:
         """In the order of the claims."""
-        found: dict[tuple[str, str, str], list[Judged]] = {}
+        found: dict[tuple[str, str, str], list[JudgedClaim]] = {}
         for own in self.judged:
-            if own.ours is not None and own.setting is not None:
+            if own.setting is not None:
                 found.setdefault((title(own.claim), own.claim.metric, own.setting), []).append(own)
         return [Board(*key, judged) for key, judged in found.items()]
 
@@ -105,7 +107,7 @@ def title(claim: Claim) -> str:
 # For people
 
 
-def ours(own: Beside | Judged) -> str:
+def ours(own: OurNumber | JudgedClaim) -> str:
     """Write the mean with its interval; ~ before one whose spread is borrowed."""
     found, digits = own.ours, DIGITS[own.claim.metric]
     if found is None:
@@ -116,7 +118,7 @@ def ours(own: Beside | Judged) -> str:
     return f"{found.mean:z.{digits}f} {'~' * found.borrowed}{interval}"
 
 
-def pairs(judged: Judged) -> str:
+def pairs(judged: JudgedClaim) -> str:
     """How many pairs are decided and agree, disagree, or are open: 3+ 0- 2?; nothing where it has none."""
     total = len(judged.agree) + len(judged.against) + len(judged.open)
     return f"{len(judged.agree)}+ {len(judged.against)}- {len(judged.open)}?" if total else ""
@@ -133,31 +135,21 @@ def said(pair: Break) -> str:
 
 # As lines of a CSV file
 
-RESULTS = (
-    *("setting", "differs", "verdict", "ours", "low", "high", "standard_error", "borrowed", "reps"),
-    *("agree", "against", "undecided", "rows_setting"),
-)
+OURS = {"ours": "mean", "low": "low", "high": "high", "standard_error": "error"}  # column -> field of a mean
+OURS |= {"borrowed": "borrowed", "reps": "n"}
 
 
-def record(judged: Judged) -> dict[str, object]:
+def record(judged: JudgedClaim) -> dict[str, object]:
     """Return the claim and what became of it; ids of other claims with spaces between."""
     own, near = judged.ours, judged.near
-    return asdict(judged.claim) | {
+    found = {name: getattr(own, field, None) for name, field in OURS.items()}
+    pairs = {"agree": judged.agree, "against": judged.against, "undecided": judged.open}
+    return {
+        **asdict(judged.claim),
         "setting": near and near.setting.value,
         "differs": near and "; ".join(near.differs),
         "verdict": judged.verdict.value,
-        "ours": own and own.mean,
-        "low": own and own.low,
-        "high": own and own.high,
-        "standard_error": own and own.error,
-        "borrowed": own and own.borrowed,
-        "reps": own and own.n,
-        "agree": ids(judged.agree),
-        "against": ids(judged.against),
-        "undecided": ids(judged.open),
+        **found,
+        **{name: " ".join(other.claim.id for other in others) for name, others in pairs.items()},
         "rows_setting": judged.setting,
     }
-
-
-def ids(others: Iterable[Beside]) -> str:
-    return " ".join(other.claim.id for other in others)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
@@ -84,7 +84,13 @@ def load(path: Path) -> list[Claim]:
             f"{path} has the columns {', '.join(reader.fieldnames or ())}; expected {', '.join(COLUMNS)}"
         )
     found = [claim_of(line, f"{path.name}, claim {number}") for number, line in enumerate(lines, start=1)]
-    check_once(found, path.name)
+    seen: dict[object, str] = {}
+    for claim in found:  # by its id, and as a number of a table
+        for key in (claim.id, tuple(getattr(claim, name) for name in CELL)):
+            if key in seen:
+                twice = f"{claim.id} is there twice ({seen[key]}), expected each claim once"
+                raise BadInput(f"{path.name}: {twice}")
+            seen[key] = claim.id
     return found
 
 
@@ -93,23 +99,12 @@ def claim_of(line: Mapping[str | None, str | None], who: str) -> Claim:
     if None in line or None in line.values():
         raise BadInput(f"{who} has too few or too many fields, expected {len(COLUMNS)}")
     texts = {name: line[name] or "" for name in COLUMNS}
-    values = {name: _value(texts[name], KINDS[name], f"{who}: {name}") for name in COLUMNS}
+    values: dict[str, Any] = {
+        name: texts[name] if kind is str else parse(texts[name] or "none", kind, f"{who}: {name}")
+        for name, kind in KINDS.items()
+    }
     for name in ("id", "source", "where", "data", "method", "defense"):
         if not texts[name].strip():
             raise BadInput(f"{who}: {name} is empty, expected a word")
     parse(texts["published"], float, f"{who}: published")
     return Claim(**values)
-
-
-def _value(text: str, kind: Any, what: str) -> Any:
-    return text if kind is str else parse(text or "none", kind, what)
-
-
-def check_once(claims: Iterable[Claim], who: str) -> None:
-    """BadInput where two claims share their id, or are the same number of the same table."""
-    seen: dict[object, str] = {}
-    for claim in claims:
-        for key in (claim.id, tuple(getattr(claim, name) for name in CELL)):
-            if key in seen:
-                raise BadInput(f"{who}: {claim.id} is there twice ({seen[key]}), expected each claim once")
-            seen[key] = claim.id

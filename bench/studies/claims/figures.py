@@ -10,15 +10,13 @@ from matplotlib.lines import Line2D
 from matplotlib.patheffects import withStroke
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, styles_of, titled_figure
+from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, legend, styles_of, titled_figure
 from bench.results.select import CLEAN, in_order
 from bench.studies.claims.card import UNITS, Board
-from bench.studies.claims.judge import Judged
 
 TALL, LOW = 2.9, 2.0  # inches of a panel
 MANY = 4  # cells in a low panel
 BROKEN = " ✗"
-EQUAL = "as published"
 CAPTION = (
     "A mark for each cell; colour and shape: its method; the word beside it: its defense, or its method if "
     "all have one defense; ✗: in a pair whose order is broken. Whiskers: 95 % interval of ours; light ones "
@@ -35,10 +33,11 @@ def drawable(boards: Sequence[Board]) -> list[Board]:
 def scatter(boards: Sequence[Board]) -> Figure:
     """One panel below the other; the boards are drawable ones."""
     everything = [own for board in boards for own in board.judged]
-    controls = {own.claim.method for own in everything if own.control}
+    controls = {own.claim.method for own in everything if own.beside and own.beside.control}
     styles = styles_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)
     heights = [TALL if len(board.judged) > MANY else LOW for board in boards]
-    figure = titled_figure("Published numbers against ours", CAPTION, sum(heights), handles=_legend(styles))
+    handles = [*legend(styles, ms=6), Line2D([], [], color=QUIET, ls=":", lw=1, label="as published")]
+    figure = titled_figure("Published numbers against ours", CAPTION, sum(heights), handles=handles)
     grid = figure.subplots(len(boards), 1, squeeze=False, height_ratios=heights)
     panels = [*zip(grid[:, 0], boards, strict=True)]
     for axes, board in panels:
@@ -46,11 +45,6 @@ def scatter(boards: Sequence[Board]) -> Figure:
     for note in place(figure, [(axes, _labels(board, styles)) for axes, board in panels], SMALL):
         note.set_path_effects([withStroke(linewidth=2, foreground="white")])  # above whiskers and lines
     return figure
-
-
-def _legend(styles: dict[str, MethodStyle]) -> list[Line2D]:
-    marks = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
-    return [*marks, Line2D([], [], color=QUIET, ls=":", lw=1, label=EQUAL)]
 
 
 def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:
@@ -61,30 +55,21 @@ def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:
     axes.set_ylabel(f"our {unit}", fontsize=SMALL)
     axes.grid(visible=True)
     axes.margins(x=0.15, y=0.15)
-    for own in board.judged:
-        _mark(axes, own, styles[own.claim.method])
+    for own in filter(None, (own.beside for own in board.judged)):
+        x, ours, look = own.claim.value, own.ours, styles[own.claim.method]
+        if ours.low is not None and ours.high is not None:
+            axes.vlines(x, ours.low, ours.high, color=look.color, lw=1, alpha=0.35 if ours.borrowed else 1)
+        axes.plot(x, ours.mean, ms=6, **look.dots)
     if board.metric == "test_acc":
         axes.set(xlim=PERCENT, ylim=PERCENT)
         axes.plot(PERCENT, PERCENT, color=QUIET, ls=":", lw=1, zorder=0)
 
 
-def _mark(axes: Axes, own: Judged, style: MethodStyle) -> None:
-    assert own.ours is not None
-    x, ours = own.claim.value, own.ours
-    if ours.low is not None and ours.high is not None:
-        axes.vlines(x, ours.low, ours.high, color=style.color, lw=1, alpha=0.35 if ours.borrowed else 1)
-    axes.plot(x, ours.mean, ms=6, **style.dots)
-
-
 def _labels(board: Board, styles: dict[str, MethodStyle]) -> list[Label]:
-    several = len({own.claim.defense for own in board.judged}) > 1
-    return [
-        Label(own.claim.value, own.ours.mean, _word(own, several), styles[own.claim.method].color)
-        for own in board.judged
-        if own.ours is not None
-    ]
-
-
-def _word(own: Judged, several: bool) -> str:
-    word = own.claim.defense if several else own.claim.method
-    return f"{word}{own.claim.budget}{BROKEN if own.against else ''}"
+    several, labels = len({own.claim.defense for own in board.judged}) > 1, []
+    for own in board.judged:
+        if own.ours is not None:
+            word = own.claim.defense if several else own.claim.method
+            said = f"{word}{own.claim.budget}{BROKEN if own.against else ''}"
+            labels.append(Label(own.claim.value, own.ours.mean, said, styles[own.claim.method].color))
+    return labels

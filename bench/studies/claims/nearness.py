@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
 from bench.results.rows import Row
 from bench.results.select import bare, leaves, lesser
@@ -20,7 +19,7 @@ SMOOTH = ("cosine", "constant")  # schedules without milestones
 ASIDE = ("name", "crafted_as", "revision", "draft", "eps")
 
 
-class Setting(StrEnum):
+class SettingMatch(StrEnum):
     """How near a setting of ours is to a published one.
 
     same: data set, images, nets, recipe (epochs, batch, lr, weight decay, schedule with its milestones,
@@ -33,17 +32,17 @@ class Setting(StrEnum):
     OTHER = "other"
 
 
-ORDER = [*Setting]  # from the nearest
-Difference = tuple[Setting, str]
+ORDER = [*SettingMatch]  # from the nearest
+Difference = tuple[SettingMatch, str]
 
 
 @dataclass(frozen=True)
 class Nearness:
     """How near, and in what not."""
 
-    setting: Setting
-    decisive: tuple[str, ...] = ()  # what makes it no nearer
-    beside: tuple[str, ...] = ()  # differences that would leave it nearer
+    setting: SettingMatch
+    decisive: tuple[str, ...]  # what makes it no nearer
+    beside: tuple[str, ...]  # differences that would leave it nearer
 
     @property
     def differs(self) -> tuple[str, ...]:
@@ -57,72 +56,63 @@ def same_data(claim: Claim, row: Row) -> bool:
 
 def nearness(claim: Claim, row: Row) -> Nearness:
     """Of a row of the claim's data set, method and defense."""
-    found = [*_size(claim, row), *_manner(claim, row)]
+    found = [*_differences(claim, row)]
     found += _strength(row, alone=not found)
-    setting = max((kind for kind, _ in found), key=ORDER.index, default=Setting.SAME)
-    decisive = tuple(text for kind, text in found if kind is setting)
-    beside = tuple(text for kind, text in found if kind is not setting)
-    return Nearness(setting, decisive, beside)
+    setting = max((kind for kind, _ in found), key=ORDER.index, default=SettingMatch.SAME)
+    decisive, beside = ([text for kind, text in found if (kind is setting) == own] for own in (True, False))
+    return Nearness(setting, tuple(decisive), tuple(beside))
 
 
-def _size(claim: Claim, row: Row) -> Iterator[Difference]:
+def _differences(claim: Claim, row: Row) -> Iterator[Difference]:
+    """Of all but the strength of method and defense."""
     if row.data != claim.data:
-        yield Setting.REDUCED, f"data {row.data}"
+        yield SettingMatch.REDUCED, f"data {row.data}"
     images = row.inputs["data"]["train_images"]
     if claim.images is None:
-        yield Setting.REDUCED, "images not stated"
+        yield SettingMatch.REDUCED, "images not stated"
     elif images < WHOLE * claim.images:
-        yield Setting.REDUCED, f"{images} of {claim.images} images"
+        yield SettingMatch.REDUCED, f"{images} of {claim.images} images"
     elif images > claim.images:
-        yield Setting.OTHER, f"{images} images against {claim.images}"
+        yield SettingMatch.OTHER, f"{images} images against {claim.images}"
     yield from _net("net", claim.net, row.inputs["net"])
     if not row.control:
         yield from _net("surrogate", claim.surrogate, row.inputs["surrogate"])
     epochs = row.inputs["victim"]["epochs"]
     if claim.epochs is None:
-        yield Setting.REDUCED, "epochs not stated"
+        yield SettingMatch.REDUCED, "epochs not stated"
     elif epochs != claim.epochs:
-        kind = Setting.REDUCED if epochs < claim.epochs else Setting.OTHER
+        kind = SettingMatch.REDUCED if epochs < claim.epochs else SettingMatch.OTHER
         yield kind, f"{epochs} epochs against {claim.epochs}"
+    if row.inputs["share"] != 1 or row.inputs["drop_poisoned"]:
+        yield SettingMatch.OTHER, "partly poisoned"
+    if row.inputs["prepare_test"]:
+        yield SettingMatch.OTHER, "the defense prepares test images"
+    if claim.metric != "test_acc":
+        yield SettingMatch.REDUCED, f"MI by {row.mi_estimator}"
+    yield from _recipe(claim, row)
 
 
 def _net(role: str, theirs: str | None, ours: str) -> Iterator[Difference]:
     if theirs is None:
-        yield Setting.REDUCED, f"{role} not stated"
+        yield SettingMatch.REDUCED, f"{role} not stated"
     elif ours != theirs:
-        kind = Setting.REDUCED if lesser(ours, theirs) else Setting.OTHER
+        kind = SettingMatch.REDUCED if lesser(ours, theirs) else SettingMatch.OTHER
         yield kind, f"{role} {ours}"
 
 
-def _manner(claim: Claim, row: Row) -> Iterator[Difference]:
-    if row.inputs["share"] != 1 or row.inputs["drop_poisoned"]:
-        yield Setting.OTHER, "partly poisoned"
-    if row.inputs["prepare_test"]:
-        yield Setting.OTHER, "the defense prepares test images"
-    if claim.metric != "test_acc":
-        yield Setting.REDUCED, f"MI by {row.mi_estimator}"
-    yield from _recipe(claim, row)
-
-
 def _recipe(claim: Claim, row: Row) -> Iterator[Difference]:
-    unknown, own = [], _recipe_of(row)
+    own, unknown = row.inputs["victim"], []
+    own = own | {"milestones": " ".join(f"{at:g}" for at in own["milestones"]), "clip": own["clip"] or 0}
     for name in RECIPE:
-        theirs, ours = getattr(claim, name), own[name]
-        said = name.replace("_", " ")
+        theirs, ours, said = getattr(claim, name), own[name], name.replace("_", " ")
         if name == "milestones" and (claim.schedule in SMOOTH or claim.schedule != own["schedule"]):
             continue  # there are none, or there is nothing to compare them with
         if theirs is None:
             unknown.append(said)
         elif ours != theirs:
-            yield Setting.REDUCED, f"{said} {ours} against {theirs}"
+            yield SettingMatch.REDUCED, f"{said} {ours} against {theirs}"
     if unknown:
-        yield Setting.REDUCED, f"{', '.join(unknown)} not stated"
-
-
-def _recipe_of(row: Row) -> dict[str, Any]:
-    """Read a row's own, as claims put it."""
-    own: dict[str, Any] = row.inputs["victim"]
-    return own | {"milestones": " ".join(f"{at:g}" for at in own["milestones"]), "clip": own["clip"] or 0}
+        yield SettingMatch.REDUCED, f"{', '.join(unknown)} not stated"
 
 
 def _strength(row: Row, *, alone: bool) -> Iterator[Difference]:
@@ -133,9 +123,9 @@ def _strength(row: Row, *, alone: bool) -> Iterator[Difference]:
     as_papers = row.profile == PUBLISHED or lesser(row.profile, PUBLISHED)
     if alone or as_papers:
         if weaker := weakened(row):
-            yield Setting.REDUCED, weaker
+            yield SettingMatch.REDUCED, weaker
     elif any(name not in ASIDE for kind in ("method", "defense") for name in row.inputs[kind]):
-        yield Setting.REDUCED, f"profile {row.profile}: methods and defenses at its strength"
+        yield SettingMatch.REDUCED, f"profile {row.profile}: methods and defenses at its strength"
 
 
 def weakened(row: Row) -> str | None:
@@ -150,12 +140,10 @@ def weakened(row: Row) -> str | None:
             published = catalog(f"{kind}s").get(name).at(PUBLISHED).inputs
         except BadInput:
             return f"no {kind} {name} in this suite"
-        said += _changed(kind, row.inputs[kind], json.loads(json.dumps(published)))
+        own = leaves(
+            row.inputs[kind]
+        )  # None is a value of them; a parameter from after the row is not in them
+        for parameter, value in leaves(json.loads(json.dumps(published))).items():
+            if parameter not in ASIDE and own.get(parameter, value) != value:
+                said.append(f"{kind} {parameter} {own[parameter]} against {value}")
     return ", ".join(said) or None
-
-
-def _changed(kind: str, ours: dict[str, Any], published: dict[str, Any]) -> Iterator[str]:
-    own = leaves(ours)  # None is a value of them; a parameter from after the row is not in them
-    for name, value in leaves(published).items():
-        if name not in ASIDE and name in own and own[name] != value:
-            yield f"{kind} {name} {own[name]} against {value}"

@@ -9,7 +9,7 @@ from bench.results.correlation import correlation
 from bench.results.rows import Row
 from bench.results.select import CLEAN, bare, by_setting, one_a_family
 from bench.studies.claims.claim import Claim
-from bench.studies.claims.nearness import Setting, nearness, same_data
+from bench.studies.claims.nearness import SettingMatch, nearness, same_data
 
 ROUNDING = 1e-9  # of budgets
 
@@ -24,20 +24,22 @@ class SettingRows(Means):
     def incomparable(self, claim: Claim) -> bool:
         """Whether there are rows near enough for it whose MI is on another scale."""
         pair = self.pair(claim) if claim.metric in ("mi", "mi_gap") else None
-        if pair is None or nearness(claim, self.groups[pair][0]).setting is Setting.OTHER:
+        if pair is None or nearness(claim, self.groups[pair][0]).setting is SettingMatch.OTHER:
             return False
         return not self.comparable(pair)
 
     def pair(self, claim: Claim) -> Pair | None:
         """Whose rows are the claim's: of several variants the one with most rows here, then the latest."""
-        found = [pair for pair, rows in self.groups.items() if self._is_of(claim, pair, rows)]
+        names = [claim.method, claim.defense]
+        found = [pair for pair in self.groups if [*map(bare, pair)] == names and self.has(claim, pair)]
         return max(found, key=self._weight, default=None)
 
-    def _is_of(self, claim: Claim, pair: Pair, rows: Sequence[Row]) -> bool:
-        names = [bare(name) for name in pair]
-        return (
-            names == [claim.method, claim.defense] and same_data(claim, rows[0]) and at_budget(claim, rows[0])
-        )
+    def has(self, claim: Claim, pair: Pair) -> bool:
+        """Whether the pair's rows are of the claim's data set and budget."""
+        row = self.groups[pair][0]
+        eps = row.inputs["method"]["eps"]
+        at_budget = claim.eps is None or (eps is not None and abs(eps - claim.eps) < ROUNDING)
+        return at_budget and same_data(claim, row)
 
     def _weight(self, pair: Pair) -> tuple[int, int, str, Pair]:
         method, defense = (
@@ -53,23 +55,14 @@ class SettingRows(Means):
         """
         points: dict[str, tuple[float, float]] = {}
         for pair in sorted(self.groups, key=self._weight):  # the heaviest of one name's stays
-            rows = self.groups[pair]
-            ours = pair[1] == claim.defense and same_data(claim, rows[0]) and at_budget(claim, rows[0])
-            if ours and not rows[0].control and (point := self._point(pair)):
-                points[pair[0]] = point
+            if pair[1] != claim.defense or self.groups[pair][0].control or not self.has(claim, pair):
+                continue
+            gap = mean_of(self.values(pair, "mi_gap"))
+            clean, own = (mean_of(self.values((name, pair[1]), "test_acc")) for name in (CLEAN, pair[0]))
+            if gap is not None and clean is not None and own is not None:
+                points[pair[0]] = gap, clean - own
         found = correlation([points[name] for name in one_a_family(points)])
         return None if found.rho is None else Mean(found.rho, found.n, found.low, found.high)
-
-    def _point(self, pair: Pair) -> tuple[float, float] | None:
-        """MI gap and accuracy gap of a method."""
-        gap = mean_of(self.values(pair, "mi_gap"))
-        clean, own = (mean_of(self.values((name, pair[1]), "test_acc")) for name in (CLEAN, pair[0]))
-        return None if gap is None or clean is None or own is None else (gap, clean - own)
-
-
-def at_budget(claim: Claim, row: Row) -> bool:
-    eps = row.inputs["method"]["eps"]
-    return claim.eps is None or (eps is not None and abs(eps - claim.eps) < ROUNDING)
 
 
 def settings_of(rows: Sequence[Row]) -> list[SettingRows]:

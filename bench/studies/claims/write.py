@@ -12,9 +12,8 @@ from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
 from bench.report.prose import render
 from bench.results.correlation import ENOUGH
-from bench.studies.claims.card import RESULTS, Board, Card, ours, pairs, record, said, title
-from bench.studies.claims.claim import COLUMNS
-from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Judged, Verdict, why_not
+from bench.studies.claims.card import Board, Card, ours, pairs, record, said, title
+from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Verdict, why_not
 from bench.studies.claims.nearness import PUBLISHED
 
 NAME = "card"
@@ -25,27 +24,19 @@ WIDTH = 110  # of the Markdown's lines
 
 def write(card: Card, out: Path) -> list[Path]:
     """All of them; an earlier figure goes where there is nothing to draw."""
-    figure = _figure(card)
-    contents: dict[str, str | bytes] = {
-        f"{NAME}.csv": formats.csv(map(record, card.judged), [*COLUMNS, *RESULTS]),
-        f"{NAME}.md": markdown(card, has_figure=bool(figure)),
-        **figure,
-    }
-    written = formats.write(contents, out)
-    for ending in ("png", "svg"):
-        if not figure:
-            (out / f"{NAME}.{ending}").unlink(missing_ok=True)
-    return written
-
-
-def _figure(card: Card) -> dict[str, str | bytes]:
     from bench.studies.claims.figures import drawable, scatter
 
-    boards = drawable(card.boards)
-    if not boards:
-        return {}
-    with style():
-        return dict(zip((f"{NAME}.png", f"{NAME}.svg"), png_and_svg(scatter(boards)), strict=True))
+    boards, images = drawable(card.boards), (f"{NAME}.png", f"{NAME}.svg")
+    contents: dict[str, str | bytes] = {
+        f"{NAME}.csv": formats.csv(map(record, card.judged)),
+        f"{NAME}.md": markdown(card, has_figure=bool(boards)),
+    }
+    for name in () if boards else images:
+        (out / name).unlink(missing_ok=True)
+    if boards:
+        with style():
+            contents |= zip(images, png_and_svg(scatter(boards)), strict=True)
+    return formats.write(contents, out)
 
 
 # Markdown
@@ -96,17 +87,15 @@ def _nothing_beside(card: Card) -> str:
 
 
 def _cells(board: Board) -> pd.DataFrame:
-    return pd.DataFrame([_texts(own) for own in board.judged], columns=HEADER)
-
-
-def _texts(own: Judged) -> list[str]:
-    claim = own.claim
-    setting = own.near.setting.value if own.near else ""
-    reps = str(own.ours.n) if own.ours else ""
-    return [
-        *(claim.method, f"{claim.defense}{claim.budget}", claim.published, claim.confidence),
-        *(ours(own), reps, setting, own.verdict.value, pairs(own)),
+    lines = [
+        (
+            *(own.claim.method, f"{own.claim.defense}{own.claim.budget}", own.claim.published),
+            *(own.claim.confidence, ours(own), own.ours.n if own.ours else ""),
+            *(own.near.setting if own.near else "", own.verdict, pairs(own)),
+        )
+        for own in board.judged
     ]
+    return pd.DataFrame(lines, columns=HEADER)
 
 
 # Terminal

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from bench.report.figures.style import SMALL, MethodStyle, titled_figure
-from bench.studies.style import studied_styles
+from bench.report.figures.style import SMALL, MethodStyle, legend, styles_of, titled_figure
 
 CAPTION = (
     "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither "
@@ -32,36 +27,39 @@ PANELS = {
 }
 
 
-def by_depth(cells: pd.DataFrame, names: Mapping[str, str], about: str) -> Figure:
-    """cells: a row for each method and net, with the losses and their intervals. names: of nets, in order."""
+def by_depth(cells: pd.DataFrame, about: str) -> Figure:
+    """cells: a row for each method and net, by depth, with the losses and their intervals."""
+    nets = cells.drop_duplicates("net").set_index("net")
+    names = [_label(*net) for net in zip(nets.index, nets["layers"], nets["features"], strict=True)]
     shown = cells.drop_duplicates("method")
-    styles = studied_styles([*shown["method"]], {*shown["method"][shown["control"]]})
-    handles = [Line2D([], [], lw=1.4, ms=5, label=name, **_line(style)) for name, style in styles.items()]
+    styles = styles_of([*shown["method"]], {*shown["method"][shown["control"]]})
+    handles = legend(styles, ls="-", lw=1.4, ms=5)
     bars = [cells[f"{column}_low"].notna().any() for column in PANELS]
     caption = CAPTION + (REPEATED if bars[0] else ONCE * any(bars))
     figure = titled_figure(f"Depth: {about}", caption, 0.6 + 1.75 * len(PANELS), handles=handles)
     everyone = figure.subplots(len(PANELS), 1, sharex=True, sharey=True)
     for axes, (column, label) in zip(everyone, PANELS.items(), strict=True):
         for offset, (method, style) in enumerate(styles.items()):
-            ours = cells[cells["method"] == method].set_index("net").reindex([*names])
+            ours = cells[cells["method"] == method].set_index("net").reindex(nets.index)
             aside = 0.3 * (offset / max(1, len(styles) - 1) - 0.5)  # so that marks do not hide each other
             _draw(axes, ours, column, aside, style)
         axes.axhline(0, color="0.6", lw=0.8, zorder=0)
         axes.grid(visible=True)
         axes.set_ylabel(label, fontsize=SMALL + 0.5)
         axes.margins(y=0.12)
-    everyone[-1].set_xticks(range(len(names)), [*names.values()], fontsize=SMALL)
+    everyone[-1].set_xticks(range(len(names)), names, fontsize=SMALL)
     everyone[-1].set_xlim(-0.5, len(names) - 0.5)
     return figure
+
+
+def _label(net: str, layers: int, features: str) -> str:
+    name = net.removesuffix("-s2").replace("-", "\n", 1)
+    return f"{name}\n{layers}" + ("\n(logits)" if features == "logits" else "")
 
 
 def _draw(axes: Axes, cells: pd.DataFrame, column: str, aside: float, style: MethodStyle) -> None:
     """One method's line over the nets; a net without a value leaves a hole."""
     middle, low, high = (100 * cells[f"{column}{end}"].astype(float) for end in ("", "_low", "_high"))
     places = [index + aside for index in range(len(cells))]
-    axes.plot(places, middle, lw=1.1, ms=4.5, **_line(style))
+    axes.plot(places, middle, lw=1.1, ms=4.5, **style.lines)
     axes.vlines(places, low, high, color=style.color, lw=0.9)
-
-
-def _line(style: MethodStyle) -> dict[str, Any]:
-    return style.dots | {"ls": "-"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import pandas as pd
 
@@ -12,6 +11,7 @@ from bench.report.prose import render
 from bench.results.correlation import ENOUGH, Correlation
 from bench.results.select import CLEAN
 
+Correlations = Mapping[str, Mapping[str, Correlation]]
 TABLES = {
     "accuracy": ("Test accuracy, %", 100, 1),
     "accuracy_gap": ("Accuracy gap, points", 100, 1),
@@ -26,17 +26,8 @@ TABLES = {
 }
 
 
-@dataclass(frozen=True)
-class Correlations:
-    over: Mapping[str, Mapping[str, Correlation]]  # nets, method by method
-    within: Mapping[str, Mapping[str, Correlation]]  # methods, net by net
-
-
 def text_of(
-    cells: pd.DataFrame,
-    found: Correlations,
-    about: str,
-    lacking: Sequence[str],
+    cells: pd.DataFrame, over: Correlations, within: Correlations, about: str, lacking: Sequence[str]
 ) -> str:
     """Markdown: what was asked, what came out by method, all numbers, what is lacking."""
     return render(
@@ -45,8 +36,8 @@ def text_of(
         linear=[*cells["net"][cells["features"] == "logits"].unique()],
         enough=ENOUGH,
         clean=CLEAN,
-        over=found.over,
-        within=found.within,
+        over=over,  # nets, method by method
+        within=within,  # methods, net by net
         controls={*cells["method"][cells["control"].astype(bool)]},
         tables=[(title, markdown(_wide(cells, name, *form))) for name, (title, *form) in TABLES.items()],
         lacking=lacking,

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 from bench.results.correlation import Correlation, correlation
 from bench.results.select import bare
-from bench.studies.explain.points import Explanation, Point
+from bench.studies.explain.points import GAP, Point
+from bench.studies.records import Explanation
 
 FAMILIES = {"mi-ue-cos": "mi-ue"}  # method -> whose variant it is; every other method is its own family
 WEAK = 0.3  # correlations below it in size are next to none
@@ -102,13 +103,10 @@ class Comparison:
     """All that was found."""
 
     points: list[Point]  # controls as well
+    contestants: list[Point]  # that correlations are over: no controls, and with an accuracy gap
     explanations: tuple[Explanation, ...]
     judged: dict[str, Judged]  # by explanation, in their order
     directions: list[Direction]
-
-    @property
-    def contestants(self) -> list[Point]:
-        return contestants(self.points)
 
     @property
     def n(self) -> int:
@@ -119,16 +117,11 @@ def compare(
     points: Sequence[Point], explanations: Sequence[Explanation], theory: Sequence[tuple[str, str]]
 ) -> Comparison:
     """theory: pairs of explanations of which the second is said to rise with the first."""
-    ours = contestants(points)
+    ours = [point for point in points if not point.control and point.gap is not None]
     strength = next(e.name for e in explanations if e.kind == "strength")
     judged = {e.name: _judge(ours, e, explanations, strength) for e in explanations}
     directions = [_direction(ours, cause, effect, strength) for cause, effect in theory]
-    return Comparison([*points], tuple(explanations), judged, directions)
-
-
-def contestants(points: Sequence[Point]) -> list[Point]:
-    """Those that correlations are over: no controls, and with an accuracy gap."""
-    return [point for point in points if not point.control and point.gap is not None]
+    return Comparison([*points], ours, tuple(explanations), judged, directions)
 
 
 def family(point: Point) -> str:
@@ -139,41 +132,32 @@ def family(point: Point) -> str:
 def _judge(
     ours: Sequence[Point], explanation: Explanation, others: Sequence[Explanation], strength: str
 ) -> Judged:
-    there = [point for point in ours if explanation.name in point.figures]
-    rivals = [other for other in others if other.kind != explanation.kind]
-    given = {rival.name: _with_gap(there, explanation.name, rival.name) for rival in rivals}
-    both = {rival.name: [p for p in there if rival.name in p.figures] for rival in rivals}
+    name, rivals = explanation.name, [other.name for other in others if other.kind != explanation.kind]
+    there = [point for point in ours if name in point.figures]
+    given = {rival: _correlate(there, name, GAP, rival) for rival in rivals}
     return Judged(
         explanation=explanation,
-        association=_with_gap(there, explanation.name, None),
+        association=_correlate(there, name, GAP),
         left_out=len(ours) - len(there),
         given=given,
-        rivals={name: _with_gap(points, name, None) for name, points in both.items()},
+        rivals={rival: _correlate(there, rival, GAP) for rival in rivals},
         beside_strength=given.get(strength),
-    )
-
-
-def _with_gap(points: Sequence[Point], name: str, given: str | None) -> Correlation:
-    there = [p for p in points if p.gap is not None and (given is None or given in p.figures)]
-    return correlation(
-        [(point.figures[name], point.gap) for point in there if point.gap is not None],
-        [family(point) for point in there],
-        None if given is None else [point.figures[given] for point in there],
     )
 
 
 def _direction(ours: Sequence[Point], cause: str, effect: str, strength: str) -> Direction:
     there = [p for p in ours if {cause, effect, strength} <= p.figures.keys()]
-    families = [family(point) for point in there]
-    points = [(point.figures[cause], point.figures[effect]) for point in there]
-    methods = dict.fromkeys(point.method for point in there)
-    within = {method: _within([p for p in there if p.method == method], cause, effect) for method in methods}
-    whole = correlation(points, families)
-    beside = correlation(points, families, [point.figures[strength] for point in there])
+    whole, beside = (_correlate(there, cause, effect, *given) for given in ((), (strength,)))
+    within = {
+        method: _correlate([p for p in there if p.method == method], cause, effect, families=False)
+        for method in dict.fromkeys(point.method for point in there)
+    }
     return Direction(cause, effect, whole, beside, {m: a for m, a in within.items() if a.rho is not None})
 
 
-def _within(points: Sequence[Point], cause: str, effect: str) -> Correlation:
-    """Over the strengths of one method, each a family of its own."""
-    pairs = [(point.figures[cause], point.figures[effect]) for point in points]
-    return correlation(pairs, [f"{i}" for i in range(len(points))])
+def _correlate(points: Sequence[Point], *names: str, families: bool = True) -> Correlation:
+    """Correlate two coordinates, given a third if it is named, over the points that have all of them."""
+    there = [p for p in points if {*names} <= p.coordinates.keys()]
+    x, y, *given = ([p.coordinates[name] for p in there] for name in names)
+    whose = [family(p) if families else f"{i}" for i, p in enumerate(there)]
+    return correlation([*zip(x, y, strict=True)], whose, *given)

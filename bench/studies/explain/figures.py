@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from matplotlib.axes import Axes
@@ -10,11 +10,20 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from bench.report.figures.labels import Label, place
-from bench.report.figures.style import PALETTE, QUIET, SMALL, MethodStyle, titled_figure
+from bench.report.figures.style import (
+    PALETTE,
+    QUIET,
+    SMALL,
+    MethodStyle,
+    legend,
+    paneled_figure,
+    styles_of,
+    titled_figure,
+)
 from bench.results.correlation import ENOUGH, Correlation
-from bench.studies.explain.compare import Comparison, contestants, family
-from bench.studies.explain.points import Explanation, Point
-from bench.studies.style import studied_styles
+from bench.studies.explain.compare import Comparison
+from bench.studies.explain.points import GAP, Point
+from bench.studies.records import Explanation
 
 COLUMNS = 2
 HIGH = 2.6  # inches, of a panel
@@ -36,46 +45,30 @@ MANY = "In brackets: 95 % interval, from drawing methods with replacement."
 THIN = "Thin: 95 % interval, from drawing methods with replacement."
 
 
-class Spot(NamedTuple):
-    """Where a point is in a panel."""
+class Panel(NamedTuple):
+    """What is drawn against what: names of explanations, or GAP."""
 
-    x: float
-    y: float
-    wide: float  # half of its interval along x; 0: none
-    high: float  # along y
+    title: str
+    x: str
+    y: str
 
 
 def scatters(found: Comparison, explanations: Sequence[Explanation]) -> Figure | None:
     """Small multiples: accuracy gap against each explanation; None where none has a correlation."""
-    points = [point for point in found.points if point.gap is not None]
-    shown = [e for e in explanations if found.judged[e.name].association.rho is not None]
-    if not shown:
-        return None
-    titles = [f"{e.label}\n{found.judged[e.name].association}" for e in shown]
-    spots = [
-        [_spot(p.figures.get(e.name), p.gap, wide=p.reaches.get(e.name), y_scale=100) for p in points]
-        for e in shown
-    ]
-    return _panels("Accuracy gap against what may explain it", titles, points, spots, "accuracy gap, points")
+    known = [(e, found.judged[e.name].association) for e in explanations]
+    shown = [Panel(f"{e.label}\n{rho}", e.name, GAP) for e, rho in known if rho.rho is not None]
+    return _panels("Accuracy gap against what may explain it", "accuracy gap, points", shown, found)
 
 
 def directions(found: Comparison) -> Figure | None:
     """Draw the theory's direction: MI gap against the fall of the covariance within classes."""
+    labels = {e.name: e.label for e in found.explanations}
     shown = [
-        d for d in found.directions if any({d.cause, d.effect} <= p.figures.keys() for p in found.points)
+        Panel(f"{labels[d.cause]}\n{d.over_all}", d.cause, d.effect)
+        for d in found.directions
+        if any({d.cause, d.effect} <= p.figures.keys() for p in found.points)
     ]
-    if not shown:
-        return None
-    titles = [f"{_label(found, d.cause)}\n{d.over_all}" for d in shown]
-    spots = [
-        [
-            _spot(p.figures.get(d.cause), p.figures.get(d.effect), high=p.reaches.get(d.effect))
-            for p in found.points
-        ]
-        for d in shown
-    ]
-    title = "Does lowering the covariance within classes lower MI?"
-    return _panels(title, titles, found.points, spots, "MI gap, nats", share=False)
+    return _panels("Does lowering the covariance within classes lower MI?", "MI gap, nats", shown, found)
 
 
 def correlations(found: Comparison) -> Figure | None:
@@ -84,10 +77,10 @@ def correlations(found: Comparison) -> Figure | None:
     if not shown:
         return None
     handles = [Line2D([], [], marker="o", ls="none", color=c, label=kind) for kind, c in KINDS.items()]
-    title = "What goes with the accuracy gap"
-    few = found.n < ENOUGH
-    caption = DOTS + (f"{MARKS} {FEW}" if few else f"{THIN} {MARKS}")
-    figure = titled_figure(title, caption, 0.6 + 0.27 * len(shown), handles=handles)
+    caption = DOTS + (f"{MARKS} {FEW}" if found.n < ENOUGH else f"{THIN} {MARKS}")
+    figure = titled_figure(
+        "What goes with the accuracy gap", caption, 0.6 + 0.27 * len(shown), handles=handles
+    )
     axes = figure.subplots()
     for y, own in enumerate(shown):
         _range(axes, y, own.association, KINDS[own.explanation.kind])
@@ -116,82 +109,45 @@ def _range(axes: Axes, y: int, found: Correlation, color: str) -> None:
     axes.plot(found.rho, y, marker="o", ms=6, mec=color, mfc=face, zorder=3)
 
 
-def _panels(
-    title: str,
-    titles: Sequence[str],
-    points: Sequence[Point],
-    spots: Sequence[Sequence[Spot | None]],
-    y_label: str,
-    *,
-    share: bool = True,
-) -> Figure:
-    """Draw a panel for each title, with a spot (or None) for each point."""
-    styles = _styles(points)
-    handles = [Line2D([], [], ms=6, label=name, **style.dots) for name, style in styles.items()]
-    rows = -(-len(titles) // COLUMNS)
-    n = len({family(point) for point in contestants(points)})
-    bars = any(spot is not None and (spot.wide or spot.high) for own in spots for spot in own)
-    caption = POINTS + (FEW if n < ENOUGH else MANY) + ONCE * bars
-    figure = titled_figure(title, caption, HIGH * rows, handles=handles)
-    grid = figure.subplots(rows, min(COLUMNS, len(titles)), sharey=share, squeeze=False)
-    everyone = list(grid.flat)
-    for axes in everyone[len(titles) :]:
-        axes.set_visible(False)
-    panels = []
-    for axes, heading, known in zip(everyone, titles, spots, strict=False):
-        axes.set_title(heading, fontsize=8)
-        axes.grid(visible=True)
+def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison) -> Figure | None:
+    """Draw each panel, with a mark for each point that has both figures; None without panels."""
+    if not shown:
+        return None
+    drawn = [p for p in found.points if any({panel.x, panel.y} <= p.coordinates.keys() for panel in shown)]
+    kinds = sorted({(p.control, p.method) for p in drawn})  # by the alphabet, then controls in grey
+    styles = styles_of([name for _, name in kinds], {name for control, name in kinds if control})
+    bars = any(p.reach(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
+    caption = POINTS + (FEW if found.n < ENOUGH else MANY) + ONCE * bars
+    own_scales = {"sharex": False, "sharey": len({panel.y for panel in shown}) == 1}
+    titles = [panel.title for panel in shown]
+    figure, panels = paneled_figure(
+        title, caption, titles, HIGH, legend(styles, ms=6), label=y_label, columns=COLUMNS, **own_scales
+    )
+    named = []
+    for panel, axes in zip(shown, panels.values(), strict=True):
+        axes.set_title(panel.title, fontsize=8)
         axes.margins(0.16)
         axes.tick_params(labelsize=SMALL)
         axes.locator_params(axis="x", nbins=5)
-        panels.append((axes, _draw(axes, points, known, styles)))
-    figure.supylabel(y_label, fontsize=9)
-    place(figure, panels, LABEL, apart=APART)
+        labels = [label for look in styles.items() for label in _draw(axes, drawn, panel, *look)]
+        named.append((axes, sorted(labels, key=lambda label: -len(label.text))))  # these need the most room
+    place(figure, named, LABEL, apart=APART)
     return figure
 
 
 def _draw(
-    axes: Axes,
-    points: Sequence[Point],
-    spots: Sequence[Spot | None],
-    styles: dict[str, MethodStyle],
-) -> list[Label]:
-    """Draw a line for each method; returns what is to be written beside its marks."""
-    labels = []
-    for method, style in styles.items():
-        pairs = zip(points, spots, strict=True)
-        own = [(p, spot) for p, spot in pairs if p.method == method and spot is not None]
-        own.sort(key=lambda pair: pair[0].eps or 0)
-        if not own:
-            continue
-        x, y, wide, high = zip(*(spot for _, spot in own), strict=True)
-        axes.plot(x, y, color=style.color, lw=0.8, alpha=0.45, zorder=1)
-        reach = wide if any(wide) else None, high if any(high) else None
-        axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **style.dots)
-        for point, spot in own:
-            strongest = point is own[-1][0]
-            name = f"{method} {point.strength}" if strongest else point.strength
-            labels.append(Label(spot.x, spot.y, name, style.color, spot.wide, spot.high))
-    # The long names first: they need the most room.
-    return sorted(labels, key=lambda label: -len(label.text))
-
-
-def _spot(
-    x: float | None,
-    y: float | None,
-    *,
-    wide: float | None = None,
-    high: float | None = None,
-    y_scale: float = 1,
-) -> Spot | None:
-    return None if x is None or y is None else Spot(x, y_scale * y, wide or 0.0, y_scale * (high or 0.0))
-
-
-def _styles(points: Sequence[Point]) -> dict[str, MethodStyle]:
-    """Contestants by the alphabet, then controls in grey."""
-    kinds = sorted({(point.control, point.method) for point in points})
-    return studied_styles([name for _, name in kinds], {name for control, name in kinds if control})
-
-
-def _label(found: Comparison, name: str) -> str:
-    return next(e.label for e in found.explanations if e.name == name)
+    axes: Axes, points: Sequence[Point], panel: Panel, method: str, style: MethodStyle
+) -> Iterator[Label]:
+    """Join a method's points by budget; yields what is to be written beside their marks."""
+    own = [p for p in points if p.method == method and {panel.x, panel.y} <= p.coordinates.keys()]
+    if not own:
+        return
+    own.sort(key=lambda p: p.eps or 0)
+    x, y = ([p.coordinates[name] for p in own] for name in (panel.x, panel.y))
+    wide, high = ([p.reach(name) for p in own] for name in (panel.x, panel.y))
+    axes.plot(x, y, color=style.color, lw=0.8, alpha=0.45, zorder=1)
+    reach = wide if any(wide) else None, high if any(high) else None
+    axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **style.dots)
+    for i, p in enumerate(own):
+        name = f"{method} {p.strength}" if p is own[-1] else p.strength
+        yield Label(x[i], y[i], name, style.color, wide[i], high[i])

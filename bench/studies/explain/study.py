@@ -9,24 +9,36 @@ budgets.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from bench.report.figures.style import style
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.runner.request import Options, Variation
-from bench.studies.explain import tables as explain_tables
-from bench.studies.explain import text as explain_text
 from bench.studies.explain.compare import compare
 from bench.studies.explain.figures import correlations, directions, scatters
-from bench.studies.explain.points import Explanation, points_of
+from bench.studies.explain.points import points_of
+from bench.studies.explain.tables import short, tables
+from bench.studies.explain.text import text
+from bench.studies.records import MI_LIKE, Explanation
 from bench.studies.study import Findings, Record, Study
 
 METHODS = (CLEAN, "random", "em", "em-class", "emax", "tap", "mi-ue", "mi-ue-cos")
 BUDGETS = ("4/255", "8/255", "16/255")
 NOISE = "random"  # the method that stands for clean where clean has no value
 
+MI_GAP = Explanation("smi-ksg-gap", "MI gap, smi-ksg, nats", "MI", "smi-ksg", gap_to=CLEAN)
+SPREAD = Explanation("spread-fall", "fall of log det within classes", "rival", "class-spread", gap_to=CLEAN)
+DISTANCE = Explanation("distance", "feature distance, clean spreads", "rival", "feature-distance")
+
+
+def _in_cleans_net(own: Explanation, label: str) -> Explanation:
+    """Look at the same through the net trained on clean."""
+    return replace(own, name=f"{own.name}-clean-net", label=label, through_clean=True)
+
+
 EXPLANATIONS = (
-    Explanation("smi-ksg-gap", "MI gap, smi-ksg, nats", "MI", "smi-ksg", gap_to=CLEAN),
+    MI_GAP,
     Explanation(
         "smi-ksg-matched-gap",
         "MI gap to random, smi-ksg-matched, nats",
@@ -39,23 +51,9 @@ EXPLANATIONS = (
     Explanation("gauss-cca-gap", "MI gap, gauss-cca, nats", "MI", "gauss-cca", gap_to=CLEAN),
     Explanation("infonce-gap", "MI gap, infonce, nats", "MI", "infonce", gap_to=CLEAN),
     Explanation("cka-gap", "CKA gap (not MI)", "proxy", "cka", gap_to=CLEAN, by_rank=False),
-    Explanation(
-        "smi-ksg-gap-clean-net",
-        "MI gap in clean's net, smi-ksg, nats",
-        "MI",
-        "smi-ksg",
-        gap_to=CLEAN,
-        through_clean=True,
-    ),
-    Explanation("spread-fall", "fall of log det within classes", "rival", "class-spread", gap_to=CLEAN),
-    Explanation(
-        "spread-fall-clean-net",
-        "fall of log det within classes in clean's net",
-        "rival",
-        "class-spread",
-        gap_to=CLEAN,
-        through_clean=True,
-    ),
+    _in_cleans_net(MI_GAP, "MI gap in clean's net, smi-ksg, nats"),
+    SPREAD,
+    _in_cleans_net(SPREAD, "fall of log det within classes in clean's net"),
     Explanation(
         "cosine-rise",
         "rise of cosine within classes",
@@ -70,14 +68,8 @@ EXPLANATIONS = (
     ),
     Explanation("centroid", "spectral centroid of delta, cycles/pixel", "rival", "frequency", expected=0),
     Explanation("luma", "share of luma in delta", "rival", "frequency", "luma", expected=0),
-    Explanation("distance", "feature distance, clean spreads", "rival", "feature-distance"),
-    Explanation(
-        "distance-clean-net",
-        "feature distance in clean's net, clean spreads",
-        "rival",
-        "feature-distance",
-        through_clean=True,
-    ),
+    DISTANCE,
+    _in_cleans_net(DISTANCE, "feature distance in clean's net, clean spreads"),
     Explanation("strength", "budget, 255ths", "strength"),
 )
 # What the theory says goes together: a fall of the covariance within classes, and a fall of MI.
@@ -95,22 +87,19 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     found = compare(points_of(rows, records, EXPLANATIONS), EXPLANATIONS, THEORY)
     with style():
         figures = {
-            "explanations-mi": scatters(found, [e for e in EXPLANATIONS if e.kind in ("MI", "proxy")]),
+            "explanations-mi": scatters(found, [e for e in EXPLANATIONS if e.kind in MI_LIKE]),
             "explanations-rivals": scatters(found, [e for e in EXPLANATIONS if e.kind == "rival"]),
             "correlations": correlations(found),
             "theory": directions(found),
         }
     made = {name: figure for name, figure in figures.items() if figure is not None}
-    said = explain_text.text(rows, found)
-    return Findings(
-        explain_tables.tables(found, rows, records), made, said, shown=explain_tables.short(found)
-    )
+    return Findings(tables(found, rows, records), made, text(rows, found), shown=short(found))
 
 
 STUDY = Study(
-    about="rival explanations of why unlearnable examples work, on the same poisons and seeds",
-    grids=grids,
+    "rival explanations of why unlearnable examples work, on the same poisons and seeds",
+    grids,
+    analyse,
     measures=tuple(dict.fromkeys(e.measure for e in EXPLANATIONS if e.measure)),
     through_clean=tuple(dict.fromkeys(e.measure for e in EXPLANATIONS if e.through_clean)),
-    analyse=analyse,
 )

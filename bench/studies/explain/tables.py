@@ -11,7 +11,8 @@ from bench.results.correlation import Correlation
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.explain.compare import Comparison, Direction, Judged, family
-from bench.studies.explain.points import Explanation, Point, Sides
+from bench.studies.explain.points import Point
+from bench.studies.records import MI_LIKE
 from bench.studies.study import Record
 
 PLACE = ("estimator", "net", "method", "eps_255", "poison_rep", "rep")
@@ -20,39 +21,37 @@ KEPT = ("value", "low", "high", "at_least", "bound", "null", "n", "d", "rank", "
 
 def tables(found: Comparison, rows: Sequence[Row], records: Sequence[Record]) -> dict[str, pd.DataFrame]:
     return {
-        "points": pd.DataFrame([_point(point, found) for point in found.points]),
-        "explanations": pd.DataFrame([_judged(judged) for judged in found.judged.values()]),
+        "points": pd.DataFrame(_point(point, found) for point in found.points),
+        "explanations": pd.DataFrame(map(_judged, found.judged.values())),
         "partial": pd.DataFrame(
-            [
-                {"explanation": name, "given": rival} | _numbers(own)
-                for name, judged in found.judged.items()
-                for rival, own in judged.given.items()
-            ]
+            {"explanation": name, "given": rival} | _numbers(own)
+            for name, judged in found.judged.items()
+            for rival, own in judged.given.items()
         ),
         "estimates": estimates(rows, records),
-        "theory": pd.DataFrame([line for direction in found.directions for line in _direction(direction)]),
+        "theory": pd.DataFrame(line for direction in found.directions for line in _direction(direction)),
     }
 
 
 def short(found: Comparison) -> pd.DataFrame:
     """Tabulate what fits a terminal: correlations, what is left of them given the budget, and verdicts."""
-    return pd.DataFrame(
-        [
-            {
-                "explanation": name,
-                "ρ": own.association.rho,
-                "given budget": own.beside_strength.rho if own.beside_strength else None,
-                "n": own.association.n,
-                "verdict": own.verdict.value,
-            }
-            for name, own in found.judged.items()
-        ],
-        dtype=object,
-    )
+    columns = "explanation", "ρ", "given budget", "n", "verdict"
+    lines = [
+        (
+            name,
+            own.association.rho,
+            own.beside_strength and own.beside_strength.rho,
+            own.association.n,
+            own.verdict,
+        )
+        for name, own in found.judged.items()
+    ]
+    return pd.DataFrame(lines, columns=columns, dtype=object)
 
 
 def _point(point: Point, found: Comparison) -> dict[str, Any]:
     names = [e.name for e in found.explanations if e.measure]
+    sides = [(e.name, point.ends.get(e.name, (None, None))) for e in found.explanations if e.kind in MI_LIKE]
     missing = "; ".join(f"{name}: {reason}" for name, reason in point.reasons.items())
     return {
         "method": point.method,
@@ -64,47 +63,30 @@ def _point(point: Point, found: Comparison) -> dict[str, Any]:
         "accuracy": point.accuracy,
         "accuracy_gap": point.gap,
         **{name: point.figures.get(name) for name in names},
-        **{column: value for e in found.explanations for column, value in _interval(point, e)},
+        **{f"{name}_{end}": ends[end == "high"] for name, ends in sides for end in ("low", "high")},
         "missing": missing or None,
     }
 
 
-def _interval(point: Point, explanation: Explanation) -> Iterator[tuple[str, float | None]]:
-    """Interval over images of one repetition; without a figure, what it is at least or at most."""
-    if explanation.kind not in ("MI", "proxy"):
-        return
-    name = explanation.name
-    middle, reach = point.figures.get(name), point.reaches.get(name)
-    ends = point.sides.get(name, Sides())
-    if middle is not None and reach is not None:
-        ends = Sides(middle - reach, middle + reach)
-    yield f"{name}_low", ends.least
-    yield f"{name}_high", ends.most
-
-
 def estimates(rows: Sequence[Row], records: Sequence[Record]) -> pd.DataFrame:
     """Every estimate of dependence, those of clean as well: through its own victim, or through clean's."""
-    by_key = {row.key: row for row in rows}
-    lines = [
-        _estimate(by_key[record.poison_row], by_key[record.net_row], record)
-        for record in records
-        if "estimator" in record.values and {record.poison_row, record.net_row} <= by_key.keys()
-    ]
-    lines.sort(key=lambda line: [line[name] or 0 if name == "eps_255" else line[name] for name in PLACE])
-    return pd.DataFrame(lines, dtype=object)
-
-
-def _estimate(poison: Row, net: Row, record: Record) -> dict[str, Any]:
-    eps = poison.inputs["eps"]
-    place = {
-        "estimator": record.measure,
-        "net": "own" if net.key == poison.key else f"{net.method}'s",
-        "method": poison.method,
-        "eps_255": None if eps is None or poison.method == CLEAN else round(255 * eps, 3),
-        "poison_rep": poison.poison_rep,
-        "rep": net.rep,
-    }
-    return place | {name: record.values.get(name) for name in KEPT}
+    by_key, lines = {row.key: row for row in rows}, []
+    for record in records:
+        if "estimator" not in record.values or not {record.poison_row, record.net_row} <= by_key.keys():
+            continue
+        poison, net = by_key[record.poison_row], by_key[record.net_row]
+        eps = poison.inputs["eps"]
+        place = (
+            *(record.measure, "own" if net is poison else f"{net.method}'s", poison.method),
+            *(
+                None if eps is None or poison.method == CLEAN else round(255 * eps, 3),
+                poison.poison_rep,
+                net.rep,
+            ),
+        )
+        lines.append([*place, *(record.values.get(name) for name in KEPT)])
+    lines.sort(key=lambda line: [value or 0 for value in line[: len(PLACE)]])
+    return pd.DataFrame(lines, columns=[*PLACE, *KEPT], dtype=object)
 
 
 def _judged(judged: Judged) -> dict[str, Any]:
@@ -124,25 +106,15 @@ def _judged(judged: Judged) -> dict[str, Any]:
     }
 
 
-def _direction(direction: Direction) -> list[dict[str, Any]]:
-    pair = {"cause": direction.cause, "effect": direction.effect}
-    whole = {"over": "methods and budgets", **_numbers(direction.over_all)}
-    beside = {"over": "methods and budgets, given the budget", **_numbers(direction.beside_strength)}
-    within = [
-        {"over": f"budgets of {method}", "rho": own.rho, "points": own.points}
-        for method, own in direction.within.items()
-    ]
-    return [pair | line for line in (whole, beside, *within)]
+def _direction(direction: Direction) -> Iterator[dict[str, Any]]:
+    pair, over = {"cause": direction.cause, "effect": direction.effect}, "methods and budgets"
+    yield pair | {"over": over} | _numbers(direction.over_all)
+    yield pair | {"over": f"{over}, given the budget"} | _numbers(direction.beside_strength)
+    for method, own in direction.within.items():
+        yield pair | {"over": f"budgets of {method}", "rho": own.rho, "points": own.points}
 
 
 def _numbers(found: Correlation) -> dict[str, Any]:
-    return {
-        "rho": found.rho,
-        "low": found.low,
-        "high": found.high,
-        "without_one_least": found.least,
-        "without_one_most": found.most,
-        "n": found.n,
-        "points": found.points,
-        "descriptive": found.descriptive,
-    }
+    ends = {"without_one_least": found.least, "without_one_most": found.most}
+    counts = {"n": found.n, "points": found.points, "descriptive": found.descriptive}
+    return {"rho": found.rho, "low": found.low, "high": found.high, **ends, **counts}

@@ -56,13 +56,10 @@ def _left_out(found: Comparison) -> Iterator[dict[str, Any]]:
         ours = found.contestants
         reasons = Counter(p.reasons[name] for p in ours if name in p.reasons).most_common()
         if reasons or own.association.rho is None:
+            bounds = [(p, p.ends[name]) for p in ours if name in p.ends and name not in p.figures]
             sides = {
-                end: [
-                    f"{p.method} {p.strength} {side:.2f}"
-                    for p in ours
-                    if name in p.sides and (side := getattr(p.sides[name], end)) is not None
-                ]
-                for end in ("least", "most")
+                side: [f"{p.method} {p.strength} {ends[i]:.2f}" for p, ends in bounds if ends[i] is not None]
+                for i, side in enumerate(("least", "most"))
             }
             said = [reason for reason, _ in reasons]
             yield {"name": name, "points": own.left_out, "reasons": said, **sides}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -17,14 +18,14 @@ from bench.report.figures.style import (
     SMALL,
     MethodStyle,
     method_styles,
-    panels,
-    rows_of,
+    paneled_figure,
     titled_figure,
 )
 from bench.report.summary import heading
+from bench.results.replicates import chance_of
 from bench.results.rows import Row
-from bench.results.select import UNDEFENDED
-from bench.studies.reference.restored import HALF, Line, Share, Verdict
+from bench.results.select import UNDEFENDED, in_order
+from bench.studies.reference.restored import HALF, CellNumbers, Share, Verdict
 
 HEIGHT = 3.0  # inches
 ROW = 0.165  # inches, of a defense
@@ -55,30 +56,31 @@ RESTORED = (
 )
 
 
-def jpeg_sweep(lines: Sequence[Line], rows: Sequence[Row]) -> Figure | None:
+def jpeg_sweep(lines: Sequence[CellNumbers], rows: Sequence[Row]) -> Figure | None:
     """Percent over qualities, evenly spaced; None where no quality was measured."""
     found = {line.defense: quality(line.defense) for line in lines if line.n}
     order = sorted((q, name) for name, q in found.items() if q is not None)
     places = {name: place for place, name in enumerate([name for _, name in order] + [UNDEFENDED])}
     swept = [line for line in lines if line.n and line.defense in places]
-    methods = [m for m in dict.fromkeys(line.method for line in swept) if _several(swept, m)]
+    seen = Counter(line.method for line in swept if line.defense != UNDEFENDED)
+    methods = [method for method, qualities in seen.items() if qualities > 1]  # fewer are no sweep
     if not order or not methods:
         return None
     styles = method_styles(rows)
-    handles = [Line2D([], [], label=m, **styles[m].dots | {"ls": "-"}) for m in methods]
+    handles = [Line2D([], [], label=m, **styles[m].lines) for m in methods]
     handles.append(Line2D([], [], label="chance", **CHANCE))
     figure = titled_figure(f"JPEG quality: {heading(rows)}", SWEEP, HEIGHT, handles=handles)
     axes = figure.subplots()
     for method in methods:
         _line(axes, [line for line in swept if line.method == method], places, styles[method])
-    for classes in {row.classes for row in rows if row.classes}:
-        axes.axhline(100 / classes, zorder=1.9, **CHANCE)
+    for chance in {chance_of([row]) for row in rows}:
+        axes.axhline(100 * chance, zorder=1.9, **CHANCE)
     axes.set_xticks([*places.values()], [str(q) for q, _ in order] + [UNDEFENDED])
     axes.set_xlabel("JPEG quality of the training images")
     axes.set_title("test accuracy, %")
     axes.grid(visible=True)
-    highest = max(line.high or line.accuracy or 0.0 for line in swept)
-    axes.set_ylim(0, min(PERCENT[1], 105 * highest + 1))
+    highest = max(own.high or own.mean for own in (line.accuracy for line in swept) if own)
+    axes.set_ylim(0, min(PERCENT[1], 1.05 * highest + 1))
     return figure
 
 
@@ -88,25 +90,20 @@ def quality(defense: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _several(lines: Iterable[Line], method: str) -> bool:
-    """Whether a method was measured at two qualities at least: fewer are no sweep."""
-    return sum(line.method == method and quality(line.defense) is not None for line in lines) > 1
-
-
-def _line(axes: Axes, lines: Sequence[Line], places: dict[str, int], style: MethodStyle) -> None:
+def _line(axes: Axes, lines: Sequence[CellNumbers], places: dict[str, int], style: MethodStyle) -> None:
     """In the order of the places; single repetitions have no whiskers."""
     ordered = sorted(lines, key=lambda line: places[line.defense])
-    x, y = [places[line.defense] for line in ordered], [100 * (line.accuracy or 0.0) for line in ordered]
-    off = [[100 * part for part in _whiskers(line)] for line in ordered]
-    form = style.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
-    axes.errorbar(x, y, yerr=list(zip(*off, strict=True)), **form)
-
-
-def _whiskers(line: Line) -> tuple[float, float]:
-    """Below and above the mean; nothing where it was not repeated."""
-    if line.borrowed or line.accuracy is None or line.low is None or line.high is None:
-        return 0.0, 0.0
-    return line.accuracy - line.low, line.high - line.accuracy
+    form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
+    ends = [
+        (own.low, own.high) if own and not own.borrowed else (None, None)
+        for own in (line.accuracy for line in ordered)
+    ]
+    y = [line.level for line in ordered]
+    off = [
+        [0.0 if end is None else abs(end - middle) for end in pair]
+        for pair, middle in zip(ends, y, strict=True)
+    ]
+    axes.errorbar([places[line.defense] for line in ordered], y, yerr=[*zip(*off, strict=True)], **form)
 
 
 def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
@@ -116,12 +113,13 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
         return None
     methods = list(dict.fromkeys(share.method for share in known))
     shown = [share for share in shares if share.method in methods and share.restored is not Verdict.NOT_RUN]
-    places = {name: place for place, name in enumerate(sorted({s.defense for s in shown}, key=_natural))}
+    places = {
+        name: place for place, name in enumerate(in_order({s.defense for s in shown}, None, UNDEFENDED))
+    }
     handles = [Line2D([], [], label=word, **DOT, **style) for word, style in MARKS.values()]
-    height = rows_of(methods) * (0.55 + ROW * len(places))
     title = f"Share given back by the defense: {heading(rows)}"
-    figure = titled_figure(title, RESTORED, height, handles=handles)
-    for axes, method in zip(panels(figure, methods), methods, strict=True):
+    figure, panels = paneled_figure(title, RESTORED, methods, 0.5 + ROW * len(places), handles)
+    for method, axes in panels.items():
         for x, style in BOUNDS.items():
             axes.axvline(x, zorder=1.9, **style)  # above the grid
         for share in (share for share in shown if share.method == method):
@@ -130,11 +128,6 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
         axes.set_yticks([*places.values()], list(places))
         axes.set_ylim(len(places) - 0.5, -0.5)
     return figure
-
-
-def _natural(name: str) -> list[tuple[str, int]]:
-    """Orders at-2, at-4 and jpeg5, jpeg10 by their numbers."""
-    return [(word, int(number or 0)) for word, number in re.findall(r"(\D+)(\d*)", name)]
 
 
 def _mark(axes: Axes, share: Share, place: int) -> None:

@@ -11,7 +11,6 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED
 
 HALF = 0.5  # of what a defense leaves clean; above it a method is restored
-PERCENT = 100
 
 
 class Verdict(StrEnum):
@@ -23,21 +22,42 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True)
-class Line:
-    """One cell. Accuracies are shares in [0,1], MI is in nats; None: not there."""
+class CellNumbers:
+    """One cell. Accuracy is in percent, MI in nats; None: not there."""
 
     method: str
     defense: str
     control: bool
-    n: int = 0  # repetitions behind the accuracy
-    accuracy: float | None = None
-    std: float | None = None  # of a repetition; None below two
-    low: float | None = None  # 95 % t interval of the mean
-    high: float | None = None
-    borrowed: bool = False  # one repetition: the interval is from the pooled spread of the repeated cells
+    accuracy: Mean | None = None
     mi: float | None = None
     mi_gap: float | None = None
     comparable: bool = True  # whether MI is on the scale of clean's
+
+    @property
+    def n(self) -> int:
+        """How many repetitions are behind the accuracy."""
+        return self.accuracy.n if self.accuracy else 0
+
+    @property
+    def level(self) -> float:
+        """The accuracy where there is one."""
+        return self.accuracy.mean if self.accuracy else 0.0
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """Return what a table has of it; accuracies are shares in [0,1], std is that of a repetition."""
+        own, borrowed = self.accuracy, self.accuracy is not None and self.accuracy.borrowed
+        ends = (
+            [None, None, None, None]
+            if own is None
+            else [own.mean, None if borrowed else own.std, own.low, own.high]
+        )
+        shares = [None if end is None else end / 100 for end in ends]
+        return {
+            **{"method": self.method, "defense": self.defense, "control": self.control, "n": self.n},
+            **dict(zip(("accuracy", "std", "low", "high"), shares, strict=True)),
+            **{"borrowed": borrowed, "mi": self.mi, "mi_gap": self.mi_gap, "comparable": self.comparable},
+        }
 
 
 @dataclass(frozen=True)
@@ -60,33 +80,14 @@ def means_of(rows: Iterable[Row]) -> Means | None:
     return Means(ours) if ours else None
 
 
-def line_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> Line:
+def cell_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> CellNumbers:
     """Without numbers where the cell was not run."""
-    found, mi, gap = (_mean(means, pair, metric) for metric in ("test_acc", "mi", "mi_gap"))
-    if found is None:
-        return Line(*pair, control=pair[0] in controls)
-    std = None if found.borrowed else found.std
-    return Line(
-        *pair,
-        control=pair[0] in controls,
-        n=found.n,
-        accuracy=found.mean / PERCENT,
-        std=_part(std),
-        low=_part(found.low),
-        high=_part(found.high),
-        borrowed=found.borrowed,
-        mi=mi.mean if mi else None,
-        mi_gap=gap.mean if gap else None,
-        comparable=means is not None and means.comparable(pair),
-    )
-
-
-def _mean(means: Means | None, pair: Pair, metric: str) -> Mean | None:
-    return None if means is None else means.mean(pair, metric)
-
-
-def _part(percent: float | None) -> float | None:
-    return None if percent is None else percent / PERCENT
+    control = pair[0] in controls
+    if means is None:
+        return CellNumbers(*pair, control)
+    accuracy, mi, gap = (means.mean(pair, metric) for metric in ("test_acc", "mi", "mi_gap"))
+    values = mi.mean if mi else None, gap.mean if gap else None
+    return CellNumbers(*pair, control, accuracy, *values, means.comparable(pair))
 
 
 # The share given back
@@ -95,7 +96,7 @@ def _part(percent: float | None) -> float | None:
 def share_of(means: Means | None, method: str, defense: str) -> Share:
     """(own - bare) / (clean - bare): of the method defended, undefended, and of clean under the defense."""
     pairs = [(method, defense), (method, UNDEFENDED), (CLEAN, defense)]
-    found = [mean for pair in pairs if (mean := _mean(means, pair, "test_acc"))]
+    found = [mean for pair in pairs if means and (mean := means.mean(pair, "test_acc"))]
     if len(found) < len(pairs):
         return Share(method, defense, Verdict.NOT_RUN)
     own, bare, clean = found

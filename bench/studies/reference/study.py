@@ -18,8 +18,8 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED
 from bench.runner.request import Options, Variation
 from bench.studies.reference.figures import jpeg_sweep, restored
-from bench.studies.reference.patterns import Judged, judged
-from bench.studies.reference.restored import Line, Share, line_of, means_of, share_of
+from bench.studies.reference.patterns import judged
+from bench.studies.reference.restored import cell_of, means_of, share_of
 from bench.studies.reference.text import text
 from bench.studies.study import Findings, Record, Study
 
@@ -48,26 +48,20 @@ def pairs() -> list[Pair]:
 def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     """Means, shares given back and verdicts, from rows alone."""
     means, controls = means_of(rows), {row.method for row in rows if row.control}
-    lines = [line_of(means, pair, controls) for pair in pairs()]
+    cells = [cell_of(means, pair, controls) for pair in pairs()]
     contested = [(m, d) for m, d in pairs() if m not in {CLEAN, *controls} and d != UNDEFENDED]
     shares = [share_of(means, *pair) for pair in contested]
     found = judged(shares)
     with style():
-        made = {"jpeg-sweep": jpeg_sweep(lines, rows), "restored": restored(shares, rows)}
+        made = {"jpeg-sweep": jpeg_sweep(cells, rows), "restored": restored(shares, rows)}
     figures: dict[str, Figure] = {name: figure for name, figure in made.items() if figure is not None}
-    tables = {"patterns": _table(found), "reference": _table(lines), "restored": _table(shares)}
-    return Findings(tables, figures, text(means, lines, found, rows))
+    lines = {
+        "patterns": map(vars, found),
+        "reference": (c.columns for c in cells),
+        "restored": map(vars, shares),
+    }
+    tables = {name: pd.DataFrame(some, dtype=object) for name, some in lines.items()}
+    return Findings(tables, figures, text(means, cells, found, rows))
 
 
-def _table(entries: Sequence[Line | Share | Judged]) -> pd.DataFrame:
-    """Write a line each, in the order of their fields."""
-    return pd.DataFrame([vars(entry) for entry in entries], dtype=object)
-
-
-STUDY = Study(
-    about="accuracy and MI of every method, and the share that each defense gives back",
-    grids=grids,
-    measures=(),
-    through_clean=(),
-    analyse=analyse,
-)
+STUDY = Study("accuracy and MI of every method, and the share that each defense gives back", grids, analyse)

@@ -10,24 +10,26 @@ from typing import Any
 import pandas as pd
 
 from bench.report.formats import markdown
-from bench.report.prose import percent, render
-from bench.results.aggregate import Means
+from bench.report.prose import render
+from bench.results.aggregate import Mean, Means
 from bench.results.describe import circumstances, mixture, repetitions, sentences, span
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, one_a_family
 from bench.studies.reference.patterns import EFFECT, SMALL, Judged, together
-from bench.studies.reference.restored import PERCENT, Line, Verdict
+from bench.studies.reference.restored import CellNumbers, Verdict
 
 MARK = "°"  # one repetition
 
 
-def text(means: Means | None, lines: Sequence[Line], found: Sequence[Judged], rows: Sequence[Row]) -> str:
+def text(
+    means: Means | None, lines: Sequence[CellNumbers], found: Sequence[Judged], rows: Sequence[Row]
+) -> str:
     """Markdown; only what the numbers say."""
     there, failed = {(row.method, row.defense) for row in rows}, [row for row in rows if row.status != "ok"]
     absent = [line for line in lines if (line.method, line.defense) not in there]
     values: dict[str, Any] = {"about": "", "failed": failed, "absent": absent}
     if means is not None:
-        stds = [line.std for line in lines if line.std is not None]
+        stds = [own.std for own in (line.accuracy for line in lines) if own and own.std and not own.borrowed]
         values |= {
             "about": sentences(circumstances(means.rows), mixture(means.rows), *means.notes),
             "over": repetitions(means.rows) or "of one repetition each",
@@ -43,33 +45,32 @@ def text(means: Means | None, lines: Sequence[Line], found: Sequence[Judged], ro
     return render(__name__, **values)
 
 
-def _percent(line: Line) -> str:
-    return "-" if line.accuracy is None else f"{percent(line.accuracy)}{MARK if line.n == 1 else ''}"
+def _percent(cell: CellNumbers) -> str:
+    return f"{cell.level:z.1f}{MARK if cell.n == 1 else ''}" if cell.n else "-"
 
 
-def _interval(low: float | None, high: float | None, factor: int = PERCENT, form: str = ".1f") -> str:
-    if low is None or high is None:
-        return "-"
-    return f"[{factor * low:z{form}}, {factor * high:z{form}}]"
+def _interval(own: Mean | None) -> str:
+    return "-" if own is None or own.low is None or own.high is None else f"[{own.low:z.1f}, {own.high:z.1f}]"
 
 
-def _undefended(lines: Iterable[Line]) -> dict[str, Any]:
-    ordered = sorted(lines, key=lambda line: line.accuracy or 0.0)
+def _undefended(lines: Iterable[CellNumbers]) -> dict[str, Any]:
+    ordered = sorted(lines, key=lambda line: line.level)
     table = [
         {
             "method": f"{line.method} (control)" if line.control else line.method,
             "accuracy, %": _percent(line),
-            "95 %": _interval(line.low, line.high),
+            "95 %": _interval(line.accuracy),
             "repetitions": str(line.n),
             "MI, nats": line.mi,
             "MI gap to clean": line.mi_gap,
         }
         for line in ordered
     ]
+    ends = [(line.method, line.accuracy.low, line.accuracy.high) for line in ordered if line.accuracy]
     pairs = [
-        f"{a.method} and {b.method}"
-        for a, b in pairwise(ordered)
-        if a.high is None or b.low is None or a.high >= b.low
+        f"{a} and {b}"
+        for (a, _, high), (b, low, _) in pairwise(ends)
+        if high is None or low is None or high >= low
     ]
     return {
         "undefended": markdown(pd.DataFrame(table, dtype=object)) if table else "",
@@ -83,7 +84,7 @@ def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
         {
             "pattern": str(own.pattern),
             "share given back": "-" if own.share is None else f"{own.share:z.2f}",
-            "95 %": _interval(own.low, own.high, 1, ".2f"),
+            "95 %": "-" if own.low is None else f"[{own.low:z.2f}, {own.high:z.2f}]",
             "verdict": str(own.verdict),
             "cells with one repetition": own.single or "none",
         }
@@ -100,12 +101,12 @@ def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
     }
 
 
-def _worst(lines: Sequence[Line]) -> dict[str, Any]:
+def _worst(lines: Sequence[CellNumbers]) -> dict[str, Any]:
     """Tabulate the worst case over the defenses that all share.
 
     Controls and variants bound no set of defenses; a variant without all of it is left out.
     """
-    own: dict[str, dict[str, Line]] = {}
+    own: dict[str, dict[str, CellNumbers]] = {}
     for line in lines:
         if line.n and not line.control:
             own.setdefault(line.method, {})[line.defense] = line
@@ -114,23 +115,23 @@ def _worst(lines: Sequence[Line]) -> dict[str, Any]:
     if not own or len(shared) < 2:
         return {"worst": ""}
     whole = [[some[d] for d in shared] for some in own.values() if all(d in some for d in shared)]
-    worst = [max(cells, key=lambda line: line.accuracy or 0.0) for cells in whole]
+    worst = [max(cells, key=lambda line: line.level) for cells in whole]
     clean = {line.defense: line for line in lines if line.method == CLEAN and line.n}
     table = [
         {
             "method": line.method,
             "highest accuracy, %": _percent(line),
-            "95 %": _interval(line.low, line.high),
+            "95 %": _interval(line.accuracy),
             "under": line.defense,
             "clean there, %": _percent(clean[line.defense]) if line.defense in clean else "-",
         }
-        for line in sorted(worst, key=lambda line: line.accuracy or 0.0)
+        for line in sorted(worst, key=lambda line: line.level)
     ]
     lacking = [method for method, some in own.items() if not all(d in some for d in shared)]
     return {"worst": markdown(pd.DataFrame(table)), "shared": shared, "lacking": lacking}
 
 
-def _single(lines: Sequence[Line]) -> dict[str, Any]:
+def _single(lines: Sequence[CellNumbers]) -> dict[str, Any]:
     """Which cells have one repetition: defenses that the same methods have it under stand together."""
     once = [line for line in lines if line.n == 1]
     methods = {

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.transforms import ScaledTranslation
 
-from bench.report.figures.style import PERCENT, MethodStyle, titled_figure
+from bench.report.figures.style import PERCENT, MethodStyle, styles_of, titled_figure
 from bench.report.summary import heading
+from bench.results.replicates import chance_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.strength.points import Point
-from bench.studies.style import studied_styles
 
-X = Callable[[Point], float]  # where a point stands
 HEIGHT = 2.6  # inches
 ASIDE = 4  # points between methods' whiskers at one place
 CHANCE, BASELINE = "chance", "the clean subset only"
@@ -40,113 +39,86 @@ SHARES = (
 )
 
 
+class Across(NamedTuple):
+    """What is along x."""
+
+    label: str
+    place: Callable[[Point], float]
+    log: bool
+    caption: str
+
+
+BUDGET = Across("L-inf budget, 255ths", lambda p: p.eps_255, log=True, caption=BUDGETS)
+SHARE = Across("poisoned, % of the training images", lambda p: 100 * p.share, log=False, caption=SHARES)
+
+
 def by_eps(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     """Two panels over budgets at share 1; None where nothing was measured."""
     shown = [p for p in points if p.share == 1 and p.eps_255 and p.accuracy is not None]
-    if not shown:
-        return None
-    title = f"Strength of the perturbation: {heading(rows)}"
-    figure, (accuracy, gap) = _sheet(title, BUDGETS, points, shown, [CLEAN, CHANCE])
-    levels = sorted({p.eps_255 for p in shown})
-    for axes in (accuracy, gap):
-        axes.set_xscale("log", base=2)
-        axes.set_xticks(levels, [f"{level:g}" for level in levels])
-        axes.minorticks_off()
-        axes.set_xlabel("L-inf budget, 255ths")
-    _accuracies(accuracy, points, shown, lambda p: p.eps_255, _classes(rows))
-    _gaps(gap, points, shown, lambda p: p.eps_255)
-    return figure
+    title = f"Strength of the perturbation: {heading(rows)}" if shown else ""
+    return _panels(title, points, shown, rows, BUDGET) if shown else None
 
 
 def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
     """Two panels over shares, at the budget that has any; None where all images are poisoned."""
     budgets = {p.eps_255 for p in points if 0 < p.share < 1}
     shown = [p for p in points if p.eps_255 in budgets and not p.control and p.accuracy is not None]
-    if not shown:
-        return None
     said = ", ".join(f"{eps:g}/255" for eps in sorted(budgets))
-    title = f"Share of poisoned images at {said}: {heading(rows)}"
-    figure, (accuracy, gap) = _sheet(title, SHARES, points, shown, [CLEAN, CHANCE, BASELINE])
-    for axes in (accuracy, gap):
-        axes.set_xticks(sorted({100 * p.share for p in shown}))
-        axes.set_xlabel("poisoned, % of the training images")
-    _accuracies(accuracy, points, shown, lambda p: 100 * p.share, _classes(rows))
-    baseline = sorted({(100 * p.share, 100 * p.baseline) for p in shown if p.baseline is not None})
-    accuracy.plot([share for share, _ in baseline], [least for _, least in baseline], **LINES[BASELINE])
-    _gaps(gap, points, shown, lambda p: 100 * p.share)
+    title = f"Share of poisoned images at {said}: {heading(rows)}" if shown else ""
+    return _panels(title, points, shown, rows, SHARE) if shown else None
+
+
+def _panels(
+    title: str,
+    points: Sequence[Point],
+    shown: Sequence[Point],
+    rows: Sequence[Row],
+    across: Across,
+) -> Figure:
+    """Draw test accuracy beside the MI gap, with lines for clean, chance and the shares' baselines."""
+    styles = styles_of(dict.fromkeys(p.method for p in points), {p.method for p in points if p.control})
+    least = sorted({(across.place(p), 100 * p.baseline) for p in shown if p.baseline is not None})
+    names = {p.method for p in shown}
+    looks = {name: style.lines for name, style in styles.items() if name in names}
+    looks |= {name: LINES[name] for name in (CLEAN, CHANCE, *([BASELINE] if least else []))}
+    handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
+    figure = titled_figure(title, across.caption, HEIGHT, handles=handles)
+    accuracy, gap = figure.subplots(1, 2)
+    places = sorted({across.place(p) for p in shown})
+    accuracy.set_title("test accuracy, %")
+    gap.set_title("MI gap to clean, nats")
+    for axes, column in ((accuracy, "accuracy"), (gap, "mi_gap")):
+        axes.grid(visible=True)
+        if across.log:
+            axes.set_xscale("log", base=2)
+            axes.minorticks_off()
+        axes.set_xticks(places, [f"{place:g}" for place in places])
+        axes.set_xlabel(across.label)
+        known = [p for p in shown if getattr(p, column) is not None]
+        drawn = [name for name in styles if name in {p.method for p in known}]
+        for place, name in enumerate(drawn):
+            aside = 0 if axes is accuracy else ASIDE * (place - (len(drawn) - 1) / 2)
+            _line(axes, [p for p in known if p.method == name], across, column, styles[name], aside)
+    levels = {CLEAN: {p.accuracy for p in points if p.method == CLEAN and p.accuracy is not None}}
+    levels[CHANCE] = {chance_of([row]) for row in rows}
+    for name, level in ((name, level) for name, some in levels.items() for level in some):
+        accuracy.axhline(100 * level, zorder=1.9, **LINES[name])
+    accuracy.set_ylim(0, min(PERCENT[1], 115 * max(p.accuracy or 0.0 for p in points) + 1))
+    if least:
+        accuracy.plot(*zip(*least, strict=True), **LINES[BASELINE])
+    gap.axhline(0, zorder=1.9, **LINES[CLEAN])
     return figure
 
 
-def _classes(rows: Sequence[Row]) -> set[int]:
-    return {row.classes for row in rows if row.classes}
-
-
-def _sheet(
-    title: str, caption: str, points: Sequence[Point], shown: Sequence[Point], lines: Sequence[str]
-) -> tuple[Figure, tuple[Axes, Axes]]:
-    """Two panels under one legend."""
-    styles, names = _styles(points), {p.method for p in shown}
-    handles = [
-        Line2D([], [], label=n, **style.dots | {"ls": "-"}) for n, style in styles.items() if n in names
-    ]
-    handles += [Line2D([], [], label=name, **LINES[name]) for name in lines]
-    figure = titled_figure(title, caption, HEIGHT, handles=handles)
-    accuracy, gap = figure.subplots(1, 2)
-    accuracy.set_title("test accuracy, %")
-    gap.set_title("MI gap to clean, nats")
-    for axes in (accuracy, gap):
-        axes.grid(visible=True)
-    return figure, (accuracy, gap)
-
-
-def _styles(points: Sequence[Point]) -> dict[str, MethodStyle]:
-    controls = {p.method for p in points if p.control}
-    return studied_styles(dict.fromkeys(p.method for p in points), controls)
-
-
-def _accuracies(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X, classes: set[int]) -> None:
-    """Percent, with lines for clean and for chance."""
-    for own, style in _lines(points, shown, "accuracy"):
-        _line(axes, own, x, 100, "accuracy", style)
-    for clean in (p.accuracy for p in points if p.method == CLEAN and p.accuracy is not None):
-        axes.axhline(100 * clean, zorder=1.9, **LINES[CLEAN])
-    for number in classes:
-        axes.axhline(100 / number, zorder=1.9, **LINES[CHANCE])
-    highest = max(p.accuracy or 0.0 for p in points)
-    axes.set_ylim(0, min(PERCENT[1], 115 * highest + 1))
-
-
-def _gaps(axes: Axes, points: Sequence[Point], shown: Sequence[Point], x: X) -> None:
-    lines = [*_lines(points, shown, "mi_gap")]
-    for place, (own, style) in enumerate(lines):
-        _line(axes, own, x, 1, "mi_gap", style, aside=ASIDE * (place - (len(lines) - 1) / 2))
-    axes.axhline(0, zorder=1.9, **LINES[CLEAN])
-
-
-def _lines(
-    points: Sequence[Point], shown: Sequence[Point], column: str
-) -> Iterator[tuple[list[Point], MethodStyle]]:
-    """Yield the measured points of each method that has any."""
-    for method, style in _styles(points).items():
-        own = [p for p in shown if p.method == method and getattr(p, column) is not None]
-        if own:
-            yield own, style
-
-
 def _line(
-    axes: Axes,
-    points: Sequence[Point],
-    x: X,
-    factor: float,
-    column: str,
-    style: MethodStyle,
-    aside: float = 0,
+    axes: Axes, points: Sequence[Point], across: Across, column: str, style: MethodStyle, aside: float
 ) -> None:
     """aside: points to the right of where it belongs, so that whiskers do not hide each other."""
+    factor = 100 if column == "accuracy" else 1
     y = [factor * getattr(p, column) for p in points]
     reach = [factor * _whisker(p, column) for p in points]
-    form = style.dots | {"ls": "-", "lw": 1.4, "ms": 5, "elinewidth": 0.8}
-    line = axes.errorbar([x(p) for p in points], y, yerr=reach if any(reach) else None, **form)
+    form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.8}
+    line = axes.errorbar([across.place(p) for p in points], y, yerr=reach if any(reach) else None, **form)
     figure = axes.get_figure(root=True)
     assert figure is not None
     for artist in line.get_children():  # afterwards, so that the axes' limits are those of the places

@@ -46,18 +46,20 @@ class Point:
 def points_of(rows: Iterable[Row]) -> list[Point]:
     """By method, budget and share; a share of 0 is clean's, whoever's the poison that is left out."""
     ours = [row for row in rows if row.defense == UNDEFENDED]
-    offered = [row for row in ours if not row.inputs["drop_poisoned"]]
-    clean = [row for row in offered if row.method == CLEAN]
+    clean = [row for row in ours if row.method == CLEAN and not row.inputs["drop_poisoned"]]
     places: dict[Place, list[Row]] = {}
-    for row in offered:
-        places.setdefault(place_of(row), []).append(row)
+    baselines = {0.0: clean}  # of a share: the victims that left its images out
+    for row in ours:
+        left_out, share = row.inputs["drop_poisoned"], float(row.inputs["share"])
+        known = baselines.setdefault(share, []) if left_out else places.setdefault(place_of(row), [])
+        known.append(row)
     for method, eps, share in list(places):
         if share not in (0, 1):
             places.setdefault((method, eps, 0.0), clean)
     controls = {row.method for row in ours if row.control}
     order = in_order((method for method, _, _ in places), None, CLEAN)
     return [
-        _point(place, place[0] in controls, places[place], clean, _baseline(ours, clean, place[2]))
+        _point(place, place[0] in controls, places[place], clean, baselines.get(place[2], []))
         for place in sorted(places, key=lambda place: (order.index(place[0]), *place[1:]))
     ]
 
@@ -70,14 +72,6 @@ def place_of(row: Row) -> Place:
     return row.method, round(255 * eps, 3), float(row.inputs["share"])
 
 
-def _baseline(rows: Sequence[Row], clean: Sequence[Row], share: float) -> list[Row]:
-    """Find the victims that left a share of the images out; without any left out they are clean's."""
-    if share == 0:
-        return list(clean)
-    wanted = {"share": share, "drop_poisoned": True}
-    return [row for row in rows if wanted.items() <= row.inputs.items()]
-
-
 def _point(
     place: Place, control: bool, rows: Sequence[Row], clean: Sequence[Row], baseline: Sequence[Row]
 ) -> Point:
@@ -85,9 +79,9 @@ def _point(
     accuracy, mi = (values_of(rows, column) for column in ("test_acc", "mi"))
     gain = [-gap for gap in gaps(rows, baseline, "test_acc")]
     mi_gaps = gaps(rows, clean, "mi")
-    once, there = _once(rows), _once(clean)
-    apart = None if once is None or there is None else hypot(_reach(once), _reach(there))
-    mi_gap_reach = apart if mi_gaps and list(rows) != list(clean) else None  # clean is itself, exactly
+    once, there, apart = _once(rows), _once(clean), None
+    if mi_gaps and once and there and list(rows) != list(clean):  # clean is itself, exactly
+        apart = hypot(once[1] - once[0], there[1] - there[0]) / 2
     return Point(
         method=method,
         control=control,
@@ -99,11 +93,11 @@ def _point(
         accuracy_gap=mean_of(gaps(rows, clean, "test_acc")),
         mi=mean_of(mi),
         mi_std=std_of(mi),
-        mi_low=None if once is None else once[0],
-        mi_high=None if once is None else once[1],
+        mi_low=once and once[0],
+        mi_high=once and once[1],
         mi_gap=mean_of(mi_gaps),
         mi_gap_std=std_of(mi_gaps),
-        mi_gap_reach=mi_gap_reach,
+        mi_gap_reach=apart,
         comparable=on_scale(rows, clean),
         baseline=mean_of(values_of(baseline, "test_acc")),
         gain=mean_of(gain),
@@ -118,7 +112,3 @@ def _once(rows: Iterable[Row]) -> tuple[float, float] | None:
     if len(known) != 1 or known[0].mi_low is None or known[0].mi_high is None:
         return None
     return known[0].mi_low, known[0].mi_high
-
-
-def _reach(interval: tuple[float, float]) -> float:
-    return (interval[1] - interval[0]) / 2

@@ -68,10 +68,4 @@ def accuracies(points: Sequence[Point]) -> pd.DataFrame:
     return pd.DataFrame.from_dict(down, orient="index").fillna("-").rename_axis("%").reset_index()
 
 
-STUDY = Study(
-    about="accuracy and MI against the budget and against the share of poisoned images",
-    grids=grids,
-    measures=(),
-    through_clean=(),
-    analyse=analyse,
-)
+STUDY = Study("accuracy and MI against the budget and against the share of poisoned images", grids, analyse)

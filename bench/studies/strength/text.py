@@ -28,19 +28,28 @@ def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
     parted = {p.eps_255 for p in points if 0 < p.share < 1}
     budgets = _grouped((p.method, p) for p in points if p.share == 1 and p.eps_255)
     shares = _grouped((_place(p), p) for p in points if p.eps_255 in parted and not p.control)
+    by_budget = {method: {p.eps_255: _both(p) for p in own} for method, own in budgets.items()}
+    by_share = {place: {100 * p.share: _percent(p) for p in own} for place, own in shares.items()}
+    parts = {100 * p.share: p.baseline for own in shares.values() for p in own}
+    by_share["the clean subset only"] = {
+        at: percent(least) for at, least in parts.items() if least is not None
+    }
+    whole = [row for row in rows if row.inputs["share"] == 1] or rows
+    plain = [row for row in whole if row.method == CLEAN] or whole
     return render(
         __name__,
         reps=span(reps) if reps else "",
         once=reps == {1},
         noise=f"{100 * NOISE:g}",
-        circumstances=_common(rows) if rows else "",
+        # without the setting's id: each budget and share is a setting of its own
+        circumstances=circumstances(plain[:1]).rpartition(", setting ")[0] if rows else "",
         clean=next((p for p in points if p.method == CLEAN and p.accuracy is not None), None),
         budgets=[(own[0], _course(own, "accuracy"), _course(own, "mi")) for own in budgets.values()],
-        budget_table=_budget_table(budgets),
+        budget_table=_table(by_budget, "accuracy, % (MI gap, nats)", "/255"),
         apart=[_place(p) for own in budgets.values() for p in own if not p.comparable],
         shares=[(own[0].method, [*_gains(own)]) for own in shares.values()],
-        share_table=_share_table(shares),
-        lost=[f"{_name(row)}: {row.status}, {last_line(row.reason)}" for row in rows if row.status != "ok"],
+        share_table=_table(by_share, "accuracy, %", " % poisoned"),
+        lost=[_lost(row) for row in rows if row.status != "ok"],
     )
 
 
@@ -51,15 +60,14 @@ def _grouped(named: Iterable[tuple[str, Point]]) -> Groups:
     return found
 
 
-def _common(rows: Sequence[Row]) -> str:
-    """Say what all settings share: data, nets, recipe, seed."""
-    whole = [row for row in rows if row.inputs["share"] == 1] or rows
-    plain = next((row for row in whole if row.method == CLEAN), whole[0])
-    return circumstances([plain]).rpartition(", setting ")[0]
-
-
 def _place(point: Point) -> str:
     return f"{point.method} at {point.eps_255:g}/255"
+
+
+def _lost(row: Row) -> str:
+    method, eps, share = place_of(row)
+    left = ", poisoned ones left out" if row.inputs["drop_poisoned"] else ""
+    return f"{method} at {eps:g}/255, share {share:g}{left}: {row.status}, {last_line(row.reason)}"
 
 
 def _percent(point: Point) -> str:
@@ -67,25 +75,16 @@ def _percent(point: Point) -> str:
     return "-" if point.accuracy is None else percent(point.accuracy) + spread
 
 
-def _name(row: Row) -> str:
-    method, eps, share = place_of(row)
-    left = ", poisoned ones left out" if row.inputs["drop_poisoned"] else ""
-    return f"{method} at {eps:g}/255, share {share:g}{left}"
+def _both(p: Point) -> str:
+    return _percent(p) + ("" if p.mi_gap is None else f" ({nats(p.mi_gap)})")
 
 
 def _table(down: dict[str, dict[float, str]], first: str, unit: str) -> str:
     """Budgets or shares across."""
-    across = sorted({level for own in down.values() for level in own})
-    lines = [[name, *(own.get(level, "-") for level in across)] for name, own in down.items()]
-    return markdown(pd.DataFrame(lines, columns=[first, *(f"{level:g}{unit}" for level in across)]), "lr")
-
-
-def _budget_table(budgets: Groups) -> str:
-    def both(p: Point) -> str:
-        return _percent(p) + ("" if p.mi_gap is None else f" ({nats(p.mi_gap)})")
-
-    down = {method: {p.eps_255: both(p) for p in own} for method, own in budgets.items()}
-    return _table(down, "accuracy, % (MI gap, nats)", "/255")
+    table = pd.DataFrame.from_dict(down, orient="index").sort_index(axis=1).fillna("-")
+    return markdown(
+        table.rename(columns=lambda level: f"{level:g}{unit}").rename_axis(first).reset_index(), "lr"
+    )
 
 
 def _course(points: Sequence[Point], column: Literal["accuracy", "mi"]) -> dict[str, list[str]]:
@@ -116,24 +115,17 @@ def _reach(point: Point) -> float:
     return 0.0 if point.mi_low is None or point.mi_high is None else (point.mi_high - point.mi_low) / 2
 
 
-def _share_table(shares: Groups) -> str:
-    down = {place: {100 * p.share: _percent(p) for p in own} for place, own in shares.items()}
-    points = [p for own in shares.values() for p in own]
-    least = {100 * p.share: percent(p.baseline) for p in points if p.baseline is not None}
-    return _table(down | {"the clean subset only": least}, "accuracy, %", " % poisoned")
-
-
 def _gains(points: Sequence[Point]) -> Iterator[str]:
-    """At which shares the poisoned images are worse than leaving them out."""
+    """At which shares the poisoned images are worse than leaving them out, by more than the noise.
+
+    That is the reach of the gain's t interval or, of one repetition, a usual spread.
+    """
     kinds: dict[str, list[str]] = {"worse": [], "better": [], "not clearly either": []}
     for p in points:
         if 0 < p.share < 1 and p.gain is not None:
-            spread = "" if p.gain_std is None else f" ±{percent(p.gain_std)}"
-            kind = "not clearly either" if abs(p.gain) <= _noise(p) else "worse" if p.gain < 0 else "better"
+            spread, noise = "", NOISE
+            if p.gain_std is not None:
+                spread, noise = f" ±{percent(p.gain_std)}", reach_of(p.gain_std / sqrt(p.gains), p.gains - 1)
+            kind = "not clearly either" if abs(p.gain) <= noise else "worse" if p.gain < 0 else "better"
             kinds[kind].append(f"at {100 * p.share:g} % ({100 * p.gain:+.1f}{spread} points)")
     return (f"{kind} {', '.join(some)}" for kind, some in kinds.items() if some)
-
-
-def _noise(point: Point) -> float:
-    """Return what a gain must pass: the reach of its t interval, or, of one repetition, a usual spread."""
-    return NOISE if point.gain_std is None else reach_of(point.gain_std / sqrt(point.gains), point.gains - 1)
