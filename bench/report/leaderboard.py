@@ -141,6 +141,7 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "setting": board.setting,
                 "data": board.data,
                 "classes": board.classes,
+                "chance": board.chance,
                 "defenses": " ".join(board.defenses),
                 "defenses_hash": board.digest,
                 "dropped": " ".join(board.dropped),
