@@ -14,6 +14,7 @@ from statistics import fmean
 
 from bench.core.errors import BadInput
 from bench.results.aggregate import LEVEL, Pair, comparable, mean_of
+from bench.results.columns import PLUGINS
 from bench.results.identity import shared
 from bench.results.replicates import ROUNDING, doubt_of, is_clean, units_of
 from bench.results.rows import Row
@@ -101,8 +102,15 @@ def of_runs(
 
 
 def differs(rows: Sequence[Row], others: Sequence[Row]) -> list[str]:
-    """Name what two settings differ in: victim.epochs 30, 60."""
-    sides = {index: leaves(shared(own[0].inputs)) for index, own in enumerate((rows, others))}
+    """Name what two settings, and the plugins that both have, differ in: victim.epochs 30, 60."""
+    plugins = [
+        {getattr(row, kind): row.inputs[kind] for row in own for kind in PLUGINS} for own in (rows, others)
+    ]
+    both = plugins[0].keys() & plugins[1].keys()
+    sides = {
+        index: leaves(shared(own[0].inputs) | {name: plugins[index][name] for name in both})
+        for index, own in enumerate((rows, others))
+    }
     return [f"{name} {', '.join(values)}" for name, values in differing(sides).items()]
 
 
