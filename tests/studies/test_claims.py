@@ -28,7 +28,7 @@ from bench.results.rows import Row, save
 from bench.studies.claims.card import make
 from bench.studies.claims.claim import COLUMNS, FOREIGN, Claim, claim_of, load
 from bench.studies.claims.figures import drawable, scatter
-from bench.studies.claims.judge import JudgedClaim, OurNumber, Verdict, judge, sign
+from bench.studies.claims.judge import ClaimVerdict, JudgedClaim, OurNumber, judge, sign
 from bench.studies.claims.nearness import SettingMatch, nearness
 from bench.studies.claims.write import markdown
 from support.rows import completed, row
@@ -322,7 +322,7 @@ def test_a_claim_is_judged_by_rows_of_its_recipe_however_many_others_there_are()
     others = [as_published(60, "em", "none", rep) for rep in range(5)]
     found = only([claim(24, lr="0.5", weight_decay="0.0001")], [*others, own])
     assert found.near is not None and found.near.setting is SettingMatch.SAME
-    assert (found.verdict, found.setting) == (Verdict.REPRODUCED, own.setting)
+    assert (found.verdict, found.setting) == (ClaimVerdict.REPRODUCED, own.setting)
 
 
 def test_of_settings_equally_near_the_one_that_differs_least_is_judged() -> None:
@@ -346,14 +346,14 @@ def test_of_settings_equally_near_the_one_that_differs_least_is_judged() -> None
 )
 def test_rows_of_something_else_leave_a_claim_not_run(row_of: Row) -> None:
     found = only([claim(25)], [row_of])
-    assert (found.verdict, found.ours) == (Verdict.NOT_RUN, None)
+    assert (found.verdict, found.ours) == (ClaimVerdict.NOT_RUN, None)
 
 
 def test_mi_of_other_dimensions_is_not_comparable() -> None:
     """There are rows, so it was run; their MI says nothing beside clean's."""
     methods = ("clean", "em", "mi-ue")
     claims = [claim(0.5 - 0.1 * i, m, metric="mi") for i, m in enumerate(methods) if i]
-    for rank, verdict in ((32, Verdict.BROKEN), (18, Verdict.INCOMPARABLE)):
+    for rank, verdict in ((32, ClaimVerdict.BROKEN), (18, ClaimVerdict.INCOMPARABLE)):
         rows = [
             dataclasses.replace(
                 made(50, m, "none", rep), mi=0.03 + 0.02 * i + 0.001 * rep, mi_rank=rank if i == 2 else 32
@@ -362,10 +362,10 @@ def test_mi_of_other_dimensions_is_not_comparable() -> None:
             for rep in range(3)
         ]
         found = judge(claims, rows)[1]
-        assert found.verdict is verdict and (found.ours is None) == (verdict is Verdict.INCOMPARABLE)
+        assert found.verdict is verdict and (found.ours is None) == (verdict is ClaimVerdict.INCOMPARABLE)
     assert "| features of other dimensions than clean's" in markdown(make(claims, rows), has_figure=False)
     far = [claim(0.4, "mi-ue", metric="mi", net="mlp2")]
-    assert judge(far, rows)[0].verdict is Verdict.NOT_RUN
+    assert judge(far, rows)[0].verdict is ClaimVerdict.NOT_RUN
 
 
 def test_the_nearest_setting_is_judged() -> None:
@@ -380,16 +380,16 @@ def test_the_nearest_setting_is_judged() -> None:
 @pytest.mark.parametrize(
     ("accuracies", "published", "expected"),
     [
-        ((24,), 27, Verdict.REPRODUCED),
-        ((24,), 27.1, Verdict.NOT_REPRODUCED),
-        ((24,), 20.9, Verdict.NOT_REPRODUCED),
-        ((20, 30), 34.9, Verdict.REPRODUCED),  # a mean of 25 with a standard error of 5
-        ((20, 30), 35.1, Verdict.NOT_REPRODUCED),
-        ((25, 25), 28, Verdict.REPRODUCED),
+        ((24,), 27, ClaimVerdict.REPRODUCED),
+        ((24,), 27.1, ClaimVerdict.NOT_REPRODUCED),
+        ((24,), 20.9, ClaimVerdict.NOT_REPRODUCED),
+        ((20, 30), 34.9, ClaimVerdict.REPRODUCED),  # a mean of 25 with a standard error of 5
+        ((20, 30), 35.1, ClaimVerdict.NOT_REPRODUCED),
+        ((25, 25), 28, ClaimVerdict.REPRODUCED),
     ],
 )
 def test_reproduced_is_within_three_points_or_two_errors(
-    accuracies: tuple[float, ...], published: float, expected: Verdict
+    accuracies: tuple[float, ...], published: float, expected: ClaimVerdict
 ) -> None:
     rows = [as_published(acc, "em", "none", rep) for rep, acc in enumerate(accuracies)]
     assert only([claim(published)], rows).verdict is expected
@@ -398,7 +398,7 @@ def test_reproduced_is_within_three_points_or_two_errors(
 def test_a_borrowed_error_widens_nothing() -> None:
     rows = [as_published(24), *(as_published(acc, "tap", "none", rep) for rep, acc in enumerate((1, 40)))]
     found = only([claim(28)], rows)
-    assert found.ours is not None and found.ours.borrowed and found.verdict is Verdict.NOT_REPRODUCED
+    assert found.ours is not None and found.ours.borrowed and found.verdict is ClaimVerdict.NOT_REPRODUCED
 
 
 def test_mi_is_compared_by_order_in_any_setting() -> None:
@@ -410,7 +410,7 @@ def test_mi_is_compared_by_order_in_any_setting() -> None:
 # Orders
 
 
-def order_of(published: tuple[float, float], ours: tuple[float, float]) -> Verdict:
+def order_of(published: tuple[float, float], ours: tuple[float, float]) -> ClaimVerdict:
     names = "em", "tap"
     claims = [claim(value, name) for name, value in zip(names, published, strict=True)]
     rows = [one for name, acc in zip(names, ours, strict=True) for one in repeated(acc, name)]
@@ -422,15 +422,15 @@ def order_of(published: tuple[float, float], ours: tuple[float, float]) -> Verdi
 @pytest.mark.parametrize(
     ("published", "ours", "expected"),
     [
-        ((20, 10), (60, 30), Verdict.HOLDS),
-        ((10, 20), (60, 30), Verdict.BROKEN),
-        ((20, 10), (31, 30), Verdict.UNDECIDED),  # the intervals meet
-        ((12, 10), (60, 30), Verdict.UNDECIDED),  # a tie has no order
-        ((13, 10), (60, 30), Verdict.HOLDS),  # no tie any more
+        ((20, 10), (60, 30), ClaimVerdict.HOLDS),
+        ((10, 20), (60, 30), ClaimVerdict.BROKEN),
+        ((20, 10), (31, 30), ClaimVerdict.UNDECIDED),  # the intervals meet
+        ((12, 10), (60, 30), ClaimVerdict.UNDECIDED),  # a tie has no order
+        ((13, 10), (60, 30), ClaimVerdict.HOLDS),  # no tie any more
     ],
 )
 def test_order_follows_from_intervals_that_lie_apart(
-    published: tuple[float, float], ours: tuple[float, float], expected: Verdict
+    published: tuple[float, float], ours: tuple[float, float], expected: ClaimVerdict
 ) -> None:
     assert order_of(published, ours) is expected
 
@@ -439,9 +439,13 @@ def test_one_broken_pair_outweighs_those_that_agree() -> None:
     claims = [claim(95, "clean", eps=""), claim(20), claim(10, "tap")]
     rows = [*repeated(70, "clean"), *repeated(20, "em"), *repeated(30, "tap")]
     verdicts = {own.claim.id: own for own in judge(claims, rows)}
-    assert verdicts["clean-none"].verdict is Verdict.HOLDS
+    assert verdicts["clean-none"].verdict is ClaimVerdict.HOLDS
     em = verdicts["em-none"]
-    assert (em.verdict, names(em.agree), names(em.against)) == (Verdict.BROKEN, ["clean-none"], ["tap-none"])
+    assert (em.verdict, names(em.agree), names(em.against)) == (
+        ClaimVerdict.BROKEN,
+        ["clean-none"],
+        ["tap-none"],
+    )
     (board,) = make(claims, rows).boards
     assert board.breakers == {"em x none": 1, "tap x none": 1}
     assert board.correlation.rho == pytest.approx(0.5)
@@ -450,12 +454,12 @@ def test_one_broken_pair_outweighs_those_that_agree() -> None:
 @pytest.mark.parametrize("other", [{"source": "B"}, {"data": "cifar100"}, {"net": "vgg11"}, {"link": "b"}])
 def test_only_one_sources_numbers_are_compared(other: dict[str, str]) -> None:
     found = only([claim(10), claim(20, "tap", **other)], [*repeated(60, "em"), *repeated(30, "tap")])
-    assert (found.verdict, found.agree, found.against, found.open) == (Verdict.UNDECIDED, (), (), ())
+    assert (found.verdict, found.agree, found.against, found.open) == (ClaimVerdict.UNDECIDED, (), (), ())
 
 
 def test_settings_of_ours_are_not_mixed() -> None:
     rows = [*repeated(60, "em"), made(30, "tap", epochs=20), made(31, "tap", "none", 1, epochs=20)]
-    assert only([claim(10), claim(20, "tap")], rows).verdict is Verdict.UNDECIDED
+    assert only([claim(10), claim(20, "tap")], rows).verdict is ClaimVerdict.UNDECIDED
 
 
 def test_a_broken_pair_is_named_where_the_other_number_was_reproduced_elsewhere() -> None:
@@ -463,7 +467,7 @@ def test_a_broken_pair_is_named_where_the_other_number_was_reproduced_elsewhere(
     rows = [*repeated(60, "em"), *repeated(30, "tap"), as_published(40, "tap")]
     card = make(claims, rows)
     em, tap = card.judged
-    assert (em.verdict, tap.verdict) == (Verdict.BROKEN, Verdict.REPRODUCED)
+    assert (em.verdict, tap.verdict) == (ClaimVerdict.BROKEN, ClaimVerdict.REPRODUCED)
     ((high, low),) = card.boards[0].breaks
     assert (high.claim, low.claim) == (tap.claim, em.claim)
     assert high.ours.mean == pytest.approx(30)  # the one beside em's, not the one that was reproduced
@@ -471,9 +475,9 @@ def test_a_broken_pair_is_named_where_the_other_number_was_reproduced_elsewhere(
 
 def test_one_repetition_has_an_interval_only_by_loan() -> None:
     claims, single = [claim(20), claim(10, "tap")], [made(60, "em"), made(30, "tap")]
-    assert only(claims, single).verdict is Verdict.UNDECIDED
+    assert only(claims, single).verdict is ClaimVerdict.UNDECIDED
     found = only(claims, [*single, *repeated(70, "clean")])
-    assert found.verdict is Verdict.HOLDS
+    assert found.verdict is ClaimVerdict.HOLDS
     assert found.ours is not None and found.ours.borrowed
     assert found.ours.low == pytest.approx(60 - 4.3027, abs=1e-3)  # t of 2 degrees of freedom, deviation 1
 
@@ -486,15 +490,15 @@ def test_intervals_end_where_accuracies_do() -> None:
 @pytest.mark.parametrize(
     ("low", "high", "published", "expected"),
     [
-        (0.1, 0.9, 0.8, Verdict.HOLDS),
-        (-0.9, -0.1, 0.8, Verdict.BROKEN),
-        (-0.9, -0.1, -0.8, Verdict.HOLDS),
-        (-0.1, 0.9, 0.8, Verdict.UNDECIDED),
-        (None, None, 0.8, Verdict.UNDECIDED),
+        (0.1, 0.9, 0.8, ClaimVerdict.HOLDS),
+        (-0.9, -0.1, 0.8, ClaimVerdict.BROKEN),
+        (-0.9, -0.1, -0.8, ClaimVerdict.HOLDS),
+        (-0.1, 0.9, 0.8, ClaimVerdict.UNDECIDED),
+        (None, None, 0.8, ClaimVerdict.UNDECIDED),
     ],
 )
 def test_a_correlation_holds_by_its_sign(
-    low: float | None, high: float | None, published: float, expected: Verdict
+    low: float | None, high: float | None, published: float, expected: ClaimVerdict
 ) -> None:
     assert sign(published, Mean(0.5, 9, low, high)) is expected
 
@@ -504,7 +508,7 @@ def test_a_correlation_is_of_methods_without_controls() -> None:
     accuracies = {"clean": 90, "random": 89, "em": 30, "tap": 20, "mi-ue": 10}
     found = only([stored], [made(acc, name) for name, acc in accuracies.items()])
     assert found.ours is not None and (found.ours.mean, found.ours.n) == (pytest.approx(1), 3)
-    assert found.verdict is Verdict.UNDECIDED  # three methods have no interval
+    assert found.verdict is ClaimVerdict.UNDECIDED  # three methods have no interval
 
 
 def test_a_correlation_counts_variants_of_a_method_once() -> None:
@@ -542,9 +546,9 @@ def all_rows(seed: int = 0, noise: float = 2.0) -> list[Row]:
 def test_every_claim_gets_one_verdict_that_suits_its_setting(rows: list[Row]) -> None:
     judged = judge(CLAIMS, rows)
     assert [own.claim for own in judged] == CLAIMS
-    absolute = {Verdict.REPRODUCED, Verdict.NOT_REPRODUCED}
+    absolute = {ClaimVerdict.REPRODUCED, ClaimVerdict.NOT_REPRODUCED}
     for own in judged:
-        idle = own.verdict is Verdict.NOT_RUN
+        idle = own.verdict is ClaimVerdict.NOT_RUN
         assert idle == (own.ours is None) == (own.near is None or own.near.setting is SettingMatch.OTHER)
         assert own.verdict not in absolute  # the copy is never the same setting
         for side in ("agree", "against", "open"):
@@ -604,7 +608,7 @@ def test_the_card_is_the_same_from_another_process_which_needs_no_torch(
         assert str(folder).encode() not in content
     table = pd.read_csv("a/card.csv", keep_default_na=False)
     assert [*table["id"]] == [own.id for own in CLAIMS]
-    assert {*table["verdict"]} <= {verdict.value for verdict in Verdict}
+    assert {*table["verdict"]} <= {verdict.value for verdict in ClaimVerdict}
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith(f"{len(CLAIMS)} claims: ") for line in lines)
     assert max(map(len, lines[:-1])) <= 80

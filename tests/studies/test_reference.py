@@ -22,7 +22,7 @@ from bench.results import rows as files
 from bench.results.rows import Row
 from bench.runner.request import RunRequest, resolve, varied
 from bench.studies.reference.patterns import PATTERNS, Pattern, judged, together
-from bench.studies.reference.restored import Share, Verdict, means_of, share_of
+from bench.studies.reference.restored import PatternVerdict, RestoredShare, means_of, share_of
 from bench.studies.reference.study import STUDY, pairs
 from support.rows import row
 
@@ -119,7 +119,7 @@ def test_patterns_and_their_cells_are_among_the_grids() -> None:
 # The share given back
 
 
-def shared(own: Sequence[float], bare: Sequence[float], clean: Sequence[float], *more: Row) -> Share:
+def shared(own: Sequence[float], bare: Sequence[float], clean: Sequence[float], *more: Row) -> RestoredShare:
     rows = [*cell("em", "at-8", *own), *cell("em", "none", *bare), *cell("clean", "at-8", *clean), *more]
     return share_of(means_of(rows), "em", "at-8")
 
@@ -153,19 +153,19 @@ def test_single_repetitions_borrow_one_spread_with_all_its_degrees_of_freedom() 
 
 NEAR = (0.69, 0.7, 0.71), (0.19, 0.2, 0.21)
 DIRECTIONS = {
-    "restored": ((0.64, 0.65, 0.66), NEAR[1], NEAR[0], Verdict.HOLDS),
-    "not restored": ((0.24, 0.25, 0.26), NEAR[1], NEAR[0], Verdict.BROKEN),
-    "worse than undefended": ((0.09, 0.1, 0.11), NEAR[1], NEAR[0], Verdict.BROKEN),
-    "about half": ((0.44, 0.46, 0.48), NEAR[1], NEAR[0], Verdict.UNDECIDED),
-    "nothing to give back": (NEAR[0], NEAR[0], NEAR[0], Verdict.UNDEFINED),
-    "less than nothing": (NEAR[0], NEAR[0], NEAR[1], Verdict.UNDEFINED),
-    "hardly anything": (NEAR[0], (0.68, 0.69, 0.7), NEAR[0], Verdict.UNDEFINED),
-    "no spread is known": ((0.65,), (0.2,), (0.7,), Verdict.UNDEFINED),
-    "no own": ((), NEAR[1], NEAR[0], Verdict.NOT_RUN),
-    "no bare": (NEAR[0], (), NEAR[0], Verdict.NOT_RUN),
-    "no clean": (NEAR[0], NEAR[1], (), Verdict.NOT_RUN),
+    "restored": ((0.64, 0.65, 0.66), NEAR[1], NEAR[0], PatternVerdict.HOLDS),
+    "not restored": ((0.24, 0.25, 0.26), NEAR[1], NEAR[0], PatternVerdict.BROKEN),
+    "worse than undefended": ((0.09, 0.1, 0.11), NEAR[1], NEAR[0], PatternVerdict.BROKEN),
+    "about half": ((0.44, 0.46, 0.48), NEAR[1], NEAR[0], PatternVerdict.UNDECIDED),
+    "nothing to give back": (NEAR[0], NEAR[0], NEAR[0], PatternVerdict.UNDEFINED),
+    "less than nothing": (NEAR[0], NEAR[0], NEAR[1], PatternVerdict.UNDEFINED),
+    "hardly anything": (NEAR[0], (0.68, 0.69, 0.7), NEAR[0], PatternVerdict.UNDEFINED),
+    "no spread is known": ((0.65,), (0.2,), (0.7,), PatternVerdict.UNDEFINED),
+    "no own": ((), NEAR[1], NEAR[0], PatternVerdict.NOT_RUN),
+    "no bare": (NEAR[0], (), NEAR[0], PatternVerdict.NOT_RUN),
+    "no clean": (NEAR[0], NEAR[1], (), PatternVerdict.NOT_RUN),
 }
-OPPOSITE = {Verdict.HOLDS: Verdict.BROKEN, Verdict.BROKEN: Verdict.HOLDS}
+OPPOSITE = {PatternVerdict.HOLDS: PatternVerdict.BROKEN, PatternVerdict.BROKEN: PatternVerdict.HOLDS}
 
 
 @pytest.mark.parametrize(("own", "bare", "clean", "expected"), DIRECTIONS.values(), ids=DIRECTIONS.keys())
@@ -173,12 +173,12 @@ def test_verdicts_follow_from_the_numbers(
     own: Sequence[float],
     bare: Sequence[float],
     clean: Sequence[float],
-    expected: Verdict,
+    expected: PatternVerdict,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = shared(own, bare, clean)
     assert found.restored is expected
-    assert (found.value is None) == (expected in (Verdict.UNDEFINED, Verdict.NOT_RUN))
+    assert (found.value is None) == (expected in (PatternVerdict.UNDEFINED, PatternVerdict.NOT_RUN))
     both = tuple(Pattern("em", "at-8", restored=restored) for restored in (True, False))
     monkeypatch.setattr("bench.studies.reference.patterns.PATTERNS", both)
     verdicts = [one.verdict for one in judged([found])]
@@ -187,12 +187,15 @@ def test_verdicts_follow_from_the_numbers(
 
 def test_a_statement_on_several_patterns_holds_where_all_do() -> None:
     every = judged([])
-    assert {one.verdict for one in every} == {Verdict.NOT_RUN}
-    for first in Verdict:
-        pair = [replace(every[0], verdict=first), replace(every[1], verdict=Verdict.HOLDS)]
+    assert {one.verdict for one in every} == {PatternVerdict.NOT_RUN}
+    for first in PatternVerdict:
+        pair = [replace(every[0], verdict=first), replace(every[1], verdict=PatternVerdict.HOLDS)]
         assert together(PATTERNS[:2], pair) is first
-    broken = [replace(every[0], verdict=Verdict.NOT_RUN), replace(every[1], verdict=Verdict.BROKEN)]
-    assert together(PATTERNS[:2], broken) is Verdict.BROKEN
+    broken = [
+        replace(every[0], verdict=PatternVerdict.NOT_RUN),
+        replace(every[1], verdict=PatternVerdict.BROKEN),
+    ]
+    assert together(PATTERNS[:2], broken) is PatternVerdict.BROKEN
 
 
 # Findings
@@ -208,11 +211,11 @@ def test_the_text_says_what_the_rows_say() -> None:
     """Verdicts turn with the numbers: none is written down."""
     text = STUDY.analyse(all_rows(), ()).text
     for pattern in PATTERNS:  # nothing is given back
-        verdict = Verdict.BROKEN if pattern.restored else Verdict.HOLDS
+        verdict = PatternVerdict.BROKEN if pattern.restored else PatternVerdict.HOLDS
         assert said(text, str(pattern))[3] == verdict
     text = STUDY.analyse(all_rows({(p.method, p.defense): LEARNED for p in PATTERNS}), ()).text
     for pattern in PATTERNS:
-        verdict = Verdict.HOLDS if pattern.restored else Verdict.BROKEN
+        verdict = PatternVerdict.HOLDS if pattern.restored else PatternVerdict.BROKEN
         assert said(text, str(pattern))[1] == "1.00" and said(text, str(pattern))[3] == verdict
     assert said(text, "at-8 restores em")[4] == "em x at-8, clean x at-8"
     assert said(text, "iss-gray restores em")[4] == "none" and "1.0 points, 44 degrees" in text
@@ -303,5 +306,5 @@ def test_a_study_that_has_just_begun_says_so(kept: Callable[[Row], bool]) -> Non
     findings = STUDY.analyse(rows, ())
     assert "restored" not in findings.figures
     assert findings.tables["patterns"].share.isna().all() and findings.tables["restored"].value.isna().all()
-    assert {*findings.tables["patterns"].verdict} <= {Verdict.NOT_RUN, Verdict.UNDEFINED}
+    assert {*findings.tables["patterns"].verdict} <= {PatternVerdict.NOT_RUN, PatternVerdict.UNDEFINED}
     assert ("Nothing was measured." in findings.text) == (not rows)

@@ -17,7 +17,7 @@ from bench.report.figures.style import png, style
 from bench.results.rows import Row
 from bench.runner.request import RunRequest, resolve, varied
 from bench.studies.driver import show_findings
-from bench.studies.strength.points import Point, points_of
+from bench.studies.strength.points import StrengthPoint, points_of
 from bench.studies.strength.study import STUDY
 from support.rows import INPUTS, row
 
@@ -44,7 +44,7 @@ def all_rows(rep: int = 0, shift: float = 0.0) -> list[Row]:
     return rows
 
 
-def at(points: Sequence[Point], method: str, eps: float, share: float = 1.0) -> Point:
+def at(points: Sequence[StrengthPoint], method: str, eps: float, share: float = 1.0) -> StrengthPoint:
     (found,) = (p for p in points if (p.method, p.eps_255, p.share) == (method, eps, share))
     return found
 

@@ -10,7 +10,7 @@ from bench.results.correlation import Correlation, correlation
 from bench.results.describe import circumstances
 from bench.results.rows import Row
 from bench.studies.claims.claim import Claim
-from bench.studies.claims.judge import OVERALL, JudgedClaim, OurNumber, Verdict, judge
+from bench.studies.claims.judge import OVERALL, ClaimVerdict, JudgedClaim, OurNumber, judge
 from bench.studies.claims.ours import settings_of
 
 DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
@@ -87,7 +87,7 @@ class Card:
     @property
     def summary(self) -> str:
         counted = Counter(own.verdict for own in self.judged)
-        said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in Verdict if counted[verdict])
+        said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in ClaimVerdict if counted[verdict])
         return f"{len(self.judged)} claims: {said}"
 
 

@@ -25,7 +25,7 @@ MARGIN = {"test_acc": 3.0, "mi": 0.01, "mi_gap": 0.01}  # metric -> published di
 OVERALL = "spearman"  # the metric that is of all methods, and no cell's
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     REPRODUCED = "reproduced"
     NOT_REPRODUCED = "not reproduced"
     HOLDS = "order holds"
@@ -51,7 +51,7 @@ class JudgedClaim:
     """A claim with what it was judged by."""
 
     claim: Claim
-    verdict: Verdict
+    verdict: ClaimVerdict
     near: Nearness | None = None  # None: no rows of its data set, method and defense, or none to compare
     beside: OurNumber | None = None  # None: not judged
     agree: tuple[OurNumber, ...] = ()  # of claims whose order with it our intervals confirm
@@ -77,9 +77,9 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[JudgedClaim]:
         if own is not None and own.near.setting is not SettingMatch.OTHER:
             judged.append(_judged(own, claims, found))
         elif any(among.incomparable(claim) for among in everything):
-            judged.append(JudgedClaim(claim, Verdict.INCOMPARABLE))
+            judged.append(JudgedClaim(claim, ClaimVerdict.INCOMPARABLE))
         else:
-            judged.append(JudgedClaim(claim, Verdict.NOT_RUN, own.near if own else None))
+            judged.append(JudgedClaim(claim, ClaimVerdict.NOT_RUN, own.near if own else None))
     return judged
 
 
@@ -139,22 +139,24 @@ def _judged(own: OurNumber, claims: Sequence[Claim], found: dict[str, dict[str, 
     if own.near.setting is SettingMatch.SAME:
         verdict = reproduced(claim, own.ours)
     else:  # broken where a decided pair disagrees; undecided where none is decided
-        verdict = Verdict.BROKEN if pairs[-1] else Verdict.HOLDS if pairs[1] else Verdict.UNDECIDED
+        verdict = (
+            ClaimVerdict.BROKEN if pairs[-1] else ClaimVerdict.HOLDS if pairs[1] else ClaimVerdict.UNDECIDED
+        )
     return JudgedClaim(claim, verdict, own.near, own, *(tuple(pairs[side]) for side in (1, -1, None)))
 
 
-def reproduced(claim: Claim, ours: Mean) -> Verdict:
+def reproduced(claim: Claim, ours: Mean) -> ClaimVerdict:
     error = 0.0 if ours.error is None or ours.borrowed else ours.error  # one repetition widens nothing
     allowed = max(TOLERANCE, ERRORS * error)
     close = abs(ours.mean - claim.value) <= allowed
-    return Verdict.REPRODUCED if close else Verdict.NOT_REPRODUCED
+    return ClaimVerdict.REPRODUCED if close else ClaimVerdict.NOT_REPRODUCED
 
 
-def sign(published: float, ours: Mean) -> Verdict:
+def sign(published: float, ours: Mean) -> ClaimVerdict:
     """Of a correlation: whether ours lies on the published one's side of 0."""
     if ours.low is None or ours.high is None or ours.low <= 0 <= ours.high:
-        return Verdict.UNDECIDED
-    return Verdict.HOLDS if (ours.low > 0) == (published > 0) else Verdict.BROKEN
+        return ClaimVerdict.UNDECIDED
+    return ClaimVerdict.HOLDS if (ours.low > 0) == (published > 0) else ClaimVerdict.BROKEN
 
 
 def apart(one: Mean, other: Mean) -> int | None:
@@ -168,7 +170,7 @@ def apart(one: Mean, other: Mean) -> int | None:
 
 def why_not(judged: JudgedClaim) -> str:
     """Why there is nothing of ours beside a claim."""
-    if judged.verdict is Verdict.INCOMPARABLE:
+    if judged.verdict is ClaimVerdict.INCOMPARABLE:
         return f"features of other dimensions than {CLEAN}'s, which alone moves MI"
     if judged.near is not None:
         return f"of another setting only: {', '.join(judged.near.decisive)}"

@@ -13,7 +13,7 @@ from bench.report.figures.style import png_and_svg, style
 from bench.report.prose import render
 from bench.results.correlation import ENOUGH
 from bench.studies.claims.card import Board, Card, ours, pairs, record, said, title
-from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Verdict, why_not
+from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, ClaimVerdict, why_not
 from bench.studies.claims.nearness import PUBLISHED
 
 NAME = "card"
@@ -78,7 +78,7 @@ def _nothing_beside(card: Card) -> str:
     """One line for all cells of a source that lack the same; empty where none lacks anything."""
     idle: dict[tuple[str, str], list[str]] = {}
     for own in card.judged:
-        if own.verdict in (Verdict.INCOMPARABLE, Verdict.NOT_RUN):
+        if own.verdict in (ClaimVerdict.INCOMPARABLE, ClaimVerdict.NOT_RUN):
             cell = f"{own.claim.cell} {own.claim.published}"
             idle.setdefault((title(own.claim), why_not(own)), []).append(cell)
     body = [[*key, "; ".join(cells)] for key, cells in idle.items()]

@@ -21,8 +21,8 @@ from bench.report.figures.style import (
     titled_figure,
 )
 from bench.results.correlation import ENOUGH, Correlation
-from bench.studies.explain.compare import Comparison
-from bench.studies.explain.points import GAP, Point
+from bench.studies.explain.compare import ExplanationFindings
+from bench.studies.explain.points import GAP, MethodPoint
 from bench.studies.records import Explanation
 
 COLUMNS = 2
@@ -53,14 +53,14 @@ class Panel(NamedTuple):
     y: str
 
 
-def scatters(found: Comparison, explanations: Sequence[Explanation]) -> Figure | None:
+def scatters(found: ExplanationFindings, explanations: Sequence[Explanation]) -> Figure | None:
     """Small multiples: accuracy gap against each explanation; None where none has a correlation."""
     known = [(e, found.judged[e.name].association) for e in explanations]
     shown = [Panel(f"{e.label}\n{rho}", e.name, GAP) for e, rho in known if rho.rho is not None]
     return _panels("Accuracy gap against what may explain it", "accuracy gap, points", shown, found)
 
 
-def directions(found: Comparison) -> Figure | None:
+def directions(found: ExplanationFindings) -> Figure | None:
     """Draw the theory's direction: MI gap against the fall of the covariance within classes."""
     labels = {e.name: e.label for e in found.explanations}
     shown = [
@@ -71,7 +71,7 @@ def directions(found: Comparison) -> Figure | None:
     return _panels("Does lowering the covariance within classes lower MI?", "MI gap, nats", shown, found)
 
 
-def correlations(found: Comparison) -> Figure | None:
+def correlations(found: ExplanationFindings) -> Figure | None:
     """Draw a line for each explanation; None where none has a correlation."""
     shown = [own for own in found.judged.values() if own.association.rho is not None]
     if not shown:
@@ -109,7 +109,7 @@ def _range(axes: Axes, y: int, found: Correlation, color: str) -> None:
     axes.plot(found.rho, y, marker="o", ms=6, mec=color, mfc=face, zorder=3)
 
 
-def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison) -> Figure | None:
+def _panels(title: str, y_label: str, shown: Sequence[Panel], found: ExplanationFindings) -> Figure | None:
     """Draw each panel, with a mark for each point that has both figures; None without panels."""
     if not shown:
         return None
@@ -136,7 +136,7 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison)
 
 
 def _draw(
-    axes: Axes, points: Sequence[Point], panel: Panel, method: str, style: MethodStyle
+    axes: Axes, points: Sequence[MethodPoint], panel: Panel, method: str, style: MethodStyle
 ) -> Iterator[Label]:
     """Join a method's points by budget; yields what is to be written beside their marks."""
     own = [p for p in points if p.method == method and {panel.x, panel.y} <= p.coordinates.keys()]

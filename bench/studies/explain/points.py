@@ -15,7 +15,7 @@ GAP = "accuracy gap"  # what is to be explained, as a coordinate of points
 
 
 @dataclass(frozen=True)
-class Point:
+class MethodPoint:
     """One method at one strength in one setting, undefended; means over repetitions."""
 
     setting: str
@@ -46,7 +46,7 @@ class Point:
 
 def points_of(
     rows: Sequence[Row], records: Iterable[Record], explanations: Sequence[Explanation]
-) -> list[Point]:
+) -> list[MethodPoint]:
     """By setting, then by method; clean is what the others are read against and no point."""
     readings, found = Readings(rows, records), []
     for ours in by_setting(row for row in rows if row.defense == UNDEFENDED):
@@ -56,7 +56,7 @@ def points_of(
     return sorted(found, key=lambda point: (point.eps or 0, point.method, point.setting))
 
 
-def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Explanation]) -> Point:
+def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Explanation]) -> MethodPoint:
     """Rows of one method in one setting; their methods' names may be told apart from the readings'."""
     ours = [readings.rows[row.key] for row in rows if row.status == "ok"]
     failed = [last_line(row.reason) for row in rows if row.status != "ok"]
@@ -71,7 +71,7 @@ def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Expla
             figures[name] = mean
         if len(ours) == 1 and explanation.kind in MI_LIKE:
             ends[name] = readings.interval(ours[0], explanation)
-    return Point(
+    return MethodPoint(
         setting=rows[0].setting,
         method=rows[0].method,
         eps=rows[0].inputs["eps"],

@@ -24,16 +24,16 @@ from bench.report.figures.style import (
 from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED, in_order
-from bench.studies.reference.restored import HALF, CellNumbers, Share, Verdict
+from bench.studies.reference.restored import HALF, CellNumbers, PatternVerdict, RestoredShare
 
 HEIGHT = 3.0  # inches
 ROW = 0.165  # inches, of a defense
 CHANCE: dict[str, Any] = {"color": "0.5", "ls": ":", "lw": 1.2}
 WINDOW = -0.75, 1.25  # of shares
-MARKS: dict[Verdict, tuple[str, dict[str, Any]]] = {
-    Verdict.HOLDS: ("restored", {"color": PALETTE[0], "marker": "o"}),
-    Verdict.BROKEN: ("not restored", {"color": PALETTE[1], "marker": "s"}),
-    Verdict.UNDECIDED: ("undecided", {"color": "0.35", "marker": "o", "mfc": "white"}),
+MARKS: dict[PatternVerdict, tuple[str, dict[str, Any]]] = {
+    PatternVerdict.HOLDS: ("restored", {"color": PALETTE[0], "marker": "o"}),
+    PatternVerdict.BROKEN: ("not restored", {"color": PALETTE[1], "marker": "s"}),
+    PatternVerdict.UNDECIDED: ("undecided", {"color": "0.35", "marker": "o", "mfc": "white"}),
 }
 DOT: dict[str, Any] = {"ms": 4.5, "lw": 1.2}
 BOUNDS: dict[float, dict[str, Any]] = {
@@ -105,13 +105,15 @@ def _line(axes: Axes, lines: Sequence[CellNumbers], places: dict[str, int], styl
     axes.errorbar([places[line.defense] for line in ordered], y, yerr=[*zip(*off, strict=True)], **form)
 
 
-def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
+def restored(shares: Sequence[RestoredShare], rows: Sequence[Row]) -> Figure | None:
     """Draw a panel for each method that has a share; defenses down."""
     known = [share for share in shares if share.value is not None]
     if not known:
         return None
     methods = list(dict.fromkeys(share.method for share in known))
-    shown = [share for share in shares if share.method in methods and share.restored is not Verdict.NOT_RUN]
+    shown = [
+        share for share in shares if share.method in methods and share.restored is not PatternVerdict.NOT_RUN
+    ]
     places = {
         name: place for place, name in enumerate(in_order({s.defense for s in shown}, None, UNDEFENDED))
     }
@@ -129,7 +131,7 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
     return figure
 
 
-def _mark(axes: Axes, share: Share, place: int) -> None:
+def _mark(axes: Axes, share: RestoredShare, place: int) -> None:
     """Draw a dot with its interval; words where there is no share."""
     if share.value is None or share.low is None or share.high is None:
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}

@@ -13,7 +13,7 @@ from bench.results.select import CLEAN, UNDEFENDED
 HALF = 0.5  # of what a defense leaves clean; above it a method is restored
 
 
-class Verdict(StrEnum):
+class PatternVerdict(StrEnum):
     HOLDS = "holds"
     BROKEN = "does not hold"
     UNDECIDED = "undecided"
@@ -61,12 +61,12 @@ class CellNumbers:
 
 
 @dataclass(frozen=True)
-class Share:
+class RestoredShare:
     """What a defense gives back of what it leaves clean; no bounds. None: not known."""
 
     method: str
     defense: str
-    restored: Verdict  # whether most of it
+    restored: PatternVerdict  # whether most of it
     value: float | None = None
     low: float | None = None  # 95 %
     high: float | None = None
@@ -93,26 +93,26 @@ def cell_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> CellNum
 # The share given back
 
 
-def share_of(means: Means | None, method: str, defense: str) -> Share:
+def share_of(means: Means | None, method: str, defense: str) -> RestoredShare:
     """(own - bare) / (clean - bare): of the method defended, undefended, and of clean under the defense."""
     pairs = [(method, defense), (method, UNDEFENDED), (CLEAN, defense)]
     found = [mean for pair in pairs if means and (mean := means.mean(pair, "test_acc"))]
     if len(found) < len(pairs):
-        return Share(method, defense, Verdict.NOT_RUN)
+        return RestoredShare(method, defense, PatternVerdict.NOT_RUN)
     own, bare, clean = found
     single = ", ".join(" x ".join(pair) for pair, mean in zip(pairs, found, strict=True) if mean.n == 1)
     room = clean.mean - bare.mean
     error = reach_of_sum([(1, clean), (-1, bare)])
     if error is None or room <= error:
-        return Share(method, defense, Verdict.UNDEFINED, single=single)
+        return RestoredShare(method, defense, PatternVerdict.UNDEFINED, single=single)
     value = (own.mean - bare.mean) / room
     off = reach_of_sum([(1 / room, own), ((value - 1) / room, bare), (-value / room, clean)])
     assert off is not None
-    return Share(method, defense, restores(value, off), value, value - off, value + off, single)
+    return RestoredShare(method, defense, restores(value, off), value, value - off, value + off, single)
 
 
-def restores(value: float, off: float) -> Verdict:
+def restores(value: float, off: float) -> PatternVerdict:
     """Which side of one half the interval lies on."""
     if abs(value - HALF) <= off:
-        return Verdict.UNDECIDED
-    return Verdict.HOLDS if value > HALF else Verdict.BROKEN
+        return PatternVerdict.UNDECIDED
+    return PatternVerdict.HOLDS if value > HALF else PatternVerdict.BROKEN

@@ -15,14 +15,14 @@ from bench.results.aggregate import Mean, Means
 from bench.results.describe import circumstances, mixture, repetitions, sentences, span
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, one_a_family
-from bench.studies.reference.patterns import EFFECT, SMALL, Judged, together
-from bench.studies.reference.restored import CellNumbers, Verdict
+from bench.studies.reference.patterns import EFFECT, SMALL, JudgedPattern, together
+from bench.studies.reference.restored import CellNumbers, PatternVerdict
 
 MARK = "°"  # one repetition
 
 
 def text(
-    means: Means | None, lines: Sequence[CellNumbers], found: Sequence[Judged], rows: Sequence[Row]
+    means: Means | None, lines: Sequence[CellNumbers], found: Sequence[JudgedPattern], rows: Sequence[Row]
 ) -> str:
     """Markdown; only what the numbers say."""
     there, failed = {(row.method, row.defense) for row in rows}, [row for row in rows if row.status != "ok"]
@@ -79,7 +79,7 @@ def _undefended(lines: Iterable[CellNumbers]) -> dict[str, Any]:
     }
 
 
-def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
+def _patterns(found: Sequence[JudgedPattern]) -> dict[str, Any]:
     table = [
         {
             "pattern": str(own.pattern),
@@ -94,7 +94,7 @@ def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
     return {
         "patterns": markdown(pd.DataFrame(table)),
         "verdicts": [own.verdict for own in found],
-        "counts": [f"{each}: {verdicts[each]}" for each in Verdict if verdicts[each]],
+        "counts": [f"{each}: {verdicts[each]}" for each in PatternVerdict if verdicts[each]],
         "effect": EFFECT,
         "small": SMALL,
         "together": together(SMALL, found),

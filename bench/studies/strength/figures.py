@@ -14,7 +14,7 @@ from bench.report.figures.style import PERCENT, MethodStyle, styles_of, titled_f
 from bench.report.summary import heading
 from bench.results.rows import Row
 from bench.results.select import CLEAN
-from bench.studies.strength.points import Point
+from bench.studies.strength.points import StrengthPoint
 
 HEIGHT = 2.6  # inches
 ASIDE = 4  # points between methods' whiskers at one place
@@ -42,7 +42,7 @@ class Across(NamedTuple):
     """What is along x."""
 
     label: str
-    place: Callable[[Point], float]
+    place: Callable[[StrengthPoint], float]
     log: bool
     caption: str
 
@@ -51,14 +51,14 @@ BUDGET = Across("L-inf budget, 255ths", lambda p: p.eps_255, log=True, caption=B
 SHARE = Across("poisoned, % of the training images", lambda p: 100 * p.share, log=False, caption=SHARES)
 
 
-def by_eps(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
+def by_eps(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> Figure | None:
     """Two panels over budgets at share 1; None where nothing was measured."""
     shown = [p for p in points if p.share == 1 and p.eps_255 and p.accuracy is not None]
     title = f"Strength of the perturbation: {heading(rows)}" if shown else ""
     return _panels(title, points, shown, rows, BUDGET) if shown else None
 
 
-def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
+def by_share(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> Figure | None:
     """Two panels over shares, at the budget that has any; None where all images are poisoned."""
     budgets = {p.eps_255 for p in points if 0 < p.share < 1}
     shown = [p for p in points if p.eps_255 in budgets and not p.control and p.accuracy is not None]
@@ -69,8 +69,8 @@ def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
 
 def _panels(
     title: str,
-    points: Sequence[Point],
-    shown: Sequence[Point],
+    points: Sequence[StrengthPoint],
+    shown: Sequence[StrengthPoint],
     rows: Sequence[Row],
     across: Across,
 ) -> Figure:
@@ -110,7 +110,7 @@ def _panels(
 
 
 def _line(
-    axes: Axes, points: Sequence[Point], across: Across, column: str, style: MethodStyle, aside: float
+    axes: Axes, points: Sequence[StrengthPoint], across: Across, column: str, style: MethodStyle, aside: float
 ) -> None:
     """aside: points to the right of where it belongs, so that whiskers do not hide each other."""
     factor = 100 if column == "accuracy" else 1
@@ -124,7 +124,7 @@ def _line(
         artist.set_transform(axes.transData + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans))
 
 
-def _whisker(point: Point, column: str) -> float:
+def _whisker(point: StrengthPoint, column: str) -> float:
     """Half of it; 0 where none is known."""
     std = getattr(point, f"{column}_std")
     once = point.mi_gap_reach if column == "mi_gap" else None

@@ -14,7 +14,7 @@ Place = tuple[str, float, float]  # method, eps in 255ths, share
 
 
 @dataclass(frozen=True)
-class Point:
+class StrengthPoint:
     """Means over repetitions, with the standard deviation of a repetition. Shares in [0,1], nats.
 
     Differences are taken within a repetition, and only over those that both sides have. One repetition
@@ -43,7 +43,7 @@ class Point:
     gains: int  # repetitions behind the gain
 
 
-def points_of(rows: Iterable[Row]) -> list[Point]:
+def points_of(rows: Iterable[Row]) -> list[StrengthPoint]:
     """By method, budget and share; a share of 0 is clean's, whoever's the poison that is left out."""
     ours = [row for row in rows if row.defense == UNDEFENDED]
     clean = [row for row in ours if row.method == CLEAN and not row.inputs["drop_poisoned"]]
@@ -74,7 +74,7 @@ def place_of(row: Row) -> Place:
 
 def _point(
     place: Place, control: bool, rows: Sequence[Row], clean: Sequence[Row], baseline: Sequence[Row]
-) -> Point:
+) -> StrengthPoint:
     method, eps, share = place
     accuracy, mi = (values_of(rows, column) for column in ("test_acc", "mi"))
     gain = [-gap for gap in gaps(rows, baseline, "test_acc")]
@@ -82,7 +82,7 @@ def _point(
     once, there, apart = _once(rows), _once(clean), None
     if mi_gaps and once and there and list(rows) != list(clean):  # clean is itself, exactly
         apart = hypot(once[1] - once[0], there[1] - there[0]) / 2
-    return Point(
+    return StrengthPoint(
         method=method,
         control=control,
         eps_255=eps,

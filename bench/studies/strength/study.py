@@ -20,7 +20,7 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED
 from bench.runner.request import Options, Variation
 from bench.studies.strength.figures import by_eps, by_share
-from bench.studies.strength.points import Point, points_of
+from bench.studies.strength.points import StrengthPoint, points_of
 from bench.studies.strength.text import text
 from bench.studies.study import Findings, Record, Study
 
@@ -51,12 +51,12 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     with style():
         made = {"strength-eps": by_eps(points, rows), "strength-share": by_share(points, rows)}
     figures: dict[str, Figure] = {name: figure for name, figure in made.items() if figure is not None}
-    columns = [field.name for field in fields(Point)]
+    columns = [field.name for field in fields(StrengthPoint)]
     table = pd.DataFrame([asdict(point) for point in points], columns=columns, dtype=object)
     return Findings({"strength": table}, figures, text(points, rows), shown=accuracies(points))
 
 
-def accuracies(points: Sequence[Point]) -> pd.DataFrame:
+def accuracies(points: Sequence[StrengthPoint]) -> pd.DataFrame:
     """Percent: methods down, budgets and shares across."""
     down: dict[str, dict[str, str]] = {}
     for point in points:

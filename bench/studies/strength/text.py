@@ -15,14 +15,14 @@ from bench.results.aggregate import reach_of
 from bench.results.describe import circumstances, span
 from bench.results.rows import Row
 from bench.results.select import CLEAN, last_line
-from bench.studies.strength.points import Point, place_of
+from bench.studies.strength.points import StrengthPoint, place_of
 
-Groups = dict[str, list[Point]]  # by method, or by method and budget
+Groups = dict[str, list[StrengthPoint]]  # by method, or by method and budget
 UNITS = {"accuracy": (100.0, "points", ".1f"), "mi": (1.0, "nats", ".3f")}
 NOISE = 0.03  # of an accuracy: what two victims of one poison may differ by, where one repetition shows none
 
 
-def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
+def text(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> str:
     """Markdown; only what the points say."""
     reps = {p.reps for p in points if p.reps}
     parted = {p.eps_255 for p in points if 0 < p.share < 1}
@@ -53,14 +53,14 @@ def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
     )
 
 
-def _grouped(named: Iterable[tuple[str, Point]]) -> Groups:
+def _grouped(named: Iterable[tuple[str, StrengthPoint]]) -> Groups:
     found: Groups = {}
     for name, point in named:
         found.setdefault(name, []).append(point)
     return found
 
 
-def _place(point: Point) -> str:
+def _place(point: StrengthPoint) -> str:
     return f"{point.method} at {point.eps_255:g}/255"
 
 
@@ -70,12 +70,12 @@ def _lost(row: Row) -> str:
     return f"{method} at {eps:g}/255, share {share:g}{left}: {row.status}, {last_line(row.reason)}"
 
 
-def _percent(point: Point) -> str:
+def _percent(point: StrengthPoint) -> str:
     spread = "" if point.accuracy_std is None else f" ±{percent(point.accuracy_std)}"
     return "-" if point.accuracy is None else percent(point.accuracy) + spread
 
 
-def _both(p: Point) -> str:
+def _both(p: StrengthPoint) -> str:
     return _percent(p) + ("" if p.mi_gap is None else f" ({nats(p.mi_gap)})")
 
 
@@ -87,7 +87,7 @@ def _table(down: dict[str, dict[float, str]], first: str, unit: str) -> str:
     )
 
 
-def _course(points: Sequence[Point], column: Literal["accuracy", "mi"]) -> dict[str, list[str]]:
+def _course(points: Sequence[StrengthPoint], column: Literal["accuracy", "mi"]) -> dict[str, list[str]]:
     """Where it does not fall with the budget, and which falls are within the noise."""
     known = [p for p in points if getattr(p, column) is not None and (column != "mi" or p.comparable)]
     factor, unit, form = UNITS[column]
@@ -102,7 +102,7 @@ def _course(points: Sequence[Point], column: Literal["accuracy", "mi"]) -> dict[
     return {"levels": [f"{p.eps_255:g}/255" for p in known], "rises": rises, "unclear": unclear}
 
 
-def _within(a: Point, b: Point, change: float, column: str) -> bool:
+def _within(a: StrengthPoint, b: StrengthPoint, change: float, column: str) -> bool:
     """Whether the noise of both ends may make up the change."""
     stds = [std for p in (a, b) if (std := getattr(p, f"{column}_std")) is not None]
     if len(stds) == 2:
@@ -110,12 +110,12 @@ def _within(a: Point, b: Point, change: float, column: str) -> bool:
     return abs(change) <= (NOISE if column == "accuracy" else hypot(_reach(a), _reach(b)))
 
 
-def _reach(point: Point) -> float:
+def _reach(point: StrengthPoint) -> float:
     """Half of the interval of one repetition's MI; 0 where none is known."""
     return 0.0 if point.mi_low is None or point.mi_high is None else (point.mi_high - point.mi_low) / 2
 
 
-def _gains(points: Sequence[Point]) -> Iterator[str]:
+def _gains(points: Sequence[StrengthPoint]) -> Iterator[str]:
     """At which shares the poisoned images are worse than leaving them out, by more than the noise.
 
     That is the reach of the gain's t interval or, of one repetition, a usual spread.
