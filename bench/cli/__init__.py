@@ -8,6 +8,7 @@ NAMES = (
     "list",
     "table",
     "leaderboard",
+    "compare",
     "report",
     "claims",
     "check",

@@ -47,12 +47,10 @@ def victims(to: Options) -> None:
     to.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
 
 
-def ranked(to: Options) -> None:
-    to.add_argument(
-        "--defenses",
-        metavar="NAMES",
-        help="the set to rank over, names with commas (default: all in the rows)",
-    )
+def ranked(
+    to: Options, about: str = "the set to rank over, names with commas (default: all in the rows)"
+) -> None:
+    to.add_argument("--defenses", metavar="NAMES", help=about)
 
 
 def names_of(text: str | None) -> list[str] | None:

@@ -229,4 +229,12 @@ def predict(net: nn.Module, images: Tensor, batch: int = 500) -> Tensor:
 
 def accuracy(net: nn.Module, split: Split) -> float:
     """Share of images classified rightly, in [0,1]."""
-    return float((predict(net, split.images) == split.labels).double().mean())
+    return accuracies(net, split)[0]
+
+
+def accuracies(net: nn.Module, split: Split) -> tuple[float, float]:
+    """Share of images classified rightly, and the mean of that over the classes that are there; in [0,1]."""
+    right, labels = (predict(net, split.images) == split.labels).double(), split.labels.cpu()
+    images = torch.bincount(labels)
+    shares = torch.bincount(labels, weights=right.cpu()) / images
+    return float(right.mean()), float(shares[images > 0].mean())

@@ -24,7 +24,7 @@ from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
 from bench.core.types import Dataset, Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.device import meter
-from bench.experiment.evaluate import HeldOut, mi_columns
+from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Command, Setting
 from bench.metrics.distances import distances
@@ -212,14 +212,14 @@ def run_cell(bench: RunContext, cell: Cell, poison: cache.Poison, tick: Tick = q
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
     started = time.monotonic()
     mi = mi_columns(data, setting, net, published)
-    mi_seconds, test_acc = time.monotonic() - started, accuracy(net, tests.test)
+    mi_seconds, accuracies = time.monotonic() - started, accuracy_columns(net, tests.test)
     if bench.keep_victims:
-        cache.keep_victim(net, bench.cache, row.key, test_acc)
+        cache.keep_victim(net, bench.cache, row.key, accuracies["test_acc"])
     return blank_row(
         bench,
         cell,
         stem=net.stem,
-        test_acc=test_acc,
+        **accuracies,
         train_acc=accuracy(net, shown),
         **_training_columns(trained),
         **mi,

@@ -12,7 +12,7 @@ from bench.core.defense import Undefended
 from bench.core.pgd import frozen
 from bench.core.pixels import to_float
 from bench.core.rng import generator, seed_for
-from bench.core.train import Point, accuracy
+from bench.core.train import Point, accuracies, accuracy
 from bench.core.types import Dataset, Split
 from bench.experiment.settings import Setting
 from bench.metrics import Subject
@@ -42,6 +42,13 @@ class HeldOut:
         if epoch not in self.epochs:
             return None
         return {"epoch": epoch, "val_acc": accuracy(net, self.val), "test_acc": accuracy(net, self.subset)}
+
+
+def accuracy_columns(net: nn.Module, test: Split) -> dict[str, float]:
+    """Measure the row's accuracies on test images, and what naming their largest class would give."""
+    test_acc, balanced_acc = accuracies(net, test)
+    chance = int(torch.bincount(test.labels.cpu()).max()) / len(test)
+    return {"test_acc": test_acc, "balanced_acc": balanced_acc, "chance": chance}
 
 
 def subject(data: Dataset, setting: Setting, net: Net, published: Split) -> Subject:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
@@ -12,21 +12,22 @@ from typing import Any
 from bench.report import formats
 from bench.report.prose import render
 from bench.report.tables import LONGEST, Table, text_of
+from bench.results.aggregate import Cell
 from bench.results.describe import span
-from bench.results.leaderboard import BITES, LEARNS, Leaderboard
+from bench.results.leaderboard import BITES, Leaderboard
+from bench.results.replicates import LEARNS
 from bench.results.select import CLEAN
 
 DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
 LEGEND = {  # column -> what it is
-    "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses "
-    "one. ± is the standard deviation over the repetitions of that cell",
+    "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses",
+    "95 %": "Student's interval of that mean over poisons, of each the mean of its victims; of "
+    f"{CLEAN}, which is one poison, over victims. It knows nothing of the choice among defenses",
     "mean": "over the set",
-    "rank": "by the worst case, lowest first. A method shares the rank of the first method of that rank "
-    "unless its worst case is higher by more than the spread of both, the root of their summed squares. A "
-    "cell with one repetition borrows the pooled spread of the repeated cells, those of other methods and "
-    "defenses: too little where it scatters more than they do. Ranks apart prove no difference: one spread "
-    "is less than a 95 % interval. A method with a failed or missing cell has no rank; controls have none",
-    "reps": "repetitions behind a cell, the fewest to the most",
+    "rank": "by the worst case, lowest first. A method shares the rank of the first method of a rank while "
+    "their intervals overlap. A method with one poison, with a failed or missing cell, or with a cell whose "
+    "victims did not learn has no rank, nor has a control; on synthetic images nobody has one",
+    "poisons": "behind a cell, the fewest to the most",
     "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
     "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
     "MI gap": f"{CLEAN}'s MI minus the method's, undefended, in nats; none where its victims' features "
@@ -43,31 +44,42 @@ LEGEND = {  # column -> what it is
 class LeaderboardTable(Table):
     """A table whose texts are made already; any columns in the place of the defenses."""
 
-    lines: dict[str, list[str]]
+    lines: dict[str, list[str]] = field(default_factory=dict)
+    said: str = ""  # below it: what it is of, in a paragraph
 
     def texts(self, method: str) -> list[str]:
         return self.lines[method]
+
+    def notes(self) -> list[str]:
+        return [self.said] * bool(self.said) + self.variants
 
 
 def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:z.1f}"
 
 
+def interval(cell: Cell | None) -> str:
+    """Write it in percent: 8.1 to 16.5."""
+    return "-" if cell is None or cell.low is None else f"{percent(cell.low)} to {percent(cell.high)}"
+
+
+# What is said
+
+
 def summary(board: Leaderboard) -> str:
-    """Say what the ranking is of, in a paragraph; an unknown spread ties nobody."""
-    ranked = [s for s in board.methods if s.rank is not None]
-    once = [s.method for s in ranked if s.worst is not None and s.worst.std is None]
-    dropped = [f"{name} ({reason})" for name, reason in board.dropped.items()]
-    all_once = len(once) == len(ranked)
-    return render(__name__, board=board, once=once, all_once=all_once, dropped=dropped).rstrip()
+    """Say what the ranking is of, in a paragraph."""
+    dropped, uncounted = (
+        [f"{name} ({reason})" for name, reason in found.items()] for found in (board.dropped, board.uncounted)
+    )
+    return render(__name__, board=board, dropped=dropped, uncounted=uncounted).rstrip()
 
 
 def notes(board: Leaderboard) -> list[str]:
-    """Say what names stand for, and which cells keep methods from a rank."""
-    lacking = {s.method if s.control else f"{s.method}: unranked": s.lacks for s in board.methods}
+    """Say what names stand for, and which cells keep methods from a rank or are no verdict."""
+    said = {s.method if s.control else f"{s.method}: unranked": s.lacks or s.doubts for s in board.methods}
     return board.variants + [
         f"{who}: {why if len(why) <= 2 * LONGEST else why[: 2 * LONGEST - 3] + '...'}"
-        for who, why in lacking.items()
+        for who, why in said.items()
         if why
     ]
 
@@ -78,10 +90,9 @@ def notes(board: Leaderboard) -> list[str]:
 def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     """Tabulate the ranking, accuracy and retained protection under each defense, and what stands beside."""
 
-    def table(
-        caption: str, columns: list[str], lines: dict[str, list[str]], notes: Sequence[str] = ()
-    ) -> LeaderboardTable:
-        return LeaderboardTable("leaderboard", board.setting, caption, [*lines], columns, {}, [*notes], lines)
+    def table(caption: str, columns: list[str], lines: dict[str, list[str]], **more: Any) -> LeaderboardTable:
+        own = {"caption": caption, "methods": [*lines], "defenses": columns, "lines": lines, "variants": []}
+        return LeaderboardTable("leaderboard", board.setting, cells={}, **own | more)
 
     across, methods = board.defenses, board.methods
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in methods}
@@ -90,8 +101,10 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     ranking = {
         s.method: [
             "control" if s.control else str(s.rank or "-"),
-            *([text_of(s.worst, "accuracy"), s.worst.defense] if s.worst else ["-", "-"]),
-            *(percent(s.mean), span(cell.n for cell in s.cells)),
+            f"{text_of(replace(s.worst, std=None), 'accuracy')} ({s.worst.defense})" if s.worst else "-",
+            interval(s.worst),
+            percent(s.mean),
+            span(cell.poisons for cell in s.cells),
         ]
         for s in methods
     }
@@ -106,9 +119,11 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
         for s in methods
     }
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
+    columns, first = ["rank", "worst case (under)", "95 %", "mean", "poisons"], f"Leaderboard: {board.data}."
+    spread = f", ± standard deviation {board.repetitions}" if board.repetitions else ""
     return [
-        table(summary(board), ["rank", "worst case", "under", "mean", "reps"], ranking, notes(board)),
-        table("Final test accuracy in percent under each defense.", across, accuracy),
+        table(first, columns, ranking, variants=notes(board), said=summary(board)),
+        table(f"Final test accuracy in percent under each defense{spread}.", across, accuracy),
         table(f"Retained protection in percent under each defense d: {formula}.", across, retained),
         table(f"{what} on {board.crafted_on}.", ["val-selected", "peak", "MI gap", "seconds", "MB"], beside),
     ]
@@ -128,13 +143,15 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "defenses": " ".join(board.defenses),
                 "defenses_hash": board.digest,
                 "dropped": " ".join(board.dropped),
+                "uncounted": " ".join(board.uncounted),
                 "method": s.method,
                 "control": s.control,
                 "rank": s.rank,
                 "unranked": s.unranked,
                 "worst": s.worst and s.worst.mean,
+                "worst_low": s.worst and s.worst.low,
+                "worst_high": s.worst and s.worst.high,
                 "worst_std": s.worst and s.worst.std,
-                "borrowed_std": board.borrowed if s.worst and s.worst.std is None else None,
                 "worst_defense": s.worst and s.worst.defense,
                 "mean": s.mean,
                 "highest_val_selected": s.highest("val_selected"),
@@ -146,8 +163,12 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "status": x.cell.status,
                 "reason": x.cell.reason,
                 "accuracy": x.cell.mean,
+                "low": x.cell.low,
+                "high": x.cell.high,
                 "std": x.cell.std,
+                "poisons": x.cell.poisons,
                 "reps": x.cell.n,
+                "doubt": x.cell.doubt,
                 "val_selected": x.val_selected,
                 "peak": x.peak,
                 "mi_gap": x.mi_gap,
@@ -156,9 +177,10 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
 
 
 def markdown(board: Leaderboard) -> str:
+    first, *others = tables_of(board)
     legend = [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
-    tables = map(formats.captioned, tables_of(board))
-    return "\n".join([f"# Leaderboard: {board.data}\n", *tables, *legend, ""])
+    top = [f"# Leaderboard: {board.data}\n", formats.captioned(replace(first, said="")), first.said, ""]
+    return "\n".join([*top, *map(formats.captioned, others), *legend, ""])
 
 
 def tex(board: Leaderboard) -> str:

@@ -1,6 +1,6 @@
 """Repetitions -> one number: means with spread and t interval, gaps to clean, cells of tables, curves.
 
-A cell with one repetition may borrow the spread of the repeated ones. Imports no torch.
+The unit of replication is the poison: its victims are averaged before any interval. Imports no torch.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev, variance
 
+from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, Groups, grouped, measured, reason_of, told_apart
 
 LEVEL = 0.95  # of all intervals
 APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
 UNBOUNDED = -math.inf, math.inf
+SHARES = 0.0, 1.0
 ENDS = {"test_acc": (0.0, 100.0)}  # that no interval of a metric passes
 Pair = tuple[str, str]  # method, defense
 Spread = tuple[float, int]  # standard deviation of a repetition, its degrees of freedom
@@ -136,10 +138,15 @@ def beside_clean(rows: Iterable[Row], clean: Iterable[Row], column: str) -> list
 
 def gaps(rows: Sequence[Row], clean: Sequence[Row], column: str) -> list[float]:
     """Return clean minus each repetition; of MI nothing where one of them is on another scale."""
+    return [gap for _, gap in gaps_of(rows, clean, column)]
+
+
+def gaps_of(rows: Sequence[Row], clean: Sequence[Row], column: str) -> list[tuple[Row, float]]:
+    """Return the gaps, each with its row."""
     if column == "mi" and not on_scale(rows, clean):
         return []
     pairs = beside_clean(rows, clean, column)
-    return [getattr(other, column) - getattr(row, column) for row, other in pairs]
+    return [(row, getattr(other, column) - getattr(row, column)) for row, other in pairs]
 
 
 def on_scale(rows: Iterable[Row], clean: Iterable[Row]) -> bool:
@@ -165,43 +172,60 @@ class Cell:
     setting: str
     method: str
     defense: str
-    mean: float | None
-    std: float | None  # of the sample; None below two repetitions
+    mean: float | None  # over units
+    std: float | None  # of the sample of repetitions; None below two
     n: int  # repetitions behind the mean
     status: str  # ok, partial (not all repetitions count), failed, skipped, unmeasured or missing
     reason: str | None
     gap: float | None = None  # MI of clean minus this one, paired by repetition
     null: float | None = None
     comparable: bool = True  # whether MI is on the scale of clean's
+    poisons: int = 0  # that the repetitions are of
+    low: float | None = None  # of the 95 % t interval over units; None below two
+    high: float | None = None
+    doubt: str | None = None  # why the accuracy is no verdict
+
+    @property
+    def whole(self) -> float | None:
+        """The mean where all repetitions count."""
+        return self.mean if self.status == "ok" else None
 
 
 def pool(setting: str, pair: Pair, rows: Sequence[Row], column: str) -> Cell:
     """Average the repetitions of one cell, and say why some do not count."""
-    known, reasons = (
-        values_of(rows, column),
-        dict.fromkeys(filter(None, (reason_of(r, column) for r in rows))),
-    )
+    known, reasons = measured(rows, column), dict.fromkeys(filter(None, (reason_of(r, column) for r in rows)))
     status = "ok" if len(known) == len(rows) else "partial"
     if not known:
         ends = [row.status for row in rows if row.status != "ok"]
         status = min(ends, default="unmeasured" if rows else "missing")  # failed before skipped
-    n = len(known)
-    return Cell(setting, *pair, mean_of(known), std_of(known), n, status, "; ".join(reasons) or None)
+    found = summary(units_of(known, column), ends=SHARES if column.endswith("acc") else UNBOUNDED)
+    mean, low, high = (found.mean, found.low, found.high) if found else (None, None, None)
+    spread, poisons = std_of(values_of(known, column)), len({row.poison_rep for row in known})
+    said = "; ".join(reasons) or None
+    return Cell(setting, *pair, mean, spread, len(known), status, said, poisons=poisons, low=low, high=high)
 
 
 def accuracy_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:
-    return {pair: pool(setting, pair, groups.get(pair, ()), "test_acc") for pair in pairs}
+    """Average test accuracy, and say where it is no verdict."""
+    return {
+        pair: replace(
+            pool(setting, pair, groups.get(pair, ()), "test_acc"), doubt=doubt_of(*and_clean(groups, pair))
+        )
+        for pair in pairs
+    }
 
 
 def mi_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:
+    """Average MI, its gap to clean and its null."""
     cells = {}
     for pair in pairs:
         rows, clean = and_clean(groups, pair)
         cells[pair] = replace(
             pool(setting, pair, rows, "mi"),
-            gap=mean_of(gaps(rows, clean, "mi")),
+            gap=mean_of(by_unit(gaps_of(rows, clean, "mi"))),
             null=mean_of([row.mi_null for row in measured(rows, "mi") if row.mi_null is not None]),
             comparable=on_scale(rows, clean),
+            doubt=doubt_of(rows, clean),
         )
     return cells
 

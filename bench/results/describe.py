@@ -60,6 +60,14 @@ def repetitions(rows: Iterable[Row]) -> str:
     return f"over {span(len(group) for group in groups)} {sources} seeds" if sources else ""
 
 
+def no_order(poisons: Mapping[str, int]) -> str:
+    """Say which methods have no order, of how many poisons each has; empty where all have two or more."""
+    few = [method for method, number in poisons.items() if number < 2]
+    if len(few) == len(poisons):
+        return "one poison a method: no order" if few else ""
+    return f"one poison of {', '.join(few)}: no order of {'it' if len(few) == 1 else 'them'}" if few else ""
+
+
 def mixture(rows: Iterable[Row]) -> str:
     """Which entries of the environment differ between rows that count; empty where none does."""
     ours = [row for row in rows if row.status == "ok"]

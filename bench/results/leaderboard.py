@@ -1,4 +1,7 @@
-"""Rows of one setting -> which method protects best when the defender chooses. Numbers alone, no files."""
+"""Rows of one setting -> which method protects best when the defender chooses. Numbers alone, no files.
+
+A rank needs several poisons: what one poison does better than another says nothing of their methods.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import product
-from math import hypot
 
 from bench.core.errors import BadInput, unknown
-from bench.results.aggregate import Cell, accuracy_cells, and_clean, gaps, mean_of, pooled_spread, values_of
-from bench.results.describe import circumstances, crafted_on, mixture, repetitions, sentences
+from bench.results.aggregate import (
+    Cell,
+    accuracy_cells,
+    and_clean,
+    gaps_of,
+    mean_of,
+)
+from bench.results.describe import circumstances, crafted_on, mixture, no_order, repetitions, sentences
+from bench.results.replicates import LEARNS, ROUNDING, by_unit, chance_of, units_of
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
@@ -26,10 +35,10 @@ from bench.results.select import (
     told_apart,
 )
 
-LEARNS = 0.2  # clean accuracy above chance below which a defense leaves nothing to protect
 BITES = 0.05  # undefended loss of accuracy below which there is no protection to retain
-ROUNDING = 1e-9  # 0.3 - 0.1 is below 0.2
+SYNTHETIC = "synthetic images: no order"
 Cells = Mapping[tuple[str, str], Cell]  # method, defense
+Interval = tuple[float, float, float]  # mean, low, high
 
 
 @dataclass(frozen=True)
@@ -54,11 +63,7 @@ class MethodScores:
     craft_seconds: float | None  # mean over poisons
     craft_peak_mb: float | None  # largest over poisons
     rank: int | None = None
-
-    @property
-    def unranked(self) -> str | None:
-        """Why it can have no rank; None where it can."""
-        return "control" if self.control else self.lacks
+    unranked: str | None = None  # why it has no rank; None where it has one
 
     @property
     def lacks(self) -> str | None:
@@ -71,8 +76,18 @@ class MethodScores:
         return "; ".join(f"{', '.join(names)} {what}" for what, names in found.items()) or None
 
     @property
+    def doubts(self) -> str | None:
+        """Which cells are no verdict, and why."""
+        return "; ".join(f"{cell.defense}: {cell.doubt}" for cell in self.cells if cell.doubt) or None
+
+    @property
     def cells(self) -> list[Cell]:
         return [score.cell for score in self.scores.values()]
+
+    @property
+    def poisons(self) -> int:
+        """Of the cell that has the fewest."""
+        return min(cell.poisons for cell in self.cells)
 
     @property
     def worst(self) -> Cell | None:
@@ -88,7 +103,7 @@ class MethodScores:
     @property
     def undefended(self) -> float | None:
         """Accuracy without a defense; None where that cell is not whole, or not of the set."""
-        return whole(self.scores[UNDEFENDED].cell) if UNDEFENDED in self.scores else None
+        return self.scores[UNDEFENDED].cell.whole if UNDEFENDED in self.scores else None
 
     def highest(self, column: str) -> float | None:
         """Give the largest of val_selected or peak over the set; None unless all cells are whole."""
@@ -98,19 +113,21 @@ class MethodScores:
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """One setting: ranked methods from the best, then the unranked, then controls."""
+    """One setting: ranked methods from the best, then the unranked by name, then controls."""
 
     setting: str
     data: str
     circumstances: str
     repetitions: str  # which seeds were varied; empty where none was
     classes: int
+    chance: float  # share of the largest class in the test set
     defenses: list[str]  # the set that ranks
     digest: str  # of that set
     left_out: list[str]  # defenses with rows that nobody put into the set
-    borrowed: float | None  # spread of a cell with one repetition, in ranks: pooled over the repeated cells
-    crafted_on: str  # devices
+    uncounted: dict[str, str]  # defense under which clean did not learn -> how little
     dropped: dict[str, str]  # defense skipped for the data set -> why
+    no_order: str  # why methods have none; empty where all contestants may have a rank
+    crafted_on: str  # devices
     methods: list[MethodScores]
     variants: list[str]  # what names with @ stand for
 
@@ -123,30 +140,33 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     ours, notes = told_apart(sorted(rows, key=identity))
     present = in_order((row.defense for row in ours), None, UNDEFENDED)
     declared = choose(defenses, present)
+    setting, groups, chance = ours[0].setting, grouped(ours), chance_of(ours)
+    methods = in_order((row.method for row in ours), None, CLEAN)
+    cells = accuracy_cells(setting, product({CLEAN, *methods}, {UNDEFENDED, *present}), groups)
     skipped = {row.defense: last_line(row.reason) for row in ours if row.status == "skipped"}
     dropped = {name: skipped[name] for name in declared if name in skipped}
-    names = [name for name in declared if name not in dropped]
+    uncounted = {name: doubt for name in declared if (doubt := cells[CLEAN, name].doubt)}
+    names = [name for name in declared if name not in dropped | uncounted]
     if not names:
-        raise BadInput(f"no defense to rank over, all were skipped: {'; '.join(dropped.values())}")
-    setting, groups, classes = ours[0].setting, grouped(ours), ours[0].classes
-    methods = list(dict.fromkeys(row.method for row in ours))
-    pairs = product({CLEAN, *methods}, {UNDEFENDED, *names})
-    cells = accuracy_cells(setting, pairs, groups)
-    found = pooled_spread(values_of(own, "test_acc") for own in groups.values())
-    borrowed = None if found is None else found[0]
+        why = [f"{name} ({reason})" for name, reason in (dropped | uncounted).items()]
+        raise BadInput(f"no defense to rank over: {', '.join(why)}")
+    scored = [scores_of(groups, cells, method, names, chance) for method in methods]
+    contestants = {s.method: s.poisons for s in scored if not s.control and not s.lacks}
     return Leaderboard(
         setting=setting,
         data=ours[0].data,
         circumstances=sentences(circumstances(ours), mixture(ours)),
         repetitions=repetitions(measured(ours, "test_acc")),
-        classes=classes,
+        classes=ours[0].classes,
+        chance=chance,
         defenses=names,
         digest=digest(ours, names),
         left_out=[name for name in present if name not in declared],
-        borrowed=borrowed,
-        crafted_on=crafted_on(ours),
+        uncounted=uncounted,
         dropped=dropped,
-        methods=ordered([scores_of(groups, cells, m, names, classes) for m in methods], borrowed or 0.0),
+        no_order=SYNTHETIC if ours[0].synthetic else no_order(contestants),
+        crafted_on=crafted_on(ours),
+        methods=ordered(scored, SYNTHETIC if ours[0].synthetic else None),
         variants=notes,
     )
 
@@ -174,20 +194,22 @@ def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:
 
 
 def scores_of(
-    groups: Groups, cells: Cells, method: str, defenses: Sequence[str], classes: int
+    groups: Groups, cells: Cells, method: str, defenses: Sequence[str], chance: float
 ) -> MethodScores:
+    """Score a method over the defenses. cells: its own and clean's."""
+
     def under(defense: str) -> Score:
         rows, pairs = groups.get((method, defense), ()), product((CLEAN, method), (UNDEFENDED, defense))
         return Score(
             cell=cells[method, defense],
-            val_selected=mean_of(values_of(rows, "val_selected_acc")),
-            peak=mean_of(values_of(rows, "peak_acc")),
+            val_selected=mean_of(units_of(rows, "val_selected_acc")),
+            peak=mean_of(units_of(rows, "peak_acc")),
             mi_gap=mi_gap(defense),
-            retained=retained(*(whole(cells[pair]) for pair in pairs), classes=classes),
+            retained=retained(*(cells[pair].whole for pair in pairs), chance=chance),
         )
 
     def mi_gap(defense: str) -> float | None:
-        return mean_of(gaps(*and_clean(groups, (method, defense)), "mi"))
+        return mean_of(by_unit(gaps_of(*and_clean(groups, (method, defense)), "mi")))
 
     own = [row for (name, _), rows in groups.items() if name == method for row in rows]
     seconds = {row.poison_rep: row.craft_seconds for row in own if row.craft_seconds is not None}
@@ -201,18 +223,13 @@ def scores_of(
     )
 
 
-def whole(cell: Cell) -> float | None:
-    """Give the mean of a cell all of whose repetitions count."""
-    return cell.mean if cell.status == "ok" else None
-
-
 def retained(
     clean: float | None,
     clean_defended: float | None,
     method: float | None,
     method_defended: float | None,
     *,
-    classes: int,
+    chance: float,
 ) -> float | None:
     """Compute the share of a method's undefended protection that is left under a defense.
 
@@ -221,7 +238,7 @@ def retained(
     """
     if clean is None or clean_defended is None or method is None or method_defended is None:
         return None
-    learned, bitten = clean_defended - 1 / classes, clean - method
+    learned, bitten = clean_defended - chance, clean - method
     if learned < LEARNS - ROUNDING or bitten < BITES - ROUNDING:
         return None
     return (clean_defended - method_defended) / bitten
@@ -230,35 +247,35 @@ def retained(
 # Scores -> ranks
 
 
-def ordered(methods: Sequence[MethodScores], borrowed: float) -> list[MethodScores]:
-    """Ranked from the best, then the unranked, then controls. borrowed: spread of a single repetition."""
-    level = {
-        s.method: (s.worst.mean or 0.0, borrowed if s.worst.std is None else s.worst.std)
-        for s in methods
-        if s.worst is not None
+def ordered(methods: Sequence[MethodScores], no_ranks: str | None) -> list[MethodScores]:
+    """Ranked from the best, then the unranked as they come, then controls. no_ranks: why nobody has one."""
+    found = []
+    for s in methods:
+        few = "one poison" if s.poisons < 2 else None
+        why = "control" if s.control else s.lacks or no_ranks or s.doubts or few
+        found.append(replace(s, unranked=why))
+    worst = {
+        s.method: (s.worst.mean or 0.0, s.worst.low or 0.0, s.worst.high or 0.0)
+        for s in found
+        if s.unranked is None and s.worst is not None
     }
-    places = ranks({s.method: level[s.method] for s in methods if s.unranked is None})
-    placed = [replace(s, rank=places.get(s.method)) for s in methods]
-
-    def place(s: MethodScores) -> tuple[bool, bool, int, tuple[float, float], str]:
-        return s.control, s.rank is None, s.rank or 0, level.get(s.method, (0.0, 0.0)), s.method
-
-    return sorted(placed, key=place)
+    places = ranks(worst)
+    placed = [replace(s, rank=places.get(s.method)) for s in found]
+    return sorted(placed, key=lambda s: (s.control, s.rank is None, s.rank or 0, worst.get(s.method, ())))
 
 
-def ranks(worst: Mapping[str, tuple[float, float]]) -> dict[str, int]:
-    """Rank methods, such as 1 1 3, by mean and spread of their worst cases.
+def ranks(worst: Mapping[str, Interval]) -> dict[str, int]:
+    """Rank methods, such as 1 1 3, by mean and interval of their worst cases.
 
-    From the best on, a method shares the rank of the first of that rank unless it is worse by more
-    than their spread, the standard deviation of the difference of two repetitions, one of each;
-    then its rank is its place. Closeness is not transitive: this way all that share a rank are close
-    to one method, and no method passes a better one by its noise.
+    From the best on, a method shares the rank of the first of that rank while its interval meets that one's;
+    else its rank is its place. Meeting is not transitive: this way all that share a rank meet one method's
+    interval, and no method passes a better one by its noise.
     """
     found: dict[str, int] = {}
-    first, rank = (0.0, 0.0), 0
+    most, rank = 0.0, 0
     for place, method in enumerate(sorted(worst, key=lambda m: (worst[m], m)), start=1):
-        mean, std = worst[method]
-        if not found or mean - first[0] > hypot(std, first[1]) + ROUNDING:
-            first, rank = worst[method], place
+        _, low, high = worst[method]
+        if not found or low > most + ROUNDING:
+            most, rank = high, place
         found[method] = rank
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from bench.core.files import write_atomically
@@ -19,10 +20,13 @@ def rewrite(run: Path) -> int:
     found, moved = rows.load_files(run / "rows"), 0
     for path in {row.key: path for path, row in found.items()}.values():
         place = rows.path_of(found[path].key, path.parent)
-        if found[path].legacy_key is not None and not place.exists():
-            rows.save(found[path], path.parent)
-            path.unlink(missing_ok=True)
-            moved += 1
+        with suppress(FileNotFoundError):  # another run moved it meanwhile
+            older = rows.schema_in(path.read_bytes(), path.name) < rows.SCHEMA
+            if older and (place == path or not place.exists()):
+                rows.save(found[path], path.parent)
+                moved += 1
+                if place != path:
+                    path.unlink()
     keys = {row.legacy_key: row.key for row in found.values() if row.legacy_key is not None}
     return moved + sum(_record(path, keys) for path in sorted((run / "records").glob("*.json")))
 

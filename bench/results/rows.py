@@ -43,7 +43,7 @@ if TYPE_CHECKING:  # dicts, to those who read them
 else:
     from bench.results.columns import Inputs, Point
 
-SCHEMA = upgrade.SCHEMA
+SCHEMA = upgrade.ROWS
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class Row:
     reason: Annotated[str | None, about("why it is not ok: a traceback, or a sentence")] = None
     # what was measured of the victim
     test_acc: Annotated[Fraction | None, about("accuracy on the whole test set, after the last epoch")] = None
+    balanced_acc: Annotated[Fraction | None, about("the same of each class, mean over classes")] = None
+    chance: Annotated[Fraction | None, about("share of the largest class in the test set")] = None
     train_acc: Annotated[Fraction | None, about("accuracy on the images that the victim was shown")] = None
     val_selected_acc: Annotated[
         Fraction | None, about("on the test subset, at the curve's best validation accuracy")
@@ -192,13 +194,14 @@ def _contradictions(row: Row) -> Iterator[str]:
 def load(path: Path) -> Row:
     """Load the row in a file of any schema; BadInput where it is none, or a newer suite's."""
     text = path.read_bytes()
-    if schema_in(text, path.name) == SCHEMA:
+    stated = schema_in(text, path.name)
+    if stated == SCHEMA:
         return parsed(text, path.name)
     try:
         values = upgrade.row(msgspec.json.decode(text))
     except (AttributeError, KeyError, TypeError, msgspec.DecodeError) as error:
         said = f"{type(error).__name__}: {error}"
-        raise BadInput(f"{path.name} is not a row of schema 1: {said}") from None
+        raise BadInput(f"{path.name} is not a row of schema {stated}: {said}") from None
     return parsed(msgspec.json.encode(values), path.name)
 
 

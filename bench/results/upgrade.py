@@ -1,8 +1,8 @@
 """Stored results of older schemas as today's: plain values in, plain values out, for files of any age.
 
-Schema 1 told plugins apart by digests of their code. Which revision of a plugin each of these is was decided
-by running the old code beside the new: the same deltas, bit for bit, are one revision. A digest that is not
-listed was never compared, so that its plugin stays a draft.
+Schema 3 of rows has balanced accuracy and chance. Schema 1 told plugins apart by digests of their code. Which
+revision of a plugin each of these is was decided by running the old code beside the new: the same deltas, bit
+for bit, are one revision. A digest that is not listed was never compared, so that its plugin stays a draft.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-SCHEMA = 2  # of rows, records and baselines; raised when a column changes its name or meaning
+ROWS = 3  # schema of rows; raised when there is another column, or one changes its name or meaning
+SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
     "4d73303b50f751f2": {"random": 1},
@@ -61,7 +62,14 @@ Values = Mapping[str, Any]
 
 
 def row(old: Values) -> dict[str, Any]:
-    """Make a row of today's schema of one of schema 1; KeyError, TypeError or AttributeError for others."""
+    """Make a row of today's schema of an older one; KeyError, TypeError or AttributeError for others."""
+    made = _identified(old) if old["schema"] == 1 else dict(old)
+    chance = {"chance": 1 / max(made["classes"], 1)} if "classes" in made else {}
+    return {**made, **chance, "balanced_acc": None, "schema": ROWS}
+
+
+def _identified(old: Values) -> dict[str, Any]:
+    """Make a row of schema 2 of one of schema 1: under its key of names and revisions."""
     before, mi = old["inputs"], _mi_revision(old.get("mi_estimator"), [old.get("mi")])
     plugins = {kind: _plugin(kind, before[kind]) for kind in ("method", "defense")}
     reps = {name: before[name] for name in ("poison_rep", "rep")}
@@ -75,7 +83,6 @@ def row(old: Values) -> dict[str, Any]:
         "control": old["method"] in CONTROLS or old.get("linf") == 0 if control is None else control,
         "code": {kind: before[kind]["code"] for kind in plugins},
         "legacy_key": str(old["key"]),
-        "schema": SCHEMA,
     }
     return {**filled, **old, **changed}
 

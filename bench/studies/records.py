@@ -14,8 +14,9 @@ from bench.core.files import write_atomically
 from bench.metrics import METRICS
 from bench.results.aggregate import comparable, counterpart
 from bench.results.identity import record_name
-from bench.results.rows import SCHEMA, Row
+from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, last_line
+from bench.results.upgrade import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 SCALE = "on another scale"

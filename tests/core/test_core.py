@@ -22,7 +22,18 @@ from bench.core.errors import BadInput
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import check_classes, check_delta, digest, levels, release, to_float, to_uint8
 from bench.core.rng import generator, global_rng, seed_for
-from bench.core.train import Point, Streams, Trainer, Training, accuracy, batches, fit, lr_at, predict
+from bench.core.train import (
+    Point,
+    Streams,
+    Trainer,
+    Training,
+    accuracies,
+    accuracy,
+    batches,
+    fit,
+    lr_at,
+    predict,
+)
 from bench.core.types import Augmentation, Recipe, Split
 from bench.experiment import cache
 from bench.experiment.device import resident_mb
@@ -410,6 +421,16 @@ def test_predicting_moves_nothing() -> None:
     assert net.training and equal_weights(net, same)
     right = (predict(net, DATA.images) == DATA.labels).double().mean()
     assert accuracy(net, DATA) == float(right)
+
+
+def test_balanced_accuracy_counts_each_class_alike() -> None:
+    """Whoever names one of three classes knows a third, however large that one is; a fourth is absent."""
+    net = nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 8, 4))
+    nn.init.zeros_(net[1].weight)
+    net[1].bias.data = torch.tensor([1.0, 0.0, 0.0, 0.0])
+    labels = torch.tensor([0] * 6 + [1] * 3 + [2])
+    found = accuracies(net, Split(torch.zeros(10, 3, 8, 8, dtype=torch.uint8), labels))
+    assert found == (pytest.approx(0.6), pytest.approx(1 / 3))
 
 
 # measures

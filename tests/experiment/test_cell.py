@@ -82,11 +82,24 @@ def test_each_accuracy_is_of_its_own_images(
     """Validation is clean and apart; training accuracy is on what the victim was shown."""
     for place in ("bench.experiment.cell.accuracy", "bench.experiment.evaluate.accuracy"):
         monkeypatch.setattr(place, told)
+    monkeypatch.setattr("bench.experiment.evaluate.accuracies", lambda *seen: (told(*seen), 0.5))
     row, data = run(tmp_path, DEFENSES["iss-gray"]), toy_dataset()
     ((net, shown),) = victims
     assert row.test_acc == told(net, data.test)
     assert row.train_acc == told(net, shown) != told(net, data.train)
     assert {point["val_acc"] for point in row.curve} == {told(net, data.val)}
+
+
+def test_chance_is_to_name_the_largest_class(tmp_path: Path) -> None:
+    """Of the test set, whose classes need not be of one size; and each class counts alike beside it."""
+    data = toy_dataset()
+    most = replace(
+        data, test=data.test.take(torch.cat([torch.arange(len(data.test)), *[torch.tensor([0])] * 9]))
+    )
+    bench = replace(bench_of(tmp_path), data=most)
+    row = run_cell(bench, Cell(METHODS["random"], DEFENSES["none"], 0, 0), craft(bench, METHODS["random"], 0))
+    assert row.chance == float(most.test.labels.bincount().max()) / len(most.test) > 1 / CLASSES
+    assert row.test_acc is not None and row.balanced_acc is not None and row.balanced_acc != row.test_acc
 
 
 def test_a_row_has_no_mi_outside_the_certified_range(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,12 +14,14 @@ from typing import Any
 import pandas as pd
 import pytest
 from rich.console import Console
+from scipy.stats import ttest_1samp
 
 from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.report.formats import show
 from bench.report.leaderboard import tables_of, write_leaderboard
-from bench.results.leaderboard import BITES, LEARNS, Leaderboard, MethodScores, leaderboard, ranks, retained
+from bench.results.leaderboard import BITES, Leaderboard, MethodScores, leaderboard, ranks, retained
+from bench.results.replicates import LEARNS
 from bench.results.rows import Row, save
 from bench.results.select import in_order
 from support.rows import INPUTS, OTHER, SETTING, completed, row
@@ -33,14 +35,25 @@ ACCURACIES = {  # under DEFENSES
 }
 
 
-def cell(method: str, defense: str, acc: float | None = None, rep: int = 0, **values: Any) -> Row:
-    """A row of a data set with ten classes; clean is a control."""
-    plain = {"control": method == "clean", "classes": 10, "test_acc": acc} | values
-    return row(method, defense, rep, **plain)
+def cell(method: str, defense: str, acc: float | None = None, poison_rep: int = 0, **values: Any) -> Row:
+    """A row of photographs of ten classes; clean is a control, and one poison."""
+    plain = {"control": method == "clean", "classes": 10, "test_acc": acc, "synthetic": False} | values
+    seeds = {"rep": poison_rep} if method == "clean" else {"poison_rep": poison_rep}
+    return row(method, defense, **seeds | plain)
+
+
+def poisons(method: str, defense: str, acc: float, **values: Any) -> list[Row]:
+    """Two poisons that differ by 0.2 points."""
+    return [cell(method, defense, acc + off, n, **values) for n, off in enumerate((-0.001, 0.001))]
 
 
 def matrix() -> list[Row]:
-    return [cell(m, d, a) for m, accs in ACCURACIES.items() for d, a in zip(DEFENSES, accs, strict=True)]
+    return [
+        own
+        for method, accs in ACCURACIES.items()
+        for defense, acc in zip(DEFENSES, accs, strict=True)
+        for own in poisons(method, defense, acc)
+    ]
 
 
 def without(method: str, defense: str) -> list[Row]:
@@ -48,7 +61,7 @@ def without(method: str, defense: str) -> list[Row]:
 
 
 def repeated(accuracies: dict[str, tuple[float, ...]]) -> list[Row]:
-    """Repetitions of each method under one defense."""
+    """Poisons of each method under one defense."""
     return [cell(m, "none", a, rep) for m, accs in accuracies.items() for rep, a in enumerate(accs)]
 
 
@@ -81,7 +94,7 @@ def test_the_highest_accuracy_over_the_defenses_ranks() -> None:
     assert ranking(board) == {"mi-ue": 1, "tap": 2, "em": 3, "clean": None}
     assert [s.method for s in board.methods] == ["mi-ue", "tap", "em", "clean"]
     em = of(board, "em")
-    assert em.worst is not None and (em.worst.mean, em.worst.defense) == (0.6, "at-8")
+    assert em.worst is not None and (em.worst.mean, em.worst.defense) == (pytest.approx(0.6), "at-8")
     assert em.mean == pytest.approx((0.2 + 0.3 + 0.6) / 3)
 
 
@@ -110,7 +123,7 @@ def test_the_defender_chooses_one_defense_for_all_repetitions() -> None:
 
 
 def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
-    rows = [*matrix(), *(cell(m, d, 0.45, rep=1) for m in ACCURACIES for d in DEFENSES)]
+    rows = [*matrix(), *(cell(m, d, 0.45, 2) for m in ACCURACIES for d in DEFENSES)]
     first = [path.read_bytes() for path in write_leaderboard(leaderboard(rows), tmp_path)]
     random.Random(0).shuffle(rows)
     assert [path.read_bytes() for path in write_leaderboard(leaderboard(rows), tmp_path)] == first
@@ -122,18 +135,24 @@ def test_order_of_rows_does_not_matter(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("worst", "expected"),
     [
-        ({"a": (0.10, 0.03), "b": (0.15, 0.04)}, {"a": 1, "b": 1}),  # 0.05 apart, root of squares 0.05
-        ({"a": (0.10, 0.03), "b": (0.151, 0.04)}, {"a": 1, "b": 2}),
-        ({"b": (0.3, 0.0), "a": (0.3, 0.0)}, {"a": 1, "b": 1}),
-        # a-b and b-c are close, a-c is not
-        ({"a": (0.10, 0.03), "b": (0.14, 0.03), "c": (0.18, 0.03)}, {"a": 1, "b": 1, "c": 3}),
+        ({"a": (0.10, 0.08, 0.12), "b": (0.15, 0.12, 0.18)}, {"a": 1, "b": 1}),  # they touch
+        ({"a": (0.10, 0.08, 0.12), "b": (0.15, 0.121, 0.179)}, {"a": 1, "b": 2}),
+        ({"b": (0.3, 0.3, 0.3), "a": (0.3, 0.3, 0.3)}, {"a": 1, "b": 1}),
+        # a-b and b-c meet, a-c do not
+        (
+            {"a": (0.10, 0.07, 0.13), "b": (0.14, 0.11, 0.17), "c": (0.18, 0.15, 0.21)},
+            {"a": 1, "b": 1, "c": 3},
+        ),
         # a noisy method neither overtakes others nor ties those that can be told apart
-        ({"a": (0.1, 0.0), "b": (0.2, 0.0), "noisy": (0.5, 0.35)}, {"a": 1, "b": 2, "noisy": 2}),
+        (
+            {"a": (0.1, 0.1, 0.1), "b": (0.2, 0.2, 0.2), "noisy": (0.5, 0.15, 0.85)},
+            {"a": 1, "b": 2, "noisy": 2},
+        ),
         ({}, {}),
     ],
 )
-def test_closer_than_their_spread_shares_a_rank(
-    worst: dict[str, tuple[float, float]], expected: dict[str, int]
+def test_intervals_that_meet_share_a_rank(
+    worst: dict[str, tuple[float, float, float]], expected: dict[str, int]
 ) -> None:
     assert ranks(worst) == expected
     assert ranks(dict(reversed(worst.items()))) == expected
@@ -142,44 +161,65 @@ def test_closer_than_their_spread_shares_a_rank(
 def test_ranks_never_fall_as_accuracy_rises() -> None:
     draw = random.Random(0)
     for _ in range(200):
-        worst = {f"m{i}": (draw.random(), draw.choice((0.0, 0.02, 0.3))) for i in range(8)}
+        means = {f"m{i}": (draw.random(), draw.choice((0.0, 0.02, 0.3))) for i in range(8)}
+        worst = {m: (mean, mean - off, mean + off) for m, (mean, off) in means.items()}
         found = ranks(worst)
         places = [found[m] for m in sorted(worst, key=lambda m: worst[m])]
         assert places[0] == 1 and places == sorted(places)
         assert all(rank == places.index(rank) + 1 for rank in places)
 
 
-def test_repetitions_tie_what_one_repetition_would_order() -> None:
-    rows = repeated({"a": (0.30, 0.40), "b": (0.32, 0.42), "c": (0.80, 0.81)})
+def test_poisons_tie_what_one_poison_would_order() -> None:
+    rows = repeated({"a": (0.30, 0.31), "b": (0.30, 0.32), "c": (0.80, 0.81)})
     assert ranking(leaderboard(rows)) == {"a": 1, "b": 1, "c": 3}
-    assert ranking(leaderboard([r for r in rows if r.rep == 0])) == {"a": 1, "b": 2, "c": 3}
+    assert set(ranking(leaderboard([r for r in rows if r.poison_rep == 0])).values()) == {None}
 
 
-def test_one_repetition_prints_spread_unknown(tmp_path: Path) -> None:
-    once = texts(leaderboard(matrix()), tmp_path)
-    assert all("All worst cases are of one repetition: spread unknown" in text for text in once.values())
-    assert not any("±" in text.split("Retained")[0].split("- **")[0] for text in once.values())
-
-    twice = [*matrix(), *(replace(r, key=r.key + "'", rep=1) for r in matrix())]
-    assert not any("spread unknown" in text for text in texts(leaderboard(twice), tmp_path).values())
-
-
-def test_one_repetition_borrows_the_spread_of_those_that_are_repeated(tmp_path: Path) -> None:
-    """In ranks; the number itself stays without a spread, and the files say so."""
-    rows = [*repeated({"a": (0.30, 0.40), "b": (0.38, 0.44)}), cell("c", "none", 0.42)]
+def test_victims_of_one_poison_are_no_order(tmp_path: Path) -> None:
+    """However many there are, and however far apart: another poison may do otherwise."""
+    rows = [
+        replace(r, poison_rep=0, rep=r.poison_rep) for r in repeated({"a": (0.1, 0.11), "b": (0.8, 0.81)})
+    ]
     board = leaderboard(rows)
-    pooled = ((0.1**2 / 2 + 0.06**2 / 2) / 2) ** 0.5  # two deviations of one degree of freedom each
-    assert board.borrowed == pytest.approx(pooled) == pytest.approx(0.0583, abs=1e-4)
-    assert ranking(board) == {"a": 1, "b": 1, "c": 1}  # c is 0.07 from a, whose own spread is 0.0707
-    near = leaderboard([*repeated({"b": (0.38, 0.44)}), cell("c", "none", 0.46)])
-    assert ranking(near) == {"b": 1, "c": 1} and near.borrowed == pytest.approx(0.06 / 2**0.5)
-    said = "The worst cases of c are of one repetition: in ranks they borrow the pooled spread"
+    assert ranking(board) == {"a": None, "b": None} and of(board, "a").unranked == "one poison"
     for text in texts(board, tmp_path).values():
-        assert f"{said} of the repeated cells, 5.8 points." in text
-        assert "spread unknown" not in text
+        assert "One poison a method: no order." in text
+    some = leaderboard([*rows, *repeated({"c": (0.4, 0.41), "d": (0.9, 0.91)})])
+    assert ranking(some) == {"c": 1, "d": 2, "a": None, "b": None}
+    assert some.no_order == "one poison of a, b: no order of them"
+    assert not any("no order" in text for text in texts(leaderboard(matrix()), tmp_path).values())
+
+
+def test_rendered_images_rank_nothing(tmp_path: Path) -> None:
+    board = leaderboard([replace(r, synthetic=True) for r in matrix()])
+    assert set(ranking(board).values()) == {None}
+    assert [s.method for s in board.methods] == ["em", "mi-ue", "tap", "clean"]  # by name: this is no order
+    for text in texts(board, tmp_path).values():
+        assert "Synthetic images: no order." in text
+
+
+def test_the_interval_is_over_poisons_and_stands_in_every_file(tmp_path: Path) -> None:
+    """Victims of a poison are averaged first: three victims that scatter widen nothing."""
+    means, off = (0.30, 0.34, 0.35), (-0.2, 0.0, 0.2)
+    rows = [
+        cell("em", "none", mean + d, n, rep=rep) for n, mean in enumerate(means) for rep, d in enumerate(off)
+    ]
+    board = leaderboard([*rows, *repeated({"tap": (0.8, 0.81)})])
+    worst, interval = of(board, "em").worst, ttest_1samp(means, 0).confidence_interval(0.95)
+    assert worst is not None and (worst.poisons, worst.n) == (3, 9)
+    assert (worst.low, worst.high) == pytest.approx((interval.low, interval.high))
+    said = f"{100 * interval.low:.1f} to {100 * interval.high:.1f}"
+    assert all(said in text for text in texts(board, tmp_path).values())
     table = pd.read_csv(tmp_path / "leaderboard.csv").set_index("method")
-    assert table.borrowed_std["c"] == pytest.approx(pooled) and pd.isna(table.worst_std["c"])
-    assert table.borrowed_std[["a", "b"]].isna().all()
+    for name in ("low", "worst_low"):
+        assert table[name]["em"] == worst.low
+    assert table.poisons["em"] == 3 and table.worst_high["em"] == worst.high
+
+
+def test_the_table_comes_first_and_notes_follow() -> None:
+    lines = rendered(leaderboard(matrix())).splitlines()
+    (place,) = (n for n, line in enumerate(lines) if line.startswith("mi-ue") and "40.0 (" in line)
+    assert place < 8 and not any("Set of defenses" in line for line in lines[:place])
 
 
 def test_the_bias_of_a_maximum_is_said(tmp_path: Path) -> None:
@@ -200,7 +240,7 @@ def test_the_bias_of_a_maximum_is_said(tmp_path: Path) -> None:
         ),
         ([cell("mi-ue", "at-8")], "at-8 unmeasured"),
         (
-            [cell("mi-ue", "at-8", 0.1), cell("mi-ue", "at-8", rep=1, status="failed", reason="lost")],
+            [cell("mi-ue", "at-8", 0.1), cell("mi-ue", "at-8", None, 1, status="failed", reason="lost")],
             "at-8 partial (lost)",
         ),
     ],
@@ -237,13 +277,38 @@ def test_a_skipped_defense_is_dropped_for_all(tmp_path: Path) -> None:
         leaderboard([*matrix(), *skipped], ["iss-gray"])
 
 
+def test_where_clean_learns_too_little_nothing_is_counted(tmp_path: Path) -> None:
+    weak = [*(cell(m, "cut", 0.1, n) for m in ACCURACIES for n in range(2))]
+    board, without_it = leaderboard([*matrix(), *weak]), leaderboard(matrix())
+    assert board.defenses == without_it.defenses and ranking(board) == ranking(without_it)
+    assert board.uncounted == {"cut": "did not learn: 10.0 % of the test images, chance 10.0 %"}
+    for text in texts(board, tmp_path).values():
+        said = text.replace("\\%", "%")
+        assert "clean victims learn too little there: cut (did not learn: 10.0 % of the test images" in said
+    with pytest.raises(BadInput, match=r"no defense to rank over: cut \(did not learn"):
+        leaderboard(weak)
+
+
+def test_victims_that_did_not_learn_have_no_rank(tmp_path: Path) -> None:
+    rows = [
+        replace(r, train_acc=0.142 if (r.method, r.defense) == ("mi-ue", "at-8") else 0.9) for r in matrix()
+    ]
+    board = leaderboard(rows)
+    assert ranking(board) == {"tap": 1, "em": 2, "mi-ue": None, "clean": None}
+    doubt = "did not learn: 14.2 % of the images it was shown, chance 10.0 %"
+    assert of(board, "mi-ue").unranked == f"at-8: {doubt}"
+    assert f"mi-ue: unranked: at-8: {doubt}" in texts(board, tmp_path)["terminal"]
+    table = pd.read_csv(tmp_path / "leaderboard.csv").set_index(["method", "defense"])
+    assert table.doubt["mi-ue", "at-8"] == doubt and pd.isna(table.doubt["mi-ue", "none"])
+
+
 def test_controls_are_shown_and_unranked(tmp_path: Path) -> None:
     rows = [*matrix(), *(cell("noise", d, 0.0, control=True) for d in DEFENSES)]
     board = leaderboard(rows)
     assert ranking(board) == {"mi-ue": 1, "tap": 2, "em": 3, "noise": None, "clean": None}
     assert of(board, "noise").unranked == "control"
     assert re.search(r"^noise +control +0\.0", rendered(board), re.M)
-    assert "| clean | control | 90.0 |" in texts(board, tmp_path)["md"]
+    assert "| clean | control | 90.0 (none) |" in texts(board, tmp_path)["md"]
 
 
 # What else there is for each method
@@ -258,13 +323,14 @@ def test_retained_protection() -> None:
 
 @pytest.mark.parametrize("classes", [2, 10, 100])
 def test_retained_protection_needs_something_to_protect(classes: int) -> None:
-    least = 1 / classes + LEARNS
-    assert retained(0.9, least, 0.5, 0.1, classes=classes) == pytest.approx((least - 0.1) / 0.4)
-    assert retained(0.9, least - 0.001, 0.5, 0.1, classes=classes) is None
-    assert retained(0.9, 0.9, 0.9 - BITES, 0.95, classes=classes) == pytest.approx(-0.05 / BITES)
-    assert retained(0.9, 0.9, 0.9 - BITES + 0.001, 0.95, classes=classes) is None
-    assert retained(0.9, 0.9, 1.0, 0.5, classes=classes) is None
-    assert retained(None, 0.9, 0.1, 0.1, classes=classes) is None
+    chance = 1 / classes
+    least = chance + LEARNS
+    assert retained(0.9, least, 0.5, 0.1, chance=chance) == pytest.approx((least - 0.1) / 0.4)
+    assert retained(0.9, least - 0.001, 0.5, 0.1, chance=chance) is None
+    assert retained(0.9, 0.9, 0.9 - BITES, 0.95, chance=chance) == pytest.approx(-0.05 / BITES)
+    assert retained(0.9, 0.9, 0.9 - BITES + 0.001, 0.95, chance=chance) is None
+    assert retained(0.9, 0.9, 1.0, 0.5, chance=chance) is None
+    assert retained(None, 0.9, 0.1, 0.1, chance=chance) is None
 
 
 def test_retained_protection_reads_clean_under_none_whatever_the_set() -> None:
@@ -277,7 +343,7 @@ def test_what_stands_beside(tmp_path: Path) -> None:
     rows = [
         cell("clean", "none", 0.9, mi=0.7),
         cell("em", "none", 0.2, craft_seconds=10.0, **facts),
-        cell("em", "none", 0.4, poison_rep=1, craft_seconds=20.0, **facts | {"craft_peak_mb": 950.0}),
+        cell("em", "none", 0.4, 1, craft_seconds=20.0, **facts | {"craft_peak_mb": 950.0}),
         cell("clean", "at-8", 0.9, mi=0.9),
         cell("em", "at-8", 0.3, craft_seconds=10.0, **facts | {"val_selected_acc": 0.75, "peak_acc": 0.875}),
     ]
@@ -316,9 +382,10 @@ def test_hash_is_of_the_set() -> None:
 
 def test_other_parameters_are_other_methods() -> None:
     rows = [
-        cell("em", d, 0.2 if steps == 5 else 0.6, inputs=INPUTS | {"method": {"steps": steps}})
+        own
         for d in DEFENSES
         for steps in (5, 10)
+        for own in poisons("em", d, 0.2 if steps == 5 else 0.6, inputs=INPUTS | {"method": {"steps": steps}})
     ]
     board = leaderboard(rows)
     assert [s.rank for s in board.methods] == [1, 2]
@@ -333,9 +400,10 @@ REASON = "{x} ~ $5 #1 ^2 \\n"
 
 
 def noisy() -> list[Row]:
-    """Two repetitions of all methods under four defenses, and one method that failed under one."""
-    rows = [*matrix(), *(cell(m, "50%", 0.3) for m in ACCURACIES)]
-    rows += [cell(m, d, 0.5, rep=1) for m in ACCURACIES for d in (*DEFENSES, "50%")]
+    """Two poisons of all methods under four defenses, and one method that failed under one."""
+    rows = [cell(m, d, a) for m, accs in ACCURACIES.items() for d, a in zip(DEFENSES, accs, strict=True)]
+    rows += [cell(m, "50%", 0.3) for m in ACCURACIES]
+    rows += [cell(m, d, 0.5, 1) for m in ACCURACIES for d in (*DEFENSES, "50%")]
     return [*rows, cell(AWKWARD, "none", 0.3), cell(AWKWARD, "50%", status="failed", reason=REASON)]
 
 
@@ -378,7 +446,7 @@ def test_markdown_tables_have_equal_lines(tmp_path: Path) -> None:
     for table in tables:
         widths = {len(re.split(r"(?<!\\)\|", line)) for line in table.splitlines()}
         assert len(widths) == 1 and len(table.splitlines()) == 2 + 5
-    assert re.search(r"^\| mi-ue \| 1 \| 45\.0 ±7\.1 \| \S+ \| 43\.8 \| 2 \|$", text, re.M)
+    assert re.search(r"^\| mi-ue \| 1 \| 45\.0 \(\S+\) \| \S+ to \S+ \| 43\.8 \| 2 \|$", text, re.M)
 
 
 def test_latex_is_well_formed(tmp_path: Path) -> None:
@@ -402,7 +470,7 @@ def test_latex_is_well_formed(tmp_path: Path) -> None:
 def test_it_fits_the_terminal_and_cuts_no_number(width: int) -> None:
     more = [f"defense-{i}" for i in range(12)]
     rows = [
-        cell(m, d, 0.2 + 0.01 * i, rep) for m in ACCURACIES for i, d in enumerate(more) for rep in range(2)
+        cell(m, d, 0.4 + 0.01 * i, rep) for m in ACCURACIES for i, d in enumerate(more) for rep in range(2)
     ]
     board = leaderboard(rows)
     narrow, wide = rendered(board, width), rendered(board, 500)
@@ -510,7 +578,7 @@ def test_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_one_setting_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     other = [replace(r, setting=OTHER, inputs=INPUTS | {"victim": {"epochs": 60}}) for r in matrix()]
-    out = stored(tmp_path, [*matrix(), *other[:6]])
+    out = stored(tmp_path, [*matrix(), *other[:12]])
     said = refused([str(out)], capsys)
     assert "2 settings" in said and "11111111 (victim.epochs 30); 22222222 (victim.epochs 60)" in said
     assert "ambiguous" in refused([str(out), "--setting", ""], capsys)

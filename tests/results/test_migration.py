@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from bench.results import upgrade
 from bench.results.identity import key_of, record_name, shared
 from bench.results.rows import SCHEMA, load_all
 
@@ -84,5 +85,5 @@ def test_nothing_is_of_an_older_schema_and_every_file_has_the_name_of_its_key() 
         known = {row.key for row in rows}
         for path in folder.parent.glob("records/*.json"):
             stored = json.loads(path.read_text(encoding="utf-8"))
-            assert stored["schema"] == SCHEMA and path.name == record_name(stored["inputs"])
+            assert stored["schema"] == upgrade.SCHEMA and path.name == record_name(stored["inputs"])
             assert {stored["inputs"]["net"], stored["inputs"]["poison"]} <= known

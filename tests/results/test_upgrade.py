@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,9 @@ from bench.results.rows import SCHEMA, Row, load, load_all
 from bench.studies.certificate import run as certificate
 from support.toys import METHODS
 
-OLD = Path(__file__).parent.parent / "data" / "schema-1"
+DATA = Path(__file__).parent.parent / "data"
+OLD = DATA / "schema-1"
+SECOND = sorted((DATA / "schema-2" / "rows").glob("*.json"))
 PATHS = {path.stem: path for path in sorted((OLD / "rows").glob("*.json"))}
 ROWS = {name: load(path) for name, path in PATHS.items()}
 RESULTS = Path(__file__).parent.parent.parent / "results"
@@ -121,6 +123,32 @@ def test_what_is_no_old_row_is_refused_in_one_line(tmp_path: Path, wrong: dict[s
     path.write_text(json.dumps(raw("1edef034b2ff9ea0") | wrong))
     with pytest.raises(BadInput, match=r"^a\.json(: | is not a row of schema 1: )[^\n]*$"):
         load(path)
+
+
+@pytest.mark.parametrize("path", SECOND, ids=lambda path: path.stem)
+def test_a_row_of_schema_2_keeps_all_it_says(path: Path) -> None:
+    """Balanced accuracy was not measured, and all test sets had classes of one size."""
+    old, row = json.loads(path.read_text(encoding="utf-8")), load(path)
+    assert old["schema"] == 2 and "chance" not in old
+    assert asdict(row) == old | {"schema": SCHEMA, "balanced_acc": None, "chance": 1 / old["classes"]}
+
+
+@pytest.mark.parametrize("wrong", [{"classes": None}, {"classes": 0}, {"classes": "10"}])
+def test_what_is_no_row_of_schema_2_is_refused_in_one_line(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(json.loads(SECOND[0].read_text()) | wrong))
+    with pytest.raises(BadInput, match=r"^a\.json(: classes is | is not a row of schema 2: )[^\n]*$"):
+        load(path)
+
+
+def test_rows_of_schema_2_are_rewritten_in_their_places(tmp_path: Path) -> None:
+    shutil.copytree(DATA / "schema-2", tmp_path / "run")
+    rows = load_all(tmp_path / "run" / "rows")
+    assert rewrite(tmp_path / "run") == len(rows) == len(SECOND)
+    files = sorted((tmp_path / "run" / "rows").iterdir())
+    assert [path.name for path in files] == [path.name for path in SECOND]
+    assert {json.loads(path.read_text())["schema"] for path in files} == {SCHEMA}
+    assert load_all(tmp_path / "run" / "rows") == rows and rewrite(tmp_path / "run") == 0
 
 
 # Keys
@@ -233,7 +261,7 @@ def test_records_follow_their_rows(run: Path) -> None:
         pair = [keys_now[stored["inputs"][name]] for name in ("net", "poison")]
         inputs = {"measure": stored["inputs"]["measure"], "net": pair[0], "poison": pair[1]}
         now = json.loads((run / "records" / record_name(inputs)).read_text())
-        assert now["schema"] == SCHEMA and now["inputs"] == inputs | {"images": 5000, "revision": 1}
+        assert now["schema"] == upgrade.SCHEMA and now["inputs"] == inputs | {"images": 5000, "revision": 1}
         assert now["record"] == stored["record"] | {"net_row": pair[0], "poison_row": pair[1]}
     left = {"lost.json", "torn.json"}
     assert len([*(run / "records").iterdir()]) == len(old) + len(left)
@@ -278,7 +306,7 @@ def test_a_failed_row_never_takes_the_place_of_a_number(tmp_path: Path, place: s
 def test_an_old_baseline_is_read_as_todays(tmp_path: Path) -> None:
     old = json.loads((OLD / "baseline.json").read_text())
     found = baseline.load(OLD / "baseline.json")
-    assert found.schema == SCHEMA and found.code == old["code"]
+    assert found.schema == upgrade.SCHEMA and found.code == old["code"]
     assert found.methods["em"]["revision"] == 1 and found.methods["em"]["rounding"] == "nearest"
     assert found.setting["share"] == 1.0 and found.setting["revisions"]["mi"] == 2
     baseline.save(found, tmp_path / "b.json")

@@ -15,6 +15,7 @@ from bench.results import upgrade
 from bench.results.identity import key_of, record_name
 from bench.results.rows import Row
 
+NEWER = ("code", "legacy_key", "balanced_acc", "chance")  # columns that schema 1 lacks
 SETTING, OTHER = "1" * 64, "2" * 64
 INPUTS: dict[str, Any] = {
     "revisions": {"data": 1, "crafting": 1, "training": 1, "evaluation": 1, "mi": 2},
@@ -42,12 +43,12 @@ INPUTS: dict[str, Any] = {
 
 def row(method: str, defense: str = "none", rep: int = 0, poison_rep: int = 0, **values: Any) -> Row:
     """A hand-made row of glyphs; values are any other columns."""
-    plain: dict[str, Any] = {"setting": SETTING, "data": "glyphs", "inputs": {}} | values
+    plain: dict[str, Any] = {"setting": SETTING, "data": "glyphs", "synthetic": True, "inputs": {}} | values
     plain = {"classes": 10, "control": method in ("clean", "random")} | plain
     said = repr((plain["setting"], method, defense, rep, poison_rep, plain["inputs"]))
     key = hashlib.sha256(said.encode()).hexdigest()
     cell = {"method": method, "defense": defense, "poison_rep": poison_rep, "rep": rep}
-    return completed(Row(key=key, synthetic=True, profile="quick", **cell, **plain))
+    return completed(Row(key=key, profile="quick", **cell, **plain))
 
 
 def completed(row: Row) -> Row:
@@ -77,7 +78,7 @@ def aged(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
                 "code": code
             }
         keys[row["key"]] = key_of(inputs)
-        old = {name: value for name, value in row.items() if name not in ("code", "legacy_key")}
+        old = {name: value for name, value in row.items() if name not in NEWER}
         old |= {"key": keys[row["key"]], "inputs": inputs, "schema": 1}
         path.unlink()
         (out / "rows" / f"{old['key'][:16]}.json").write_text(json.dumps(old), encoding="utf-8")

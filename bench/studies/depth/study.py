@@ -20,6 +20,7 @@ import pandas as pd
 
 from bench.results.aggregate import summary
 from bench.results.correlation import Correlation, correlation
+from bench.results.replicates import chance_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, last_line
 from bench.runner.request import Options, Variation
@@ -103,7 +104,7 @@ def quantities(row: Row, readings: Readings) -> Values:
     ours |= {"accuracy": row.test_acc, "rank": rank_of(readings.record(row, OWN_NET))}
     clean = readings.against(row, CLEAN)
     if clean is not None and clean.test_acc is not None and row.test_acc is not None:
-        gap, above_chance = clean.test_acc - row.test_acc, clean.test_acc - 1 / (clean.classes or 1)
+        gap, above_chance = clean.test_acc - row.test_acc, clean.test_acc - chance_of([clean])
         ours |= {"accuracy_gap": gap, "accuracy_lost": gap / above_chance if above_chance > LEARNED else None}
     whole = "no clean" if clean is None else readings.figure(clean, OWN_NET)
     for end in ("", "_clean_net"):

@@ -22,6 +22,7 @@ from bench.report.figures.style import (
     titled_figure,
 )
 from bench.report.summary import heading
+from bench.results.replicates import chance_of
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED, in_order
 from bench.studies.reference.restored import HALF, CellNumbers, PatternVerdict, RestoredShare
@@ -72,8 +73,8 @@ def jpeg_sweep(lines: Sequence[CellNumbers], rows: Sequence[Row]) -> Figure | No
     axes = figure.subplots()
     for method in methods:
         _line(axes, [line for line in swept if line.method == method], places, styles[method])
-    for classes in {row.classes for row in rows if row.classes}:
-        axes.axhline(100 / classes, zorder=1.9, **CHANCE)
+    for chance in {chance_of([row]) for row in rows}:
+        axes.axhline(100 * chance, zorder=1.9, **CHANCE)
     axes.set_xticks([*places.values()], [str(q) for q, _ in order] + [UNDEFENDED])
     axes.set_xlabel("JPEG quality of the training images")
     axes.set_title("test accuracy, %")

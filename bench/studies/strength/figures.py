@@ -12,6 +12,7 @@ from matplotlib.transforms import ScaledTranslation
 
 from bench.report.figures.style import PERCENT, MethodStyle, styles_of, titled_figure
 from bench.report.summary import heading
+from bench.results.replicates import chance_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.studies.strength.points import StrengthPoint
@@ -99,7 +100,7 @@ def _panels(
             aside = 0 if axes is accuracy else ASIDE * (place - (len(drawn) - 1) / 2)
             _line(axes, [p for p in known if p.method == name], across, column, styles[name], aside)
     levels = {CLEAN: {p.accuracy for p in points if p.method == CLEAN and p.accuracy is not None}}
-    levels[CHANCE] = {1 / row.classes for row in rows if row.classes}
+    levels[CHANCE] = {chance_of([row]) for row in rows}
     for name, level in ((name, level) for name, some in levels.items() for level in some):
         accuracy.axhline(100 * level, zorder=1.9, **LINES[name])
     accuracy.set_ylim(0, min(PERCENT[1], 115 * max(p.accuracy or 0.0 for p in points) + 1))

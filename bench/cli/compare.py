@@ -1,0 +1,84 @@
+"""compare: which of two methods, or of two runs, is better, by how much, how sure."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.cli import options
+
+if TYPE_CHECKING:
+    from bench.results.rows import Row
+
+ABOUT = "say which of two methods, or of two runs, is better, by how much, how sure"
+RUN = Path("results", "runs", "quick-glyphs")
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("one", metavar="A", help="a method, or the folder of a run")
+    parser.add_argument("other", metavar="B", help="another")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", default=RUN, help=f"the methods' run (default: {RUN})"
+    )
+    parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
+    parser.add_argument(
+        "--metric", default="test_acc", metavar="NAME", help="column of the rows (default: test_acc)"
+    )
+    options.ranked(parser, "the defenses to compare under, names with commas (default: all that both have)")
+
+
+def main(args: argparse.Namespace) -> int:
+    from rich.console import Console
+    from rich.text import Text
+
+    from bench.core.errors import unknown
+    from bench.report.compare import sentence, table
+    from bench.report.formats import grid
+    from bench.results import compare
+    from bench.results.describe import circumstances
+
+    if args.metric not in compare.METRICS:
+        raise unknown("metric", args.metric, compare.METRICS)
+    names, defenses = (args.one, args.other), options.names_of(args.defenses)
+    notes, sides = [], names
+    if all((Path(name) / "rows").is_dir() for name in names):
+        one, other = (_rows(Path(name), args.setting) for name in names)
+        found = compare.of_runs(one, other, defenses, args.metric)
+        sides, notes = ("A", "B"), [f"{side}: {name}" for side, name in zip("AB", names, strict=True)]
+        notes += [f"They differ in {', '.join(compare.differs(one, other)) or 'no input'}."]
+    else:
+        rows = _rows(args.out, args.setting)
+        found = compare.of_methods(rows, *names, defenses, args.metric)
+        notes = [f"{circumstances(rows)}."]
+    console = Console()
+    for own in found:
+        console.print(Text(sentence(own, sides, args.metric, len(found))))
+    console.print()
+    cells = table(found, sides, args.metric)
+    firm = [name for name in cells.columns if name not in ("method", "defense")]
+    console.print(grid(cells, "ll" if "method" in cells else "lr", firm=firm))
+    what, _, unit, _ = compare.METRICS[args.metric]
+    corrected = (
+        f"; p is corrected by Holm for {len(found)} comparisons, the intervals are not"
+        if len(found) > 1
+        else ""
+    )
+    for note in (
+        f"{what} in {'percent' if unit == 'points' else unit}, n units of replication{corrected}.",
+        *notes,
+    ):
+        console.print(Text(note[:1].upper() + note[1:]))
+    return 0
+
+
+def _rows(run: Path, setting: str | None) -> list[Row]:
+    """Load the rows of the one setting of a run, under names that stand for one plugin each."""
+    from bench.core.errors import BadInput
+    from bench.results.rows import finished_run
+    from bench.results.select import rows_of_setting, told_apart
+
+    rows = finished_run(run)
+    if not rows:
+        raise BadInput(f"{run}/rows is empty, expected rows to compare")
+    return told_apart(rows_of_setting(rows, setting))[0]

@@ -1,0 +1,179 @@
+"""Which of two sides is better, by how much, how sure: two methods of one run, or one method in two runs.
+
+The unit is the poison, of clean the victim. Where both sides have poisons of the same seeds their differences
+are taken pair by pair, victims of one seed beside each other; else by Welch's test. Several comparisons are
+corrected by Holm: the chance that one order too many is stated stays 5 %.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import fmean
+
+from bench.core.errors import BadInput, unknown
+from bench.results.aggregate import LEVEL, Pair, mean_of
+from bench.results.identity import shared
+from bench.results.replicates import doubt_of, is_clean, units_of
+from bench.results.rows import Row
+from bench.results.select import (
+    CLEAN,
+    DRAFT,
+    UNDEFENDED,
+    Groups,
+    differing,
+    grouped,
+    in_order,
+    leaves,
+    measured,
+)
+
+METRICS = {  # column of a row -> what it is, its scale, unit and digits
+    "test_acc": ("accuracy", 100, "points", 1),
+    "balanced_acc": ("balanced accuracy", 100, "points", 1),
+    "val_selected_acc": ("validation-selected accuracy", 100, "points", 1),
+    "peak_acc": ("peak accuracy", 100, "points", 1),
+    "mi": ("MI", 1, "nats", 3),
+}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Two sides under one defense, in the metric's unit; None: not known."""
+
+    method: str  # of both sides; empty where they are two methods
+    defense: str
+    one: float | None  # mean over units
+    other: float | None
+    units: tuple[int, int] = (0, 0)
+    difference: float | None = None  # one minus other; of pairs where there are some
+    low: float | None = None  # of its 95 % interval, of this comparison alone
+    high: float | None = None
+    p: float | None = None  # that chance alone makes it as large
+    corrected: float | None = None  # the same by Holm, over all comparisons
+    paired: bool = False
+    doubt: str = ""  # why there is no verdict, whatever the numbers
+
+    @property
+    def ordered(self) -> bool:
+        """Whether one side is lower, beyond chance."""
+        return not self.doubt and self.corrected is not None and self.corrected < 1 - LEVEL
+
+
+# Which rows stand beside each other
+
+
+def of_methods(
+    rows: Sequence[Row], one: str, other: str, defenses: Sequence[str] | None, metric: str
+) -> list[Difference]:
+    """Compare two methods of one setting under each defense that both have, or under the named ones."""
+    groups = grouped(rows)
+    one, other = (named(name, "method", [method for method, _ in groups]) for name in (one, other))
+    if one == other:
+        raise BadInput(f"{one} is given twice, expected two methods")
+    both = [defense for method, defense in groups if method == one and (other, defense) in groups]
+    return _holm(
+        [
+            _difference((groups, groups), ((one, defense), (other, defense)), metric, "")
+            for defense in _chosen(defenses, both)
+        ]
+    )
+
+
+def of_runs(
+    rows: Sequence[Row], others: Sequence[Row], defenses: Sequence[str] | None, metric: str
+) -> list[Difference]:
+    """Compare two runs, each of one setting, in the cells that both have; BadInput where data differs."""
+    digests = [own[0].inputs["data"]["digest"] for own in (rows, others)]
+    if digests[0] != digests[1]:
+        names = [f"{own[0].data} ({digest[:8]})" for own, digest in zip((rows, others), digests, strict=True)]
+        raise BadInput(f"the runs are of other images, {names[0]} and {names[1]}, expected the same")
+    sides = grouped(rows), grouped(others)
+    pairs = [pair for pair in sides[0] if pair in sides[1]]
+    chosen = _chosen(defenses, [defense for _, defense in pairs])
+    methods = in_order((method for method, _ in pairs), None, CLEAN)
+    cells = [(m, d) for m in methods for d in chosen if (m, d) in pairs]
+    if not cells:
+        raise BadInput("the runs have no cell in common, expected some method under some defense in both")
+    return _holm([_difference(sides, (cell, cell), metric, cell[0]) for cell in cells])
+
+
+def differs(rows: Sequence[Row], others: Sequence[Row]) -> list[str]:
+    """Name what two settings differ in: victim.epochs 30, 60."""
+    sides = {index: leaves(shared(own[0].inputs)) for index, own in enumerate((rows, others))}
+    return [f"{name} {', '.join(values)}" for name, values in differing(sides).items()]
+
+
+def _chosen(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
+    there = in_order(present, None, UNDEFENDED)
+    return there if wanted is None else list(dict.fromkeys(named(name, "defense", there) for name in wanted))
+
+
+def named(name: str, kind: str, present: Iterable[str]) -> str:
+    """Find a name among those that tables show; BadInput where it is none."""
+    shown = in_order(present, None, CLEAN)
+    found = next((own for own in (name, name + DRAFT) if own in shown), None)
+    if found is None:
+        raise unknown(kind, name, shown)
+    return found
+
+
+# Numbers
+
+
+def _difference(
+    sides: tuple[Groups, Groups], pairs: tuple[Pair, Pair], metric: str, method: str
+) -> Difference:
+    one, other = (measured(groups.get(pair, ()), metric) for groups, pair in zip(sides, pairs, strict=True))
+    defense, doubts = pairs[0][1], []
+    for (name, _), groups, own in zip(pairs, sides, (one, other), strict=True):
+        if not own:
+            doubts.append(f"{name} has no number")
+        elif why := doubt_of(own, groups.get((CLEAN, defense), ())):
+            doubts.append(why if why.startswith(CLEAN) else f"{name} {why}")
+    means = [mean_of(units_of(own, metric)) for own in (one, other)]
+    found = Difference(method, defense, means[0], means[1], doubt="; ".join(dict.fromkeys(doubts)))
+    return between(found, one, other, metric) if one and other else found
+
+
+def between(found: Difference, one: Sequence[Row], other: Sequence[Row], metric: str) -> Difference:
+    """Add the difference of two sides' rows, with its interval and how likely chance makes it."""
+    from scipy.stats import ttest_1samp, ttest_ind
+
+    units, pairs = [units_of(own, metric) for own in (one, other)], paired(one, other, metric)
+    if len(pairs) > 1:
+        found = replace(found, difference=fmean(pairs), units=(len(pairs), len(pairs)), paired=True)
+    else:
+        sizes = len(units[0]), len(units[1])
+        found = replace(found, difference=fmean(units[0]) - fmean(units[1]), units=sizes)
+    spread = [pairs] if found.paired else units
+    if min(found.units) < 2 or all(len(set(own)) == 1 for own in spread):
+        return found  # nothing says what another poison would change
+    test = ttest_1samp(pairs, 0) if found.paired else ttest_ind(*units, equal_var=False)
+    interval = test.confidence_interval(LEVEL)
+    return replace(found, low=float(interval.low), high=float(interval.high), p=float(test.pvalue))
+
+
+def paired(one: Sequence[Row], other: Sequence[Row], metric: str) -> list[float]:
+    """Return one minus other for each unit that both have, over the victims' seeds that both have.
+
+    Nothing where one side is clean, which has no poisons, or the seeds begin from other numbers.
+    """
+    clean = is_clean(one[0])
+    if clean != is_clean(other[0]) or one[0].inputs["seed"] != other[0].inputs["seed"]:
+        return []
+    values = [{(row.poison_rep, row.rep): getattr(row, metric) for row in own} for own in (one, other)]
+    gaps: dict[int, list[float]] = {}
+    for seeds in sorted(values[0].keys() & values[1].keys()):
+        gaps.setdefault(seeds[clean], []).append(values[0][seeds] - values[1][seeds])
+    return [fmean(own) for own in gaps.values()]
+
+
+def _holm(found: Sequence[Difference]) -> list[Difference]:
+    """Correct by Holm those that may have a verdict."""
+    tested = sorted((d for d in found if d.p is not None and not d.doubt), key=lambda d: d.p or 0.0)
+    least, corrected = 0.0, {}
+    for place, own in enumerate(tested):
+        least = min(1.0, max(least, (len(tested) - place) * (own.p or 0.0)))
+        corrected[own.method, own.defense] = least
+    return [replace(d, corrected=corrected.get((d.method, d.defense))) for d in found]
