@@ -13,6 +13,7 @@ from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
 
 LONGEST = 100  # characters of a reason under a table
 APART = "†"
+DOUBTED = "‡"
 APART_SAID = f"{APART}: features of other dimensions than {CLEAN}'s, which alone moves MI: no gap"
 
 

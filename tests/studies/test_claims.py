@@ -65,7 +65,10 @@ def claim(published: float, method: str = "em", defense: str = "none", **texts: 
 
 
 def made(acc: float, method: str = "em", defense: str = "none", rep: int = 0, /, **inputs: Any) -> Row:
-    """A row in percent, in a reduced setting unless inputs say otherwise."""
+    """A row in percent, in a reduced setting unless inputs say otherwise.
+
+    rep: of the poison; of clean, which is one poison, of the victim.
+    """
     eps = 0.0 if method == "clean" else inputs.pop("eps", EPS)
     data = inputs.pop("data", "cifar10-jpeg75")
     of = {
@@ -79,7 +82,8 @@ def made(acc: float, method: str = "em", defense: str = "none", rep: int = 0, /,
     shared = {name: value for name, value in of.items() if name not in ("method", "defense")}
     setting = hashlib.sha256(repr((data, shared)).encode()).hexdigest()
     values = {"setting": setting, "data": data, "inputs": of, "control": method in ("clean", "random")}
-    found = row(method, defense, rep, test_acc=acc / 100, mi=acc / 2000, mi_estimator="smi-ksg", **values)
+    reps = (rep, 0) if method == "clean" else (0, rep)
+    found = row(method, defense, *reps, test_acc=acc / 100, mi=acc / 2000, mi_estimator="smi-ksg", **values)
     return dataclasses.replace(found, key=hashlib.sha256(found.key.encode()).hexdigest())
 
 
@@ -94,7 +98,7 @@ def as_published(acc: float, method: str = "em", defense: str = "none", rep: int
 
 
 def repeated(acc: float, method: str, defense: str = "none") -> list[Row]:
-    """Three repetitions with a standard deviation of 1, so that the interval reaches 2.5 points."""
+    """Three poisons with a standard deviation of 1, so that the interval reaches 2.5 points."""
     return [made(acc + moved, method, defense, rep) for rep, moved in enumerate((-1, 0, 1))]
 
 
@@ -395,12 +399,6 @@ def test_reproduced_is_within_three_points_or_two_errors(
     assert only([claim(published)], rows).verdict is expected
 
 
-def test_a_borrowed_error_widens_nothing() -> None:
-    rows = [as_published(24), *(as_published(acc, "tap", "none", rep) for rep, acc in enumerate((1, 40)))]
-    found = only([claim(28)], rows)
-    assert found.ours is not None and found.ours.borrowed and found.verdict is ClaimVerdict.NOT_REPRODUCED
-
-
 def test_mi_is_compared_by_order_in_any_setting() -> None:
     rows = [as_published(90, "clean"), as_published(24)]
     found = only([claim(0.6, metric="mi"), claim(0.7, "clean", metric="mi", eps="")], rows)
@@ -473,13 +471,57 @@ def test_a_broken_pair_is_named_where_the_other_number_was_reproduced_elsewhere(
     assert high.ours.mean == pytest.approx(30)  # the one beside em's, not the one that was reproduced
 
 
-def test_one_repetition_has_an_interval_only_by_loan() -> None:
-    claims, single = [claim(20), claim(10, "tap")], [made(60, "em"), made(30, "tap")]
-    assert only(claims, single).verdict is ClaimVerdict.UNDECIDED
-    found = only(claims, [*single, *repeated(70, "clean")])
-    assert found.verdict is ClaimVerdict.HOLDS
-    assert found.ours is not None and found.ours.borrowed
-    assert found.ours.low == pytest.approx(60 - 4.3027, abs=1e-3)  # t of 2 degrees of freedom, deviation 1
+def victims(acc: float, method: str, defense: str = "none", poison_rep: int = 0) -> list[Row]:
+    """Three victims of one poison."""
+    one = made(acc, method, defense)
+    return [
+        dataclasses.replace(one, key=f"{one.key}-{poison_rep}-{rep}", rep=rep, poison_rep=poison_rep)
+        for rep in range(3)
+    ]
+
+
+def test_one_poison_decides_no_order_however_many_victims_it_has() -> None:
+    claims = [claim(20), claim(10, "tap")]
+    rows = [*victims(60, "em"), *victims(30, "tap"), *repeated(70, "clean")]
+    found = only(claims, rows)
+    assert found.verdict is ClaimVerdict.ONE_POISON and names(found.open) == ["tap-none"]
+    assert found.ours is not None and (found.ours.n, found.ours.low) == (1, None)
+    card = make(claims, rows)
+    assert "One poison a method: no order." in markdown(card, has_figure=False)
+    two = [*rows, *victims(61, "em", poison_rep=1)]  # the other side has one
+    assert only(claims, two).verdict is ClaimVerdict.ONE_POISON
+    assert only(claims[:1], rows).verdict is ClaimVerdict.UNDECIDED  # there is no other claim
+    both = [*two, *victims(30.5, "tap", poison_rep=1)]
+    assert only(claims, both).verdict is ClaimVerdict.HOLDS
+
+
+def test_equal_methods_rarely_get_an_order() -> None:
+    """Poisons differ by 1.5 points, victims of one poison by 0.5: 34 % of orders were decided when victims counted."""
+    draw, claims = random.Random(0), [claim(20), claim(10, "tap")]
+
+    def decided(poisons: int) -> bool:
+        rows = [
+            dataclasses.replace(own, test_acc=0.5 + (of_poison + draw.gauss(0, 0.5)) / 100)
+            for method in ("em", "tap")
+            for poison_rep in range(poisons)
+            for of_poison in [draw.gauss(0, 1.5)]
+            for own in victims(50, method, poison_rep=poison_rep)
+        ]
+        return only(claims, rows).verdict in (ClaimVerdict.HOLDS, ClaimVerdict.BROKEN)
+
+    for poisons in (1, 2, 3, 5):
+        assert sum(decided(poisons) for _ in range(100)) <= 5
+
+
+def test_a_victim_that_did_not_learn_is_in_no_order() -> None:
+    """Its accuracy says nothing of its poison, nor does one beside a clean victim that did not learn."""
+    claims = [claim(20), claim(10, "tap")]
+    asleep = [dataclasses.replace(own, train_acc=0.12) for own in repeated(11, "em")]
+    em, tap = judge(claims, [*asleep, *repeated(30, "tap")])
+    assert (em.verdict, tap.verdict) == (ClaimVerdict.DID_NOT_LEARN, ClaimVerdict.UNDECIDED)
+    assert "| 11.0‡ [8.5, 13.5] |" in markdown(make(claims, [*asleep]), has_figure=False)
+    beside = [*repeated(60, "em"), *repeated(30, "tap"), *repeated(25, "clean")]
+    assert {own.verdict for own in judge(claims, beside)} == {ClaimVerdict.DID_NOT_LEARN}
 
 
 def test_intervals_end_where_accuracies_do() -> None:
@@ -632,7 +674,7 @@ def test_a_row_of_several_folders_counts_as_in_the_first(
         save(completed(dataclasses.replace(made(20), test_acc=acc)), Path(name, "rows"))
     assert run("--rows", "first", "--rows", "second", "--out", "out") == 0
     table = pd.read_csv("out/card.csv").set_index("id")
-    assert table["ours"]["miue-c10-em"] == pytest.approx(20) and table["reps"]["miue-c10-em"] == 1
+    assert table["ours"]["miue-c10-em"] == pytest.approx(20) and table["n"]["miue-c10-em"] == 1
 
 
 @pytest.mark.parametrize("wrong", [("--rows", "absent"), ("--claims", "absent.csv")])

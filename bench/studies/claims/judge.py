@@ -3,7 +3,8 @@
 A number of the same setting is reproduced or not. One of a reduced setting is judged by its order alone: it
 is compared with the source's other numbers of that data set, net and metric whose cells have rows in the
 same setting of ours. Two numbers closer than a margin have no order. Of those that have one, our intervals
-decide the pairs whose intervals lie apart.
+over poisons decide the pairs whose intervals lie apart; with one poison a method nothing is decided. A cell
+whose victim did not learn is not judged.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from bench.studies.claims.nearness import ORDER, Nearness, SettingMatch, nearnes
 from bench.studies.claims.ours import SettingRows, settings_of
 
 TOLERANCE = 3.0  # points that a number of the same setting may be off
-ERRORS = 2.0  # standard errors that it may be off, if they are more and ours was repeated
+ERRORS = 2.0  # standard errors that it may be off, if they are more and ours has several poisons
 MARGIN = {"test_acc": 3.0, "mi": 0.01, "mi_gap": 0.01}  # metric -> published differences below it are ties
 OVERALL = "spearman"  # the metric that is of all methods, and no cell's
 
@@ -31,6 +32,8 @@ class ClaimVerdict(StrEnum):
     HOLDS = "order holds"
     BROKEN = "order broken"
     UNDECIDED = "undecided"
+    ONE_POISON = "undecided: one poison"
+    DID_NOT_LEARN = "did not learn"
     INCOMPARABLE = "not comparable"
     NOT_RUN = "not run"
 
@@ -44,6 +47,7 @@ class OurNumber:
     near: Nearness
     ours: Mean
     control: bool  # whether the method is no contestant
+    doubt: str | None  # why its accuracy is no verdict
 
 
 @dataclass(frozen=True)
@@ -91,14 +95,14 @@ def candidates(claim: Claim, everything: Iterable[SettingRows]) -> dict[str, Our
     found = {}
     for among in everything:
         if claim.metric == OVERALL:
-            rows = [row for row in among.rows if same_data(claim, row) and not row.control]
+            rows, doubt = [row for row in among.rows if same_data(claim, row) and not row.control], None
             ours = among.correlation(claim)
         else:
             pair = among.pair(claim)
             rows = among.groups[pair] if pair else []
-            ours = among.mean(pair, claim.metric) if pair else None
+            ours, doubt = (among.mean(pair, claim.metric), among.doubt(pair)) if pair else (None, None)
         if rows and ours is not None:
-            found[among.id] = OurNumber(claim, among, nearness(claim, rows[0]), ours, rows[0].control)
+            found[among.id] = OurNumber(claim, among, nearness(claim, rows[0]), ours, rows[0].control, doubt)
     return found
 
 
@@ -125,12 +129,14 @@ def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Our
 def _judged(own: OurNumber, claims: Sequence[Claim], found: dict[str, dict[str, OurNumber]]) -> JudgedClaim:
     """Judge a claim by ours; pairs that are ties have no order and belong nowhere."""
     claim = own.claim
+    if own.doubt:
+        return JudgedClaim(claim, ClaimVerdict.DID_NOT_LEARN, own.near, own)
     if claim.metric == OVERALL:
         return JudgedClaim(claim, sign(claim.value, own.ours), own.near, own)
     pairs: dict[int | None, list[OurNumber]] = {1: [], -1: [], None: []}
     for name in [other.id for other in claims if other.group == claim.group and other.id != claim.id]:
         other = found[name].get(own.among.id)
-        if other is None or other.near.setting is SettingMatch.OTHER:
+        if other is None or other.doubt or other.near.setting is SettingMatch.OTHER:
             continue
         published = claim.value - other.claim.value
         if abs(published) >= MARGIN[claim.metric]:
@@ -138,16 +144,16 @@ def _judged(own: OurNumber, claims: Sequence[Claim], found: dict[str, dict[str, 
             pairs[side and (side if published > 0 else -side)].append(other)
     if own.near.setting is SettingMatch.SAME:
         verdict = reproduced(claim, own.ours)
-    else:  # broken where a decided pair disagrees; undecided where none is decided
-        verdict = (
-            ClaimVerdict.BROKEN if pairs[-1] else ClaimVerdict.HOLDS if pairs[1] else ClaimVerdict.UNDECIDED
-        )
+    elif pairs[-1] or pairs[1]:
+        verdict = ClaimVerdict.BROKEN if pairs[-1] else ClaimVerdict.HOLDS
+    else:
+        alone = own.ours.low is None or all(other.ours.low is None for other in pairs[None])
+        verdict = ClaimVerdict.ONE_POISON if pairs[None] and alone else ClaimVerdict.UNDECIDED
     return JudgedClaim(claim, verdict, own.near, own, *(tuple(pairs[side]) for side in (1, -1, None)))
 
 
 def reproduced(claim: Claim, ours: Mean) -> ClaimVerdict:
-    error = 0.0 if ours.error is None or ours.borrowed else ours.error  # one repetition widens nothing
-    allowed = max(TOLERANCE, ERRORS * error)
+    allowed = max(TOLERANCE, ERRORS * (ours.error or 0.0))
     close = abs(ours.mean - claim.value) <= allowed
     return ClaimVerdict.REPRODUCED if close else ClaimVerdict.NOT_REPRODUCED
 
