@@ -496,7 +496,7 @@ def test_one_poison_decides_no_order_however_many_victims_it_has() -> None:
 
 
 def test_equal_methods_rarely_get_an_order() -> None:
-    """Poisons differ by 1.5 points, victims of one poison by 0.5: 34 % of orders were decided when victims counted."""
+    """Poisons differ by 1.5 points and victims of one poison by 0.5, of which the latter decides nothing."""
     draw, claims = random.Random(0), [claim(20), claim(10, "tap")]
 
     def decided(poisons: int) -> bool:

@@ -8,13 +8,7 @@ from dataclasses import dataclass
 from bench.studies.reference.restored import PatternVerdict, RestoredShare
 
 OPPOSITE = {PatternVerdict.HOLDS: PatternVerdict.BROKEN, PatternVerdict.BROKEN: PatternVerdict.HOLDS}
-WEAKEST = (
-    PatternVerdict.BROKEN,
-    PatternVerdict.NOT_RUN,
-    PatternVerdict.UNDEFINED,
-    PatternVerdict.UNDECIDED,
-    PatternVerdict.HOLDS,
-)
+WEAKEST = (PatternVerdict.BROKEN, *reversed(PatternVerdict))  # the last of an enumeration says least
 
 
 @dataclass(frozen=True)
