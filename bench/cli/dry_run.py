@@ -1,4 +1,4 @@
-"""The verb `run` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
+"""The command `run` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
 
 from __future__ import annotations
 
@@ -6,29 +6,22 @@ import math
 from collections.abc import Sequence
 from functools import partial
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
 from bench import data
 from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.results import rows as files
-from bench.runner.estimate import (
-    STEPS,
-    Branch,
-    PlannedJob,
-    Speeds,
-    images_per_second,
-    lines,
-    nets,
-    planned,
-    work_and_wall,
-)
+from bench.runner.estimate import STEPS, Branch, PlannedJob, Speeds, images_per_second, planned, work_and_wall
 from bench.runner.request import RunRequest
 from bench.runner.session import open_grid, say, workers_to_start
 
 HOUR = 3600.0
+WHOLE = ("there", "left", "training\nsteps", "sign\nsteps")
+NUMBERS = [*WHOLE, "million\nimage-steps", "hours"]  # of jobs, as the table has them
 
 
 def run(request: RunRequest, given: float | None) -> int:
@@ -42,12 +35,14 @@ def run(request: RunRequest, given: float | None) -> int:
         raise BadInput("--dry-run is for this machine, expected no --scheduler (--img-per-s, --workers)")
     console = Console()
     grid = open_grid(request, console, load=partial(data.load, writes=False))
-    bench = grid.bench
+    context = grid.context
     say(console, grid.headline)
-    branches = planned(bench, grid.cells, files.load_all(grid.out / "rows"))
-    workers = workers_to_start(request.machine, bench, grid.resolved.methods, console)
-    speeds, known = _speeds(bench, nets(branches), given, console)
-    console.print(_table(branches, speeds))
+    branches = planned(context, grid.cells, files.load_all(grid.out / "rows"))
+    jobs = [job for branch in branches for job in branch.jobs]
+    nets = {job.effort.net: None for job in jobs if job.state == "left" and job.effort.images}
+    workers = workers_to_start(request.machine, context, grid.resolved.methods, console)
+    speeds, known = _speeds(context, [*nets], given, console)
+    console.print(_table(jobs, speeds))
     cells = [cell for branch in branches for cell in branch.cells]
     skipped = [f"{cell.job.name}: skipped, {cell.reason}" for cell in cells if cell.reason]
     for line in (*skipped, *_summary(branches, speeds, workers), *known):
@@ -56,7 +51,7 @@ def run(request: RunRequest, given: float | None) -> int:
 
 
 def _speeds(
-    bench: RunContext, needed: Sequence[str], given: float | None, console: Console
+    context: RunContext, needed: Sequence[str], given: float | None, console: Console
 ) -> tuple[Speeds, list[str]]:
     """Time or take the speed of each net; say how it is known."""
     if given is not None:
@@ -64,36 +59,41 @@ def _speeds(
     speeds: Speeds = {}
     for net in needed:
         say(console, f"timing {STEPS} steps of {net}")
-        speeds[net] = images_per_second(bench, net)
-    on = bench.environment
-    where = on["device"] if bench.device.type != "cpu" else f"{on['device']} ({on['processor']})"
+        speeds[net] = images_per_second(context, net)
+    on = context.environment
+    where = on["device"] if context.device.type != "cpu" else f"{on['device']} ({on['processor']})"
     return speeds, [
         f"speed measured: {speed:,.1f} images/s of one worker, from {STEPS} timed steps of {net} at batch "
-        f"{bench.setting.victim.batch} in {bench.setting.precision} on {where}, threads: {on['threads']}"
+        f"{context.setting.victim.batch} in {context.setting.precision} on {where}, threads: {on['threads']}"
         for net, speed in speeds.items()
     ]
 
 
-def _table(branches: Sequence[Branch], speeds: Speeds) -> Table:
+def _table(jobs: Sequence[PlannedJob], speeds: Speeds) -> Table:
+    """Sum the jobs by method and work, the crafting of each method first."""
+    each = pd.DataFrame([_numbers(job, speeds) for job in jobs], columns=NUMBERS)
+    names = [(planned.job.method.name, planned.job.what) for planned in jobs]
+    each.index = pd.MultiIndex.from_tuples(names, names=["method", "work"])
     table = Table("method", "work", box=None, padding=(0, 1, 0, 0), pad_edge=False)
-    for name in ("there", "left", "training\nsteps", "sign\nsteps", "million\nimage-steps", "hours"):
+    for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
-    method = ""
-    for (name, work), jobs in lines(branches).items():
-        table.add_row("" if name == method else name, work, *_numbers(jobs, speeds))
-        method = name
-    everything = [job for branch in branches for job in branch.jobs]
-    table.add_row("all", "", *_numbers(everything, speeds), style="bold")
+    before = ""
+    for pair, some in each.groupby(level=["method", "work"], sort=False):
+        method, work = map(str, pair)
+        table.add_row("" if method == before else method, work, *_texts(some.sum()))
+        before = method
+    table.add_row("all", "", *_texts(each.sum()), style="bold")
     return table
 
 
-def _numbers(jobs: Sequence[PlannedJob], speeds: Speeds) -> list[str]:
-    left = [job for job in jobs if job.state == "left"]
-    there = sum(job.state == "there" for job in jobs)
-    whole = (len(left), sum(t.effort.training for t in left), sum(t.effort.signs for t in left))
-    images = sum(job.effort.images for job in left) / 1e6
-    hours = sum(job.seconds(speeds) for job in left) / HOUR
-    return [f"{there}", *(f"{number:,}" for number in whole), f"{images:,.2f}", f"{hours:,.2f}"]
+def _numbers(job: PlannedJob, speeds: Speeds) -> tuple[float, ...]:
+    left, effort = job.state == "left", job.effort
+    steps = (left * number for number in (effort.training, effort.signs, effort.images / 1e6))
+    return job.state == "there", left, *steps, job.seconds(speeds) / HOUR
+
+
+def _texts(numbers: pd.Series[float]) -> list[str]:
+    return [f"{number:,.{0 if name in WHOLE else 2}f}" for name, number in numbers.items()]
 
 
 def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[str]:

@@ -16,8 +16,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--poison-rep", type=int, default=0, metavar="I", help="repetition (default: 0)")
     options.images(parser)
     options.crafting(parser)
-    options.data_root(parser)
-    options.plugins(parser)
     options.machine(parser)
 
 

@@ -20,10 +20,8 @@ def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench.cli import about
-    from bench.experiment.registry import KINDS, catalog, check_plugins
+    from bench.experiment.registry import KINDS, catalog
 
-    if args.plugins:
-        check_plugins(args.plugins)
     catalogs = [catalog(kind, args.plugins, declared=True) for kind in KINDS]
     console = Console()
     for part in about.everything(catalogs) if args.name is None else about.one(args.name, catalogs):

@@ -1,4 +1,4 @@
-"""Options that several verbs share: what to work on, how to craft, and where."""
+"""Options that several commands share: what to work on, how to craft, and where."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def images(to: Options) -> None:
         "--data", help="data set: glyphs, cifar10, cifar100, svhn, parquet:DIR, folder:DIR[@SIZE]"
     )
     to.add_argument("--limit", metavar="N", help="class-balanced subset of the training images; none: all")
+    to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 
 
 def crafting(to: Options, profile: str = "quick") -> None:
@@ -63,22 +64,18 @@ def names_of(text: str | None) -> list[str] | None:
     return names
 
 
-def data_root(to: Options) -> None:
-    to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
-
-
-def plugins(to: Options) -> None:
-    to.add_argument("--plugins", type=Path, metavar="DIR", help="folder with further methods/ or defenses/")
-
-
 def machine(to: Options) -> None:
+    to.add_argument("--plugins", type=Path, metavar="DIR", help="folder with further methods/ or defenses/")
     to.add_argument("--cache", type=Path, metavar="DIR", help="poisons and checkpoints; default: the user's")
     to.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
     to.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of each (default: 1)")
     to.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
 
 
-def pool(to: Options) -> None:
+def where(to: Options, out: str) -> None:
+    """Add what computes a grid and where its rows go. out: the folder where none is given."""
+    to.add_argument("--out", type=Path, metavar="DIR", help=f"default: {out}")
+    machine(to)
     to.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
     to.add_argument("--minutes", type=float, metavar="M", help="start no job that will not fit")
 

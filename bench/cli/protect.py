@@ -20,7 +20,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--size", type=int, default=64, metavar="S", help="side at which delta is made (default: 64)"
     )
     options.crafting(parser, profile="cifar-cpu")
-    options.plugins(parser)
     options.machine(parser)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import options
 
@@ -25,11 +24,7 @@ def configure(run: argparse.ArgumentParser) -> None:
         "--drop-poisoned", action="store_true", help="victims train without these: the baseline of a share"
     )
     where = run.add_argument_group("where and how")
-    options.data_root(where)
-    options.plugins(where)
-    where.add_argument("--out", type=Path, metavar="DIR", help="default: results/runs/PROFILE-DATA")
-    options.machine(where)
-    options.pool(where)
+    options.where(where, "results/runs/PROFILE-DATA")
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="of Dask distributed, whose workers compute: tcp://HOST:PORT"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import options
 from bench.studies import NAMES, named
@@ -18,11 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.crafting(what)
     options.victims(what)
     where = parser.add_argument_group("where and how")
-    options.data_root(where)
-    options.plugins(where)
-    where.add_argument("--out", type=Path, metavar="DIR", help="default: results/studies/NAME-DATA")
-    options.machine(where)
-    options.pool(where)
+    options.where(where, "results/studies/NAME-DATA")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -16,7 +16,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     options.images(parser)
     options.crafting(parser)
-    options.data_root(parser)
     parser.add_argument("--cache", type=Path, metavar="DIR", help="of drawn and downloaded data sets")
 
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import pickle
 import time
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
+from zipfile import BadZipFile, ZipFile
 
 import torch
 
 from bench.core.files import replacing
 
-DAMAGED = (
-    OSError,
-    RuntimeError,
-    EOFError,
-    KeyError,
-    TypeError,
-    ValueError,
-    pickle.UnpicklingError,
-    zipfile.BadZipFile,
-)
+DAMAGED = (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError, BadZipFile)
 
 
 class OutOfTime(Exception):
@@ -70,7 +61,7 @@ class Checkpoint:
         if self.path is None or not self.path.exists():
             return None
         try:
-            if zipfile.ZipFile(self.path).testzip() is not None:  # torch does not look at checksums
+            if ZipFile(self.path).testzip() is not None:  # torch does not look at checksums
                 return None
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
             spent, state, device = float(stored["spent"]), dict(stored["state"]), stored["device"]

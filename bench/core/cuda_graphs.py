@@ -30,20 +30,17 @@ class Replay:
     def __call__(self, *given: Tensor) -> None:
         if given[0].device.type != "cuda":
             return self.work(*given)
-        with torch.cuda.device(given[0].device):  # streams and recordings are of the current device
-            return self._on_device(given)
-
-    def _on_device(self, given: tuple[Tensor, ...]) -> None:
         shapes = tuple(tensor.shape for tensor in given)
         self.seen[shapes] += 1
-        if self.seen[shapes] <= EAGER:
-            return self._aside(given)
-        if shapes not in self.recorded:
-            self.recorded[shapes] = self._record(given)
-        graph, held = self.recorded[shapes]
-        for place, tensor in zip(held, given, strict=True):
-            place.copy_(tensor)
-        return graph.replay()
+        with torch.cuda.device(given[0].device):  # streams and recordings are of the current device
+            if self.seen[shapes] <= EAGER:
+                return self._aside(given)
+            if shapes not in self.recorded:
+                self.recorded[shapes] = self._record(given)
+            graph, held = self.recorded[shapes]
+            for place, tensor in zip(held, given, strict=True):
+                place.copy_(tensor)
+            return graph.replay()
 
     def _aside(self, given: tuple[Tensor, ...]) -> None:
         """On a stream of its own, so that nothing of what is made first is tied to the default one."""

@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 
@@ -49,19 +49,14 @@ def sweep(cache: Path) -> None:
 
     Only what is older than YOUNG: in containers of one name, process ids say little of who lives.
     """
+    old = time.time() - YOUNG
     name = re.compile(rf"\.{re.escape(platform.node())}-(\d{{1,9}})-\w{{8}}\.tmp")
     for place, folders, _ in os.walk(cache):  # passes over what goes away meanwhile
         for path in (Path(place, folder) for folder in folders):
             whose = name.fullmatch(path.name)
-            if whose and not psutil.pid_exists(int(whose[1])) and _age(path) > YOUNG:
-                shutil.rmtree(path, ignore_errors=True)
-
-
-def _age(path: Path) -> float:
-    try:
-        return time.time() - path.stat().st_mtime
-    except OSError:
-        return 0.0
+            with suppress(OSError):
+                if whose and not psutil.pid_exists(int(whose[1])) and path.stat().st_mtime < old:
+                    shutil.rmtree(path, ignore_errors=True)
 
 
 def check_free(folder: Path) -> None:

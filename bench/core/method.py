@@ -38,6 +38,14 @@ class Lab:
         """Keep something about this run in the row."""
         self.facts.update(facts)
 
+    def unreached(self, what: str) -> None:
+        """Say that crafting ends short of its objective; run, tables and reports show it.
+
+        what: what was seen and what was expected, such as "surrogate error 0.31 after 12 rounds, expected
+        0.01 at most". It moves no image and no key.
+        """
+        self.note(unreached=what)
+
     def net(self) -> nn.Module:
         """Build a surrogate with this run's initial weights."""
         return self.build(seed_for(self.seed, "init"))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 from bench.core.errors import BadInput
 
@@ -47,3 +47,9 @@ class Recipe:
             raise BadInput(f"a recipe needs momentum in [0,1) and weight decay of 0 or more, got {self}")
         if self.clip is not None and self.clip <= 0:
             raise BadInput(f"a recipe's clip is {self.clip:g}, expected above 0 or none")
+
+
+def recipes(plugin: Any) -> dict[str, Recipe]:
+    """Give the fields of a plugin that are recipes."""
+    values = {f.name: getattr(plugin, f.name) for f in fields(plugin)}
+    return {name: value for name, value in values.items() if isinstance(value, Recipe)}

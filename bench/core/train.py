@@ -48,10 +48,6 @@ class Streams:
             generator(seed_for(own, "defense"), device),
         )
 
-    @property
-    def on_device(self) -> tuple[Generator, Generator]:
-        return self.augment, self.defense
-
     def state(self) -> dict[str, Any]:
         return {"augment": self.augment.get_state(), "defense": self.defense.get_state()}
 
@@ -170,7 +166,7 @@ def fit(
         x = defense.augment(to_float(x), streams.defense)
         return defense.loss(net, x, data.labels[rows], streams.defense, progress)
 
-    learn = trainer.learner(loss, streams.on_device, steady=is_steady(defense))
+    learn = trainer.learner(loss, (streams.augment, streams.defense), steady=is_steady(defense))
     while epoch < recipe.epochs:
         started, before = time.monotonic(), done.seconds
         rows = batches(len(data), recipe.batch, streams.order, epoch, data.labels.device)
@@ -182,7 +178,8 @@ def fit(
             if checkpoint.due():
                 done.seconds = before + time.monotonic() - started
                 checkpoint.save(_state(trainer, streams, done, epoch, at + 1))
-        _settle(data.labels.device)
+        if data.labels.device.type == "cuda":  # what it has yet to do, before the clock is read
+            torch.cuda.synchronize(data.labels.device)
         done.seconds = before + time.monotonic() - started
         epoch, at = epoch + 1, 0
         point = measure(net, epoch)
@@ -190,12 +187,6 @@ def fit(
             done.curve.append(point)
     net.eval()
     return done
-
-
-def _settle(device: torch.device) -> None:
-    """Wait for what a GPU has yet to do, before the clock is read."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 def _state(trainer: Trainer, streams: Streams, done: Training, epoch: int, at: int) -> dict[str, Any]:

@@ -42,15 +42,19 @@ def classes(folder: Path, part: str) -> list[str]:
     place = folder / part
     if not place.is_dir():
         raise BadInput(f"{place} is not a folder, expected {folder}/train/CLASS and {folder}/test/CLASS")
+    return [entry.name for entry in class_folders(place)]
+
+
+def class_folders(place: Path) -> list[Path]:
+    """List the folders of classes; BadInput where there is anything else, or one class."""
     entries = visible(place)
-    found = [entry.name for entry in entries if entry.is_dir()]
-    stray = [entry.name for entry in entries if not entry.is_dir()]
+    found = [entry for entry in entries if entry.is_dir()]
     if not found:
         raise BadInput(f"{place} has no class folders, expected one for each class, at least 2")
-    if stray:
-        raise BadInput(f"{place / stray[0]} lies beside the class folders, expected only folders there")
+    if stray := [entry for entry in entries if entry not in found]:
+        raise BadInput(f"{stray[0]} lies beside the class folders, expected only folders there")
     if len(found) < 2:
-        raise BadInput(f"{place} has one class folder, {found[0]!r}, expected at least 2")
+        raise BadInput(f"{place} has one class folder, {found[0].name!r}, expected at least 2")
     return found
 
 
@@ -61,9 +65,15 @@ def visible(place: Path) -> list[Path]:
 
 
 def pool(place: Path, names: list[str], size: int | None) -> Pool:
-    files = [pictures(place / name) for name in names]
-    labels = torch.arange(len(names)).repeat_interleave(torch.tensor([len(some) for some in files]))
-    return Pool(labels, functools.partial(read, [file for some in files for file in some], size))
+    files, labels = labelled([place / name for name in names])
+    return Pool(labels, functools.partial(read, files, size))
+
+
+def labelled(folders: list[Path]) -> tuple[list[Path], Tensor]:
+    """List the image files class by class, with their labels, int64 (N,)."""
+    files = [pictures(folder) for folder in folders]
+    labels = torch.arange(len(folders)).repeat_interleave(torch.tensor([len(some) for some in files]))
+    return [file for some in files for file in some], labels
 
 
 def pictures(place: Path) -> list[Path]:

@@ -7,7 +7,6 @@ names separated by commas or as a JSON list; flip, true or false.
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 from collections.abc import Iterator
@@ -34,15 +33,12 @@ def source(place: Path) -> Source:
         raise BadInput(
             f"{place}: train has the classes {shown(classes)}, test {shown(test_classes)}, expected the same"
         )
-    classes = classes or test_classes or numbered(pools)
+    numbers = torch.cat([pool.labels for pool in pools]).unique().tolist()
+    classes = classes or test_classes or tuple(map(str, numbers))
     flip = meta.get("flip", "true").lower()
     if flip not in ("true", "false"):
         raise BadInput(f"{train[0]}: the metadata says flip = {flip!r}, expected true or false")
     return Source(place.resolve().name or "parquet", *pools, classes, flip=flip == "true")
-
-
-def numbered(pools: tuple[Pool, ...]) -> tuple[str, ...]:
-    return tuple(map(str, torch.cat([pool.labels for pool in pools]).unique().tolist()))
 
 
 def shown(classes: tuple[str, ...]) -> str:
@@ -79,7 +75,7 @@ def declared(meta: dict[str, str]) -> tuple[str, ...]:
 
 def pool(files: list[Path]) -> Pool:
     labels = torch.cat([labels_of(file) for file in files])
-    return Pool(labels, functools.partial(read, files))
+    return Pool(labels, lambda rows: stack(len(rows), encoded(files, rows)))
 
 
 def labels_of(file: Path) -> Tensor:
@@ -101,10 +97,6 @@ def check_columns(file: Path, schema: pa.Schema) -> None:
     if not (encoded and label is not None and pa.types.is_integer(label)):
         seen = ", ".join(f"{name} {kind}" for name, kind in types.items())
         raise BadInput(f"{file} has the columns {seen}; expected img struct<bytes, path> and label int")
-
-
-def read(files: list[Path], rows: Tensor) -> Tensor:
-    return stack(len(rows), encoded(files, rows))
 
 
 def encoded(files: list[Path], rows: Tensor) -> Iterator[tuple[str, io.BytesIO]]:

@@ -189,7 +189,8 @@ def stack(
     images: NDArray[np.uint8] = np.empty((n, 3, 0, 0), np.uint8)
     first, gray = "", True
     for row, (who, file) in enumerate(files):
-        pixels = decode(who, file, fit)
+        image = decode(who, file, lambda found: found if found.mode == "L" else found.convert("RGB"))
+        pixels = np.asarray(fit(image) if fit else image)
         if row == 0:
             first, images = who, np.empty((n, 3, *pixels.shape[:2]), np.uint8)
         elif pixels.shape[:2] != images.shape[2:]:
@@ -202,18 +203,14 @@ def stack(
     return torch.from_numpy(images[:, :1].copy() if gray else images)
 
 
-def decode(
-    who: str, file: Path | IO[bytes], fit: Callable[[Image.Image], Image.Image] | None
-) -> NDArray[np.uint8]:
-    """Decode an image: uint8 (H,W) of a gray one, (H,W,3) of any other."""
+def decode(who: object, file: Path | IO[bytes], bring: Callable[[Image.Image], Image.Image]) -> Image.Image:
+    """Read an image and bring it to a mode; BadInput where it is damaged or has over 8 bits a channel."""
     try:
         with Image.open(file) as image:
             image.load()
-            mode = image.mode
-            plain = image if mode in ("L", "RGB") or mode.startswith(DEEP) else image.convert("RGB")
+            if not image.mode.startswith(DEEP):
+                return bring(image)
     except DAMAGED as error:
         why = "no known image format" if isinstance(error, UnidentifiedImageError) else error
         raise BadInput(f"{who} cannot be read ({why}), expected a whole image file") from error
-    if mode.startswith(DEEP):
-        raise BadInput(f"{who} has more than 8 bits a channel, expected 8")
-    return np.asarray(fit(plain) if fit else plain)
+    raise BadInput(f"{who} has more than 8 bits a channel, expected 8")

@@ -85,39 +85,23 @@ def save(folder: Path, poison: Poison) -> None:
             raise
 
 
-def prepared(path: Path, make: Callable[[], Tensor]) -> Tensor:
-    """Keep what make() returns, uint8 on the CPU, at path: made once, and again where it is damaged.
+def prepared(folder: Path, make: Callable[[], Tensor]) -> Tensor:
+    """Keep what make() returns, uint8 on the CPU, in a folder: made once, and again where it is damaged.
 
     While another process is at it, this one waits: a lock goes with its owner.
     """
-    if (kept := _kept(path)) is not None:
-        return kept
-    locks, name = Locks(path.parent), f".{path.name}.lock"
+    if (kept := load(folder)) is not None:
+        return kept.images
+    locks, name = Locks(folder.parent), f".{folder.name}.lock"
     locks.take(name, seconds=-1)
     try:
-        kept = _kept(path)
-        return _made(path, make) if kept is None else kept
+        if (kept := load(folder)) is None:
+            images = make().cpu()
+            kept = Poison(images, {"published": digest(images)})
+            save(folder, kept)
+        return kept.images
     finally:
         locks.drop(name)
-
-
-def _kept(path: Path) -> Tensor | None:
-    for kept in path.parent.glob(f"{path.name}-*.npy"):
-        try:
-            images, seen = _mapped(kept)
-        except (OSError, ValueError, EOFError):
-            continue
-        if kept.stem == f"{path.name}-{seen[:16]}":
-            return images
-    return None
-
-
-def _made(path: Path, make: Callable[[], Tensor]) -> Tensor:
-    images = make().cpu()
-    whole = path.with_name(f"{path.name}-{digest(images)[:16]}.npy")
-    with replacing(whole) as temporary:
-        np.save(temporary, images.contiguous().numpy())
-    return images
 
 
 def _victim_path(cache: Path, key: str) -> Path:
@@ -155,13 +139,17 @@ def _weights_digest(weights: dict[str, Tensor]) -> str:
 
 def share(data: Dataset, cache: Path) -> Dataset:
     """Write the images under their digest, unless they are there, whole; return the data set without them."""
-    empty: dict[str, Any] = {name: _emptied(getattr(data, name)) for name in SPLITS}
+    splits = {name: getattr(data, name) for name in SPLITS}
+    empty: dict[str, Any] = {  # cloned: a view would take all along
+        name: Split(*(part[:0].clone() for part in (split.images, split.labels)))
+        for name, split in splits.items()
+    }
     shared, path = replace(data, **empty), _images_path(data, cache)
     try:
         open_shared(shared, cache)
     except BadInput:  # absent or damaged
         with replacing(path) as temporary:
-            torch.save({name: vars(getattr(data, name)) for name in SPLITS}, temporary)
+            torch.save({name: vars(split) for name, split in splits.items()}, temporary)
     return shared
 
 
@@ -184,11 +172,6 @@ def open_shared(data: Dataset, cache: Path) -> Dataset:
 def _mapped_splits(path: Path) -> dict[str, Split]:
     stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
     return {name: Split(**stored[name]) for name in SPLITS}
-
-
-def _emptied(split: Split) -> Split:
-    none = slice(0)
-    return Split(split.images[none].clone(), split.labels[none].clone())  # a view would take all along
 
 
 def _images_path(data: Dataset, cache: Path) -> Path:

@@ -7,132 +7,44 @@ from __future__ import annotations
 
 import copy
 import time
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
 from bench.core.pixels import check_classes, check_delta, digest, release, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
-from bench.core.types import Dataset, Split
+from bench.core.types import Split
 from bench.experiment import cache, keys, partial
+from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
 from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns
 from bench.experiment.registry import Plugin
-from bench.experiment.settings import Command, Setting
 from bench.metrics.distances import distances
-from bench.nets import Net, build
 from bench.results.identity import key_of
 from bench.results.rows import Row
 
 
-@dataclass(frozen=True)
-class RunContext:
-    """What all cells of a run share."""
-
-    data: Dataset  # on the device
-    setting: Setting
-    profile: str
-    device: torch.device
-    cache: Path
-    environment: dict[str, str | int]
-    save_seconds: float = 30.0  # least time between two checkpoints
-    deadline: float | None = None  # time.monotonic() at which work stops, saved
-    command: Command | None = None  # that asked for it
-    gallery: Path | None = None  # where samples of the poisons are kept
-    keep_victims: bool = False  # whether trained victims stay in the cache, see cache.py
-
-    def build(self, name: str, seed: int) -> Net:
-        data = self.data
-        shape = {"channels": data.channels, "classes": len(data.classes), "size": data.size}
-        return build(name, **shape, precision=self.setting.precision, seed=seed, device=self.device)
-
-    def checkpoint(self, kind: str, key: str) -> Checkpoint:
-        path = self.cache / "checkpoints" / f"{kind}-{key[:32]}"
-        return Checkpoint(path, self.save_seconds, self.deadline, device=self.device.type)
-
-    def identity(self, cell: Cell) -> keys.Identity:
-        """Return what decides the cell's row."""
-        plugins = cell.method, cell.defense
-        return keys.cell(self.data, self.setting, *plugins, cell.poison_rep, cell.rep)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One combination of the grid."""
-
-    method: Plugin
-    defense: Plugin
-    poison_rep: int
-    rep: int
-
-
-def blank_row(bench: RunContext, cell: Cell, **values: Any) -> Row:
-    """Make a cell's row with its identity alone."""
-    identity = bench.identity(cell)
-    return Row(
-        key=identity.key,
-        setting=identity.setting,
-        data=bench.data.name,
-        synthetic=bench.data.synthetic,
-        classes=len(bench.data.classes),
-        method=cell.method.name,
-        defense=cell.defense.name,
-        poison_rep=cell.poison_rep,
-        rep=cell.rep,
-        profile=bench.profile,
-        inputs=identity.inputs,
-        code={"method": cell.method.code, "defense": cell.defense.code},
-        control=cell.method.control,
-        rerun=bench.command.of(cell.method, cell.defense) if bench.command else None,
-        environment=bench.environment,
-        finished=datetime.now(UTC).isoformat(timespec="seconds"),
-        **values,
-    )
-
-
-def crafting_key(bench: RunContext, method: Plugin, poison_rep: int) -> str:
-    """Of a delta: variants that publish it otherwise share it, its seeds and its checkpoint."""
-    return key_of(keys.crafting(bench.data, bench.setting, method, poison_rep))
-
-
-def craft_checkpoint(bench: RunContext, method: Plugin, poison_rep: int) -> Checkpoint:
-    return bench.checkpoint("craft", crafting_key(bench, method, poison_rep))
-
-
-def delta_folder(bench: RunContext, method: Plugin, poison_rep: int) -> Path:
-    return bench.cache / "deltas" / crafting_key(bench, method, poison_rep)[:32]
-
-
-def poison_folder(bench: RunContext, method: Plugin, poison_rep: int) -> Path:
-    inputs = keys.publication(bench.data, bench.setting, method, poison_rep)
-    return bench.cache / "poisons" / key_of(inputs)[:32]
-
-
-def craft(bench: RunContext, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
+def craft(context: RunContext, method: Plugin, poison_rep: int, tick: Tick = quiet) -> cache.Poison:
     """Craft the method's published images, or take them from the cache where they are there."""
-    folder = poison_folder(bench, method, poison_rep)
-    value, data, revision = method.value, bench.data, keys.REVISIONS["evaluation"]
+    folder = context.poison_folder(method, poison_rep)
+    value, data, revision = method.value, context.data, keys.REVISIONS["evaluation"]
     if poison := cache.load(folder):
         if poison.manifest.get("evaluation") != revision:  # its distances were measured in another way
-            again = distances(data.train.images, poison.images.to(bench.device))
+            again = distances(data.train.images, poison.images.to(context.device))
             poison.manifest.update(distances=again, evaluation=revision)
         return poison
-    crafted = _delta(bench, method, poison_rep, tick)
-    delta, before = value.publish(crafted.images.to(bench.device)), data.train.images
+    crafted = _delta(context, method, poison_rep, tick)
+    delta, before = value.publish(crafted.images.to(context.device)), data.train.images
     check_delta(delta, before, value.eps, method.name)
     published = release(before, delta, value.eps)
     if type(value).form == "class-wise" and value.eps > 0:  # a file may leave classes out
         check_classes(published, before, data.train.labels, data.classes, method.name)
     manifest = crafted.manifest | {
-        "inputs": keys.publication(data, bench.setting, method, poison_rep),
+        "inputs": keys.publication(data, context.setting, method, poison_rep),
         "published": digest(published),
         "norm": value.norm,
         "form": value.form,
@@ -141,22 +53,23 @@ def craft(bench: RunContext, method: Plugin, poison_rep: int, tick: Tick = quiet
     }
     poison = cache.Poison(published.cpu(), manifest)
     cache.save(folder, poison)
-    craft_checkpoint(bench, method, poison_rep).clear()
+    context.craft_checkpoint(method, poison_rep).clear()
     return poison
 
 
-def _delta(bench: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
+def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> cache.Poison:
     """Craft the method's delta, float32; kept where variants may publish it in other ways."""
-    folder = delta_folder(bench, method, poison_rep)
+    folder = context.delta_folder(method, poison_rep)
     if method.publishes_otherwise and (kept := cache.load(folder)):
         return kept
-    setting, data, checkpoint = bench.setting, bench.data, craft_checkpoint(bench, method, poison_rep)
+    setting, data, checkpoint = context.setting, context.data, context.craft_checkpoint(method, poison_rep)
     name = method.crafted_as or method.name
     seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
-    lent, val = _copy(data.train), _copy(data.val)  # a method may be careless
-    lab = Lab(len(data.classes), data.augmentation, val, lambda s: bench.build(setting.surrogate, s), seed)
+    # cloned: a method may be careless
+    lent, val = (Split(split.images.clone(), split.labels.clone()) for split in (data.train, data.val))
+    lab = Lab(len(data.classes), data.augmentation, val, lambda s: context.build(setting.surrogate, s), seed)
     lab.checkpoint, lab.tick = checkpoint, tick
-    with meter(bench.device) as used:
+    with meter(context.device) as used:
         delta = method.value.craft(lent, lab)
     if not torch.equal(data.train.images, lent.images):
         raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
@@ -166,7 +79,7 @@ def _delta(bench: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> ca
         "seed": seed,
         "seconds": checkpoint.clock.spent,
         "peak_mb": used.peak_mb,
-        "environment": bench.environment,
+        "environment": context.environment,
     }
     crafted = cache.Poison(delta.cpu(), manifest)
     if method.publishes_otherwise:
@@ -175,33 +88,29 @@ def _delta(bench: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> ca
     return crafted
 
 
-def _copy(split: Split) -> Split:
-    return Split(split.images.clone(), split.labels.clone())
-
-
-def run_cell(bench: RunContext, cell: Cell, poison: cache.Poison, tick: Tick = quiet) -> Row:
+def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick = quiet) -> Row:
     """Train the cell's victim on what its defense makes of the published images, and measure it.
 
     The checkpoint stays until somebody has saved the row.
     """
-    setting, data, defense = bench.setting, bench.data, cell.defense
+    setting, data, defense = context.setting, context.data, cell.defense
     shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
     own = seed_for(shared, defense.name)
-    row = blank_row(bench, cell)
+    row = blank_row(context, cell)
     mask = partial.mask(data, setting.share, setting.seed)
-    published = published_split(bench, poison)
-    offered = published.take(~mask.to(bench.device)) if setting.drop_poisoned else published
-    shown = Split(_shown(bench, cell, offered.images), offered.labels)
-    net = bench.build(setting.net, seed_for(shared, "init"))
+    published = published_split(context, poison)
+    offered = published.take(~mask.to(context.device)) if setting.drop_poisoned else published
+    shown = Split(_shown(context, cell, offered.images), offered.labels)
+    net = context.build(setting.net, seed_for(shared, "init"))
     _check_active(cell, net, offered, own)
     tests = HeldOut(data, setting, defense.value)
-    checkpoint = bench.checkpoint("victim", row.key)
-    with meter(bench.device) as used:
+    checkpoint = context.checkpoint("victim", row.key)
+    with meter(context.device) as used:
         trained = fit(
             net,
             shown,
             setting.victim,
-            Streams.of(shared, own, bench.device),
+            Streams.of(shared, own, context.device),
             data.augmentation,
             defense=defense.value,
             checkpoint=checkpoint,
@@ -213,10 +122,10 @@ def run_cell(bench: RunContext, cell: Cell, poison: cache.Poison, tick: Tick = q
     started = time.monotonic()
     mi = mi_columns(data, setting, net, published)
     mi_seconds, accuracies = time.monotonic() - started, accuracy_columns(net, tests.test)
-    if bench.keep_victims:
-        cache.keep_victim(net, bench.cache, row.key, accuracies["test_acc"])
+    if context.keep_victims:
+        cache.keep_victim(net, context.cache, row.key, accuracies["test_acc"])
     return blank_row(
-        bench,
+        context,
         cell,
         stem=net.stem,
         **accuracies,
@@ -231,14 +140,14 @@ def run_cell(bench: RunContext, cell: Cell, poison: cache.Poison, tick: Tick = q
     )
 
 
-def published_split(bench: RunContext, poison: cache.Poison) -> Split:
+def published_split(context: RunContext, poison: cache.Poison) -> Split:
     """Mix what victims may download, on the device: the poison's images in the mask, the others clean."""
-    data, setting = bench.data, bench.setting
+    data, setting = context.data, context.setting
     mask = partial.mask(data, setting.share, setting.seed)
-    return Split(partial.mixed(data.train.images, poison.images.to(bench.device), mask), data.train.labels)
+    return Split(partial.mixed(data.train.images, poison.images.to(context.device), mask), data.train.labels)
 
 
-def _shown(bench: RunContext, cell: Cell, offered: Tensor) -> Tensor:
+def _shown(context: RunContext, cell: Cell, offered: Tensor) -> Tensor:
     """Prepare images as the defense does, once for all victims of the poison in this share."""
     defense = cell.defense
 
@@ -249,10 +158,10 @@ def _shown(bench: RunContext, cell: Cell, offered: Tensor) -> Tensor:
 
     if type(defense.value).prepare is Undefended.prepare:
         return offered
-    setting, folder = bench.setting, poison_folder(bench, cell.method, cell.poison_rep)
+    setting, folder = context.setting, context.poison_folder(cell.method, cell.poison_rep)
     part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
     key = key_of({"defense": defense.inputs, **part})
-    return cache.prepared(folder / f"prepared-{key[:16]}", make).to(bench.device)
+    return cache.prepared(folder / f"prepared-{key[:16]}", make).to(context.device)
 
 
 def _training_columns(trained: Training) -> dict[str, Any]:
@@ -281,8 +190,11 @@ def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
 
 
 def _check_active(cell: Cell, net: nn.Module, published: Split, seed: int) -> None:
-    """Refuse a defense that changes nothing, unless it is a control."""
-    if cell.defense.control:
+    """Refuse a defense that changes nothing, unless it or the method is a control.
+
+    Of images that nobody perturbed there may be nothing to change: gray photos saved in colour are gray.
+    """
+    if cell.defense.control or cell.method.control:
         return
     rows = torch.arange(min(128, len(published)), device=published.labels.device)
     batch, rng = published.take(rows), generator(seed, published.labels.device)

@@ -101,13 +101,9 @@ def _import(name: str, scope: Any = None, own: Any = None, names: Any = (), leve
         raise ImportError(name)
     found = declare(name)
     for part in names or ():
-        if not hasattr(found, part) and _is_module(f"{name}.{part}"):
+        if not hasattr(found, part) and HOME.joinpath(*name.split("."), f"{part}.py").exists():
             setattr(found, part, declare(f"{name}.{part}"))
     return found
-
-
-def _is_module(name: str) -> bool:
-    return HOME.joinpath(*name.split(".")).with_suffix(".py").exists()
 
 
 def notes(kind: type) -> dict[str, str]:

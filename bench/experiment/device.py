@@ -48,17 +48,13 @@ def set_up(device: torch.device, threads: int) -> None:
     if device.type == "cuda":
         if device.index is not None:
             torch.cuda.set_device(device)
-        _repeatable()
-
-
-def _repeatable() -> None:
-    """Give equal bits on a GPU: kernels that add in one order, and fp32 that is not rounded to TF32."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-    torch.use_deterministic_algorithms(True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time
-    torch.backends.cudnn.benchmark = False
-    torch.backends.cudnn.allow_tf32 = False
-    torch.backends.cuda.matmul.allow_tf32 = False
+        # equal bits: kernels that add in one order, and fp32 that is not rounded to TF32
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # costs time
+        torch.backends.cudnn.benchmark = False
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
 
 
 def decided(wanted: Precision, device: torch.device) -> Precision:
@@ -119,12 +115,11 @@ def _processor() -> dict[str, str]:
 
 def processor_name(info: Path = Path("/proc/cpuinfo")) -> str:
     """Return the name that Linux has, or else Python."""
-    try:
-        lines = info.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(filter(None, named), "") or platform.processor() or platform.machine()
+    with suppress(OSError):
+        text = info.read_text(encoding="utf-8", errors="replace")
+        if found := re.search(r"^model name[^:\n]*:[ \t]*(\S.*)$", text, re.M):
+            return found[1].rstrip()
+    return platform.processor() or platform.machine()
 
 
 def _commit() -> str:
@@ -152,18 +147,13 @@ def meter(device: torch.device) -> Iterator[Meter]:
     yield measured
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-    measured.peak_mb = _peak_mb(device)
-
-
-def _peak_mb(device: torch.device) -> float:
-    """Read the device's peak, or the process's from Linux's VmHWM, which alone begins anew."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / MB
-    with suppress(OSError):
-        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
-            return int(found[1]) / 2**10
+        measured.peak_mb = torch.cuda.max_memory_allocated(device) / MB
+        return
     unit = 1 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
+    measured.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
+    with suppress(OSError):  # Linux's VmHWM alone begins anew
+        if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
+            measured.peak_mb = int(found[1]) / 2**10
 
 
 def resident_mb() -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import types
+from contextlib import suppress
 from dataclasses import fields, is_dataclass, replace
 from fractions import Fraction
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -13,7 +14,7 @@ from bench.core.errors import BadInput, unknown
 T = TypeVar("T")
 
 
-def parse(text: str, kind: Any, what: str) -> Any:  # noqa: PLR0911 (one branch a type)
+def parse(text: str, kind: Any, what: str) -> Any:
     """Read text as a value of an annotated type; BadInput says what was expected."""
     origin, args = get_origin(kind), get_args(kind)
     if is_dataclass(kind):
@@ -30,20 +31,13 @@ def parse(text: str, kind: Any, what: str) -> Any:  # noqa: PLR0911 (one branch 
         return text
     if origin is tuple:
         return tuple(parse(part, args[0], what) for part in text.split(",") if part)
-    try:
+    with suppress(ValueError, KeyError, ZeroDivisionError):
         if kind is bool:
             return {"true": True, "false": False}[text.lower()]
-        if kind is float:
-            return _finite(float(Fraction(text)) if "/" in text else float(text))
-        return kind(text)
-    except (ValueError, KeyError, ZeroDivisionError):
-        raise BadInput(f"{what} is {text!r}, expected {getattr(kind, '__name__', kind)}") from None
-
-
-def _finite(number: float) -> float:
-    if not math.isfinite(number):
-        raise ValueError
-    return number
+        value = float(Fraction(text)) if kind is float and "/" in text else kind(text)
+        if kind is not float or math.isfinite(value):
+            return value
+    raise BadInput(f"{what} is {text!r}, expected {getattr(kind, '__name__', kind)}")
 
 
 def change(thing: T, path: str, value: Any, what: str) -> T:

@@ -41,9 +41,7 @@ class Plugin:
     kind: str  # methods or defenses
     name: str
     value: Any
-    code: (
-        str  # digest of its module's code, comments and docstrings aside: provenance, and a draft's identity
-    )
+    code: str  # digest of its module's code without comments and docstrings; identity of a draft
     about: str = ""
     control: bool = False  # no contestant: clean, random, none
     place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy
@@ -182,10 +180,12 @@ def _is_aside(node: ast.AST, *, tables: bool) -> bool:
 
 
 def catalog(kind: str, plugins: Path | None = None, *, declared: bool = False) -> Catalog:
-    """Find the suite's own plugins of a kind, and those in DIR/methods or DIR/defenses.
+    """Find the suite's own plugins of a kind, and those in DIR/methods or DIR/defenses; BadInput without any.
 
     declared: as their files say, without importing what they compute with; fit to be looked at, not to run.
     """
+    if plugins and not any((plugins / each).is_dir() for each in KINDS):
+        raise BadInput(f"--plugins {plugins}: expected a folder with methods/ or defenses/ in it")
     found = Catalog(kind, load=declare if declared else importlib.import_module)
     folders = [HOME / kind] + ([plugins / kind] if plugins else [])
     for folder in folders:
@@ -195,9 +195,10 @@ def catalog(kind: str, plugins: Path | None = None, *, declared: bool = False) -
     return found
 
 
-def check_plugins(folder: Path) -> None:
-    if not any((folder / kind).is_dir() for kind in KINDS):
-        raise BadInput(f"--plugins {folder}: expected a folder with methods/ or defenses/ in it")
+def import_plugins(folder: Path | None) -> None:
+    """Import the modules of a user's plugins, which must be there before a job of theirs is unpickled."""
+    for kind in KINDS if folder else ():
+        catalog(kind, folder)
 
 
 def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleType:

@@ -122,6 +122,14 @@ def _said(recipe: Recipe) -> str:
     return f"{recipe.epochs} epochs of batch {recipe.batch}, {lr}, {decay}{clip}"
 
 
+def slim(net: str, victim: Recipe, takes: str, shows: str) -> Profile:
+    """Preset a fifth of CIFAR-10, with one slim net for victims and surrogates."""
+    mi = MISettings(images=2000, slices=256)
+    setting = Setting("cifar10", 10_000, net, net, victim, "auto", points=10, mi=mi)
+    hides = "published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps"
+    return Profile(setting, takes, shows, hides)
+
+
 def published(victim: Recipe, shows: str, hides: str, reps: int = 1) -> Profile:
     """Preset a paper's own victims, as many as it has, on all of CIFAR-10. hides: the known differences."""
     setting = Setting("cifar10", None, "resnet18", "resnet18", victim, points=10, mi=MISettings(), reps=reps)
@@ -135,35 +143,17 @@ PROFILES = {
         shows="that the whole pipeline works: under none every method costs the victim accuracy",
         hides="any ranking: one small net, rendered digits, eight epochs",
     ),
-    "cifar-cpu": Profile(
-        Setting(
-            data="cifar10",
-            limit=10_000,
-            net="resnet18-slim-s2",
-            surrogate="resnet18-slim-s2",
-            victim=Recipe(epochs=30, batch=64, lr=0.05),
-            precision="auto",
-            points=10,
-            mi=MISettings(images=2000, slices=256),
-        ),
+    "cifar-cpu": slim(
+        "resnet18-slim-s2",
+        Recipe(epochs=30, batch=64, lr=0.05),
         takes="hours for the whole matrix on 2 CPU cores; it resumes",
         shows="the order of methods and defenses on real images with a slim ResNet-18",
-        hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
     ),
-    "reference": Profile(
-        Setting(
-            data="cifar10",
-            limit=10_000,
-            net="resnet18-slim",
-            surrogate="resnet18-slim",
-            victim=Recipe(epochs=30, batch=128),
-            precision="auto",
-            points=10,
-            mi=MISettings(images=2000, slices=256),
-        ),
+    "reference": slim(
+        "resnet18-slim",
+        Recipe(epochs=30, batch=128),
         takes="minutes on a large GPU, a day or so on 2 CPU cores (--dry-run says); it resumes",
         shows="methods and defenses on real images where every method works, as in results/reference",
-        hides="published accuracies: fewer images, a narrower net, fewer epochs, rounds and steps",
     ),
     # Victims as the papers train them; methods and defenses have the papers' values in every one of these.
     "paper": published(

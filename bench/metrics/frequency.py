@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from bench.metrics import Subject, Value
 from bench.metrics.inputs import delta_of
@@ -27,7 +26,9 @@ def frequency(subject: Subject) -> dict[str, Value]:
     energy = np.zeros(delta.shape[2:])
     for part in delta.split(BATCH):
         energy += (np.abs(np.fft.fft2(part.numpy())) ** 2).sum(axis=(0, 1))
-    radius = _radius(*energy.shape)
+    high, wide = energy.shape
+    # of each frequency of the transform, in cycles per pixel
+    radius = np.hypot(np.fft.fftfreq(high)[:, None], np.fft.fftfreq(wide))
     share = energy / energy.sum()
     low, high = radius < LOW, radius >= HIGH
     return {
@@ -41,12 +42,6 @@ def frequency(subject: Subject) -> dict[str, Value]:
         "white_high": float(high.mean()),
         "white_centroid": float(radius.mean()),
     }
-
-
-def _radius(high: int, wide: int) -> NDArray[np.float64]:
-    """Of each frequency (H,W) of the transform, in cycles per pixel."""
-    radius: NDArray[np.float64] = np.hypot(np.fft.fftfreq(high)[:, None], np.fft.fftfreq(wide))
-    return radius
 
 
 def _luma(delta: torch.Tensor) -> float:

@@ -14,10 +14,10 @@ from typing import Any, Literal
 import torch
 
 from bench.core.method import PERTURBING
+from bench.core.recipe import recipes
 from bench.core.train import Streams, fit
-from bench.core.types import Recipe
 from bench.experiment import cache
-from bench.experiment.cell import Cell, RunContext, crafting_key, delta_folder, poison_folder
+from bench.experiment.context import Cell, RunContext
 from bench.results.rows import Row
 from bench.runner import grid
 from bench.runner.jobs import Job
@@ -66,50 +66,33 @@ class Branch:
         return [self.craft, *self.cells]
 
 
-def planned(bench: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
+def planned(context: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
     """Look up every poison and cell of the grid. rows: all that are there already."""
     old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
-    for craft, waiting in grid.by_poison(bench, cells).items():
-        victims = [_cell(bench, job, old) for job in waiting]
-        first = _craft(bench, craft, needed=any(victim.state == "left" for victim in victims))
-        key = crafting_key(bench, craft.method, craft.poison_rep)
-        if first.state == "left":
-            first = replace(first, state="there") if key in crafted else first
+    for craft, waiting in grid.by_poison(context, cells).items():
+        victims = [_cell(context, job, old) for job in waiting]
+        of = craft.method, craft.poison_rep
+        folders = [context.poison_folder(*of)]
+        folders += [context.delta_folder(*of)] if craft.method.publishes_otherwise else []
+        state: State = "skipped"
+        if any(map(cache.load, folders)):
+            state = "there"
+        elif any(victim.state == "left" for victim in victims):
+            key = context.crafting_key(*of)
+            state = "there" if key in crafted else "left"
             crafted.add(key)
-        branches.append(Branch(first, victims))
+        branches.append(Branch(PlannedJob(craft, state, effort(context, craft)), victims))
     return branches
 
 
-def _craft(bench: RunContext, job: Job, needed: bool) -> PlannedJob:
-    folders = [poison_folder(bench, job.method, job.poison_rep)]
-    if job.method.publishes_otherwise:
-        folders.append(delta_folder(bench, job.method, job.poison_rep))
-    cached = any(cache.load(folder) is not None for folder in folders)
-    return PlannedJob(job, "there" if cached else "left" if needed else "skipped", effort(bench, job))
-
-
-def _cell(bench: RunContext, job: Job, old: dict[str, Row]) -> PlannedJob:
+def _cell(context: RunContext, job: Job, old: dict[str, Row]) -> PlannedJob:
     assert job.cell is not None
-    row, reason = old.get(bench.identity(job.cell).key), None
+    row, reason = old.get(context.identity(job.cell).key), None
     state: State = "there"
-    if row is None or not grid.is_finished(bench, row):
-        reason = job.cell.defense.value.unsuited(bench.data)
+    if row is None or not grid.is_finished(context, row):
+        reason = job.cell.defense.value.unsuited(context.data)
         state = "skipped" if reason else "left"
-    return PlannedJob(job, state, effort(bench, job), reason)
-
-
-def lines(branches: Iterable[Branch]) -> dict[tuple[str, str], list[PlannedJob]]:
-    """Group the jobs by method and work, the crafting of each method first."""
-    found: dict[tuple[str, str], list[PlannedJob]] = {}
-    for each in (job for branch in branches for job in branch.jobs):
-        found.setdefault((each.job.method.name, each.job.what), []).append(each)
-    return found
-
-
-def nets(branches: Iterable[Branch]) -> list[str]:
-    """List the nets whose speed decides how long it takes."""
-    jobs = [job for branch in branches for job in branch.jobs]
-    return list(dict.fromkeys(t.effort.net for t in jobs if t.state == "left" and t.effort.images))
+    return PlannedJob(job, state, effort(context, job), reason)
 
 
 def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> tuple[float, float]:
@@ -124,9 +107,9 @@ def work_and_wall(branches: Sequence[Branch], speeds: Speeds, workers: int) -> t
     return whole, max([whole / workers, *chains])
 
 
-def effort(bench: RunContext, job: Job) -> Effort:
+def effort(context: RunContext, job: Job) -> Effort:
     """Count by the plugins' own word: a method that stops by its error may need more or less."""
-    setting, value, n = bench.setting, job.method.value, len(bench.data.train)
+    setting, value, n = context.setting, job.method.value, len(context.data.train)
     victim = setting.victim
     if job.cell is not None:
         n = setting.offered(n)
@@ -134,8 +117,7 @@ def effort(bench: RunContext, job: Job) -> Effort:
         _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
         return Effort(setting.net, steps, round(signs * steps), job.cost * n)
     training, signs = split(value, lambda plugin: plugin.passes)
-    recipes = [v for v in (getattr(value, f.name) for f in fields(value)) if isinstance(v, Recipe)]
-    batch = recipes[0].batch if recipes else victim.batch
+    batch = next(iter(recipes(value).values()), victim).batch
     perturbed = round(signs * math.ceil(n / getattr(value, "batch", batch)))
     return Effort(setting.surrogate, round(training * math.ceil(n / batch)), perturbed, job.cost * n)
 
@@ -153,9 +135,9 @@ def split(plugin: Any, cost: Callable[[Any], float]) -> tuple[float, float]:
     return whole - PERTURBING * signs, signs
 
 
-def images_per_second(bench: RunContext, net: str) -> float:
+def images_per_second(context: RunContext, net: str) -> float:
     """Time undefended training in this process, in the victim's batches, for a few steps; images/s."""
-    victim, data, device = bench.setting.victim, bench.data, bench.device
+    victim, data, device = context.setting.victim, context.data, context.device
     rows = torch.arange((WARM_UP + STEPS) * victim.batch, device=device) % len(data.train)
     done, ends = 0, []
 
@@ -168,6 +150,6 @@ def images_per_second(bench: RunContext, net: str) -> float:
             ends.append(time.perf_counter())
 
     once, streams = replace(victim, epochs=1), Streams.of(0, 0, device)
-    fit(bench.build(net, 0), data.train.take(rows), once, streams, data.augmentation, tick=tick)
+    fit(context.build(net, 0), data.train.take(rows), once, streams, data.augmentation, tick=tick)
     started, ended = ends
     return STEPS * victim.batch / (ended - started)

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from rich.console import Console
-from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import check_free, check_writable, replacing
@@ -15,11 +14,12 @@ from bench.core.types import Dataset
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import image_of
 from bench.experiment import cache
-from bench.experiment.cell import RunContext, craft
+from bench.experiment.cell import craft
+from bench.experiment.context import RunContext
 from bench.experiment.registry import Plugin
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve
-from bench.runner.session import open_bench, open_device, read, say
+from bench.runner.session import open_context, open_device, read, say
 
 ROUNDING = (
     "delta to the nearest grey level (half to even), never beyond the budget; the sum is clipped to 0..255"
@@ -36,20 +36,20 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
             f"--poison-rep is {poison_rep}, expected 0"
         )
     check_free(out)
-    bench, method, poison = crafted(resolved, device, read(resolved), console, poison_rep)
+    context, method, poison = crafted(resolved, device, read(resolved), console, poison_rep)
     published, count = poison.images, len(poison.images)
-    said = described(bench, method, poison) | {
+    said = described(context, method, poison) | {
         "kind": manifest.KIND,
         "shape": list(published.shape[1:]),
-        "pool": bench.data.pool or count,
-        "rows": list(range(count)) if bench.data.rows is None else bench.data.rows.tolist(),
-        "labels": bench.data.train.labels.tolist(),
+        "pool": context.data.pool or count,
+        "rows": list(range(count)) if context.data.rows is None else context.data.rows.tolist(),
+        "labels": context.data.train.labels.tolist(),
         "images": [manifest.pixels(image) for image in published],
     }
     with replacing(out) as folder, Progress(console).alone(f"writing {count} images") as tick:
         folder.mkdir()
         for index, image in enumerate(published):
-            save_png(image, folder / f"{index}.png")
+            image_of(image.permute(1, 2, 0).numpy()).save(folder / f"{index}.png")
             tick((index + 1) / count, "PNG")
         manifest.write(folder, said)
     say(console, f"{out}: {count} images of {method.name} in training order, and {manifest.NAME}")
@@ -72,12 +72,12 @@ def crafted(
     """Give the poison, and with what it was made."""
     resolved.check_images(len(data.train))
     resolved = resolved.on(data, lambda line: say(console, line))
-    bench, (method,) = open_bench(resolved, data, device), resolved.methods
+    context, (method,) = open_context(resolved, data, device), resolved.methods
     with Progress(console).alone(f"crafting {method.name} for {len(data.train)} images") as tick:
-        return bench, method, craft(bench, method, poison_rep, tick)
+        return context, method, craft(context, method, poison_rep, tick)
 
 
-def described(bench: RunContext, method: Plugin, poison: cache.Poison) -> dict[str, Any]:
+def described(context: RunContext, method: Plugin, poison: cache.Poison) -> dict[str, Any]:
     """Say what is known of every poison that leaves the suite, whatever becomes of its images."""
     made = poison.manifest
     return {
@@ -90,17 +90,12 @@ def described(bench: RunContext, method: Plugin, poison: cache.Poison) -> dict[s
         "form": made["form"],
         "rounding": ROUNDING,
         "data": made["inputs"]["data"],
-        "classes": list(bench.data.classes),
+        "classes": list(context.data.classes),
         "measured": made["distances"],
         "published": made["published"],
         "crafting": {name: value for name, value in made["inputs"].items() if name not in ("data", "method")},
         "facts": made["facts"],
-        "seeds": {"base": bench.setting.seed, "craft": made["seed"]},
+        "seeds": {"base": context.setting.seed, "craft": made["seed"]},
         "seconds": made["seconds"],
         "environment": made["environment"],
     }
-
-
-def save_png(image: Tensor, path: Path) -> None:
-    """Save one image, uint8 (C,H,W) with 1 or 3 channels."""
-    image_of(image.permute(1, 2, 0).numpy()).save(path)

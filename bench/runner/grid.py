@@ -9,12 +9,13 @@ from itertools import product
 from pathlib import Path
 
 from bench.experiment.cache import load_victim
-from bench.experiment.cell import Cell, RunContext, blank_row, craft_checkpoint
+from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
 from bench.results import rows as files
 from bench.results.rows import Row
-from bench.runner.jobs import Job, Result, without_places, work
+from bench.results.select import last_line
+from bench.runner.jobs import TRACEBACK, Job, Result, place_of, without_places, work
 from bench.runner.progress import Progress
 from bench.runner.scheduler import Scheduler, Work, Workers
 
@@ -28,40 +29,40 @@ class Outcome:
     left: int = 0  # cells not started or not finished for lack of time
 
 
-def cells(bench: RunContext, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
+def cells(context: RunContext, methods: Sequence[Plugin], defenses: Sequence[Plugin]) -> list[Cell]:
     """List all cells, those of one poison together. Where crafting draws nothing, one seed is all."""
     grid = []
     for method in methods:
-        poison_reps = bench.setting.poison_reps if method.value.seeded else 1
-        for poison_rep, defense, rep in product(range(poison_reps), defenses, range(bench.setting.reps)):
+        poison_reps = context.setting.poison_reps if method.value.seeded else 1
+        for poison_rep, defense, rep in product(range(poison_reps), defenses, range(context.setting.reps)):
             grid.append(Cell(method, defense, poison_rep, rep))
     return grid
 
 
-def is_finished(bench: RunContext, row: Row) -> bool:
+def is_finished(context: RunContext, row: Row) -> bool:
     """Whether there is nothing left to compute: a victim that is asked for must be there, too."""
-    if row.status == "ok" and bench.keep_victims:
-        return load_victim(bench.cache, row) is not None
+    if row.status == "ok" and context.keep_victims:
+        return load_victim(context.cache, row) is not None
     return row.status != "failed"
 
 
-def cost(bench: RunContext, cell: Cell) -> float:
+def cost(context: RunContext, cell: Cell) -> float:
     """Estimate training the cell's victim, in training passes over the images."""
     each: float = cell.defense.value.cost
-    return bench.setting.victim.epochs * each
+    return context.setting.victim.epochs * each
 
 
-def by_poison(bench: RunContext, todo: Sequence[Cell]) -> dict[Job, list[Job]]:
+def by_poison(context: RunContext, todo: Sequence[Cell]) -> dict[Job, list[Job]]:
     """List the crafting of each poison, and the cells that wait for it."""
     waiting: dict[Job, list[Job]] = {}
     for cell in todo:
         first = Job(cell.method, cell.poison_rep, None, cell.method.value.passes)
-        waiting.setdefault(first, []).append(Job(cell.method, cell.poison_rep, cell, cost(bench, cell)))
+        waiting.setdefault(first, []).append(Job(cell.method, cell.poison_rep, cell, cost(context, cell)))
     return waiting
 
 
 def run(
-    bench: RunContext,
+    context: RunContext,
     wanted: Sequence[Cell],
     folder: Path,
     progress: Progress,
@@ -70,25 +71,25 @@ def run(
 ) -> Outcome:
     """Compute every wanted cell that has no finished row in the folder, or no victim where it should be kept.
 
-    start: makes workers, given work, bench and report, once there is something to do.
+    start: makes workers, given work, context and report, once there is something to do.
     """
-    grid = _Grid(bench, folder, progress, plugins)
+    grid = _Grid(context, folder, progress, plugins)
     todo = grid.missing(wanted)
     if not todo:
         return grid.outcome
-    grid.waiting = by_poison(bench, todo)
-    passes = sum(job.cost for craft, cells in grid.waiting.items() for job in (craft, *cells))
-    pool = start(work, bench, report=progress.tick)
-    with progress.grid(len(todo), passes):
-        Scheduler(grid, pool, progress, Locks(bench.cache / "locks"), bench.deadline).run([*grid.waiting])
+    grid.waiting = by_poison(context, todo)
+    costs = [job.cost for craft, cells in grid.waiting.items() for job in (craft, *cells)]
+    pool = start(work, context, report=progress.tick)
+    with progress.grid(len(todo), sum(costs), jobs=len(costs)):
+        Scheduler(grid, pool, progress, Locks(context.cache / "locks"), context.deadline).run([*grid.waiting])
     return grid.outcome
 
 
 class _Grid(Work[Job]):
     """What becomes of poisons and cells: rows."""
 
-    def __init__(self, bench: RunContext, folder: Path, progress: Progress, plugins: Path | None) -> None:
-        self.bench, self.folder, self.progress, self.plugins = bench, folder, progress, plugins
+    def __init__(self, context: RunContext, folder: Path, progress: Progress, plugins: Path | None) -> None:
+        self.context, self.folder, self.progress, self.plugins = context, folder, progress, plugins
         self.old = {row.key: row for row in files.load_all(folder)}
         self.outcome = Outcome()
         self.waiting: dict[Job, list[Job]] = {}  # craft -> cells of its poison
@@ -98,15 +99,15 @@ class _Grid(Work[Job]):
         """List the cells that have to be computed; those without meaning get their row at once."""
         rest = []
         for cell in wanted:
-            old = self.old.get(self.bench.identity(cell).key)
-            if old is not None and is_finished(self.bench, old):
+            old = self.old.get(self.context.identity(cell).key)
+            if old is not None and is_finished(self.context, old):
                 if old.status == "ok" and old.train_seconds:
-                    self._learn(old.train_seconds, cost(self.bench, cell))
-                self.bench.checkpoint("victim", old.key).clear()  # a run may have been killed before it did
+                    self._learn(old.train_seconds, cost(self.context, cell))
+                self.context.checkpoint("victim", old.key).clear()  # a run may have been killed before it did
                 continue
-            reason = cell.defense.value.unsuited(self.bench.data)
+            reason = cell.defense.value.unsuited(self.context.data)
             if reason:
-                self._save(blank_row(self.bench, cell, status="skipped", reason=reason))
+                self._save(blank_row(self.context, cell, status="skipped", reason=reason))
                 self.progress.say(f"{cell.method.name} x {cell.defense.name}: skipped, {reason}")
             else:
                 rest.append(cell)
@@ -126,8 +127,8 @@ class _Grid(Work[Job]):
         """Whether another run has saved its row since this one began."""
         if job.cell is None:
             return False
-        path = files.path_of(self.bench.identity(job.cell).key, self.folder)
-        return path.exists() and is_finished(self.bench, files.load(path))
+        path = files.path_of(self.context.identity(job.cell).key, self.folder)
+        return path.exists() and is_finished(self.context, files.load(path))
 
     def end(self, job: Job, result: Result | BaseException) -> list[Job]:
         if isinstance(result, BaseException):  # a plugin that cannot be sent to a worker, for one
@@ -143,13 +144,14 @@ class _Grid(Work[Job]):
 
     def _done(self, job: Job, result: Result) -> list[Job]:
         if result.row is None:
-            craft_checkpoint(self.bench, job.method, job.poison_rep).clear()  # so too here
-            self.progress.say(f"{job.name}: {result.seconds:.0f} s")
+            self.context.craft_checkpoint(job.method, job.poison_rep).clear()  # so too here
+            short = f"; objective not reached: {result.unreached}" if result.unreached else ""
+            self.progress.say(f"{job.name}: {result.seconds:.0f} s{short}")
             return self.waiting.pop(job)
         unlike = self._unlike(result.row)
         if unlike is None:
             self._save(result.row)
-        self.bench.checkpoint("victim", result.row.key).clear()
+        self.context.checkpoint("victim", result.row.key).clear()
         if unlike is not None:
             self._fail(job, unlike)
         else:
@@ -172,13 +174,19 @@ class _Grid(Work[Job]):
     def _fail(self, job: Job, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
         error = without_places(error, self.plugins)
-        last = error.strip().splitlines()[-1]
-        self.progress.say(f"{job.name}: failed, {last}")
-        for victim in self.waiting.pop(job, [job]):
-            assert victim.cell is not None
-            reason = error if job.cell else f"crafting {job.method.name} failed\n{error}"
-            self._save(blank_row(self.bench, victim.cell, status="failed", reason=reason))
-            self.outcome.failed += 1
+        reason = error if job.cell else f"crafting {job.method.name} failed\n{error}"
+        rows = [
+            blank_row(self.context, victim.cell, status="failed", reason=reason)
+            for victim in self.waiting.pop(job, [job])
+            if victim.cell is not None
+        ]
+        for row in rows:
+            self._save(row)
+        self.outcome.failed += len(rows)
+        plugin = job.cell.defense if job.cell else job.method
+        kept = f"; traceback in {files.path_of(rows[0].key, self.folder)}" if TRACEBACK in error else ""
+        where = place_of(error, plugin, self.plugins)
+        self.progress.say(f"{job.name}: failed, {last_line(error)} ({where}){kept}")
 
     def leave(self, job: Job) -> None:
         self.outcome.left += len(self.waiting.pop(job, [job]))
@@ -195,8 +203,8 @@ class _Grid(Work[Job]):
     def _state(self, job: Job) -> Path:
         """Where its checkpoint lies."""
         if job.cell is None:
-            path = craft_checkpoint(self.bench, job.method, job.poison_rep).path
+            path = self.context.craft_checkpoint(job.method, job.poison_rep).path
         else:
-            path = self.bench.checkpoint("victim", self.bench.identity(job.cell).key).path
+            path = self.context.checkpoint("victim", self.context.identity(job.cell).key).path
         assert path is not None
         return path

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
 from math import inf
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bench.core.types import Recipe
-from bench.experiment.cell import RunContext
+from bench.core.recipe import recipes
+from bench.experiment.context import RunContext
 from bench.experiment.device import MB, resident_mb
 from bench.experiment.registry import Plugin
 
@@ -22,15 +20,15 @@ CRAFTING = 6  # bytes for each of the training images': a lent copy, delta in fl
 KEPT = 2  # images whose memory is measured
 
 
-def needed_mb(bench: RunContext, methods: Sequence[Plugin]) -> float:
+def needed_mb(context: RunContext, methods: Sequence[Plugin]) -> float:
     """Estimate what one worker takes at most: torch, data, a poison in the making, a batch's activations."""
-    data = bench.data.train.images.numel() * CRAFTING
-    names = {bench.setting.net, bench.setting.surrogate}
-    batch = max(kept_bytes(bench, name) for name in names) * largest_batch(bench, methods)
+    data = context.data.train.images.numel() * CRAFTING
+    names = {context.setting.net, context.setting.surrogate}
+    batch = max(kept_bytes(context, name) for name in names) * largest_batch(context, methods)
     return resident_mb() + (data + batch) / MB
 
 
-def kept_bytes(bench: RunContext, net: str) -> float:
+def kept_bytes(context: RunContext, net: str) -> float:
     """Measure what backward keeps of one image."""
     sizes: dict[int, int] = {}
 
@@ -39,20 +37,19 @@ def kept_bytes(bench: RunContext, net: str) -> float:
         sizes[storage.data_ptr()] = storage.nbytes()
         return tensor
 
-    model = bench.build(net, 0)
+    model = context.build(net, 0)
     own = {p.untyped_storage().data_ptr() for p in [*model.parameters(), *model.buffers()]}
-    x = torch.zeros(KEPT, bench.data.channels, bench.data.size, bench.data.size, device=bench.device)
+    x = torch.zeros(KEPT, context.data.channels, context.data.size, context.data.size, device=context.device)
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-        F.cross_entropy(model(x), torch.zeros(KEPT, dtype=torch.long, device=bench.device))
+        F.cross_entropy(model(x), torch.zeros(KEPT, dtype=torch.long, device=context.device))
     return sum(size for place, size in sizes.items() if place not in own) / KEPT
 
 
-def largest_batch(bench: RunContext, methods: Sequence[Plugin]) -> int:
+def largest_batch(context: RunContext, methods: Sequence[Plugin]) -> int:
     """Count images with gradients at once: a recipe's batch, or a method's own."""
-    found = [bench.setting.victim.batch]
+    found = [context.setting.victim.batch]
     for method in methods:
-        values: list[Any] = [getattr(method.value, f.name) for f in fields(method.value)]
-        found += [value.batch for value in values if isinstance(value, Recipe)]
+        found += [recipe.batch for recipe in recipes(method.value).values()]
         found += [getattr(method.value, "batch", 0)]
     return max(found)
 
@@ -75,10 +72,10 @@ def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float:
     return (limit - used + int(stats.get("inactive_file", 0))) / MB
 
 
-def affordable(bench: RunContext, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:
+def affordable(context: RunContext, methods: Sequence[Plugin], workers: int) -> tuple[int, str | None]:
     """Tell how many of these workers there is memory for, at least one, and what is to be said of it."""
-    available, needed = available_mb(), needed_mb(bench, methods)
-    if bench.device.type != "cpu" or workers * needed <= available:
+    available, needed = available_mb(), needed_mb(context, methods)
+    if context.device.type != "cpu" or workers * needed <= available:
         return workers, None
     there = f"a worker needs about {needed:.0f} MB, {available:.0f} MB are free"
     return max(1, int(available / needed)), there

@@ -16,8 +16,8 @@ from bench.core.files import check_free, replacing
 from bench.core.pixels import GRID, levels
 from bench.core.types import Augmentation, Dataset, Split
 from bench.data.folder import SMALLEST
-from bench.data.poisons import contact_sheet, manifest
-from bench.data.poisons.photos import RULES, Album, Photo, album, opened
+from bench.data.poisons import manifest
+from bench.data.poisons.photos import RULES, Album, Photo, album, opened, save_sheet
 from bench.data.prepare import check_labels, digest, hold_out
 from bench.experiment.registry import Plugin
 from bench.runner.export import crafted, described, one_method
@@ -34,12 +34,12 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
     _check(resolved.methods[0], photos, out, size)
     images = album(photos)
     data = dataset(images, size, console)
-    bench, method, poison = crafted(resolved, device, data, console)
+    context, method, poison = crafted(resolved, device, data, console)
     steps = poison.images.int() - data.train.images
     with replacing(out) as folder:
         kept = publish(images, steps.float(), folder, console)
         totals = Kept.over(kept, levels(method.value.eps))
-        said = described(bench, method, poison)
+        said = described(context, method, poison)
         said |= {
             "kind": "protected folder",
             "rules": rules(size),
@@ -49,7 +49,7 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
         manifest.write(folder, said)
         chosen = _chosen(images)
         pairs = [(opened(images.files[i]), opened(folder / images.published(i))) for i in chosen]
-        contact_sheet.save(pairs, folder / SHEET)
+        save_sheet(pairs, folder / SHEET)
     for line in (*rules(size).values(), f"{method.name}, profile {request.profile}: {survival(totals)}"):
         say(console, line)
     say(console, f"{out}: {len(images.files)} images, {manifest.NAME} and {SHEET}")

@@ -9,15 +9,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from bench.core.errors import BadInput, unknown
-from bench.core.recipe import Recipe
+from bench.core.recipe import recipes
 from bench.experiment.declared import declare
 from bench.experiment.overrides import change
-from bench.experiment.registry import KINDS, Plugin, catalog, check_plugins
+from bench.experiment.registry import KINDS, Plugin, catalog
 from bench.experiment.settings import PLACE, PROFILES, Command, Setting, check_eps, portable
 
 if TYPE_CHECKING:
@@ -168,12 +168,11 @@ class Resolved:
         """Raise BadInput where a recipe's batch is more than its training images. None: not known yet."""
         if images is None:
             return
-        recipes: dict[str, Any] = {"victim": self.setting.victim} if self.defenses else {}
+        used = {"victim": self.setting.victim} if self.defenses else {}
         for method in self.methods:
-            values = {f.name: getattr(method.value, f.name) for f in fields(method.value)}
-            recipes |= {f"{method.name}.{name}": value for name, value in values.items()}
-        for name, recipe in recipes.items():
-            if isinstance(recipe, Recipe) and recipe.batch > images:
+            used |= {f"{method.name}.{name}": recipe for name, recipe in recipes(method.value).items()}
+        for name, recipe in used.items():
+            if recipe.batch > images:
                 raise BadInput(
                     f"{images} training images are fewer than one batch of {name} ({recipe.batch}); "
                     f"give more images or --set {name}.batch"
@@ -200,8 +199,6 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
 
     declared: of plugins as their files declare them, which cannot run; see catalog().
     """
-    if request.where.plugins:
-        check_plugins(request.where.plugins)
     if request.profile not in PROFILES:
         raise unknown("profile", request.profile, PROFILES)
     setting = PROFILES[request.profile].setting

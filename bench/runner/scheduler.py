@@ -172,7 +172,6 @@ class Scheduler(Generic[J]):
 
     def _take_back(self, job: J) -> None:
         """Make it ready again."""
-        self.progress.end(job.name)
-        self.progress.skip(-job.cost)
+        self.progress.drop(job.name)
         self.locks.drop(self.work.lock(job))
         self.ready.append(job)

@@ -17,7 +17,7 @@ from bench import data
 from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
 from bench.core.types import Dataset
-from bench.experiment.cell import Cell, RunContext
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
 from bench.experiment.partial import keep_mask
@@ -41,7 +41,7 @@ class Grid:
 
     resolved: Resolved
     console: Console
-    bench: RunContext
+    context: RunContext
     cells: list[Cell]
     out: Path
     old: int  # rows that were there already
@@ -50,31 +50,31 @@ class Grid:
     @property
     def keys(self) -> dict[str, Cell]:
         """Give the cells by the keys of their rows."""
-        return {self.bench.identity(cell).key: cell for cell in self.cells}
+        return {self.context.identity(cell).key: cell for cell in self.cells}
 
     def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
         """Compute those of the cells that have no finished row; samples of all their poisons."""
-        sweep(self.bench.cache)
+        sweep(self.context.cache)
         rows = self.out / "rows"
         rows.mkdir(parents=True, exist_ok=True)
         rewrite(self.out)
-        keep_mask(self.bench.data, self.bench.setting, self.out / "masks")
+        keep_mask(self.context.data, self.context.setting, self.out / "masks")
         say(self.console, self.headline)
-        keep_samples(self.bench, self.resolved.methods)
+        keep_samples(self.context, self.resolved.methods)
         plugins = self.resolved.request.where.plugins
-        outcome = grid.run(self.bench, wanted, rows, Progress(self.console), self.start, plugins)
-        keep_samples(self.bench, self.resolved.methods)  # of poisons that other machines crafted
+        outcome = grid.run(self.context, wanted, rows, Progress(self.console), self.start, plugins)
+        keep_samples(self.context, self.resolved.methods)  # of poisons that other machines crafted
         return outcome
 
     @property
     def headline(self) -> str:
         """Say what is about to be computed on, and with what."""
-        images, setting = self.bench.data, self.bench.setting
+        images, setting = self.context.data, self.context.setting
         kind = "synthetic images" if images.synthetic else "images"
         return (
             f"{images.name}: {len(images.train)} training {kind}, {len(images.val)} for validation, "
             f"{len(images.test)} for testing; victim {setting.net}, surrogate {setting.surrogate}, "
-            f"{setting.precision}, {self.bench.environment['device']}; {self.old} rows are there already"
+            f"{setting.precision}, {self.context.environment['device']}; {self.old} rows are there already"
         )
 
 
@@ -107,9 +107,9 @@ def open_grid(
     old = open_run(out)
     resolved = resolved.on(dataset, lambda line: say(console, line))
     check_writable(out / "rows")
-    bench = open_bench(resolved, dataset, device, elsewhere, out / "gallery")
-    cells = grid.cells(bench, resolved.methods, resolved.defenses)
-    return Grid(resolved, console, bench, cells, out, len(old), start)
+    context = open_context(resolved, dataset, device, elsewhere, out / "gallery")
+    cells = grid.cells(context, resolved.methods, resolved.defenses)
+    return Grid(resolved, console, context, cells, out, len(old), start)
 
 
 def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Dataset:
@@ -118,7 +118,7 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache)
 
 
-def open_bench(
+def open_context(
     resolved: Resolved,
     dataset: Dataset,
     device: torch.device,
@@ -153,9 +153,9 @@ def workers_of(
     machine, where = resolved.request.machine, resolved.request.where
     if machine.scheduler is None:
 
-        def start(work: Callable[..., Any], bench: RunContext, report: Report) -> Workers:
-            count = workers_to_start(machine, bench, resolved.methods, console)
-            return Pool(work, bench, count, where.plugins, report)
+        def start(work: Callable[..., Any], context: RunContext, report: Report) -> Workers:
+            count = workers_to_start(machine, context, resolved.methods, console)
+            return Pool(work, context, count, where.plugins, report)
 
         return open_device(machine), start, None
     if machine.workers is not None:
@@ -186,19 +186,21 @@ def open_device(machine: Machine) -> torch.device:
     return device
 
 
-def workers_to_start(machine: Machine, bench: RunContext, methods: Sequence[Plugin], console: Console) -> int:
+def workers_to_start(
+    machine: Machine, context: RunContext, methods: Sequence[Plugin], console: Console
+) -> int:
     """Choose how many processes here compute; where no number is asked for, memory may allow fewer.
 
     On a CPU the default is one worker of one thread for each core: small nets gain little from
     threads, and a number that was computed with one thread does not depend on the cores. On GPUs it
     is one worker for each.
     """
-    if bench.device.type == "cpu":
+    if context.device.type == "cpu":
         default = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     else:
-        default = torch.cuda.device_count() if bench.device == torch.device("cuda") else 1
+        default = torch.cuda.device_count() if context.device == torch.device("cuda") else 1
     workers = machine.workers or default
-    fit, there = affordable(bench, methods, workers)
+    fit, there = affordable(context, methods, workers)
     if there:
         wanted = f"{workers} workers were asked for"
         say(console, f"{there}: {wanted if machine.workers else f'{fit} of {workers} workers are started'}")

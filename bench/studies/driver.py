@@ -36,14 +36,14 @@ def run(name: str, request: RunRequest) -> int:
     rewrite(out)
     records = Records(out / "records", {*study.measures, *study.through_clean})
     say(console, f"{name}: {study.about}; {wanted} cells in {len(grids)} grids")
-    cells = {key: (grid.bench, cell) for grid in grids for key, cell in grid.keys.items()}
+    cells = {key: (grid.context, cell) for grid in grids for key, cell in grid.keys.items()}
     finished = {key for key, row in _rows(grids).items() if row.status != "failed"}
     failed, left = _compute(grids, {*cells} - finished)
     rows = _rows(grids)
     everything = measure_jobs(study, rows.values(), cells)
     todo = pending(records, everything)
     failed += _compute(grids, {job.net.key for job in todo})[0]  # victims that are not kept any more
-    able = [job for job in todo if load_victim(grids[0].bench.cache, job.net) is not None]
+    able = [job for job in todo if load_victim(grids[0].context.cache, job.net) is not None]
     measure_all(grids, able, records)
     left += sum(job.cost for job in pending(records, todo))
     measured = [record for job in everything for record in known(records, job).values()]

@@ -11,7 +11,8 @@ from bench.core.errors import BadInput
 from bench.core.train import Tick
 from bench.experiment import keys
 from bench.experiment.cache import load_victim
-from bench.experiment.cell import Cell, RunContext, craft, published_split
+from bench.experiment.cell import craft, published_split
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.evaluate import subject
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
@@ -65,9 +66,9 @@ def measure_jobs(
             wanted.setdefault((net.key, row.key), []).extend(measures)
     by_key, found = {row.key: row for row in done}, []
     for (net_row, poison_row), names in wanted.items():
-        bench, cell = cells[poison_row]
+        context, cell = cells[poison_row]
         distinct = tuple(dict.fromkeys(names))
-        found.append(MeasureJob(by_key[net_row], by_key[poison_row], cell.method, bench.setting, distinct))
+        found.append(MeasureJob(by_key[net_row], by_key[poison_row], cell.method, context.setting, distinct))
     return found
 
 
@@ -92,24 +93,24 @@ def pending(records: Records, wanted: Sequence[MeasureJob]) -> list[MeasureJob]:
     return left
 
 
-def see(bench: RunContext, job: MeasureJob) -> Subject:
+def see(context: RunContext, job: MeasureJob) -> Subject:
     """Both sets of images and their features. Raises BadInput where victim or poison are not the rows'."""
-    weights = load_victim(bench.cache, job.net)
+    weights = load_victim(context.cache, job.net)
     if weights is None:
         raise BadInput(f"{job.name}: the kept victim is gone; the same command trains it again")
-    poison = craft(bench, job.method, job.poison.poison_rep)
+    poison = craft(context, job.method, job.poison.poison_rep)
     if poison.manifest["published"] != job.poison.published:
         raise BadInput(f"{job.name}: the poison, crafted again, is not the one that its row was computed on")
-    net = bench.build(bench.setting.net, seed=0)
+    net = context.build(context.setting.net, seed=0)
     net.load_state_dict(weights)
-    setting = replace(bench.setting, mi=replace(bench.setting.mi, images=IMAGES))
-    return subject(bench.data, setting, net, published_split(bench, poison))
+    setting = replace(context.setting, mi=replace(context.setting.mi, images=IMAGES))
+    return subject(context.data, setting, net, published_split(context, poison))
 
 
-def work(records: Records, bench: RunContext, job: MeasureJob, tick: Tick) -> None:
+def work(records: Records, context: RunContext, job: MeasureJob, tick: Tick) -> None:
     """Measure, and save each record at once; those that a worker saved before it died are there."""
     for left in pending(records, [job]):
-        seen = see(replace(bench, setting=job.setting), left)
+        seen = see(replace(context, setting=job.setting), left)
         for index, name in enumerate(left.measures):
             tick(index / len(left.measures), name)
             started, values, reason = time.monotonic(), {}, None
@@ -156,15 +157,15 @@ def measure_all(grids: Sequence[Grid], wanted: Sequence[MeasureJob], records: Re
     place = {key: grid for grid in grids for key in grid.keys}
     groups: dict[str, list[MeasureJob]] = {}
     for job in wanted:
-        bench = place[job.poison.key].bench
-        groups.setdefault(keys.images(bench.data, bench.setting), []).append(job)
+        context = place[job.poison.key].context
+        groups.setdefault(keys.images(context.data, context.setting), []).append(job)
     for jobs in groups.values():
         grid, count = place[jobs[0].poison.key], sum(job.cost for job in jobs)
-        progress, locks = Progress(grid.console), Locks(grid.bench.cache / "locks")
-        pool = grid.start(partial(work, records), grid.bench, report=progress.tick)
+        progress, locks = Progress(grid.console), Locks(grid.context.cache / "locks")
+        pool = grid.start(partial(work, records), grid.context, report=progress.tick)
         measuring = _Measuring(records, progress, deadly)
         with progress.grid(count, count, "measures"):
-            Scheduler(measuring, pool, progress, locks, grid.bench.deadline).run(jobs)
+            Scheduler(measuring, pool, progress, locks, grid.context.deadline).run(jobs)
     if deadly:
         raise BadInput(
             f"a worker process died twice (killed, or out of memory) over {', '.join(deadly)}; the same "

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.core.types import Augmentation, Dataset, Recipe
 from bench.data.prepare import digest
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.experiment.registry import catalog
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings
@@ -45,7 +45,7 @@ def peak_mb(n: int, folder: Path) -> float:
     true = digest((data, few, few), names, augmentation)
     dataset = Dataset("grown", true, data, few, few, names, augmentation)
     setting = Setting(victim=Recipe(epochs=1, batch=64), points=1, mi=MISettings(images=100, slices=4))
-    bench = RunContext(dataset, setting, "quick", loops.CPU, folder / "cache", {})
+    context = RunContext(dataset, setting, "quick", loops.CPU, folder / "cache", {})
     methods, defenses = [catalog("methods").get("random")], [catalog("defenses").get("iss-bdr2")]
     progress, rows = Progress(Console(quiet=True)), folder / "rows"
     rows.mkdir(parents=True)
@@ -53,8 +53,8 @@ def peak_mb(n: int, folder: Path) -> float:
         for path in rows.glob("*.json"):
             path.unlink()
         grid.run(
-            bench,
-            grid.cells(bench, methods, defenses),
+            context,
+            grid.cells(context, methods, defenses),
             rows,
             progress,
             partial(Pool, workers=2, plugins=None),

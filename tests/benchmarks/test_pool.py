@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.core.types import Augmentation, Dataset, Recipe
 from bench.data.prepare import digest
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.experiment.registry import catalog
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings
@@ -35,13 +35,13 @@ def trained_per_second(folder: Path, workers: int, steps: int) -> float:
     dataset = Dataset("timed", true, data, few, few, names, augmentation)
     victim, mi = Recipe(epochs=2, batch=BATCH, lr=0.01), MISettings(images=100, slices=4)
     setting = Setting(victim=victim, points=1, mi=mi, precision=PRECISION, net=NET, reps=2)  # type: ignore[arg-type]
-    bench = RunContext(dataset, setting, "quick", loops.CPU, folder / "cache", {})
+    context = RunContext(dataset, setting, "quick", loops.CPU, folder / "cache", {})
     methods, defenses = catalog("methods"), catalog("defenses")
-    wanted = grid.cells(bench, [methods.get("clean")], [defenses.get("none")])
+    wanted = grid.cells(context, [methods.get("clean")], [defenses.get("none")])
     (folder / "rows").mkdir(parents=True)
     progress = Progress(Console(quiet=True))
     outcome = grid.run(
-        bench, wanted, folder / "rows", progress, partial(Pool, workers=workers, plugins=None), None
+        context, wanted, folder / "rows", progress, partial(Pool, workers=workers, plugins=None), None
     )
     assert outcome.computed == len(wanted) == 2
     seconds = [row.train_seconds or 0 for row in load_all(folder / "rows")]

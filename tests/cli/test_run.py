@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -13,11 +14,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from bench.cli.main import main
-from bench.results.rows import Row, load_all
+from bench.results.rows import Row, load_all, path_of
 from support.commands import BAD, command, plug, refused, rows_of
-from support.pictures import QUADRANTS
+from support.pictures import QUADRANTS, draw_images
 from support.rows import aged
 
 
@@ -37,6 +39,18 @@ def done(tmp_path: Path, finished: Path) -> Path:
 
 
 # What a run leaves
+
+
+def test_gray_photos_saved_in_colour_run_under_gray(place: Path) -> None:
+    """Of clean ones that defense changes nothing; it is for the methods, whose deltas have colours."""
+    draw_images(place / "photos", mode="L", train=53)
+    for path in (place / "photos").rglob("*.png"):
+        with Image.open(path) as photo:
+            photo.convert("RGB").save(path)
+    assert main(command(place, "clean,random,em", "none,iss-gray", data="photos")) == 0
+    rows = rows_of(place)
+    assert len(rows) == 6 and all(row.status == "ok" for row in rows.values())
+    assert rows["clean", "none"].curve == rows["clean", "iss-gray"].curve
 
 
 def test_rows_and_tables_are_there(finished: Path) -> None:
@@ -265,7 +279,7 @@ def rerun_of(seen: list[Row]) -> object:
 @pytest.fixture
 def key_of(place: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Row]) -> Iterator[object]:
     """(*more) -> key and setting of em x cutout, without computing it; plain: of more alone."""
-    from bench.experiment.cell import blank_row
+    from bench.experiment.context import blank_row
     from bench.runner import grid
 
     def fake(bench: object, wanted: Sequence[object], *_: object) -> grid.Outcome:
@@ -587,22 +601,30 @@ NUMBERS = ("test_acc", "train_acc", "val_selected_acc", "peak_acc", "mi", "linf"
 
 
 @pytest.mark.parametrize("kind", ["methods", "defenses"])
-def test_a_fault_is_named_and_never_a_number(place: Path, kind: str) -> None:
+def test_a_fault_is_named_and_never_a_number(
+    place: Path, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, faults = {
         "methods": (BROKEN_METHODS, METHOD_FAULTS),
         "defenses": (BROKEN_DEFENSES, DEFENSE_FAULTS),
     }[kind]
     plugins, names = plug(place, kind, source), ",".join(faults)
-    chosen = (names, "none") if kind == "methods" else ("random", f"none,{names}")
+    chosen = (names, "none") if kind == "methods" else ("em", f"none,{names}")
     assert main(command(place, *chosen, "--plugins", str(plugins))) == 1
-    rows = rows_of(place)
+    rows, said = rows_of(place), capsys.readouterr().out
     for name, fault in faults.items():
-        row = rows[(name, "none") if kind == "methods" else ("random", name)]
+        row = rows[(name, "none") if kind == "methods" else ("em", name)]
         assert row.status == "failed" and row.reason and fault in row.reason
         assert name in row.reason.splitlines()[-1] or name in ("raises", "exits")
         assert all(getattr(row, number) is None for number in NUMBERS) and row.curve == []
+        job = f"{name} x craft: failed," if kind == "methods" else f"em x {name}: failed,"
+        (line,) = [line for line in said.splitlines() if job in line]
+        kept = re.search(r"\((methods|defenses)/odd\.py:(\d+)\); traceback in (\S+)$", line)
+        assert kept and kept[1] == kind and Path(kept[3]) == path_of(row.key, place / "out" / "rows")
+        if name == "raises":
+            assert source.splitlines()[int(kept[2]) - 1].strip() == 'raise RuntimeError("no such luck")'
     if kind == "defenses":
-        assert rows["random", "none"].status == "ok"
+        assert rows["em", "none"].status == "ok"
 
 
 def test_a_method_that_changes_the_images_spoils_no_other_row(place: Path) -> None:

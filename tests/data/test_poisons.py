@@ -24,10 +24,10 @@ from bench.core.pixels import release, to_float
 from bench.core.types import Dataset
 from bench.data import prepare
 from bench.data.poisons.imported import Foreign
+from bench.data.poisons.photos import image_of
 from bench.experiment.overrides import change
 from bench.experiment.registry import imported
 from bench.results.rows import load_all
-from bench.runner.export import save_png
 from support.commands import command, refused, rows_of
 from support.pictures import draw_images
 from support.poisons import choice, exporting
@@ -54,7 +54,7 @@ HERE = release(ALL.images, DELTA, EPS)  # what a stranger's release of all image
 def numbered(images: Tensor, folder: Path) -> Path:
     folder.mkdir()
     for index, image in enumerate(images):
-        save_png(image, folder / f"{index}.png")
+        image_of(image.permute(1, 2, 0).numpy()).save(folder / f"{index}.png")
     return folder
 
 

@@ -22,7 +22,8 @@ from bench.core.pixels import to_float, to_uint8
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, accuracy, fit
 from bench.core.types import Recipe
-from bench.experiment.cell import Cell, RunContext, craft, run_cell
+from bench.experiment.cell import craft, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.registry import Plugin, catalog
 from bench.experiment.settings import PROFILES, Setting
 from bench.results.rows import Row
@@ -30,7 +31,17 @@ from defenses.adversarial_training import AdversarialTraining
 from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser, policy
-from support.toys import CLASSES, DEFENSES, SIZE, equal_weights, noise, small_net, toy_dataset, toy_split
+from support.toys import (
+    CLASSES,
+    DEFENSES,
+    METHODS,
+    SIZE,
+    equal_weights,
+    noise,
+    small_net,
+    toy_dataset,
+    toy_split,
+)
 
 FULL = catalog("defenses")
 PUBLISHED = toy_split(64, 0)
@@ -164,12 +175,11 @@ class Halved(Undefended):
         return images[:, :, ::2, ::2]
 
 
-def run_toy(value: Undefended, cache: Path, rep: int = 0, *, name: str = "mine") -> Row:
+def run_toy(value: Undefended, cache: Path, rep: int = 0, method: str = "clean") -> Row:
     setting = Setting(data="toy", limit=None, victim=Recipe(epochs=1, batch=32), points=1)
-    bench = RunContext(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
-    method = catalog("methods").get("clean")
-    cell = Cell(method, Plugin("defenses", name, value, "code"), 0, rep)
-    return run_cell(bench, cell, craft(bench, method, 0))
+    context = RunContext(toy_dataset(), setting, "quick", torch.device("cpu"), cache, {})
+    cell = Cell(METHODS[method], Plugin("defenses", "mine", value, "code"), 0, rep)
+    return run_cell(context, cell, craft(context, cell.method, 0))
 
 
 def test_what_does_not_change_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -186,7 +196,7 @@ def test_what_does_not_change_is_prepared_once(tmp_path: Path, monkeypatch: pyte
 
 def test_inert_defense_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'mine' left images, batches and loss as they were on 64"):
-        run_toy(Forgotten(), tmp_path)
+        run_toy(Forgotten(), tmp_path, method="em")
 
 
 def test_defense_that_resizes_is_refused(tmp_path: Path) -> None:

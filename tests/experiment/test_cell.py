@@ -17,7 +17,8 @@ from bench.core.pixels import digest, to_float, to_uint8
 from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.experiment import cache, cell
-from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
+from bench.experiment.cell import craft, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.evaluate import HeldOut, features, mi_columns, subject
 from bench.experiment.registry import Plugin, imported
 from bench.experiment.settings import Setting
@@ -31,13 +32,13 @@ SETTING = Setting(victim=RECIPE, mi=MISettings(images=64, slices=4), points=2)
 CPU = torch.device("cpu")
 
 
-def bench_of(folder: Path, **asked: object) -> RunContext:
+def context_of(folder: Path, **asked: object) -> RunContext:
     return RunContext(toy_dataset(), replace(SETTING, **asked), "quick", CPU, folder, {})  # type: ignore[arg-type]
 
 
 def run(folder: Path, defense: Plugin = DEFENSES["none"], method: Plugin = METHODS["random"]) -> Row:
-    bench = bench_of(folder)
-    return run_cell(bench, Cell(method, defense, 0, 0), craft(bench, method, 0))
+    context = context_of(folder)
+    return run_cell(context, Cell(method, defense, 0, 0), craft(context, method, 0))
 
 
 def plugged(value: Undefended) -> Plugin:
@@ -96,8 +97,10 @@ def test_chance_is_to_name_the_largest_class(tmp_path: Path) -> None:
     most = replace(
         data, test=data.test.take(torch.cat([torch.arange(len(data.test)), *[torch.tensor([0])] * 9]))
     )
-    bench = replace(bench_of(tmp_path), data=most)
-    row = run_cell(bench, Cell(METHODS["random"], DEFENSES["none"], 0, 0), craft(bench, METHODS["random"], 0))
+    context = replace(context_of(tmp_path), data=most)
+    row = run_cell(
+        context, Cell(METHODS["random"], DEFENSES["none"], 0, 0), craft(context, METHODS["random"], 0)
+    )
     assert row.chance == float(most.test.labels.bincount().max()) / len(most.test) > 1 / CLASSES
     assert row.test_acc is not None and row.balanced_acc is not None and row.balanced_acc != row.test_acc
 
@@ -160,7 +163,7 @@ class Curious(Uniform):
 
 def test_methods_see_training_and_validation_images_and_no_test_images(tmp_path: Path) -> None:
     data, value = toy_dataset(), Curious()
-    craft(bench_of(tmp_path), Plugin("methods", "it", value, "code"), 0)
+    craft(context_of(tmp_path), Plugin("methods", "it", value, "code"), 0)
     ((clean, lab),) = value.lent
     for lent, split in ((clean, data.train), (lab.val, data.val)):
         assert torch.equal(lent.images, split.images) and torch.equal(lent.labels, split.labels)
@@ -193,24 +196,24 @@ def left_alone(poison: cache.Poison) -> set[int]:
 def test_class_wise_methods_leave_no_class_as_it_was(tmp_path: Path) -> None:
     method = Plugin("methods", "it", SparingPattern(), "code")
     with pytest.raises(ValueError, match=r"'it' is class-wise .*\(a\)"):
-        craft(bench_of(tmp_path), method, 0)
-    assert not poison_folder(bench_of(tmp_path), method, 0).exists()
+        craft(context_of(tmp_path), method, 0)
+    assert not context_of(tmp_path).poison_folder(method, 0).exists()
     few = replace(METHODS["em-class"], value=replace(METHODS["em-class"].value, subset=1 / 64))
-    assert not left_alone(craft(bench_of(tmp_path), few, 0))  # one image of each class is searched at least
+    assert not left_alone(craft(context_of(tmp_path), few, 0))  # one image of each class is searched at least
 
 
 def test_other_methods_and_files_may_leave_classes_as_they_were(tmp_path: Path) -> None:
-    found = craft(bench_of(tmp_path), Plugin("methods", "it", Sparing(), "code"), 0)
+    found = craft(context_of(tmp_path), Plugin("methods", "it", Sparing(), "code"), 0)
     assert left_alone(found) == {0}
     none = Plugin("methods", "it", SparingPattern(eps=0.0), "code")
-    assert len(left_alone(craft(bench_of(tmp_path), none, 0))) == CLASSES
+    assert len(left_alone(craft(context_of(tmp_path), none, 0))) == CLASSES
     patterns = torch.full((CLASSES, 3, 16, 16), 4 / 255)
     patterns[2] = 0
     torch.save(patterns, tmp_path / "patterns.pt")
     file = imported(str(tmp_path / "patterns.pt"))
     file = replace(file, value=file.value.resolved(toy_dataset(), str))
     assert file.value.form == "class-wise"
-    assert left_alone(craft(bench_of(tmp_path), file, 0)) == {2}
+    assert left_alone(craft(context_of(tmp_path), file, 0)) == {2}
 
 
 # training
@@ -265,8 +268,14 @@ class Blur(Undefended):
 @pytest.mark.parametrize("once", [True, False])
 def test_a_blur_too_narrow_to_blur_is_refused(once: bool, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="left images, batches and loss as they were"):
-        run(tmp_path, plugged(Blur(0.1, once)))
-    assert run(tmp_path, plugged(Blur(1.0, once))).test_acc is not None
+        run(tmp_path, plugged(Blur(0.1, once)), METHODS["em"])
+    assert run(tmp_path, plugged(Blur(1.0, once)), METHODS["em"]).test_acc is not None
+
+
+@pytest.mark.parametrize("name", ["clean", "random"])
+def test_of_a_control_there_may_be_nothing_to_change(name: str, tmp_path: Path) -> None:
+    """What a defense is made against is not there: the same images, and so the same numbers as under none."""
+    assert run(tmp_path, plugged(Blur(0.1)), METHODS[name]).status == "ok"
 
 
 # what a cached poison hangs on
@@ -286,18 +295,18 @@ def test_a_draft_follows_what_it_extends(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_poison_serves_only_what_it_was_made_for(tmp_path: Path) -> None:
-    random, data, plain = METHODS["random"], toy_dataset(), bench_of(tmp_path)
+    random, data, plain = METHODS["random"], toy_dataset(), context_of(tmp_path)
 
-    def folder(bench: RunContext = plain, method: Plugin = random, rep: int = 0) -> Path:
-        return poison_folder(bench, method, rep)
+    def folder(context: RunContext = plain, method: Plugin = random, rep: int = 0) -> Path:
+        return context.poison_folder(method, rep)
 
     def on(**changes: object) -> Path:
         return folder(replace(plain, data=replace(data, **changes)))  # type: ignore[arg-type]
 
     others = {
-        "surrogate": folder(bench_of(tmp_path, surrogate="resnet18-slim")),
-        "precision": folder(bench_of(tmp_path, precision="bf16")),
-        "seed": folder(bench_of(tmp_path, seed=1)),
+        "surrogate": folder(context_of(tmp_path, surrogate="resnet18-slim")),
+        "precision": folder(context_of(tmp_path, precision="bf16")),
+        "seed": folder(context_of(tmp_path, seed=1)),
         "repetition": folder(rep=1),
         "name": folder(method=replace(random, name="other")),
         "class without a revision": folder(method=replace(random, value=Draft())),
@@ -310,7 +319,7 @@ def test_a_poison_serves_only_what_it_was_made_for(tmp_path: Path) -> None:
     assert folder(method=replace(random, code="other")) == folder()
     victims_own = {"net": "resnet18-slim", "victim": Recipe(epochs=9), "points": 1, "prepare_test": True}
     for name, value in victims_own.items():
-        assert folder(bench_of(tmp_path, **{name: value})) == folder(), name
+        assert folder(context_of(tmp_path, **{name: value})) == folder(), name
 
 
 @pytest.mark.parametrize(("base", "variant"), [("em", "em-positive"), ("mi-ue", "mi-ue-trunc")])
@@ -318,9 +327,9 @@ def test_what_only_publishes_otherwise_is_crafted_once(
     base: str, variant: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its base's seed; each publication is a poison of its own."""
-    first = craft(bench_of(tmp_path), METHODS[base], 0)
+    first = craft(context_of(tmp_path), METHODS[base], 0)
     monkeypatch.setattr(type(METHODS[variant].value), "craft", lambda *_: pytest.fail("crafted again"))
-    second = craft(bench_of(tmp_path), METHODS[variant], 0)
+    second = craft(context_of(tmp_path), METHODS[variant], 0)
     assert second.manifest["seed"] == first.manifest["seed"]
     assert second.manifest["published"] == digest(second.images) != digest(first.images)
 
@@ -340,8 +349,8 @@ def test_a_defenses_draws_follow_base_seed_and_repetition(tmp_path: Path) -> Non
     """A seed that is said and not used would give the same draws."""
 
     def draws(seed: int, rep: int) -> tuple[float, ...]:
-        value, bench = Drawn(), bench_of(tmp_path, seed=seed)
-        run_cell(bench, Cell(METHODS["clean"], plugged(value), 0, rep), craft(bench, METHODS["clean"], 0))
+        value, context = Drawn(), context_of(tmp_path, seed=seed)
+        run_cell(context, Cell(METHODS["clean"], plugged(value), 0, rep), craft(context, METHODS["clean"], 0))
         return tuple(value.draws)
 
     found = [draws(0, 0), draws(1, 0), draws(0, 1)]

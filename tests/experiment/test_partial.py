@@ -18,7 +18,8 @@ from bench.core.errors import BadInput
 from bench.core.pixels import digest
 from bench.core.types import Dataset, Split
 from bench.experiment import partial
-from bench.experiment.cell import Cell, RunContext, craft, poison_folder, run_cell
+from bench.experiment.cell import craft, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.settings import Setting
 from bench.metrics.mi.sliced import MISettings
 from bench.results.describe import circumstances
@@ -71,7 +72,7 @@ def test_a_mask_follows_seed_and_data_alone() -> None:
 # Cells
 
 
-def bench_of(folder: Path, **asked: object) -> RunContext:
+def context_of(folder: Path, **asked: object) -> RunContext:
     setting = replace(SETTING, **asked)  # type: ignore[arg-type]
     return RunContext(toy_dataset(), setting, "quick", torch.device("cpu"), folder, {})
 
@@ -100,17 +101,17 @@ def trained_on(monkeypatch: pytest.MonkeyPatch) -> list[Split]:
 
 def ran(cache: Path, method: str, defense: str = "none", **asked: object) -> tuple[Row, RunContext, Tensor]:
     """The row, and the whole poison."""
-    bench = bench_of(cache, **asked)
-    poison = craft(bench, METHODS[method], 0)
-    return run_cell(bench, Cell(METHODS[method], DEFENSES[defense], 0, 0), poison), bench, poison.images
+    context = context_of(cache, **asked)
+    poison = craft(context, METHODS[method], 0)
+    return run_cell(context, Cell(METHODS[method], DEFENSES[defense], 0, 0), poison), context, poison.images
 
 
 def test_off_the_mask_images_are_the_clean_ones_bit_for_bit(cache: Path, trained_on: list[Split]) -> None:
-    row, bench, poison = ran(cache, "random", share=0.5)
-    clean, mask = bench.data.train.images, partial.mask(bench.data, 0.5, 0)
+    row, context, poison = ran(cache, "random", share=0.5)
+    clean, mask = context.data.train.images, partial.mask(context.data, 0.5, 0)
     (shown,) = trained_on
     assert torch.equal(shown.images[mask], poison[mask]) and torch.equal(shown.images[~mask], clean[~mask])
-    assert torch.equal(shown.labels, bench.data.train.labels)
+    assert torch.equal(shown.labels, context.data.train.labels)
     assert not any(torch.equal(a, b) for a, b in zip(poison[mask], clean[mask], strict=True))
     assert row.mask == digest(mask)
 
@@ -143,7 +144,7 @@ def test_one_poison_serves_all_shares_and_its_columns_are_of_all_of_it(cache: Pa
     assert (
         rows[0].published == rows[1].published and rows[0].l2 == rows[1].l2 and rows[0].psnr == rows[1].psnr
     )
-    assert len({poison_folder(bench_of(cache, share=s), METHODS["random"], 0) for s in SHARES}) == 1
+    assert len({context_of(cache, share=s).poison_folder(METHODS["random"], 0) for s in SHARES}) == 1
 
 
 def test_prepared_images_of_one_share_serve_no_other(cache: Path, trained_on: list[Split]) -> None:

@@ -17,7 +17,8 @@ from bench.core.pixels import levels, release, to_float, truncated
 from bench.core.train import accuracy, predict
 from bench.core.types import Dataset, Recipe, Split
 from bench.experiment.cache import Poison
-from bench.experiment.cell import Cell, RunContext, craft, published_split, run_cell
+from bench.experiment.cell import craft, published_split, run_cell
+from bench.experiment.context import Cell, RunContext
 from bench.experiment.evaluate import HeldOut, mi_columns, subject
 from bench.experiment.partial import mask, mixed
 from bench.experiment.registry import Plugin
@@ -34,7 +35,7 @@ SETTING = Setting(
 
 
 @dataclass(frozen=True)
-class ToyBench(RunContext):
+class ToyContext(RunContext):
     """Its nets are tiny, and it keeps whose seeds they have."""
 
     built: list[str] = field(default_factory=list)
@@ -44,8 +45,8 @@ class ToyBench(RunContext):
         return Tiny(seed)
 
 
-def bench(folder: Path, data: Dataset, **asked: Any) -> ToyBench:
-    return ToyBench(data, replace(SETTING, **asked), "quick", CPU, folder, {})
+def context(folder: Path, data: Dataset, **asked: Any) -> ToyContext:
+    return ToyContext(data, replace(SETTING, **asked), "quick", CPU, folder, {})
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def _masked(numbers: Numbers) -> None:
 
 def _lent(numbers: Numbers) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        lent = bench(Path(folder), dataset(), share=0.5)
+        lent = context(Path(folder), dataset(), share=0.5)
         for name, crafted_as, rep in (("probe", "", 0), ("probe", "", 1), ("probe-too", "base", 0)):
             what = f"{name} as {crafted_as or name}, poison {rep}"
             probe = Probe()
@@ -179,7 +180,7 @@ def _distances(numbers: Numbers) -> None:
 def _row(numbers: Numbers) -> None:
     """Of a whole cell, whose training images are darker than the others."""
     with tempfile.TemporaryDirectory() as folder:
-        whole = bench(Path(folder), dataset(test=200))
+        whole = context(Path(folder), dataset(test=200))
         row = run_cell(whole, Cell(PROBE, plugged(Darker()), 0, 0), poison(whole))
     for name in ("test_acc", "train_acc", "val_selected_acc", "peak_acc"):
         numbers.add(f"{name} of a row", float(getattr(row, name)), 0.03)
@@ -189,7 +190,7 @@ def _row(numbers: Numbers) -> None:
 def _victim(numbers: Numbers, name: str, rep: int = 0, **asked: Any) -> None:
     """What the victim of a cell is seeded with, and shown."""
     with tempfile.TemporaryDirectory() as folder:
-        whole, watch = bench(Path(folder), dataset(), **asked), Watch()
+        whole, watch = context(Path(folder), dataset(), **asked), Watch()
         row = run_cell(whole, Cell(PROBE, plugged(watch), 0, rep), poison(whole))
     watch.tell(numbers, name)
     numbers.add(f"weights of the {name}", whole.built[-1])

@@ -20,7 +20,7 @@ from distributed import Client
 
 from bench.cli.main import main
 from bench.core.errors import BadInput
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.experiment.fingerprint import fingerprint
 from bench.experiment.registry import HOME
 from bench.experiment.settings import PROFILES

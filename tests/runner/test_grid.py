@@ -22,7 +22,7 @@ from bench.cli.main import main
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.experiment.cache import open_shared, share
-from bench.experiment.cell import RunContext, blank_row
+from bench.experiment.context import RunContext, blank_row
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
 from bench.results.rows import Row, load_all
@@ -62,8 +62,8 @@ def test_a_plugin_that_kills_its_worker_spoils_no_other_row(place: Path) -> None
 class Town:
     """Workers that a test ends by hand: wait() of the grid ends what end() says."""
 
-    def __init__(self, bench: RunContext, end: Callable[[list[Job]], list[Job]], workers: int) -> None:
-        self.bench, self.end, self.workers = bench, end, workers
+    def __init__(self, context: RunContext, end: Callable[[list[Job]], list[Job]], workers: int) -> None:
+        self.context, self.end, self.workers = context, end, workers
         self.at_work: dict[Job, Future[Result]] = {}
         self.submitted: list[str] = []
         self.broken = False
@@ -80,7 +80,7 @@ class Town:
     def wait(self, futures: Any, *limits: Any) -> SimpleNamespace:
         assert {*futures} == {*self.at_work.values()}
         for job in self.end([*self.at_work]):
-            row = blank_row(self.bench, job.cell, test_acc=0.5) if job.cell else None
+            row = blank_row(self.context, job.cell, test_acc=0.5) if job.cell else None
             self.at_work.pop(job).set_result(Result(row, seconds=1.0))
         if self.broken:
             for future in self.at_work.values():
@@ -95,7 +95,7 @@ class Town:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> RunContext:
+def context(tmp_path: Path) -> RunContext:
     return RunContext(toy_dataset(), Setting(), "quick", torch.device("cpu"), tmp_path / "cache", {})
 
 
@@ -115,7 +115,7 @@ def method(name: str, passes: float) -> Plugin:
 
 
 def ran(
-    bench: RunContext,
+    context: RunContext,
     methods: list[Plugin],
     defenses: list[Plugin],
     end: Callable[[Town, list[Job]], list[Job]],
@@ -123,13 +123,13 @@ def ran(
     workers: int = 2,
 ) -> tuple[Town, dict[str, Row]]:
     """The grid on workers whose jobs end as end(town, those at work) says; its rows by their names."""
-    town = Town(bench, lambda at_work: end(town, at_work), workers)
+    town = Town(context, lambda at_work: end(town, at_work), workers)
     monkeypatch.setattr(scheduler, "wait", town.wait)
-    rows, wanted = bench.cache.parent / "rows", grid.cells(bench, methods, defenses)
+    rows, wanted = context.cache.parent / "rows", grid.cells(context, methods, defenses)
     rows.mkdir()
     progress = Progress(Console(quiet=True))
-    grid.run(bench, wanted, rows, progress, lambda *_, report: town, None)
-    assert not [*(bench.cache / "locks").iterdir()] and progress.before <= progress.total
+    grid.run(context, wanted, rows, progress, lambda *_, report: town, None)
+    assert not [*(context.cache / "locks").iterdir()] and progress.before <= progress.total
     return town, {f"{row.method} x {row.defense}": row for row in load_all(rows)}
 
 
@@ -138,7 +138,7 @@ NONE, SLOW = defense("none", 1), defense("slow", 3)
 
 @pytest.mark.parametrize("lethal", ["a x none", "b x slow", "c x craft"])
 def test_who_was_not_alone_is_tried_again(
-    bench: RunContext, lethal: str, monkeypatch: pytest.MonkeyPatch
+    context: RunContext, lethal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One at a time, until it is clear whose fault it was; the others' rows are right."""
 
@@ -147,13 +147,15 @@ def test_who_was_not_alone_is_tried_again(
         return [] if town.broken else at_work[-1:]
 
     methods = [method("a", 9), method("b", 8), method("c", 7)]
-    town, rows = ran(bench, methods, [NONE, SLOW], end, monkeypatch)
+    town, rows = ran(context, methods, [NONE, SLOW], end, monkeypatch)
     failed = {name for name, row in rows.items() if row.status == "failed"}
     assert len(rows) == 6 and failed == ({lethal} if "craft" not in lethal else {"c x none", "c x slow"})
     assert town.submitted.count(lethal) == 2 == town.revived
 
 
-def test_a_worker_that_dies_idle_is_nobodys_fault(bench: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_idle_is_nobodys_fault(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The next submission finds the pool broken, whether or not another job is at work."""
     broken: list[int] = []
 
@@ -163,29 +165,29 @@ def test_a_worker_that_dies_idle_is_nobodys_fault(bench: RunContext, monkeypatch
             town.broken = True
         return at_work[:1]
 
-    town, rows = ran(bench, [method("a", 9), method("b", 8)], [NONE, SLOW], end, monkeypatch)
+    town, rows = ran(context, [method("a", 9), method("b", 8)], [NONE, SLOW], end, monkeypatch)
     assert {row.status for row in rows.values()} == {"ok"} and len(rows) == 4
     assert broken == [2, 1] and town.revived == 2
 
 
-def test_a_job_with_its_row_is_not_tried_again(bench: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_with_its_row_is_not_tried_again(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ended just before its neighbour's worker died."""
 
     def end(town: Town, at_work: list[Job]) -> list[Job]:
         town.broken = town.revived == 0 and len(at_work) == 2
         return at_work[:1]
 
-    town, rows = ran(bench, [method("a", 9), method("b", 8)], [NONE], end, monkeypatch)
+    town, rows = ran(context, [method("a", 9), method("b", 8)], [NONE], end, monkeypatch)
     assert {row.status for row in rows.values()} == {"ok"}
     assert town.submitted.count("a x craft") == 1 and town.submitted.count("b x craft") == 2
 
 
 def test_cells_start_once_their_poison_is_there_and_long_ones_first(
-    bench: RunContext, monkeypatch: pytest.MonkeyPatch
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     methods = [method("a", 1), method("b", 9), method("c", 5)]
     defenses = [NONE, SLOW, defense("slower", 4)]
-    town, _ = ran(bench, methods, defenses, lambda town, at_work: at_work[-1:], monkeypatch, workers=2)
+    town, _ = ran(context, methods, defenses, lambda town, at_work: at_work[-1:], monkeypatch, workers=2)
     # b is still being crafted while all else comes and goes
     assert town.submitted[:4] == ["b x craft", "c x craft", "a x craft", "c x slower"]
     assert town.submitted[4:9] == ["a x slower", "c x slow", "a x slow", "c x none", "a x none"]
@@ -217,20 +219,20 @@ class Deeds:
         time.sleep(0.2)
         return Deeds, ()
 
-    def __call__(self, bench: Any, errand: Errand, tick: Any) -> tuple[int, str] | None:
+    def __call__(self, context: Any, errand: Errand, tick: Any) -> tuple[int, str] | None:
         if errand.name == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if errand.name == "sleep":
             time.sleep(60)
         if errand.name == "meet":  # a moment, so that each worker does one
             time.sleep(2)
-            return file_at(bench.data.train.images.data_ptr())
+            return file_at(context.data.train.images.data_ptr())
         return None
 
 
 @pytest.fixture
-def pool(bench: RunContext) -> Any:
-    pool = Pool(Deeds(), bench, workers=2, plugins=None, report=lambda *said: None)
+def pool(context: RunContext) -> Any:
+    pool = Pool(Deeds(), context, workers=2, plugins=None, report=lambda *said: None)
     yield pool
     pool.close(now=True)
 
@@ -246,32 +248,34 @@ LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads L
 
 
 @LINUX
-def test_workers_map_one_file_of_images(pool: Pool, bench: RunContext) -> None:
+def test_workers_map_one_file_of_images(pool: Pool, context: RunContext) -> None:
     """They hold no copies, and take no shared memory."""
     (one, mapped), (other, also) = (f.result(60) for f in [pool.submit(Errand("meet")) for _ in range(2)])
-    (file,) = (bench.cache / "images").iterdir()
+    (file,) = (context.cache / "images").iterdir()
     assert one != other and mapped == also == str(file)
 
 
 @LINUX
-def test_images_take_memory_once_they_are_used(bench: RunContext) -> None:
+def test_images_take_memory_once_they_are_used(context: RunContext) -> None:
     """And not for having been compared with their digest."""
-    found = open_shared(share(bench.data, bench.cache), bench.cache)
-    (file,) = (bench.cache / "images").iterdir()
+    found = open_shared(share(context.data, context.cache), context.cache)
+    (file,) = (context.cache / "images").iterdir()
     _, *maps = Path("/proc/self/smaps").read_text().split(f"{file}\n")
     assert maps and {re.findall(r"Rss: +(\d+) kB", lines)[0] for lines in maps} == {"0"}
-    assert torch.equal(found.train.images, bench.data.train.images)
+    assert torch.equal(found.train.images, context.data.train.images)
 
 
 @pytest.mark.parametrize("damage", [lambda whole: whole[:-100], lambda whole: b"", lambda whole: b"no"])
-def test_images_that_are_damaged_are_shared_anew(bench: RunContext, damage: Callable[[bytes], bytes]) -> None:
-    shared = share(bench.data, bench.cache)
-    (file,) = (bench.cache / "images").iterdir()
+def test_images_that_are_damaged_are_shared_anew(
+    context: RunContext, damage: Callable[[bytes], bytes]
+) -> None:
+    shared = share(context.data, context.cache)
+    (file,) = (context.cache / "images").iterdir()
     file.write_bytes(damage(file.read_bytes()))
     with pytest.raises(BadInput, match=f"{file.name} cannot be read"):
-        open_shared(shared, bench.cache)
-    found = open_shared(share(bench.data, bench.cache), bench.cache)
-    assert torch.equal(found.train.images, bench.data.train.images)
+        open_shared(shared, context.cache)
+    found = open_shared(share(context.data, context.cache), context.cache)
+    assert torch.equal(found.train.images, context.data.train.images)
 
 
 # What a failure says

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from bench.core.types import Recipe
-from bench.experiment.cell import RunContext
+from bench.experiment.context import RunContext
 from bench.experiment.settings import Setting
 from bench.runner import memory
 from bench.runner.backends.local import seated
@@ -20,21 +20,21 @@ from support.toys import METHODS, toy_dataset
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> RunContext:
+def context(tmp_path: Path) -> RunContext:
     return RunContext(toy_dataset(), Setting(), "quick", torch.device("cpu"), tmp_path, {})
 
 
-def test_kept_bytes_are_those_of_one_image(bench: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_kept_bytes_are_those_of_one_image(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     for net in ("small", "resnet18-slim"):
-        one = memory.kept_bytes(bench, net)
+        one = memory.kept_bytes(context, net)
         monkeypatch.setattr(memory, "KEPT", 8)
-        eight = memory.kept_bytes(bench, net)
+        eight = memory.kept_bytes(context, net)
         assert one == pytest.approx(eight, rel=0.05)  # what does not grow with the batch is small
-        size = 3 * bench.data.size**2 * 4
+        size = 3 * context.data.size**2 * 4
         assert 2 * size < one < 500 * size
 
 
-def test_largest_batch_is_anybodys(bench: RunContext) -> None:
+def test_largest_batch_is_anybodys(context: RunContext) -> None:
     em = METHODS["em"].value
     victim, own = Recipe(batch=1), replace(em, batch=3)
     for setting, value, expected in (
@@ -43,25 +43,25 @@ def test_largest_batch_is_anybodys(bench: RunContext) -> None:
         (Setting(victim=victim), replace(own, surrogate=replace(em.surrogate, batch=700)), 700),
     ):
         method = replace(METHODS["em"], value=value)
-        assert memory.largest_batch(replace(bench, setting=setting), [METHODS["clean"], method]) == expected
+        assert memory.largest_batch(replace(context, setting=setting), [METHODS["clean"], method]) == expected
 
 
 @pytest.mark.parametrize(("free", "expected"), [(inf, 4), (8000.0, 4), (3999.0, 3), (999.0, 1), (1.0, 1)])
 def test_workers_fit_into_memory(
-    bench: RunContext, free: float, expected: int, monkeypatch: pytest.MonkeyPatch
+    context: RunContext, free: float, expected: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(memory, "available_mb", lambda: free)
-    monkeypatch.setattr(memory, "needed_mb", lambda bench, methods: 1000.0)
-    workers, said = memory.affordable(bench, [], 4)
+    monkeypatch.setattr(memory, "needed_mb", lambda context, methods: 1000.0)
+    workers, said = memory.affordable(context, [], 4)
     assert workers == expected
     assert (said is None) == (expected == 4)
 
 
-def test_more_images_and_larger_batches_need_more(bench: RunContext) -> None:
+def test_more_images_and_larger_batches_need_more(context: RunContext) -> None:
     em = METHODS["em"]
-    plain = memory.needed_mb(bench, [em])
+    plain = memory.needed_mb(context, [em])
     heavy = replace(em, value=replace(em.value, batch=100 * em.value.batch))
-    assert memory.needed_mb(bench, [heavy]) > plain + 1
+    assert memory.needed_mb(context, [heavy]) > plain + 1
     assert torch.is_grad_enabled()
 
 

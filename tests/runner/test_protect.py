@@ -15,8 +15,7 @@ from PIL import Image, ImageCms, ImageOps
 
 from bench.cli.main import main
 from bench.data import folder as folders
-from bench.data.poisons.contact_sheet import GAP, MARGIN, SIDE
-from bench.data.poisons.photos import Photo, opened, spread
+from bench.data.poisons.photos import GAP, MARGIN, SIDE, Photo, opened, spread
 from bench.runner.protect import Kept
 from support.protect import SIZES, draw, picture, protecting
 from support.toys import noise
@@ -210,7 +209,7 @@ BAD: dict[str, tuple[Spoil, str]] = {
     "text beside": (lambda own: (own / "a" / "notes.txt").write_text("mine"), "notes.txt is not an image"),
     "file beside classes": (lambda own: (own / "notes.txt").write_text("mine"), "beside the class folders"),
     "empty class": (lambda own: (own / "c").mkdir(), "c is empty, expected images in every class"),
-    "one class": (lambda own: shutil.rmtree(own / "b"), "has 1 class folders, expected one for each class"),
+    "one class": (lambda own: shutil.rmtree(own / "b"), "has one class folder, 'a', expected at least 2"),
     "damaged": (lambda own: (own / "b" / "0.png").write_bytes(b"oops"), "b/0.png cannot be read"),
     "16 bits": (lambda own: deep(own / "b" / "0.png"), "more than 8 bits a channel"),
     "two of a name": (

@@ -22,6 +22,7 @@ from torch import nn
 from bench import studies
 from bench.cli.main import main
 from bench.experiment import cell
+from bench.experiment.context import Cell, RunContext
 from bench.metrics import METRICS, Metric
 from bench.nets import build
 from bench.results import rows as files
@@ -123,9 +124,9 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The cells that are computed, while the test goes on."""
     seen: list[str] = []
 
-    def counted(bench: cell.RunContext, one: cell.Cell, *rest: object) -> Row:
-        seen.append(f"{bench.setting.net} {one.method.name}")
-        return cell.run_cell(bench, one, *rest)  # type: ignore[arg-type]
+    def counted(context: RunContext, one: Cell, *rest: object) -> Row:
+        seen.append(f"{context.setting.net} {one.method.name}")
+        return cell.run_cell(context, one, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(jobs, "run_cell", counted)
     return seen
@@ -300,13 +301,13 @@ class Mortal:
 
     workers = 1
 
-    def __init__(self, work: Callable[..., None], bench: cell.RunContext, *_: object) -> None:
-        self.work, self.bench = work, bench
+    def __init__(self, work: Callable[..., None], context: RunContext, *_: object) -> None:
+        self.work, self.context = work, context
 
     def submit(self, job: MeasureJob) -> Future[None]:
         future: Future[None] = Future()
         try:
-            future.set_result(self.work(self.bench, job, lambda share, what: None))
+            future.set_result(self.work(self.context, job, lambda share, what: None))
         except Dying:
             future.set_exception(BrokenProcessPool())
         return future

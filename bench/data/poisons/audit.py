@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.core.errors import BadInput
 from bench.core.pixels import GRID, levels
 from bench.data.poisons.manifest import Manifest, pixels
-from bench.data.poisons.values import BATCH, Seen
+from bench.data.poisons.values import BATCH, Summary
 
 Table = dict[str, str]  # what was looked at -> what was seen, in the order of looking
 
@@ -65,11 +65,11 @@ class Change:
         table["budget"] = str(budget)
 
 
-def check_finite(seen: Seen, who: str, table: Table) -> None:
-    table["nan or infinite"] = f"{seen.odd} values"
-    if seen.odd:
+def check_finite(summary: Summary, who: str, table: Table) -> None:
+    table["nan or infinite"] = f"{summary.odd} values"
+    if summary.odd:
         raise BadInput(
-            f"{who}: {seen.odd} values are nan or infinite, the first in entry {seen.first}; expected 0"
+            f"{who}: {summary.odd} values are nan or infinite, the first in entry {summary.first}; expected 0"
         )
 
 

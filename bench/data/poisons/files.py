@@ -52,7 +52,10 @@ def read(path: Path, who: str) -> Content:
             "or a folder of 0.png, 1.png, ..."
         )
     try:
-        _check_no_page(path, who)
+        with path.open("rb") as stream:
+            page = stream.read(256).lstrip().startswith(b"<")
+        if page:  # what hosts of files send in the place of one
+            raise BadInput(f"{who}: {path.name} is a web page and no file of numbers; download it again")
         content = READERS[suffix](path, who)
     except OSError as error:
         raise BadInput(f"{who}: {path.name} cannot be read ({error.strerror or 'damaged'})") from None
@@ -64,14 +67,6 @@ def read(path: Path, who: str) -> Content:
     if 0 in content.values.shape:
         raise BadInput(f"{who}: {path.name} has the shape {tuple(content.values.shape)}: it is empty")
     return content
-
-
-def _check_no_page(path: Path, who: str) -> None:
-    """BadInput for what hosts of files send in the place of one."""
-    with path.open("rb") as stream:
-        page = stream.read(256).lstrip().startswith(b"<")
-    if page:
-        raise BadInput(f"{who}: {path.name} is a web page and no file of numbers; download it again")
 
 
 def digest(path: Path) -> str:

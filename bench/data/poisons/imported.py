@@ -18,29 +18,11 @@ from bench.core.errors import BadInput
 from bench.core.method import Lab, Method
 from bench.core.pixels import GRID, digest
 from bench.core.types import Dataset, Split
-from bench.data.poisons import files, manifest
+from bench.data.poisons import audit, files, manifest, values
 from bench.data.poisons.alignment import Form, entries
-from bench.data.poisons.audit import (
-    Budget,
-    Change,
-    Table,
-    check_change,
-    check_digests,
-    check_finite,
-    in_batches,
-)
+from bench.data.poisons.audit import Budget, Change, Table
 from bench.data.poisons.manifest import Manifest
-from bench.data.poisons.values import (
-    Kind,
-    Layout,
-    Rounding,
-    Units,
-    channels_first,
-    look,
-    meaning,
-    publish,
-    steps,
-)
+from bench.data.poisons.values import Kind, Layout, Rounding, Units
 
 
 @dataclass(frozen=True)
@@ -88,25 +70,27 @@ class Foreign(Method):
 
         What was looked at goes into the table, up to what raises BadInput.
         """
-        found, values, made = self._read(table)
+        found, numbers, made = self._read(table)
         if data is None:
-            found._check_alone(values, table)
+            table["budget"] = str(self.budget)
+            if found.kind == "delta":
+                found._check_change(
+                    lambda b: values.steps(numbers[b], found.units, self.rounding), len(numbers), table
+                )
+            else:
+                table["L-inf"] = "unknown without the images before: name them with --data"
             return found
-        shape = tuple(data.train.images.shape[1:])
-        if tuple(values.shape[1:]) != shape:
+        shape, clean = data.train.images.shape[1:], data.train.images
+        if numbers.shape[1:] != shape:
             raise BadInput(
-                f"{self.who}: entries are {_shape(tuple(values.shape[1:]))}, expected {_shape(shape)} "
-                f"as in {data.name}"
+                f"{self.who}: entries are {_shape(numbers)}, expected {_shape(clean)} as in {data.name}"
             )
-        form, index = entries(len(values), data, self.form, found.kind, made, self.who)
+        form, index = entries(len(numbers), data, self.form, found.kind, made, self.who)
         table["form"] = f"{form} ({_said(self.form)})"
-        table["measured"] = f"{len(index.unique())} of {len(values)} entries, on {len(index)} images"
+        table["measured"] = f"{len(index.unique())} of {len(numbers)} entries, on {len(index)} images"
         found = replace(found, form=form, entries=tuple(index.tolist()))
-        published = found._published(values, data.train.images)
-        clean = data.train.images
-        change = Change.of((published[b].int() - clean[b] for b in in_batches(len(clean))), self.eps)
-        change.into(table, self.budget)
-        check_change(change, self.budget, found.kind, self.who)
+        published = found._published(numbers, clean)
+        found._check_change(lambda b: published[b].int() - clean[b], len(clean), table)
         if found.kind == "images" and not made:
             table["order"] = "each image is within budget of the one in its place"
         # an L2 budget has no L-inf bound but the range
@@ -121,53 +105,45 @@ class Foreign(Method):
         table["sha256"] = found
         if self.digest not in ("", found):
             raise BadInput(f"{self.who}: the digest is {found}, expected {self.digest}")
-        seen = look(content.values)
-        check_finite(seen, self.who, table)
-        values, layout = channels_first(content.values, self.layout, self.who)
-        table["entries"] = f"{len(values)} of {_shape(tuple(values.shape[1:]))}"
+        summary = values.summarise(content.values)
+        audit.check_finite(summary, self.who, table)
+        numbers, layout = values.channels_first(content.values, self.layout, self.who)
+        table["entries"] = f"{len(numbers)} of {_shape(numbers)}"
         table["layout"] = f"{layout} ({_said(self.layout)})"
-        table["values"] = str(seen)
-        if not seen.reach:
+        table["values"] = str(summary)
+        if not summary.reach:
             raise BadInput(f"{self.who}: all values are 0, expected a perturbation, or images")
-        kind, units = meaning(seen, self.kind, self.units, self.who)
+        kind, units = values.meaning(summary, self.kind, self.units, self.who)
         table["kind"] = f"{kind} ({_said(self.kind)})"
         table["units"] = f"{units} is the full range ({_said(self.units)})"
         if kind == "images" and self.rounding == "positive":
             raise BadInput(f"{self.who}: rounding is 'positive', which is for deltas; these are images")
-        whole = not seen.type.is_floating_point and self.rounding != "positive"
+        whole = not summary.type.is_floating_point and self.rounding != "positive"
         table["rounding"] = "none, the numbers are whole" if whole else self.rounding
         made = manifest.load(self.path, self.who)
         if made:
             table["made by"] = f"{made.method} for {made.data}"
-            check_digests(values, made, self.who)
-        table["digests"] = f"{len(values)} of {len(values)} as in the manifest" if made else "none to check"
+            audit.check_digests(numbers, made, self.who)
+        table["digests"] = f"{len(numbers)} of {len(numbers)} as in the manifest" if made else "none to check"
         table["order"] = "by the manifest's digests" if made else "taken as given"
-        return replace(self, digest=found, kind=kind, units=units, layout=layout), values, made
+        return replace(self, digest=found, kind=kind, units=units, layout=layout), numbers, made
 
-    def _check_alone(self, values: Tensor, table: Table) -> None:
-        """Say what can be said without the clean images: of deltas, their size."""
-        table["budget"] = str(self.budget)
-        if self.kind == "delta":
-            batches = (steps(values[b], self.units, self.rounding) for b in in_batches(len(values)))
-            change = Change.of(batches, self.eps)
-            change.into(table, self.budget)
-            check_change(change, self.budget, self.kind, self.who)
-        else:
-            table["L-inf"] = "unknown without the images before: name them with --data"
+    def _check_change(self, steps: Callable[[slice], Tensor], count: int, table: Table) -> None:
+        """Measure the change of so many entries, given their whole grey levels, and hold it to the budget."""
+        change = Change.of(map(steps, audit.in_batches(count)), self.eps)
+        change.into(table, self.budget)
+        audit.check_change(change, self.budget, self.kind, self.who)
 
-    def _published(self, values: Tensor, clean: Tensor) -> Tensor:
+    def _published(self, numbers: Tensor, clean: Tensor) -> Tensor:
         """Publish the entries of all images: uint8 like clean, on the CPU."""
-        clean, index = clean.cpu(), torch.tensor(self.entries)
-        made = [
-            publish(clean[b], values[index[b]], self.kind, self.units, self.rounding)
-            for b in in_batches(len(clean))
-        ]
-        return torch.cat(made)
+        clean, index, how = clean.cpu(), torch.tensor(self.entries), (self.kind, self.units, self.rounding)
+        batches = audit.in_batches(len(clean))
+        return torch.cat([values.publish(clean[b], numbers[index[b]], *how) for b in batches])
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         content = files.read(self.path, self.who)
-        values, _ = channels_first(content.values, self.layout, self.who)
-        published = self._published(values, clean.images)
+        numbers, _ = values.channels_first(content.values, self.layout, self.who)
+        published = self._published(numbers, clean.images)
         if digest(published) != self.published:
             raise ValueError(f"{self.who}: the file has changed since the run began")
         lab.note(file_format=content.format, file_digest=self.digest)
@@ -178,8 +154,8 @@ def _said(field: str) -> str:
     return "inferred" if field == "infer" else "stated"
 
 
-def _shape(chw: tuple[int, ...]) -> str:
-    channels, h, w = chw
+def _shape(images: Tensor) -> str:
+    _, channels, h, w = images.shape
     return f"{w}x{h} pixels in {channels} channel{'s' if channels > 1 else ''}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,13 +10,13 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.pixels import GRID
-from bench.data.folder import pictures, visible
-from bench.data.prepare import DAMAGED, DEEP
+from bench.data.folder import class_folders, labelled, visible
+from bench.data.prepare import decode
 
 RULES = {
     "size": "delta is made for the whole image at {0}x{0} pixels: antialiased bilinear, aspect not kept",
@@ -37,6 +38,8 @@ RULES = {
     ),
     "validation": "nothing is held out: the images a method may validate on are among those published",
 }
+SIDE, GAP, MARGIN = 200, 8, 120  # pixels, of the sheet of images before and after
+ROWS = ("before", "change x{0}", "after")
 SPACES = {1: b"GRAY", 3: b"RGB "}  # channels -> the colour space that an ICC profile of them names
 
 
@@ -96,23 +99,17 @@ def spread(steps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(steps[None], size=size, mode="bilinear", antialias=True)[0].round()
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Bring an image to L or RGB, with A where it is transparent somewhere, as its EXIF data turns it."""
+    upright = ImageOps.exif_transpose(image)
+    if image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info:
+        return upright.convert("LA" if image.mode in ("L", "LA") else "RGBA")
+    return upright.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
 def opened(path: Path) -> Photo:
-    try:
-        with Image.open(path) as file:
-            file.load()
-            mode, profile = file.mode, file.info.get("icc_profile")
-            image = ImageOps.exif_transpose(file)
-            if mode in ("LA", "RGBA", "PA") or "transparency" in file.info:
-                image = image.convert("LA" if mode in ("L", "LA") else "RGBA")
-            elif mode in ("1", "L"):
-                image = image.convert("L")
-            elif not mode.startswith(DEEP):
-                image = image.convert("RGB")
-    except DAMAGED as error:
-        why = "no known image format" if isinstance(error, UnidentifiedImageError) else error
-        raise BadInput(f"{path} cannot be read ({why}), expected a whole image file") from error
-    if mode.startswith(DEEP):
-        raise BadInput(f"{path} has more than 8 bits a channel, expected 8")
+    image = decode(path, path, _upright)
+    profile = image.info.get("icc_profile")
     array = np.array(image).reshape(image.height, image.width, -1)
     colours = 1 if array.shape[2] < 3 else 3
     alpha = np.ascontiguousarray(array[:, :, -1]) if array.shape[2] > colours else None
@@ -140,15 +137,8 @@ def album(folder: Path) -> Album:
         raise BadInput(f"{folder} is not a folder, expected {folder}/CLASS/* or {folder}/train/CLASS/*")
     train = folder / "train"
     nested = train.is_dir() and any(entry.is_dir() for entry in visible(train))
-    root = train if nested else folder
-    entries = visible(root)
-    if stray := [entry for entry in entries if not entry.is_dir()]:
-        raise BadInput(f"{stray[0]} lies beside the class folders, expected only folders there")
-    if len(entries) < 2:
-        raise BadInput(f"{root} has {len(entries)} class folders, expected one for each class, at least 2")
-    files = [pictures(entry) for entry in entries]
-    labels = torch.arange(len(entries)).repeat_interleave(torch.tensor([len(some) for some in files]))
-    found = Album(folder, tuple(e.name for e in entries), [file for some in files for file in some], labels)
+    folders = class_folders(train if nested else folder)
+    found = Album(folder, tuple(place.name for place in folders), *labelled(folders))
     names: dict[Path, Path] = {}
     for index, file in enumerate(found.files):
         other = names.setdefault(found.published(index), file)
@@ -156,3 +146,32 @@ def album(folder: Path) -> Album:
             where = found.published(index)
             raise BadInput(f"{other} and {file} would both be published as {where}; rename one")
     return found
+
+
+def save_sheet(pairs: Sequence[tuple[Photo, Photo]], path: Path) -> None:
+    """Save images before and after as three rows, for their owner to look at before publishing.
+
+    The change is amplified until its largest fills the range.
+    """
+    changes = [np.subtract(*(np.asarray(one.shown()).astype(int) for one in pair[::-1])) for pair in pairs]
+    factor = 127 // max(1, *(int(np.abs(change).max()) for change in changes))
+    size = MARGIN + len(pairs) * (SIDE + GAP), len(ROWS) * (SIDE + GAP) + GAP
+    sheet = Image.new("RGB", size, "white")
+    draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(16)
+    for row, name in enumerate(ROWS):
+        draw.text((GAP, GAP + row * (SIDE + GAP) + SIDE // 2), name.format(factor), "black", font)
+    for column, ((before, after), change) in enumerate(zip(pairs, changes, strict=True)):
+        amplified = Image.fromarray((128 + factor * change).clip(0, 255).astype(np.uint8))
+        for row, image in enumerate((before.shown(), amplified, after.shown())):
+            fitted = _fitted(image)
+            left = MARGIN + column * (SIDE + GAP) + (SIDE - fitted.width) // 2
+            sheet.paste(fitted, (left, GAP + row * (SIDE + GAP) + (SIDE - fitted.height) // 2))
+    sheet.save(path)
+
+
+def _fitted(image: Image.Image) -> Image.Image:
+    """Within a square of SIDE; small images grow by whole factors, so that their pixels are seen."""
+    if max(image.size) <= SIDE:
+        return image.resize([n * (SIDE // max(image.size)) for n in image.size], Image.Resampling.NEAREST)
+    image.thumbnail((SIDE, SIDE))
+    return image

@@ -25,7 +25,7 @@ BRIGHT = 64  # grey levels: a set of images has some that are brighter
 
 
 @dataclass(frozen=True)
-class Seen:
+class Summary:
     """What the numbers are like."""
 
     type: torch.dtype
@@ -42,7 +42,7 @@ class Seen:
         return f"{str(self.type).removeprefix('torch.')} from {self.lowest:.6g} to {self.highest:.6g}"
 
 
-def look(values: Tensor) -> Seen:
+def summarise(values: Tensor) -> Summary:
     lowest, highest, odd, first = float("inf"), float("-inf"), 0, None
     for start in range(0, len(values), BATCH):
         part = values[start : start + BATCH]
@@ -53,7 +53,7 @@ def look(values: Tensor) -> Seen:
             odd, part = odd + int((~good).sum()), part[good]
         if part.numel():
             lowest, highest = min(lowest, float(part.min())), max(highest, float(part.max()))
-    return Seen(values.dtype, lowest, highest, odd, first)
+    return Summary(values.dtype, lowest, highest, odd, first)
 
 
 def channels_first(values: Tensor, layout: Layout, who: str) -> tuple[Tensor, Layout]:
@@ -73,45 +73,45 @@ def channels_first(values: Tensor, layout: Layout, who: str) -> tuple[Tensor, La
     return (values if chosen == "chw" else values.permute(0, 3, 1, 2)), chosen
 
 
-def meaning(seen: Seen, kind: Kind, units: Units, who: str) -> tuple[Kind, Units]:
+def meaning(summary: Summary, kind: Kind, units: Units, who: str) -> tuple[Kind, Units]:
     """Tell images from delta, and units, as stated or as the numbers say; BadInput where they do not say."""
-    readings = [(k, u) for k in ("delta", "images") for u in ("1", "255") if _possible(seen, k, u)]
+    readings = [(k, u) for k in ("delta", "images") for u in ("1", "255") if _possible(summary, k, u)]
     stated = [(k, u) for k, u in readings if kind in (k, "infer") and units in (u, "infer")]
     if not stated:
         named = " ".join(word for word in (kind, f"in units of {units}") if "infer" not in word)
         able = " or ".join(f"{k} in units of {u}" for k, u in readings) or "no such thing"
-        raise BadInput(f"{who}: {named or 'a poison'} cannot be {seen}; that could be {able}")
-    left_open = kind == "infer" or (units == "infer" and seen.type.is_floating_point)
-    found = [r for r in stated if _likely(seen, *r)] if left_open else stated
+        raise BadInput(f"{who}: {named or 'a poison'} cannot be {summary}; that could be {able}")
+    left_open = kind == "infer" or (units == "infer" and summary.type.is_floating_point)
+    found = [r for r in stated if _likely(summary, *r)] if left_open else stated
     if len(found) != 1:
         able = " or ".join(f"{k} in units of {u}" for k, u in stated)
         raise BadInput(
-            f"{who}: {seen} could be {able}, but is like none of them (normalised images must be brought to "
-            f"0..1 first); state it with --set {who}.kind=delta or images, and --set {who}.units=1 or 255"
+            f"{who}: {summary} could be {able}, but is like none of them (normalised images must be brought "
+            f"to 0..1 first); state it with --set {who}.kind=delta or images, and --set {who}.units=1 or 255"
         )
     ((k, u),) = found
     return ("delta" if k == "delta" else "images"), ("1" if u == "1" else "255")
 
 
-def _possible(seen: Seen, kind: str, units: str) -> bool:
+def _possible(summary: Summary, kind: str, units: str) -> bool:
     """Whether numbers can mean this at all."""
-    if not seen.type.is_floating_point and units == "1":
+    if not summary.type.is_floating_point and units == "1":
         return False
-    if kind == "images" and (seen.lowest < 0 or seen.type == torch.int8):
+    if kind == "images" and (summary.lowest < 0 or summary.type == torch.int8):
         return False
-    return seen.reach <= int(units) * (1 + 1e-6)
+    return summary.reach <= int(units) * (1 + 1e-6)
 
 
-def _likely(seen: Seen, kind: str, units: str) -> bool:
+def _likely(summary: Summary, kind: str, units: str) -> bool:
     """Whether numbers are as usual for what they may mean."""
-    if not seen.type.is_floating_point:
-        signed = seen.lowest < 0 or seen.type == torch.int8
-        return signed if kind == "delta" else seen.type == torch.uint8 or seen.highest > BRIGHT
+    if not summary.type.is_floating_point:
+        signed = summary.lowest < 0 or summary.type == torch.int8
+        return signed if kind == "delta" else summary.type == torch.uint8 or summary.highest > BRIGHT
     if kind == "images":
-        return seen.highest > (SMALL if units == "1" else BRIGHT)
+        return summary.highest > (SMALL if units == "1" else BRIGHT)
     if units == "1":
-        return seen.reach <= (SMALL if seen.lowest < 0 else FAINT)
-    return seen.lowest < 0 and seen.reach >= COARSE
+        return summary.reach <= (SMALL if summary.lowest < 0 else FAINT)
+    return summary.lowest < 0 and summary.reach >= COARSE
 
 
 def steps(values: Tensor, units: Units, rounding: Rounding) -> Tensor:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -34,10 +35,23 @@ class Estimate:
     reason: str | None = None  # why there is none
     seconds: float = field(default=0.0, compare=False)
 
+    @property
+    def figures(self) -> dict[str, Setting | None]:
+        """Return what a record keeps; `at_least` stands for a value outside the certified range."""
+        names = "value", "low", "high", "null", "at_least", "estimator", "n", "d", "rank"
+        found = {name: getattr(self, name) for name in names}
+        return found | {"bound": self.reason, "seconds": round(self.seconds, 3), **self.settings}
+
     def __str__(self) -> str:
         if self.value is None:
             return f"at least {self.at_least:.3f} ({self.reason})"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class Estimator(Protocol):
+    """Features (n,d) of the same images, clean and published -> an estimate; ValueError where unusable."""
+
+    def __call__(self, clean: Floats, published: Floats, seed: int, /) -> Estimate: ...
 
 
 @dataclass(frozen=True)
@@ -60,21 +74,13 @@ class Begun:
     ) -> Estimate:
         """reach: half of the interval; doubt: why the estimator itself would give but a bound."""
         reason = doubt or self._outside(value, rank)
-        low, high = value - reach, value + reach
-        return Estimate(
-            self.estimator,
-            value=None if reason else value,
-            null=null,
-            low=None if reason else low,
-            high=None if reason else high,
-            n=self.n,
-            d=self.d,
-            rank=rank,
-            settings=settings,
-            at_least=max(low, 0.0) if reason else None,
-            reason=reason,
-            seconds=time.monotonic() - self.since,
+        low, high, seconds = value - reach, value + reach, time.monotonic() - self.since
+        found = Estimate(
+            self.estimator, value, null, low, high, self.n, self.d, rank, settings, seconds=seconds
         )
+        if reason is None:
+            return found
+        return replace(found, value=None, low=None, high=None, at_least=max(low, 0.0), reason=reason)
 
     def _outside(self, value: float, rank: int) -> str | None:
         certified = CERTIFIED[self.estimator]

@@ -171,12 +171,16 @@ def _check(client: Client, terms: Terms, workers: list[str]) -> Environment:
 class Cluster:
     """A Pool whose workers are a scheduler's. What is written stays with the client, which has the rows."""
 
-    def __init__(self, checked: CheckedWorkers, work: Callable[..., Any], bench: Any, report: Report) -> None:
+    def __init__(
+        self, checked: CheckedWorkers, work: Callable[..., Any], context: Any, report: Report
+    ) -> None:
         self.checked = checked
         with contextlib.ExitStack() as stack:
-            deadline = bench.deadline and time.time() + bench.deadline - time.monotonic()
+            deadline = context.deadline and time.time() + context.deadline - time.monotonic()
             self.terms = stack.enter_context(checked.terms(deadline))
-            lent = replace(bench, data=share(bench.data, checked.cache), cache=checked.cache, gallery=None)
+            lent = replace(
+                context, data=share(context.data, checked.cache), cache=checked.cache, gallery=None
+            )
             write_atomically(self.terms.folder / "run.pickle", pickle.dumps((work, lent)))
             client = stack.enter_context(contextlib.closing(connect(checked.address)))
             client.subscribe_topic(self.terms.token, lambda event: report(*event[1]))

@@ -109,7 +109,7 @@ def _set_up(terms: Terms) -> torch.device:
     return device
 
 
-_runs: dict[Path, tuple[Callable[..., Any], Any]] = {}  # folder -> work, bench: of the last run alone
+_runs: dict[Path, tuple[Callable[..., Any], Any]] = {}  # folder -> work, context: of the last run alone
 
 
 def do(terms: Terms, job: bytes) -> Any:
@@ -124,9 +124,9 @@ def do(terms: Terms, job: bytes) -> Any:
         _runs.clear()
         _runs[terms.folder] = _opened(terms)
     _set_up(terms)
-    work, bench = _runs[terms.folder]
+    work, context = _runs[terms.folder]
     todo = pickle.loads(job)
-    result = work(bench, todo, _ticker(worker, terms.token, todo.name))
+    result = work(context, todo, _ticker(worker, terms.token, todo.name))
     if result.error:  # the client knows its own folders alone
         result = replace(result, error=without_places(result.error, terms.plugins))
     return result
@@ -136,17 +136,15 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     """Open the run's work and its RunContext, with the images on this process's device."""
     from bench.experiment.cache import open_shared
     from bench.experiment.device import environment
-    from bench.experiment.registry import KINDS, catalog
+    from bench.experiment.registry import import_plugins
 
-    if terms.plugins is not None:
-        for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
-            catalog(kind, terms.plugins)
-    work, bench = pickle.loads((terms.folder / "run.pickle").read_bytes())
+    import_plugins(terms.plugins)
+    work, context = pickle.loads((terms.folder / "run.pickle").read_bytes())
     device = _set_up(terms)
     left = None if terms.deadline is None else terms.deadline - time.time()
     return work, replace(
-        bench,
-        data=open_shared(bench.data, bench.cache).to(device),
+        context,
+        data=open_shared(context.data, context.cache).to(device),
         device=device,
         environment=environment(device),
         deadline=None if left is None else time.monotonic() + left,

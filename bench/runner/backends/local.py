@@ -19,44 +19,45 @@ import torch
 
 from bench.experiment.cache import open_shared, share
 from bench.experiment.device import set_up
+from bench.experiment.registry import import_plugins
 from bench.runner.scheduler import Report
 
 _worker: dict[str, Any] = {}  # what this worker process was started with
 
 
 class Pool:
-    """Runs work(bench, job, tick) for jobs; report hears of their progress.
+    """Runs work(context, job, tick) for jobs; report hears of their progress.
 
     work: a function of a module, whose faults are part of its result. plugins: the folder whose
     modules the jobs may come from.
     """
 
     def __init__(
-        self, work: Callable[..., Any], bench: Any, workers: int, plugins: Path | None, report: Report
+        self, work: Callable[..., Any], context: Any, workers: int, plugins: Path | None, report: Report
     ) -> None:
-        self.work, self.bench, self.workers, self.report = work, bench, workers, report
+        self.work, self.context, self.workers, self.report = work, context, workers, report
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
-            self.shared = share(bench.data.to(torch.device("cpu")), bench.cache)
-            self.context = mp.get_context("spawn")
+            self.shared = share(context.data.to(torch.device("cpu")), context.cache)
+            self.spawn = mp.get_context("spawn")
             self.executor = self._start()
 
     def _start(self) -> Executor:
         # A worker reads from the lifeline until this process closes its end, or dies.
-        lifeline, self.grip = self.context.Pipe(duplex=False)
-        ticks = self.context.SimpleQueue()
+        lifeline, self.grip = self.spawn.Pipe(duplex=False)
+        ticks = self.spawn.SimpleQueue()
         threading.Thread(target=self._listen, args=(ticks,), daemon=True).start()
-        seats = self.context.SimpleQueue()
+        seats = self.spawn.SimpleQueue()
         for seat in range(self.workers):
             seats.put(seat)
-        sent = replace(self.bench, data=self.shared)
+        sent = replace(self.context, data=self.shared)
         arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
-        return ProcessPoolExecutor(self.workers, self.context, initializer=_begin, initargs=arguments)
+        return ProcessPoolExecutor(self.workers, self.spawn, initializer=_begin, initargs=arguments)
 
     def submit(self, job: Any) -> Future[Any]:
         if self.workers == 1:  # at once, in this process
             done = Future[Any]()
-            done.set_result(self.work(self.bench, job, partial(self.report, job.name)))
+            done.set_result(self.work(self.context, job, partial(self.report, job.name)))
             return done
         future = self.executor.submit(_do, job)
         with contextlib.suppress(BrokenProcessPool):  # then the future says it
@@ -83,7 +84,7 @@ class Pool:
 
 def _begin(
     work: Callable[..., Any],
-    bench: Any,
+    context: Any,
     plugins: Path | None,
     threads: int,
     seats: Any,
@@ -93,15 +94,11 @@ def _begin(
     """Make a new process a worker."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to handle
     threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    device = seated(bench.device, seats.get(), torch.cuda.device_count())
+    device = seated(context.device, seats.get(), torch.cuda.device_count())
     set_up(device, threads)
-    if plugins is not None:
-        from bench.experiment.registry import KINDS, catalog
-
-        for kind in KINDS:  # their modules must be there before a job of theirs is unpickled
-            catalog(kind, plugins)
-    data = open_shared(bench.data, bench.cache).to(device)
-    _worker.update(work=work, bench=replace(bench, device=device, data=data), ticks=ticks)
+    import_plugins(plugins)
+    data = open_shared(context.data, context.cache).to(device)
+    _worker.update(work=work, context=replace(context, device=device, data=data), ticks=ticks)
 
 
 def seated(device: torch.device, seat: int, count: int) -> torch.device:
@@ -120,4 +117,4 @@ def _watch(lifeline: Any) -> None:
 
 def _do(job: Any) -> Any:
     ticks = _worker["ticks"]
-    return _worker["work"](_worker["bench"], job, lambda share, what: ticks.put((job.name, share, what)))
+    return _worker["work"](_worker["context"], job, lambda share, what: ticks.put((job.name, share, what)))

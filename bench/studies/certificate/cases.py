@@ -10,8 +10,8 @@ from math import inf
 
 import numpy as np
 
-from bench.metrics.estimators import Estimator
 from bench.metrics.mi import cka, gauss_cca, infonce, ksg, smi_hist, smi_ksg
+from bench.metrics.mi.estimate import Estimator
 from bench.metrics.mi.ksg import Doubles
 from bench.metrics.mi.limits import CERTIFIED
 from bench.metrics.mi.pca_code import fit_code
