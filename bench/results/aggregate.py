@@ -20,6 +20,7 @@ UNBOUNDED = -math.inf, math.inf
 SHARES = 0.0, 1.0
 ENDS = {"test_acc": (0.0, 100.0)}  # that no interval of a metric passes
 Pair = tuple[str, str]  # method, defense
+Change = tuple[float, float | None]  # a difference, and half of its interval where it is known
 
 
 # Values -> means
@@ -91,7 +92,7 @@ def reach_of_sum(terms: Iterable[tuple[float, Mean]]) -> float | None:
     return reach_of(math.sqrt(total), total**2 / sum(part**2 / free for part, free in parts))
 
 
-def change(one: Mean | None, other: Mean | None) -> tuple[float, float | None] | None:
+def change(one: Mean | None, other: Mean | None) -> Change | None:
     """Return one minus the other and half of Welch's interval of that; None where either is lacking."""
     if one is None or other is None:
         return None
