@@ -93,10 +93,16 @@ def reach_of_sum(terms: Iterable[tuple[float, Mean]]) -> float | None:
 
 
 def change(one: Mean | None, other: Mean | None) -> Change | None:
-    """Return one minus the other and half of Welch's interval of that; None where either is lacking."""
+    """Return one minus the other, and half of the interval of that; None where either is lacking.
+
+    Degrees of freedom are those of the side with fewer units: of two or three, Welch's are too many.
+    """
     if one is None or other is None:
         return None
-    return one.mean - other.mean, reach_of_sum([(1, one), (-1, other)])
+    if one.error is None or other.error is None:
+        return one.mean - other.mean, None
+    error = math.hypot(one.error, other.error)
+    return one.mean - other.mean, reach_of(error, min(one.n, other.n) - 1)
 
 
 # Against clean

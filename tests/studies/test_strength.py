@@ -147,12 +147,12 @@ def three(noise: float = 0.001) -> list[Row]:
 
 def test_the_text_follows_from_the_numbers() -> None:
     text = STUDY.analyse(three(), ()).text
-    assert "accuracy falls from 2 to 4/255 (-20.0 ±0.2 points), from 4 to 8/255 (-30.0" in line(text, "em", 0)
+    assert "accuracy falls from 2 to 4/255 (-20.0 ±0.4 points), from 4 to 8/255 (-30.0" in line(text, "em", 0)
     rise = line(text, "tap", 0)
-    assert "rises from 4 to 8/255 (+5.0 ±0.2 points)" in rise
+    assert "rises from 4 to 8/255 (+5.0 ±0.4 points)" in rise
     assert "MI falls from 2 to 4/255" in rise and "rises from 4 to 8/255 (+0.005 ±0.000 nats)" in rise
-    assert "worse at 80 % (-5.0 ±0.2 points); better at 50 % (+5.0 ±0.2 points)" in line(text, "em", 1)
-    assert "worse at 50 % (-5.0 ±0.2 points); better at 80 % (+5.0 ±0.2 points)" in line(text, "tap", 1)
+    assert "worse at 80 % (-5.0 ±0.4 points); better at 50 % (+5.0 ±0.4 points)" in line(text, "em", 1)
+    assert "worse at 50 % (-5.0 ±0.4 points); better at 80 % (+5.0 ±0.4 points)" in line(text, "tap", 1)
     assert "no order" not in text and "Not measured" not in text
     assert "accuracy 90.0 %, MI 0.090 nats" in text
     assert "| the clean subset only | 90.0 | 65.0 | 60.0 | - |" in text
