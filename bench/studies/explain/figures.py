@@ -20,6 +20,7 @@ from bench.report.figures.style import (
     styles_of,
     titled_figure,
 )
+from bench.report.tables import DOUBTED
 from bench.results.correlation import ENOUGH, Correlation
 from bench.studies.explain.compare import ExplanationFindings
 from bench.studies.explain.points import GAP, MethodPoint
@@ -34,9 +35,9 @@ POINTS = (
     "Numbers: the budget in 255ths; a line joins those of a method. Hollow: controls, in no correlation. "
     "ρ: Spearman's rank correlation over the points that are not controls; n: methods. "
 )
-ONCE = (
-    " Thin bars: 95 % interval over images, of both ends of the gap together, where there is one repetition; "
-    "it knows nothing of other victims and poisons."
+BARS = (
+    " Thin bars: 95 % interval over poisons or, of one repetition, interval over images, of both ends of the "
+    f"gap together; that knows nothing of other victims and poisons. {DOUBTED}: victims did not learn."
 )
 DOTS = "Spearman's rank correlation with the accuracy gap over methods and budgets. "
 MARKS = "Thick: without any one method. Cross: given the budget."
@@ -117,7 +118,7 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Explanation
     kinds = sorted({(p.control, p.method) for p in drawn})  # by the alphabet, then controls in grey
     styles = styles_of([name for _, name in kinds], {name for control, name in kinds if control})
     bars = any(p.reach(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
-    caption = POINTS + (FEW if found.n < ENOUGH else MANY) + ONCE * bars
+    caption = POINTS + (FEW if found.n < ENOUGH else MANY) + BARS * bars
     own_scales = {"sharex": False, "sharey": len({panel.y for panel in shown}) == 1}
     titles = [panel.title for panel in shown]
     figure, panels = paneled_figure(
@@ -149,5 +150,5 @@ def _draw(
     reach = wide if any(wide) else None, high if any(high) else None
     axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **style.dots)
     for i, p in enumerate(own):
-        name = f"{method} {p.strength}" if p is own[-1] else p.strength
+        name = (f"{method} " if p is own[-1] else "") + p.strength + (DOUBTED if p.doubt else "")
         yield Label(x[i], y[i], name, style.color, wide[i], high[i])

@@ -10,8 +10,9 @@ import pandas as pd
 
 from bench.report.formats import markdown
 from bench.report.prose import render
+from bench.report.tables import DOUBTED
 from bench.results.correlation import ENOUGH, LEAST, Correlation
-from bench.results.describe import circumstances
+from bench.results.describe import circumstances, no_order
 from bench.results.rows import Row
 from bench.studies.explain.compare import (
     FAMILIES,
@@ -29,6 +30,7 @@ HEADER = "explanation", "ρ", "without one method", "given the budget", "n", "po
 def text(rows: Sequence[Row], found: ExplanationFindings) -> str:
     """Markdown."""
     by_mi = [own for own in found.judged.values() if own.explanation.kind == "MI"]
+    few = no_order({p.method: p.poisons for p in sorted(found.contestants, key=lambda p: -p.poisons)})
     return render(
         __name__,
         found=found,
@@ -40,13 +42,17 @@ def text(rows: Sequence[Row], found: ExplanationFindings) -> str:
         # without the setting's id: each budget is a setting of its own
         circumstances=circumstances(rows).rpartition(", setting")[0] if rows else "",
         controls=sorted({p.method for p in found.points if p.control}),
-        absent=sorted({f"{p.method} {p.strength}/255" for p in found.points if p.gap is None}),
+        absent=sorted(
+            f"{p.method} {p.strength}/255" + (f"{DOUBTED} ({p.doubt})" if p.doubt else "")
+            for p in found.points
+            if p.gap is None
+        ),
         table=markdown(pd.DataFrame(map(_line, found.judged.values()), columns=HEADER)),
         left_out=[*_left_out(found)],
         by_verdict=[*_by_verdict(by_mi, found.n)],
         against_rivals=[_against_rivals(own, found) for own in by_mi[:1]],
         labels={e.name: e.label for e in found.explanations},
-        once=max((p.reps for p in found.contestants), default=0) == 1,
+        no_order=few[:1].upper() + few[1:],
     )
 
 
