@@ -59,7 +59,7 @@ def test_every_plugin_is_in_a_table(kind: str) -> None:
 def test_commands_parse() -> None:
     commands = re.findall(
         r"python -m bench (run .*|list|"
-        r"(?:table|report|leaderboard|export|verify|protect|check|study|mi-check|claims) .*?)(?:`|$)",
+        r"(?:table|report|leaderboard|compare|export|verify|protect|check|study|mi-check|claims) .*?)(?:`|$)",
         README,
         re.M,
     )

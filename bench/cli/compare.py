@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
     from rich.text import Text
 
     from bench.core.errors import unknown
-    from bench.report.compare import sentence, table
+    from bench.report.compare import sentences, table
     from bench.report.formats import grid
     from bench.results import compare
     from bench.results.describe import circumstances
@@ -52,8 +52,8 @@ def main(args: argparse.Namespace) -> int:
         found = compare.of_methods(rows, *names, defenses, args.metric)
         notes = [f"{circumstances(rows)}."]
     console = Console()
-    for own in found:
-        console.print(Text(sentence(own, sides, args.metric, len(found))))
+    for said in sentences(found, sides, args.metric):
+        console.print(Text(said))
     console.print()
     cells = table(found, sides, args.metric)
     firm = [name for name in cells.columns if name not in ("method", "defense")]

@@ -11,40 +11,48 @@ from bench.results.compare import METRICS, Difference
 from bench.results.describe import no_order
 from bench.results.select import CLEAN, bare
 
+UNSURE = "nothing is known of how sure that is"
 Sides = tuple[str, str]  # what the two are called
+
+
+def sentences(found: Sequence[Difference], sides: Sides, metric: str) -> list[str]:
+    """Say of each comparison which side is lower, by how much and how sure; once of all that are unsure."""
+    unsure = [own for own in found if not own.doubt and own.low is None]
+    said = [sentence(own, sides, metric, len(found)) for own in found if len(unsure) < 2 or own not in unsure]
+    if len(unsure) < 2:
+        return said
+    _, scale, unit, digits = METRICS[metric]
+    sizes = sorted(scale * abs(own.difference or 0.0) for own in unsure)
+    size = f"{sizes[0]:.{digits}f} to {sizes[-1]:.{digits}f} {unit}"
+    names = f"{len(unsure)} cells" if unsure[0].method else f"{len(unsure)} defenses"
+    whys = "; ".join(dict.fromkeys(_why_unsure(own, sides) for own in unsure))
+    return [f"{sides[0]} and {sides[1]} differ by {size} under {names}, and {UNSURE} ({whys}).", *said]
 
 
 def sentence(found: Difference, sides: Sides, metric: str, among: int = 1) -> str:
     """Say which side is lower, by how much and how sure. among: how many comparisons were made."""
     what, scale, unit, digits = METRICS[metric]
     one, other = sides
-    of = f"{found.method} under {found.defense}" if found.method else ""
+    cell = f"{found.method} under {found.defense}: " if found.method else ""
+    under = "" if cell else f" under {found.defense}"
     if found.doubt or found.difference is None:
-        return (
-            f"{of or f'{one} and {other}'} {'has' if of else 'have'} no order{_under(found)}: {found.doubt}."
-        )
+        return f"{cell}{one} and {other} have no order{under}: {found.doubt}."
     size = f"{scale * abs(found.difference):.{digits}f} {unit}"
+    if found.low is None or found.high is None:
+        return f"{cell}{one} and {other} differ by {size}{under}, and {UNSURE} ({_why_unsure(found, sides)})."
+    sure = counted(found, sides)
     if found.ordered:
         low, high = sides if found.difference < 0 else (other, one)
-        said = (
-            f"{of}: {what} is lower in {low} than in {high}"
-            if of
-            else f"{low} lowers {what} more than {high}{_under(found)}"
-        )
-        return f"{said} by {size} ({interval(found, metric, found.difference < 0)}, {counted(found, sides)})."
-    said = (
-        f"{of}: {one} and {other} have no order" if of else f"{one} and {other} have no order{_under(found)}"
-    )
-    if found.low is None or found.high is None:
-        few = no_order(dict(zip(sides, found.units, strict=True))) or "all poisons gave the same number"
-        return f"{said}: they differ by {size}; {few}, and nothing is known of how sure that is."
+        verb = f"{what} is lower in {low} than in {high}" if cell else f"{low} lowers {what} more than {high}"
+        return f"{cell}{verb}{under} by {size} ({interval(found, metric, found.difference < 0)}, {sure})."
     alone = found.low > 0 or found.high < 0
     chance = f", which may be chance among {among} comparisons" if alone else ""
-    return f"{said}: they differ by {size} ({interval(found, metric)}, {counted(found, sides)}){chance}."
+    said = f"they differ by {size} ({interval(found, metric)}, {sure}){chance}"
+    return f"{cell}{one} and {other} have no order{under}: {said}."
 
 
-def _under(found: Difference) -> str:
-    return "" if found.method else f" under {found.defense}"
+def _why_unsure(found: Difference, sides: Sides) -> str:
+    return no_order(dict(zip(sides, found.units, strict=True))) or "all poisons gave the same number"
 
 
 def interval(found: Difference, metric: str, turned: bool = False, said: str = "95 % interval ") -> str:

@@ -71,7 +71,8 @@ def summary(board: Leaderboard) -> str:
     dropped, uncounted = (
         [f"{name} ({reason})" for name, reason in found.items()] for found in (board.dropped, board.uncounted)
     )
-    return render(__name__, board=board, dropped=dropped, uncounted=uncounted).rstrip()
+    ranked = any(s.rank is not None for s in board.methods)
+    return render(__name__, board=board, ranked=ranked, dropped=dropped, uncounted=uncounted).rstrip()
 
 
 def notes(board: Leaderboard) -> list[str]:

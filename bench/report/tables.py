@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from bench.results.aggregate import Cell, accuracy_cells, mi_cells
-from bench.results.describe import circumstances, estimate, mixture, repetitions, sentences
+from bench.results.describe import circumstances, estimate, mixture, repetitions, sentences, unreached
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
 
@@ -27,7 +27,7 @@ class Table:
     methods: list[str]
     defenses: list[str]
     cells: dict[tuple[str, str], Cell]  # method, defense
-    variants: list[str]  # what names with @ stand for
+    variants: list[str]  # what names with @ stand for, and what methods say of themselves
 
     def texts(self, method: str) -> list[str]:
         return [text_of(self.cells[method, defense], self.measure) for defense in self.defenses]
@@ -49,6 +49,7 @@ def tables_of_setting(
     down = in_order((row.method for row in rows), methods, CLEAN)
     across = in_order((row.defense for row in rows), defenses, UNDEFENDED)
     setting, pairs, groups = rows[0].setting, list(product(down, across)), grouped(rows)
+    variants = variants + unreached(rows)
     end = (circumstances(rows), mixture(rows))
 
     def unit(what: str, column: str) -> str:

@@ -20,6 +20,7 @@ from bench.report.summary import Summary, collect
 from bench.report.tables import Table
 from bench.results import rows as stored
 from bench.results.aggregate import Cell
+from bench.results.columns import FLAT, flat
 from bench.results.rows import Row
 from bench.results.select import identity, last_line
 
@@ -91,7 +92,7 @@ def _derive(
 def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
     """Map names to contents: rows.csv, and each table of the rows as CSV, Markdown and LaTeX."""
     lines = map(_record, sorted(rows, key=identity))
-    texts = {"rows.csv": formats.csv(lines, [column.name for column in fields(Row)])}
+    texts = {"rows.csv": formats.csv(lines, [*(column.name for column in fields(Row)), *FLAT])}
     names = [column.name for column in fields(Cell)]
     columns = {"accuracy": [name for name in names if name not in ("gap", "null", "comparable")], "mi": names}
     several = len({row.setting for row in rows}) > 1
@@ -108,7 +109,7 @@ def _record(row: Row) -> dict[str, Any]:
     values = asdict(row) | {"reason": row.reason and last_line(row.reason)}
     nested = {name: value for name, value in values.items() if isinstance(value, dict | list)}
     dump = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
-    return values | {name: dump(value) for name, value in nested.items()}
+    return values | {name: dump(value) for name, value in nested.items()} | flat(values)
 
 
 def _stamp(picture: Path) -> str | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import reduce
 from typing import Annotated, Any, NotRequired, TypedDict
 
 import msgspec
@@ -38,6 +39,14 @@ A row is one method under one defense with one pair of seeds, `rows/<beginning o
 tables and figures are derived from rows. `rows.schema.json` has these columns as JSON schema. Files of an
 older schema are upgraded as they are read.
 """
+FURTHER = """
+## rows.csv
+
+A line for each row, with the columns above: what has parts is JSON, of a traceback there is the last line.
+Beside them stand some of these parts; empty where a row has none.
+
+| column | place in a row |
+| :-- | :-- |"""
 HEAD = "| column | values | unit | meaning |\n| :-- | :-- | :-- | :-- |"
 Schema = dict[str, Any]
 
@@ -114,6 +123,15 @@ class Inputs(TypedDict):
     rep: Index
 
 
+REVISIONS = ("data", "crafting", "training", "surrogate", "net", "evaluation", "mi")
+FLAT = {  # further columns of rows.csv -> where they lie in a row
+    **{name: f"inputs.{name}" for name in ("net", "surrogate", "precision", "seed", "share")},
+    "eps": "inputs.method.eps",
+    "epochs": "inputs.victim.epochs",
+    "device": "environment.device",
+    **{f"{name}_revision": f"inputs.{name}.revision" for name in ("method", "defense")},
+    **{f"{name}_revision": f"inputs.revisions.{name}" for name in REVISIONS},
+}
 PLUGINS = {"method": Method, "defense": Plugin}  # inputs whose further names are theirs
 
 
@@ -127,6 +145,15 @@ def schema_of(model: type) -> Schema:
         column.pop("default", None)
     whole = {"type": "object", "properties": columns, "required": [*columns], "additionalProperties": False}
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **whole, "$defs": parts}
+
+
+def flat(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Take out of a row's columns what has a column of its own in rows.csv; None where it is absent."""
+
+    def inside(part: Any, step: str) -> Any:
+        return part.get(step) if isinstance(part, Mapping) else None
+
+    return {name: reduce(inside, place.split("."), row) for name, place in FLAT.items()}
 
 
 def resolved(kind: Schema, schema: Schema) -> Schema:
@@ -167,7 +194,8 @@ def page(schema: Schema) -> str:
     parts = [INTRODUCTION, _table(schema, schema)]
     for name, kind in schema["$defs"].items():
         parts += [f"\n## {name}\n\n{kind['description']}\n", _table(kind, schema)]
-    return "\n".join(parts) + "\n"
+    further = [f"| {name} | {place} |" for name, place in FLAT.items()]
+    return "\n".join([*parts, FURTHER, *further]) + "\n"
 
 
 def _table(kind: Schema, schema: Schema) -> str:

@@ -14,7 +14,7 @@ from statistics import fmean
 from bench.core.errors import BadInput, unknown
 from bench.results.aggregate import LEVEL, Pair, mean_of
 from bench.results.identity import shared
-from bench.results.replicates import doubt_of, is_clean, units_of
+from bench.results.replicates import ROUNDING, doubt_of, is_clean, units_of
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
@@ -147,7 +147,7 @@ def between(found: Difference, one: Sequence[Row], other: Sequence[Row], metric:
         sizes = len(units[0]), len(units[1])
         found = replace(found, difference=fmean(units[0]) - fmean(units[1]), units=sizes)
     spread = [pairs] if found.paired else units
-    if min(found.units) < 2 or all(len(set(own)) == 1 for own in spread):
+    if min(found.units) < 2 or all(max(own) - min(own) < ROUNDING for own in spread):
         return found  # nothing says what another poison would change
     test = ttest_1samp(pairs, 0) if found.paired else ttest_ind(*units, equal_var=False)
     interval = test.confidence_interval(LEVEL)

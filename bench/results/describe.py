@@ -78,6 +78,12 @@ def mixture(rows: Iterable[Row]) -> str:
     return f"mixed: {said}" if mixed else ""
 
 
+def unreached(rows: Iterable[Row]) -> list[str]:
+    """Say what each method reports of an objective that its crafting did not reach, once for each poison."""
+    said = {(row.method, what): None for row in rows if (what := row.craft.get("unreached"))}
+    return [f"{method}: crafting did not reach its objective: {what}" for method, what in said]
+
+
 def devices(environments: Iterable[Mapping[str, Any]]) -> str:
     """Name what seconds were taken on: cuda NVIDIA H100 80GB HBM3; of a CPU its processor, if known."""
     said = set()

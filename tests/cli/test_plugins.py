@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -108,7 +109,8 @@ def test_plugins_from_a_folder_of_the_users(
     place: Path, plugins: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     asked = command(place, "stripes,stripes-3,clean", "none,dim,dim-20", "--plugins", str(plugins))
-    assert main([*asked, "--set", "stripes.period=4", "--set", "dim-20.least=0.3"]) == 0
+    sets = ("victim.epochs=16", "stripes.period=4", "dim-20.least=0.3")  # clean is learnt
+    assert main([*asked, *(part for item in sets for part in ("--set", item))]) == 0
     rows = rows_of(place)
     assert len(rows) == 9 and {row.status for row in rows.values()} == {"ok"}
     one, other = rows["stripes", "dim"], rows["stripes-3", "dim-20"]
@@ -137,6 +139,25 @@ def test_all_takes_the_plugins_in(plugins: Path) -> None:
     for kind, names in (("methods", ["stripes", "stripes-3"]), ("defenses", ["dim"])):
         own, both = ([p.name for p in catalog(kind, folder).choose("all")] for folder in (None, plugins))
         assert sorted(both) == sorted([*own, *names])
+
+
+def test_a_method_says_that_it_fell_short_of_its_objective(
+    place: Path, plugins: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the row, as it is crafted, under the tables and in the report; what it publishes stays the same."""
+    short = "error 0.31 after 12 rounds, expected 0.01 at most"
+    source = METHOD.replace("lab.note(bright=int(bright.sum()))", f"lab.unreached({short!r})")
+    add(plugins / "methods" / "short.py", source.replace('"stripes": Stripes(), "stripes-3"', '"short"'))
+    chosen = ("short,stripes-3,clean", "none", "--plugins", str(plugins))
+    assert main(command(place, *chosen)) == 0
+    assert re.search(rf"short x craft: \d+ s; objective not reached: {short}\n", capsys.readouterr().out)
+    rows = rows_of(place)
+    assert rows["short", "none"].craft["unreached"] == short
+    assert all("unreached" not in rows[name, "none"].craft for name in ("stripes-3", "clean"))
+    assert rows["short", "none"].published == rows["stripes-3", "none"].published
+    assert main(["report", str(place / "out")]) == 0
+    for name in ("accuracy.md", "mi.tex", "report/report.html"):
+        assert f"crafting did not reach its objective: {short}" in (place / "out" / name).read_text()
 
 
 def test_plugins_reach_worker_processes(place: Path, plugins: Path) -> None:

@@ -22,6 +22,7 @@ from bench.report.summary import collect
 from bench.report.tables import Table
 from bench.report.write import DERIVED, files
 from bench.results.aggregate import Means
+from bench.results.columns import FLAT
 from bench.results.describe import budgets, circumstances
 from bench.results.rows import Row
 from bench.studies.claims.ours import SettingRows
@@ -313,11 +314,28 @@ def test_rows_csv_has_a_line_for_each_row(tmp_path: Path) -> None:
     write(made(rows), tmp_path)
     text = (tmp_path / "rows.csv").read_text()
     assert len(text.splitlines()) == 1 + len(rows)
-    assert text.splitlines()[0].split(",") == [column.name for column in fields(Row)]
+    assert text.splitlines()[0].split(",") == [*(column.name for column in fields(Row)), *FLAT]
     lines = list(csv.DictReader(text.splitlines()))
     assert [line["method"] for line in lines] == sorted(line["method"] for line in lines)
     assert {line["mi_images"] for line in lines} == {"", "500"}  # whole, not 500.0
     assert all('"train_images":4000' in line["inputs"] for line in lines)
+
+
+def test_rows_csv_needs_no_json_for_what_tells_runs_apart(tmp_path: Path) -> None:
+    plugin = {
+        "method": {"name": "em", "eps": 0.5, "revision": 3},
+        "defense": {"name": "none", "draft": "abc"},
+    }
+    rows = [
+        row("em", test_acc=0.5, inputs=plugin, environment={"device": "cpu x86_64"}),
+        row("tap", test_acc=0.1),
+    ]
+    write(made(rows), tmp_path)
+    em, tap = csv.DictReader((tmp_path / "rows.csv").read_text().splitlines())
+    said = [em[name] for name in ("net", "surrogate", "eps", "seed", "epochs", "device")]
+    assert said == ["resnet18", "small", "0.5", "7", str(rows[0].inputs["victim"]["epochs"]), "cpu x86_64"]
+    assert (em["method_revision"], em["training_revision"], em["mi_revision"]) == ("3", "1", "2")
+    assert (tap["device"], tap["method_revision"]) == ("", "1")
 
 
 def test_no_rows(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from bench.report.summary import Summary
 from bench.results.aggregate import counterpart
-from bench.results.describe import mixture
+from bench.results.describe import mixture, unreached
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 
@@ -35,6 +35,7 @@ def warnings_of_setting(summary: Summary) -> list[str]:
         f"({', '.join(sorted(set(holes)))}).": bool(holes),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
         f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
+        **{f"{line}.": True for line in unreached(rows)},
         f"There is no {CLEAN}: nothing says what the victims reach undisturbed.": CLEAN
         not in summary.methods,
     }
@@ -54,5 +55,6 @@ def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
         f"Its numbers are exactly those of {CLEAN}.": twin is not None
         and row.method != CLEAN
         and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),
+        **{f"{line}.": True for line in unreached([row])},
     }
     return [text for text, holds in said.items() if holds]
