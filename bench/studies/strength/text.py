@@ -40,7 +40,7 @@ def text(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> str:
         no_order=few[:1].upper() + few[1:],
         doubted=DOUBTED if any(p.doubt for p in points) else "",
         # without the setting's id: each budget and share is a setting of its own
-        circumstances=circumstances(plain[:1]).rpartition(", setting ")[0] if rows else "",
+        circumstances=circumstances(plain[:1]) if rows else "",
         clean=next((p for p in points if p.method == CLEAN and p.accuracy is not None), None),
         budgets=[(own[0], _course(own, "accuracy"), _course(own, "mi")) for own in budgets.values()],
         budget_table=_table(by_budget, "accuracy, % (MI gap, nats)", "/255"),
