@@ -33,7 +33,7 @@ def main(args: argparse.Namespace) -> int:
     from rich.text import Text
 
     from bench.core.errors import unknown
-    from bench.report.compare import sentences, table
+    from bench.report.compare import legend, sentences, table
     from bench.report.formats import grid
     from bench.results import compare
     from bench.results.describe import circumstances
@@ -58,17 +58,8 @@ def main(args: argparse.Namespace) -> int:
     cells = table(found, sides, args.metric)
     firm = [name for name in cells.columns if name not in ("method", "defense")]
     console.print(grid(cells, "ll" if "method" in cells else "lr", firm=firm))
-    what, _, unit, _ = compare.METRICS[args.metric]
-    corrected = (
-        f"; p is corrected by Holm for {len(found)} comparisons, the intervals are not"
-        if len(found) > 1
-        else ""
-    )
-    for note in (
-        f"{what} in {'percent' if unit == 'points' else unit}, n units of replication{corrected}.",
-        *notes,
-    ):
-        console.print(Text(note[:1].upper() + note[1:]))
+    for note in (legend(found, args.metric), *notes):
+        console.print(Text(note))
     return 0
 
 

@@ -104,3 +104,14 @@ def table(found: Sequence[Difference], sides: Sides, metric: str) -> pd.DataFram
             }
         )
     return pd.DataFrame(lines)
+
+
+def legend(found: Sequence[Difference], metric: str) -> str:
+    """Say what the numbers of the table are."""
+    what, _, unit, _ = METRICS[metric]
+    said = (
+        f"{what[:1].upper()}{what[1:]} in {'percent' if unit == 'points' else unit}, n units of replication"
+    )
+    if len(found) == 1:
+        return f"{said}."
+    return f"{said}; p is corrected by Holm for {len(found)} comparisons, the intervals are not."

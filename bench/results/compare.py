@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from statistics import fmean
 
 from bench.core.errors import BadInput, unknown
-from bench.results.aggregate import LEVEL, Pair, mean_of
+from bench.results.aggregate import LEVEL, Pair, comparable, mean_of
 from bench.results.identity import shared
 from bench.results.replicates import ROUNDING, doubt_of, is_clean, units_of
 from bench.results.rows import Row
@@ -131,6 +132,8 @@ def _difference(
             doubts.append(f"{name} has no number")
         elif why := doubt_of(own, groups.get((CLEAN, defense), ())):
             doubts.append(why if why.startswith(CLEAN) else f"{name} {why}")
+    if metric == "mi" and not all(comparable(a.mi_rank, b.mi_rank) for a, b in product(one, other)):
+        doubts.append("their features have other dimensions, which alone moves MI")
     means = [mean_of(units_of(own, metric)) for own in (one, other)]
     found = Difference(method, defense, means[0], means[1], doubt="; ".join(dict.fromkeys(doubts)))
     return between(found, one, other, metric) if one and other else found

@@ -58,7 +58,7 @@ def test_rows_and_tables_are_there(finished: Path) -> None:
     assert all(row.status == "ok" and row.attempt == 1 for row in rows_of(finished).values())
     names = {path.name for path in (finished / "out").iterdir()}
     tables = {f"{name}.{end}" for name in ("accuracy", "mi") for end in ("csv", "md", "tex")}
-    assert names == tables | {"rows", "rows.csv", "accuracy.png", "gallery"}
+    assert names == tables | {"rows", "rows.csv", "accuracy.png", "gallery", "report"}
     assert not [*(finished / "cache").glob("checkpoints/*")]
     assert len([*(finished / "cache" / "poisons").iterdir()]) == 2
 
@@ -147,7 +147,7 @@ def test_rows_are_paired(finished: Path) -> None:
 
 def test_no_path_is_in_what_may_be_published(finished: Path) -> None:
     files = [path for path in (finished / "out").rglob("*") if path.is_file() and path.suffix != ".png"]
-    assert len(files) == 11
+    assert len(files) == 17
     for path in files:
         text = path.read_text(encoding="utf-8")
         assert str(finished) not in text and finished.name not in text and str(Path.home()) not in text, path

@@ -83,11 +83,12 @@ def test_caption_says_what_was_repeated(reps: list[tuple[int, int]], said: str |
 
 def test_caption_says_the_circumstances(tmp_path: Path) -> None:
     write(made(REPS), tmp_path)
-    caption = (tmp_path / "accuracy.md").read_text().splitlines()[0]
+    caption, *_, footnote = (tmp_path / "accuracy.md").read_text().splitlines()
     assert (
         "glyphs (synthetic), profile quick, 4000 training images, victim resnet18, surrogate small, "
-        "30 epochs, precision fp32, seed 7, setting 11111111." in caption
+        "30 epochs, precision fp32, seed 7." in caption
     )
+    assert footnote == "    setting 11111111" and "setting" not in caption
 
 
 def test_a_caption_says_each_budget_in_its_norm() -> None:

@@ -129,6 +129,14 @@ def test_victims_that_did_not_learn_have_no_order() -> None:
     assert "clean did not learn under none either: 12.5 % of the test images" in said(rows)
 
 
+def test_mi_of_other_dimensions_has_no_order() -> None:
+    alike = [replace(r, mi=(r.test_acc or 0) / 10, mi_rank=32) for r in ROWS]
+    found = only(alike, metric="mi")
+    assert found.ordered and found.difference == pytest.approx(np.mean(EM) / 10 - np.mean(TAP) / 10)
+    apart = [replace(r, mi_rank=18) if r.method == "em" else r for r in alike]
+    assert not only(apart, metric="mi").ordered and "other dimensions" in only(apart, metric="mi").doubt
+
+
 def test_a_side_without_numbers_is_named() -> None:
     rows = [*poisons("em", EM), row("tap", status="failed", reason="no luck", synthetic=False)]
     assert said(rows) == "em and tap have no order under none: tap has no number."

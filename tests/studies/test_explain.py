@@ -399,7 +399,8 @@ def test_labels_leave_the_bars_of_intervals_free() -> None:
         for box in boxes
     ]
     assert sum(crossed) <= len(boxes) / 8  # where marks crowd there is not room for all
-    assert "interval over images" in " ".join(text.get_text() for text in figure.texts)
+    said = " ".join(text.get_text() for text in figure.texts)
+    assert "interval over images" in " ".join(said.split())
 
 
 def test_every_figure_is_drawn_where_there_is_something(found: Findings) -> None:

@@ -95,7 +95,7 @@ def make(claims: Sequence[Claim], rows: Sequence[Row]) -> Card:
     judged = judge(claims, rows)
     used = {own.setting for own in judged}
     ours = [own for own in settings_of(rows) if own.id in used]
-    about = {own.id: circumstances(own.rows) for own in ours}
+    about = {own.id: f"{circumstances(own.rows)}, setting {own.id[:8]}" for own in ours}
     return Card(judged, about, [note for own in ours for note in own.notes])
 
 

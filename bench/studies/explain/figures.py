@@ -118,10 +118,10 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison)
     styles = styles_of([name for _, name in kinds], {name for control, name in kinds if control})
     bars = any(p.reach(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
     caption = POINTS + (FEW if found.n < ENOUGH else MANY) + ONCE * bars
-    own_scales = {"sharex": False, "sharey": len({panel.y for panel in shown}) == 1}
+    shared = "y" if len({panel.y for panel in shown}) == 1 else ""
     titles = [panel.title for panel in shown]
     figure, panels = paneled_figure(
-        title, caption, titles, HIGH, legend(styles, ms=6), label=y_label, columns=COLUMNS, **own_scales
+        title, caption, titles, HIGH, legend(styles, ms=6), label=y_label, columns=COLUMNS, shared=shared
     )
     named = []
     for panel, axes in zip(shown, panels.values(), strict=True):

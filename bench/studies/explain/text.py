@@ -30,7 +30,7 @@ def text(rows: Sequence[Row], found: Comparison) -> str:
         families=[f"{own} counts as {whose}" for own, whose in FAMILIES.items()],
         budgets=[strength for _, strength in sorted({(p.eps or 0, p.strength) for p in found.contestants})],
         # without the setting's id: each budget is a setting of its own
-        circumstances=circumstances(rows).rpartition(", setting")[0] if rows else "",
+        circumstances=circumstances(rows) if rows else "",
         controls=sorted({p.method for p in found.points if p.control}),
         absent=sorted({f"{p.method} {p.strength}/255" for p in found.points if p.gap is None}),
         table=markdown(pd.DataFrame(map(_line, found.judged.values()), columns=HEADER)),

@@ -42,7 +42,7 @@ def text(points: Sequence[Point], rows: Sequence[Row]) -> str:
         once=reps == {1},
         noise=f"{100 * NOISE:g}",
         # without the setting's id: each budget and share is a setting of its own
-        circumstances=circumstances(plain[:1]).rpartition(", setting ")[0] if rows else "",
+        circumstances=circumstances(plain[:1]) if rows else "",
         clean=next((p for p in points if p.method == CLEAN and p.accuracy is not None), None),
         budgets=[(own[0], _course(own, "accuracy"), _course(own, "mi")) for own in budgets.values()],
         budget_table=_table(by_budget, "accuracy, % (MI gap, nats)", "/255"),
