@@ -44,7 +44,7 @@ class Plugin:
     code: str  # digest of its module's code without comments and docstrings; identity of a draft
     about: str = ""
     control: bool = False  # no contestant: clean, random, none
-    place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy
+    place: str = ""  # what it was named by, where that is more than its name: file:a/b.npy
     module: str = ""  # in sys.modules, whose table has it; of what has no table, that of its class
     crafted_as: str = ""  # the variant whose delta a method publishes, where that is another one
 
@@ -145,8 +145,8 @@ def imported(place: str, load: Callable[[str], ModuleType] = importlib.import_mo
     """Make the method file:PLACE; raises BadInput where there is no such file or folder."""
     module = load(SCHEMES["methods"]["file"])
     value, code = module.at(place), code_digest(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    asked = f"file:{value.path if value.path.name else value.path.resolve()}"
-    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=asked)
+    where = f"file:{value.path if value.path.name else value.path.resolve()}"
+    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=where)
 
 
 def _first_line(plugin: type, module: ModuleType) -> str:

@@ -248,11 +248,11 @@ def test_list_names_everything(capsys: pytest.CaptureFixture[str]) -> None:
         assert name in said
 
 
-@pytest.mark.parametrize("verb", [(), ("run",), ("list",), ("table",), ("report",), ("study",)])
-def test_help_does_not_import_torch(verb: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("chosen", [(), ("run",), ("list",), ("table",), ("report",), ("study",)])
+def test_help_does_not_import_torch(chosen: tuple[str, ...]) -> None:
     code = (
         "import sys\nfrom bench.cli.main import main\n"
-        f"try: main([*{verb!r}, '--help'])\n"
+        f"try: main([*{chosen!r}, '--help'])\n"
         "except SystemExit as end: assert end.code == 0\n"
         "else: raise AssertionError\n"
         "assert not {'torch', 'numpy', 'pandas', 'rich'} & set(sys.modules)"
@@ -753,13 +753,13 @@ def test_a_run_goes_on_among_rows_of_an_older_schema(
 
 
 @pytest.mark.parametrize("text", ['{"schema": 99}', '{"schema": 1}', "[]", '{"key": "tor'])
-@pytest.mark.parametrize("verb", ["run", "table", "report"])
+@pytest.mark.parametrize("chosen", ["run", "table", "report"])
 def test_rows_of_a_newer_suite_are_refused(
-    place: Path, capsys: pytest.CaptureFixture[str], verb: str, text: str
+    place: Path, capsys: pytest.CaptureFixture[str], chosen: str, text: str
 ) -> None:
     (place / "out" / "rows").mkdir(parents=True)
     (place / "out" / "rows" / "a.json").write_text(text)
-    asked = command(place, "clean", "none") if verb == "run" else [verb, str(place / "out")]
+    asked = command(place, "clean", "none") if chosen == "run" else [chosen, str(place / "out")]
     assert "a.json" in refused(asked, capsys)
     assert [path.name for path in (place / "out").rglob("*")] == ["rows", "a.json"]
     assert not (place / "cache").exists()

@@ -106,7 +106,10 @@ class Foreign(Method):
         if self.digest not in ("", found):
             raise BadInput(f"{self.who}: the digest is {found}, expected {self.digest}")
         summary = values.summarise(content.values)
-        audit.check_finite(summary, self.who, table)
+        table["nan or infinite"] = f"{summary.odd} values"
+        if summary.odd:
+            where = f"the first in entry {summary.first}"
+            raise BadInput(f"{self.who}: {summary.odd} values are nan or infinite, {where}; expected 0")
         numbers, layout = values.channels_first(content.values, self.layout, self.who)
         table["entries"] = f"{len(numbers)} of {_shape(numbers)}"
         table["layout"] = f"{layout} ({_said(self.layout)})"
