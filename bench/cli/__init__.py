@@ -1,4 +1,4 @@
-"""The verbs of the command line, one light module each: ABOUT, configure(parser), main(args).
+"""The commands, one light module each: ABOUT, configure(parser), main(args).
 
 What is heavy to import is imported in main.
 """

@@ -19,7 +19,7 @@ from bench import data
 from bench.core.errors import BadInput, unknown
 from bench.experiment.declared import declare, notes
 from bench.experiment.fingerprint import HOME
-from bench.experiment.registry import BASES, FILE, Catalog, Plugin
+from bench.experiment.registry import BASES, Catalog, Plugin
 from bench.experiment.settings import PROFILES
 from bench.studies import NAMES as STUDIES
 from bench.studies import named as study
@@ -37,8 +37,8 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
             shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", plugin.about)
         for pattern in found.patterns:
             shown.add_row(pattern, "", "any number in the braces")
-        if found.kind in FILE:
-            shown.add_row(f"{FILE[found.kind]}PATH", "", "images or deltas made elsewhere")
+        for scheme in found.schemes:
+            shown.add_row(f"{scheme}:PATH", "", "images or deltas made elsewhere")
         yield shown
     yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(declare('bench.nets').NETS)}")
     yield from (Text(f"profile {name}: {profile}") for name, profile in PROFILES.items())
@@ -73,7 +73,7 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
 
 def _plugin(name: str, found: Catalog) -> Plugin | None:
     """Find the plugin; of a pattern or of file:PATH, any example under that name."""
-    examples = {f"{prefix}PATH": f"{prefix}{HOME}" for prefix in FILE.values()}
+    examples = {f"{scheme}:PATH": f"{scheme}:{HOME}" for scheme in found.schemes}
     examples |= {pattern: re.sub(r"{\w+}", "1", pattern) for pattern in found.patterns}
     try:
         return replace(found.get(examples.get(name, name)), name=name)

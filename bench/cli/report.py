@@ -18,11 +18,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
+    from bench.core.errors import BadInput
     from bench.core.files import check_writable
-    from bench.report.write import derive_report
+    from bench.report.write import derive
     from bench.results.rows import finished_run
 
-    finished_run(args.out)
+    if not finished_run(args.out):
+        raise BadInput(f"{args.out / 'rows'} has no rows, expected a run that has computed a cell")
     check_writable(args.out / "report")
-    derive_report(args.out, Console(), options.names_of(args.defenses))
+    derive(args.out, Console(), ranked=options.names_of(args.defenses))
     return 0

@@ -6,7 +6,7 @@ import argparse
 
 from bench.cli import options
 
-ABOUT = "compute the grid: rows and tables"
+ABOUT = "compute the grid: rows, tables and report"
 
 
 def configure(run: argparse.ArgumentParser) -> None:

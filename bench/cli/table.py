@@ -19,5 +19,5 @@ def main(args: argparse.Namespace) -> int:
     from bench.results.rows import finished_run
 
     finished_run(args.out)
-    derive(args.out, Console())
+    derive(args.out, Console(), report=False)
     return 0

@@ -63,17 +63,18 @@ class Lab:
         part, finished = self.checkpoint.part("surrogate"), self.checkpoint.part("trained")
         state = finished.load()
         if state is None:
+
+            def tick(share: float, what: str) -> None:
+                self.tick(share / 2, "surrogate")
+
             streams = Streams.of(self.seed, self.seed, clean.labels.device)
-            fit(net, clean, recipe, streams, self.augmentation, checkpoint=part, tick=self._surrogate)
+            fit(net, clean, recipe, streams, self.augmentation, checkpoint=part, tick=tick)
             finished.save(net.state_dict())
         else:
             net.load_state_dict(state)
             net.eval()  # as fit leaves it
         self.note_surrogate(net)
         return net
-
-    def _surrogate(self, share: float, what: str) -> None:
-        self.tick(share / 2, "surrogate")
 
     def note_surrogate(self, net: nn.Module) -> None:
         self.note(surrogate_val_acc=accuracy(net, self.val))

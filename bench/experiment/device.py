@@ -91,26 +91,18 @@ def agreement(device: torch.device) -> float:
 def environment(device: torch.device) -> Environment:
     """Describe what may move the last bits of numbers: process and machine; never a path or a host name."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
+    able = getattr(torch.cpu, "get_capabilities", dict)()  # not in every version
+    used = [each for each, has in able.items() if has is True and any(part in each for part in TELLING)]
     return {
         "device": f"{device.type} {name}",
-        **_processor(),
+        # what torch makes use of: two processors round differently
+        **{"processor": processor_name(), "capability": torch.backends.cpu.get_cpu_capability()},
+        **({"instructions": " ".join(sorted(used)) or "none"} if able else {}),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},
         "commit": _commit(),
     }
-
-
-def _processor() -> dict[str, str]:
-    """Name it, and what torch makes use of: two processors round differently."""
-    said = {"processor": processor_name(), "capability": torch.backends.cpu.get_cpu_capability()}
-    able = getattr(torch.cpu, "get_capabilities", None)  # not in every version
-    if able is not None:
-        found = sorted(
-            name for name, has in able().items() if has is True and any(part in name for part in TELLING)
-        )
-        said["instructions"] = " ".join(found) or "none"
-    return said
 
 
 def processor_name(info: Path = Path("/proc/cpuinfo")) -> str:

@@ -16,7 +16,8 @@ from bench.core.train import Point, accuracies, accuracy
 from bench.core.types import Dataset, Split
 from bench.experiment.settings import Setting
 from bench.metrics import Subject
-from bench.metrics.mi.sliced import ESTIMATOR, smi_ksg
+from bench.metrics.mi.sliced import ESTIMATOR
+from bench.metrics.mi.smi_ksg import smi_ksg
 from bench.nets import Net
 
 BATCH = 500

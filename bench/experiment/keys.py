@@ -40,10 +40,10 @@ def publication(data: Dataset, setting: Setting, method: Plugin, poison_rep: int
 
 def setting_inputs(data: Dataset, setting: Setting) -> dict[str, Any]:
     """Say what the rows of one table share: all that decides a row but method, defense and repetitions."""
-    shared, asked = _shared(data, setting), _plain(setting)
+    shared, chosen = _shared(data, setting), _plain(setting)
     revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
     revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
-    return {**shared, **{name: asked[name] for name in OF_VICTIMS}, "revisions": revisions}
+    return {**shared, **{name: chosen[name] for name in OF_VICTIMS}, "revisions": revisions}
 
 
 @dataclass(frozen=True)

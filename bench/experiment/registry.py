@@ -31,7 +31,7 @@ from bench.experiment.overrides import change
 KINDS = ("methods", "defenses")
 BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
-FILE = {"methods": "file:"}  # kind -> what names begin with that stand for files, see imported()
+SCHEMES = {"methods": {"file": "bench.data.poisons.imported"}}  # "file:PATH" -> module whose at(PATH) it is
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Plugin:
     code: str  # digest of its module's code without comments and docstrings; identity of a draft
     about: str = ""
     control: bool = False  # no contestant: clean, random, none
-    place: str = ""  # what it was asked for by, where that is more than its name: file:a/b.npy
+    place: str = ""  # what it was named by, where that is more than its name: file:a/b.npy
     module: str = ""  # in sys.modules, whose table has it; of what has no table, that of its class
     crafted_as: str = ""  # the variant whose delta a method publishes, where that is another one
 
@@ -107,8 +107,11 @@ class Catalog:
 
     @property
     def names(self) -> list[str]:
-        files = [f"{FILE[self.kind]}PATH"] if self.kind in FILE else []
-        return [*self.variants, *self.patterns, *files]
+        return [*self.variants, *self.patterns, *(f"{scheme}:PATH" for scheme in self.schemes)]
+
+    @property
+    def schemes(self) -> dict[str, str]:
+        return SCHEMES.get(self.kind, {})
 
     def get(self, name: str) -> Plugin:
         if name in self.variants:
@@ -118,8 +121,9 @@ class Catalog:
             found = re.fullmatch(f"{re.escape(before)}([1-9]\\d*){re.escape(after)}", name)
             if found:
                 return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
-        if self.kind in FILE and name.startswith(FILE[self.kind]) and name != FILE[self.kind]:
-            return imported(name.removeprefix(FILE[self.kind]), self.load)
+        scheme, _, place = name.partition(":")
+        if place and scheme in self.schemes:
+            return imported(place, self.load)
         raise unknown(self.kind[:-1], name, self.names)
 
     def choose(self, names: str) -> list[Plugin]:
@@ -139,10 +143,10 @@ class Catalog:
 
 def imported(place: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Plugin:
     """Make the method file:PLACE; raises BadInput where there is no such file or folder."""
-    module = load("bench.data.poisons.imported")
+    module = load(SCHEMES["methods"]["file"])
     value, code = module.at(place), code_digest(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    asked = f"file:{value.path if value.path.name else value.path.resolve()}"
-    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=asked)
+    where = f"file:{value.path if value.path.name else value.path.resolve()}"
+    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=where)
 
 
 def _first_line(plugin: type, module: ModuleType) -> str:

@@ -42,8 +42,8 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "smi-ksg": Metric("bench.metrics.mi.sliced:smi_ksg", revision=1),
-    "smi-ksg-matched": Metric("bench.metrics.mi.sliced:smi_ksg_matched", revision=1),
+    "smi-ksg": Metric("bench.metrics.mi.smi_ksg:smi_ksg", revision=1),
+    "smi-ksg-matched": Metric("bench.metrics.mi.smi_ksg:smi_ksg_matched", revision=1),
     "smi-hist": Metric("bench.metrics.mi.smi_hist:smi_hist", revision=1),
     "gauss-cca": Metric("bench.metrics.mi.gauss_cca:gauss_cca", revision=1),
     "infonce": Metric("bench.metrics.mi.infonce:infonce", revision=1),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from math import ceil, isnan
 from pathlib import Path
 from typing import Any, Literal
@@ -33,8 +34,15 @@ SPECIAL = str.maketrans(
         "|": r"\textbar{}",
         "±": r"$\pm$",
         "†": r"$^\dagger$",
+        "‡": r"$^\ddagger$",
+        "ρ": r"$\rho$",
+        "×": r"$\times$",
+        "–": "--",
     }
 )
+UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+FOREIGN = re.compile(r"[^\x00-\u017f]")
+PAGE, GAP = 76, 3  # digits on a line of LaTeX's article in small print, and between columns
 SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a hyphen that makes a number negative
 
 
@@ -95,30 +103,62 @@ def markdown(cells: pd.DataFrame, align: str = "l", absent: str = "-") -> str:
 
 def captioned(table: Table) -> str:
     """Write a table in Markdown between its caption and its notes."""
-    notes = [f"    {note}" for note in table.notes()]  # as code: a reason may look like markup
-    shown = markdown(_cells(table), ALIGN)
-    return "\n".join([table.caption, "", shown, *(["", *notes] if notes else []), ""])
+    notes = [f"    {note}" for note in (*table.notes(), table.footnote)]  # as code: it may look like markup
+    return "\n".join([table.caption, "", markdown(_cells(table), ALIGN), "", *notes, ""])
 
 
 # LaTeX
 
 
-def latex(table: Table) -> str:
-    """Write a table environment for a paper that loads booktabs, its notes in small print below.
+def latex(table: Table, label: str) -> str:
+    r"""Write a table environment for a paper that loads booktabs, its notes in small print below.
 
-    Styler makes the tabular alone: in its environment there is no place for notes.
+    label: what \ref{tab:...} finds it by. In bold: what protects best under each
+    defense, if poisons were repeated. What is too wide for a page stands in parts below each other. Styler
+    makes the tabular alone: in its environment there is no place for notes.
     """
-    style = _cells(table).replace("-", "--").style.hide(axis="index")
-    style = style.format(escaped).format_index(escaped, axis=1)
-    body = style.to_latex(hrules=True, column_format="l" + "r" * len(table.defenses))
-    notes = [rf"\par\footnotesize {escaped(' '.join(note.split()))}" for note in table.notes()]
-    head = [r"\begin{table}", r"\centering\small", rf"\caption{{{escaped(table.caption)}}}"]
-    return "\n".join([*head, body.rstrip("\n"), *notes, r"\end{table}", ""])
+    best = table.best()
+
+    def shown(method: str, defense: str, text: str) -> str:
+        said = "--" if text == "-" else escaped(text)
+        return rf"\textbf{{{said}}}" if (method, defense) in best else said
+
+    texts = [
+        [escaped(m), *(shown(m, d, text) for d, text in zip(table.defenses, table.texts(m), strict=True))]
+        for m in table.methods
+    ]
+    cells, parts = pd.DataFrame(texts, columns=["method", *table.defenses]), []
+    for columns in _parts(_cells(table)):
+        style = cells.iloc[:, columns].style.hide(axis="index").format_index(escaped, axis=1)
+        parts.append(style.to_latex(hrules=True, column_format="l".ljust(len(columns), "r")).rstrip("\n"))
+    notes = [*table.notes(), *filter(None, [table.unordered()]), table.footnote]
+    return "\n".join(
+        [
+            *(r"\begin{table}", r"\centering\small"),
+            rf"\caption{{{escaped(table.caption)}}}\label{{tab:{label}}}",
+            "\n\\par\\medskip\n".join(parts),
+            *(rf"\par\raggedright\footnotesize {escaped(' '.join(note.split()))}" for note in notes),
+            *(r"\end{table}", ""),
+        ]
+    )
+
+
+def _parts(cells: pd.DataFrame) -> Iterator[list[int]]:
+    """Yield the first column with as many others as a page is wide, then with the next ones, and so on."""
+    wide = [GAP + max(len(str(text)) for text in (name, *values)) for name, values in cells.items()]
+    starts, taken = [1], wide[0]
+    for column in range(1, len(wide)):
+        if taken + wide[column] > PAGE and column > starts[-1]:
+            starts, taken = [*starts, column], wide[0]
+        taken += wide[column]
+    for start, end in pairwise([*starts, len(wide)]):
+        yield [0, *range(start, end)]
 
 
 def escaped(value: object) -> str:
-    """Write a text such that LaTeX prints it, whatever it holds."""
-    return "$-$".join(part.translate(SPECIAL) for part in SIGN.split(str(value)))
+    """Write a text such that LaTeX prints it, whatever it holds; signs that fonts lack by number."""
+    text = "$-$".join(part.translate(SPECIAL) for part in SIGN.split(UNPRINTED.sub(" ", str(value))))
+    return FOREIGN.sub(lambda sign: rf"\texttt{{U+{ord(sign[0]):04X}}}", text)
 
 
 # Terminal
@@ -135,6 +175,7 @@ def show(tables: Sequence[Table], console: Console) -> None:
             console.print(grid(cells, ALIGN, firm=["method"], width=width))
         for note in table.notes():
             console.print(Text(note))
+        console.print(Text(table.footnote, "dim"))
         console.print()
 
 

@@ -18,7 +18,8 @@ from bench.results.leaderboard import BITES, Leaderboard
 from bench.results.replicates import LEARNS
 from bench.results.select import CLEAN
 
-DERIVED = re.compile(r"leaderboard(-[0-9a-f]{8})?\.(csv|md|tex)")
+TEX = ("", "-accuracy", "-retained", "-beside")  # ends of the names of the tables' files
+DERIVED = re.compile(rf"leaderboard(-[0-9a-f]{{8}})?({'|'.join(TEX)})\.(csv|md|tex)")
 LEGEND = {  # column -> what it is
     "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses",
     "95 %": "Student's interval of that mean over poisons, of each the mean of its victims; of "
@@ -185,15 +186,14 @@ def markdown(board: Leaderboard) -> str:
     return "\n".join([*top, *map(formats.captioned, others), *legend, ""])
 
 
-def tex(board: Leaderboard) -> str:
-    head = f"% Leaderboard: {board.data}, setting {board.setting[:8]}; needs \\usepackage{{booktabs}}\n"
-    return "\n".join([head, *map(formats.latex, tables_of(board))])
-
-
 def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") -> list[Path]:
-    texts = {"csv": formats.csv(records(board)), "md": markdown(board), "tex": tex(board)}
-    written = formats.write({f"{stem}.{ending}": text for ending, text in texts.items()}, out)
+    """Write it as CSV and Markdown, and each of its tables as LaTeX."""
+    texts = {f"{stem}.csv": formats.csv(records(board)), f"{stem}.md": markdown(board)}
+    for end, table in zip(TEX, tables_of(board), strict=True):
+        texts[f"{stem}{end}.tex"] = formats.latex(table, stem + end)
+    written = formats.write(texts, out)
     for path in out.iterdir():  # of before there were several settings, or of when there were
-        if DERIVED.fullmatch(path.name) and ("-" in path.stem) != ("-" in stem):
+        found = DERIVED.fullmatch(path.name)
+        if found and bool(found[1]) != ("-" in stem):
             path.unlink()
     return written

@@ -68,9 +68,10 @@ class Summary:
     def correlation(self, defense: str) -> Correlation:
         """Of MI and accuracy over methods, controls apart; a variant beside its base is none of its own.
 
-        Of one name told apart the one with most rows stands for it.
+        Of one name told apart the one with most rows stands for it. What is in doubt does not count.
         """
-        points = {m: xy for m, xy in self.points(defense).items() if m not in self.controls}
+        left_out = self.controls | {m for m in self.methods if self.accuracy.cells[m, defense].doubt}
+        points = {m: xy for m, xy in self.points(defense).items() if m not in left_out}
         rows = Counter(row.method for row in self.rows)
         return correlation([points[m] for m in one_a_family(sorted(points, key=lambda m: (rows[m], m)))])
 

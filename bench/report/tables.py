@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 
 from bench.results.aggregate import Cell, accuracy_cells, mi_cells
-from bench.results.describe import circumstances, estimate, mixture, repetitions, sentences, unreached
+from bench.results.describe import (
+    circumstances,
+    estimate,
+    mixture,
+    no_order,
+    repetitions,
+    sentences,
+    unreached,
+)
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
 
 LONGEST = 100  # characters of a reason under a table
 APART = "†"
+DOUBTED = "‡"
+LEARNED_NOT = "no verdict, since the victim did not learn, or clean's did not"
 APART_SAID = f"{APART}: features of other dimensions than {CLEAN}'s, which alone moves MI: no gap"
 
 
@@ -27,12 +37,41 @@ class Table:
     defenses: list[str]
     cells: dict[tuple[str, str], Cell]  # method, defense
     variants: list[str]  # what names with @ stand for, and what methods say of themselves
+    contestants: Sequence[str] = field(default=(), kw_only=True)  # the methods that are compared
+
+    @property
+    def footnote(self) -> str:
+        """Say which setting it is of, for those who look for its files."""
+        return f"setting {self.setting[:8]}"
 
     def texts(self, method: str) -> list[str]:
         return [text_of(self.cells[method, defense], self.measure) for defense in self.defenses]
 
     def notes(self) -> list[str]:
-        return self.variants + [note_of(cell) for cell in self.cells.values() if cell.reason is not None]
+        """Say what names stand for, why numbers are lacking, and which are to be doubted."""
+        reasons = [note_of(cell) for cell in self.cells.values() if cell.reason is not None]
+        return self.variants + reasons + doubts(self)
+
+    def compared(self, defense: str) -> list[Cell]:
+        """Find the accuracies under a defense that have an order: of contestants, without a doubt."""
+        cells = [self.cells[m, defense] for m in self.contestants if self.measure == "accuracy"]
+        known = [cell for cell in cells if cell.mean is not None and cell.doubt is None]
+        return known if len(known) > 1 else []
+
+    def best(self) -> set[tuple[str, str]]:
+        """Find what protects best under each defense under which all that compare are of several poisons."""
+        found = set[tuple[str, str]]()
+        for defense in self.defenses:
+            ours = self.compared(defense)
+            if ours and all(cell.poisons > 1 for cell in ours):
+                least = min(cell.mean or 0.0 for cell in ours)
+                found |= {(cell.method, defense) for cell in ours if cell.mean == least}
+        return found
+
+    def unordered(self) -> str:
+        """Say why there is no best under some defense; empty where there is under all that compare."""
+        ours = sorted((cell.poisons, cell.method) for name in self.defenses for cell in self.compared(name))
+        return no_order({method: poisons for poisons, method in reversed(ours)})
 
 
 # Rows -> tables
@@ -50,6 +89,7 @@ def tables_of_setting(
     setting, pairs, groups = rows[0].setting, list(product(down, across)), grouped(rows)
     variants = variants + unreached(rows)
     end = (circumstances(rows), mixture(rows))
+    contestants = [] if rows[0].synthetic else list(dict.fromkeys(r.method for r in rows if not r.control))
 
     def unit(what: str, column: str) -> str:
         over = repetitions(measured(rows, column))
@@ -57,14 +97,14 @@ def tables_of_setting(
 
     said = sentences(unit("Test accuracy after the last epoch in percent", "test_acc"), *end)
     cells = accuracy_cells(setting, pairs, groups)
-    accuracy = Table("accuracy", setting, said, down, across, cells, variants)
+    accuracy = Table("accuracy", setting, said, down, across, cells, variants, contestants=contestants)
 
     cells = mi_cells(setting, pairs, groups)
     intervals = "Intervals over images are in rows.csv" if measured(rows, "mi_low") else ""
     apart = "" if all(cell.comparable for cell in cells.values()) else APART_SAID
     estimator = estimate(measured(rows, "mi"), cells.values())
     said = sentences(unit(f"MI in nats (gap to {CLEAN})", "mi"), estimator, apart, intervals, *end)
-    return accuracy, Table("mi", setting, said, down, across, cells, variants)
+    return accuracy, Table("mi", setting, said, down, across, cells, variants, contestants=contestants)
 
 
 # Cells -> text
@@ -74,17 +114,29 @@ def text_of(cell: Cell, measure: str) -> str:
     """Write a cell for people. No space after ±, so that a narrow column breaks before it."""
     if cell.mean is None:
         return cell.status if cell.status in ("failed", "skipped") else "-"
-    star = "*" if cell.status == "partial" else ""
+    signs = ("*" if cell.status == "partial" else "") + (DOUBTED if cell.doubt else "")
     if measure == "accuracy":
         spread = "" if cell.std is None else f" ±{100 * cell.std:.1f}"
-        return f"{100 * cell.mean:.1f}{star}{spread}"
+        return f"{100 * cell.mean:.1f}{signs}{spread}"
     gap = "" if cell.gap is None or cell.method == CLEAN else f" ({cell.gap:z.3f})"
     spread = "" if cell.std is None else f" ±{cell.std:.3f}"
-    return f"{cell.mean:z.3f}{star}{'' if cell.comparable else APART}{spread}{gap}"
+    return f"{cell.mean:z.3f}{signs}{'' if cell.comparable else APART}{spread}{gap}"
 
 
 def note_of(cell: Cell) -> str:
+    """Say why a cell has no number, or not all of its repetitions."""
     reason = cell.reason or ""
     short = reason if len(reason) <= LONGEST else reason[: LONGEST - 3] + "..."
     status = f"* the mean of {cell.n}; others" if cell.status == "partial" else cell.status
     return f"{cell.method} x {cell.defense}: {status}: {short}"
+
+
+def doubts(table: Table) -> list[str]:
+    """Say why numbers are no verdict: a line for each reason, with the methods that it holds of."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for cell in table.cells.values():
+        if cell.doubt and cell.mean is not None:
+            found.setdefault((cell.defense, cell.doubt), []).append(cell.method)
+    if table.measure != "accuracy":  # whose table says why
+        return [f"{DOUBTED}: {LEARNED_NOT}"] if found else []
+    return [f"{DOUBTED} {', '.join(names)} x {name}: {why}" for (name, why), names in found.items()]

@@ -10,7 +10,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from rich.console import Console
 
 from bench.core.errors import BadInput
@@ -24,69 +23,64 @@ from bench.results.columns import FLAT, flat
 from bench.results.rows import Row
 from bench.results.select import identity, last_line
 
-STAMP = "Tables"  # the name under which a heat map carries the hash of its tables
 DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|tex|png)")
+PAGE = "report.html"  # in the folder report/ of a run
+HEAD = 2000  # bytes
 
 
 def derive(
-    out: Path,
+    run: Path,
     console: Console,
     keys: set[str] | None = None,
     methods: Sequence[str] | None = None,
     defenses: Sequence[str] | None = None,
+    *,
+    ranked: Sequence[str] | None = None,
     redraw: bool = True,
+    report: bool = True,
 ) -> None:
-    """Write the tables and heat maps of all rows, show the tables of the keys.
+    """Write tables and heat maps of all rows, and the report with all figures; show the tables of the keys.
 
-    Without redraw heat maps of the same tables stay: to load what draws them takes seconds.
+    ranked: the set of defenses that ranks (default: all); BadInput where no setting has them all. Without
+    redraw the report and figures of the same tables stay: to load what draws them takes seconds.
     """
-    rows = stored.load_all(out / "rows")
-    chosen = [row for row in rows if keys is None or row.key in keys]
-    summaries = collect(rows, methods, defenses)
-    shown = summaries if len(chosen) == len(rows) else collect(chosen, methods, defenses)
-    _derive(rows, summaries, shown, out, console, redraw)
-
-
-def derive_report(run: Path, console: Console, ranked: Sequence[str] | None = None) -> None:
-    """Write the tables of a run again, and all figures and the page into its folder report/.
-
-    ranked: the set of defenses that ranks (default: all); BadInput where no setting has them all.
-    """
-    from bench.report.figures.write import write_figures
-    from bench.report.html.page import page
-
     rows = stored.load_all(run / "rows")
-    if not rows:
-        raise BadInput(f"{run / 'rows'} has no rows, expected a run that has computed a cell")
-    summaries, out = collect(rows, ranked=ranked), run / "report"
-    if ranked is not None and not any(own.board for own in summaries):
+    chosen = [row for row in rows if keys is None or row.key in keys]
+    summaries = collect(rows, methods, defenses, ranked)
+    if ranked is not None and rows and not any(own.board for own in summaries):
         raise BadInput(summaries[0].unranked)
-    _derive(rows, summaries, summaries, run, console)
-    figures = write_figures(summaries, run, out)
-    write_atomically(out / "report.html", page(summaries, figures))
-    told = f"written: {len(figures)} figures as PNG and SVG, {out / 'report.html'}"
-    console.print(told, highlight=False, soft_wrap=True)
+    shown = summaries if len(chosen) == len(rows) else collect(chosen, methods, defenses)
+    texts, page = files(rows, [table for own in summaries for table in own.tables]), run / "report" / PAGE
+    stamp = sha256(json.dumps([texts, ranked], sort_keys=True).encode()).hexdigest()  # of what is shown
+    heat_maps = {(run / name).with_suffix(".png") for name in texts if name.startswith("accuracy")}
+    drawn: dict[str, bytes] = {}
+    redraw = redraw or not all(_holds(path, stamp) for path in (*heat_maps, *([page] if report else [])))
+    if redraw:
+        from bench.report.figures.write import draw_heat_maps
 
-
-def _derive(
-    rows: Sequence[Row],
-    summaries: Sequence[Summary],
-    shown: Sequence[Summary],
-    out: Path,
-    console: Console,
-    redraw: bool = True,
-) -> None:
-    texts = files(rows, [table for own in summaries for table in own.tables])
-    stamp = sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()  # of all tables
-    pictures: dict[str, bytes] = {}
-    names = {Path(name).with_suffix(".png") for name in texts if name.startswith("accuracy")}
-    if redraw or any(_stamp(out / name) != stamp for name in names):
-        from bench.report.figures.write import heat_maps
-
-        pictures = heat_maps(summaries, {STAMP: stamp})
-    written = formats.write({**texts, **pictures}, out, DERIVED)
+        drawn = draw_heat_maps(summaries, stamp)
+    written = formats.write({**texts, **drawn}, run, DERIVED)
     formats.show([table for own in shown for table in own.tables], console)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    if report and rows:
+        if redraw:
+            _write_report(summaries, run, page, stamp)
+        console.print(f"report: {page}", highlight=False, soft_wrap=True)
+
+
+def _write_report(summaries: Sequence[Summary], run: Path, page: Path, stamp: str) -> None:
+    from bench.report.figures.write import write_figures
+    from bench.report.html.page import render
+
+    write_atomically(page, render(summaries, write_figures(summaries, run, page.parent), stamp))
+
+
+def _holds(path: Path, stamp: str) -> bool:
+    """Whether a heat map or report says in its beginning that it is of these tables."""
+    if not path.exists():
+        return False
+    with path.open("rb") as file:
+        return stamp.encode() in file.read(HEAD)
 
 
 def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
@@ -100,7 +94,7 @@ def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
         name = f"{table.measure}-{table.setting[:8]}" if several else table.measure
         texts[f"{name}.csv"] = formats.csv(map(asdict, table.cells.values()), columns[table.measure])
         texts[f"{name}.md"] = formats.captioned(table)
-        texts[f"{name}.tex"] = formats.latex(table)
+        texts[f"{name}.tex"] = formats.latex(table, name)
     return texts
 
 
@@ -110,11 +104,3 @@ def _record(row: Row) -> dict[str, Any]:
     nested = {name: value for name, value in values.items() if isinstance(value, dict | list)}
     dump = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
     return values | {name: dump(value) for name, value in nested.items()} | flat(values)
-
-
-def _stamp(picture: Path) -> str | None:
-    try:
-        with Image.open(picture) as image:
-            return str(image.info.get(STAMP))
-    except OSError:  # absent, or no picture
-        return None

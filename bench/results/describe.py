@@ -26,7 +26,6 @@ def circumstances(rows: Sequence[Row]) -> str:
         budgets(rows),
         "test images prepared by the defense" if inputs["prepare_test"] else None,
         f"seed {inputs['seed']}",
-        f"setting {row.setting[:8]}",
     ]
     return ", ".join(filter(None, said))
 

@@ -62,7 +62,7 @@ def work(context: RunContext, job: Job, tick: Tick) -> Result:
     try:
         poison = craft(context, job.method, job.poison_rep, tick)
         if job.cell is None and job.poison_rep == SHOWN_REP:
-            keep_samples(context, [job.method])
+            keep_sample(context, job.method, poison)
         row = run_cell(context, job.cell, poison, tick) if job.cell else None
         return Result(row, poison.manifest["facts"].get("unreached"), seconds=time.monotonic() - started)
     except OutOfTime:
@@ -71,21 +71,30 @@ def work(context: RunContext, job: Job, tick: Tick) -> Result:
         return Result(error=traceback.format_exc())
 
 
+def keep_sample(context: RunContext, method: Plugin, poison: cache.Poison) -> None:
+    """Keep a few images of a poison beside the run's rows, unless they are there."""
+    if context.gallery is None:
+        return
+    path = samples.path_of(context.gallery, method.name, poison.manifest["published"])
+    if samples.load(path) is None:
+        chosen = samples.choose(context.data.train.labels.cpu().numpy())
+        clean = context.data.train.images[chosen].cpu().numpy()
+        samples.save(samples.take(clean, poison.images[chosen].numpy(), chosen), path)
+
+
 def keep_samples(context: RunContext, methods: Iterable[Plugin]) -> None:
-    """Keep a few images of each method's first poison beside the run's rows, unless they are there.
+    """Keep the same of each method's first poison that an earlier run crafted.
 
     A poison is read, and compared with its digest, only where its sample is missing.
     """
-    if (gallery := context.gallery) is None:
-        return
     for method in methods:
         folder = context.poison_folder(method, SHOWN_REP)
-        published = (cache.manifest(folder) or {}).get("published")
-        path = samples.path_of(gallery, method.name, str(published))
-        if published and samples.load(path) is None and (poison := cache.load(folder)) is not None:
-            chosen = samples.choose(context.data.train.labels.cpu().numpy())
-            clean = context.data.train.images[chosen].cpu().numpy()
-            samples.save(samples.take(clean, poison.images[chosen].numpy(), chosen), path)
+        said = cache.manifest(folder)
+        if context.gallery is None or said is None:
+            continue
+        path = samples.path_of(context.gallery, method.name, str(said.get("published")))
+        if samples.load(path) is None and (poison := cache.load(folder)) is not None:
+            keep_sample(context, method, poison)
 
 
 def place_of(error: str, plugin: Plugin, plugins: Path | None) -> str:

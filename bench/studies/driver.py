@@ -1,4 +1,4 @@
-"""The verb `study`: rows of all grids, measures of their victims, and what follows from both."""
+"""The command `study`: rows of all grids, measures of their victims, and what follows from both."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from bench.metrics import METRICS, Subject, measure
-from bench.metrics.mi import cka, gauss_cca, infonce, pca_code, sliced, smi_hist
+from bench.metrics.mi import cka, gauss_cca, infonce, pca_code, smi_hist, smi_ksg
 from bench.metrics.mi.estimate import Estimate
 from bench.metrics.mi.limits import CERTIFIED
 from bench.metrics.mi.sliced import MISettings
@@ -19,8 +19,8 @@ from bench.metrics.mi.sliced import MISettings
 Doubles = NDArray[np.float64]
 FEW = MISettings(slices=16)
 ESTIMATORS = {
-    "smi-ksg": lambda x, y, seed: sliced.smi_ksg(x, y, seed, FEW),
-    "smi-ksg-matched": lambda x, y, seed: sliced.smi_ksg_matched(x, y, seed, FEW),
+    "smi-ksg": lambda x, y, seed: smi_ksg.smi_ksg(x, y, seed, FEW),
+    "smi-ksg-matched": lambda x, y, seed: smi_ksg.smi_ksg_matched(x, y, seed, FEW),
     "smi-hist": lambda x, y, seed: smi_hist.smi_hist(x, y, seed, FEW),
     "gauss-cca": gauss_cca.gauss_cca,
     "infonce": infonce.infonce,
@@ -164,15 +164,15 @@ def test_without_noise_a_map_is_bounded(name: str) -> None:
 
 def test_ksg_of_a_map_is_said_to_diverge_and_that_of_a_noisy_one_is_not() -> None:
     clean, published = features(500, 0.5)
-    estimate = sliced.smi_ksg_matched(clean, -clean, 0, FEW)
+    estimate = smi_ksg.smi_ksg_matched(clean, -clean, 0, FEW)
     assert estimate.reason is not None and "diverges" in estimate.reason
-    assert sliced.smi_ksg_matched(clean, published, 0, FEW).reason is None
+    assert smi_ksg.smi_ksg_matched(clean, published, 0, FEW).reason is None
 
 
 def test_matched_slices_have_no_value_for_clean() -> None:
     clean, _ = features(500, 0.0)
     with pytest.raises(ValueError, match=r"infinite.*against random"):
-        sliced.smi_ksg_matched(clean, clean.copy(), 0, FEW)
+        smi_ksg.smi_ksg_matched(clean, clean.copy(), 0, FEW)
 
 
 def test_few_images_for_each_dimension_are_a_bound() -> None:
@@ -247,5 +247,5 @@ def test_estimates_do_not_touch_their_input() -> None:
 def test_settings_are_in_the_estimate() -> None:
     pair = features(500, 1.0)
     assert smi_hist.smi_hist(*pair, 0, FEW, bins=8).settings == {"slices": 16, "bins": 8}
-    assert sliced.smi_ksg(*pair, 0, replace(FEW, neighbours=3)).settings == {"slices": 16, "neighbours": 3}
+    assert smi_ksg.smi_ksg(*pair, 0, replace(FEW, neighbours=3)).settings == {"slices": 16, "neighbours": 3}
     assert gauss_cca.gauss_cca(*pair, 0, sigma=0.5).settings["sigma"] == 0.5

@@ -10,7 +10,8 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.metrics.mi.ksg import ksg_of_rows
-from bench.metrics.mi.sliced import ESTIMATOR, MISettings, Sliced, directions, sliced, smi_ksg
+from bench.metrics.mi.sliced import ESTIMATOR, MISettings, Sliced, directions, sliced
+from bench.metrics.mi.smi_ksg import smi_ksg
 
 Doubles = NDArray[np.float64]
 SMALL = MISettings(slices=64)

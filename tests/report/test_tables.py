@@ -83,11 +83,12 @@ def test_caption_says_what_was_repeated(reps: list[tuple[int, int]], said: str |
 
 def test_caption_says_the_circumstances(tmp_path: Path) -> None:
     write(made(REPS), tmp_path)
-    caption = (tmp_path / "accuracy.md").read_text().splitlines()[0]
+    caption, *_, footnote = (tmp_path / "accuracy.md").read_text().splitlines()
     assert (
         "glyphs (synthetic), profile quick, 4000 training images, victim resnet18, surrogate small, "
-        "30 epochs, precision fp32, seed 7, setting 11111111." in caption
+        "30 epochs, precision fp32, seed 7." in caption
     )
+    assert footnote == "    setting 11111111" and "setting" not in caption
 
 
 def test_a_caption_says_each_budget_in_its_norm() -> None:
@@ -131,9 +132,9 @@ def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
     assert summary.board is not None
     gaps = {own.method: own.mi_gap for own in summary.board.methods}
     assert gaps["tap"] == pytest.approx(0.01) and gaps["mi-ue"] == (pytest.approx(-0.02) if alike else None)
-    assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == (2 if alike else 0)
+    assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == alike  # of one poison
     in_order_with_others = SettingRows(rows).values(("mi-ue", "none"), "mi")
-    assert len(in_order_with_others) == (2 if alike else 0)
+    assert len(in_order_with_others) == alike
     assert ("mi-ue" in summary.points("none")) == alike and summary.correlation("none").n == 3 + alike
 
 

@@ -81,8 +81,9 @@ def rendered(board: Leaderboard, width: int = 80) -> str:
 
 def texts(board: Leaderboard, folder: Path) -> dict[str, str]:
     """What is said in each format for people, in one line."""
-    files = {path.suffix: path.read_text() for path in write_leaderboard(board, folder)}
-    shown = {"terminal": rendered(board), "md": files[".md"], "tex": files[".tex"]}
+    files = {path.name: path.read_text() for path in write_leaderboard(board, folder)}
+    tex = "\n".join(text for name, text in files.items() if name.endswith(".tex"))
+    shown = {"terminal": rendered(board), "md": files["leaderboard.md"], "tex": tex}
     return {name: " ".join(text.split()) for name, text in shown.items()}
 
 
@@ -451,7 +452,9 @@ def test_markdown_tables_have_equal_lines(tmp_path: Path) -> None:
 
 def test_latex_is_well_formed(tmp_path: Path) -> None:
     write_leaderboard(leaderboard(noisy()), tmp_path)
-    text = (tmp_path / "leaderboard.tex").read_text()
+    files = {path.stem: path.read_text() for path in tmp_path.glob("*.tex")}
+    assert all(rf"\label{{tab:{name}}}" in own and own.count(r"\label") == 1 for name, own in files.items())
+    text = "\n".join(files.values())
     assert r"a\_b\&c\textbar{}d" in text and r"50\%" in text and re.search(r"45\.0 +\$\\pm\$ *7\.1", text)
     assert r"\{x\} \textasciitilde{} \$5 \#1 \textasciicircum{}2 \textbackslash{}n" in text
     body = "\n".join(line for line in text.splitlines() if not line.startswith("%"))
@@ -506,7 +509,8 @@ def refused(asked: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
-FILES = {"leaderboard.csv", "leaderboard.md", "leaderboard.tex"}
+FILES = {"leaderboard.csv", "leaderboard.md"}
+FILES |= {f"leaderboard{table}.tex" for table in ("", "-accuracy", "-retained", "-beside")}
 
 
 def test_the_verb_writes_the_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -567,7 +571,7 @@ def test_files_of_another_shape_of_folder_go(tmp_path: Path) -> None:
         save(completed(r), out / "rows")
     assert main(["leaderboard", str(out), "--setting", "ffff"]) == 0
     assert {p.name for p in out.glob("leaderboard*")} == {
-        f"leaderboard-ffffffff.{e}" for e in ("csv", "md", "tex")
+        name.replace("leaderboard", "leaderboard-ffffffff") for name in FILES
     }
 
 

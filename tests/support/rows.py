@@ -63,11 +63,6 @@ def completed(row: Row) -> Row:
     return replace(row, inputs={**row.inputs, **own, **filled})
 
 
-def as_schema_1_tells(row: Row) -> Row:
-    """The row without what its schema could not say."""
-    return replace(row, legacy_key=None, balanced_acc=None, chance=None)
-
-
 def aged(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make rows and records of a run's folder ones of schema 1; digests of today's code count as reviewed."""
     keys = {}

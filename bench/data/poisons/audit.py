@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.core.errors import BadInput
 from bench.core.pixels import GRID, levels
 from bench.data.poisons.manifest import Manifest, pixels
-from bench.data.poisons.values import BATCH, Summary
+from bench.data.poisons.values import BATCH
 
 Table = dict[str, str]  # what was looked at -> what was seen, in the order of looking
 
@@ -63,14 +63,6 @@ class Change:
         if budget.l2 is None:
             table["at the budget"] = f"{self.saturated:.1%} of the values"
         table["budget"] = str(budget)
-
-
-def check_finite(summary: Summary, who: str, table: Table) -> None:
-    table["nan or infinite"] = f"{summary.odd} values"
-    if summary.odd:
-        raise BadInput(
-            f"{who}: {summary.odd} values are nan or infinite, the first in entry {summary.first}; expected 0"
-        )
 
 
 def check_digests(images: Tensor, made: Manifest, who: str) -> None:

@@ -40,18 +40,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from scipy.special import stdtrit
 
-from bench.metrics.mi.estimate import LEVEL, Estimate, begin
-from bench.metrics.mi.ksg import Doubles, Floats, ksg_of_rows, standardise
-from bench.metrics.mi.limits import GROWTH
+from bench.metrics.mi.estimate import LEVEL
+from bench.metrics.mi.ksg import Doubles, Floats, standardise
 from bench.metrics.mi.pca_code import fit_code
 from bench.metrics.mi.settings import MISettings as MISettings  # noqa: PLC0414 (callers take it from here)
 
-ESTIMATOR, MATCHED = "smi-ksg", "smi-ksg-matched"
+ESTIMATOR = "smi-ksg"
 SUBSAMPLES = 10  # of the images, disjoint; fewer where one would have less than LEAST for each neighbour
 LEAST = 20  # with fewer images for each neighbour their spread is too small
 SPREAD_SLICES = 128  # seen by the subsamples
@@ -115,39 +113,3 @@ def directions(settings: MISettings, r: int, seed: int) -> tuple[Doubles, Double
     draws = np.random.default_rng(seed).standard_normal((2, settings.slices, settings.rank))[..., :r]
     theta, phi = draws / np.linalg.norm(draws, axis=-1, keepdims=True)
     return theta, phi
-
-
-# The estimators by KSG-1
-
-
-def smi_ksg(clean: Floats, published: Floats, seed: int, settings: MISettings | None = None) -> Estimate:
-    """Estimate what is said above, the default: of features (n,d) of the same images, in nats."""
-    return _estimate(ESTIMATOR, clean, published, seed, settings or MISettings())
-
-
-def smi_ksg_matched(
-    clean: Floats, published: Floats, seed: int, settings: MISettings | None = None
-) -> Estimate:
-    """Estimate the same from matched slices, theta = phi, which see both features from one direction.
-
-    Its value does not shrink with the rank, but is infinite where published features are a function of the
-    clean ones in a slice, as those of clean itself are. So there is none for clean (ValueError), and the gap
-    of a method is taken against `random`.
-    """
-    if np.array_equal(clean, published):
-        raise ValueError(
-            f"{MATCHED}: clean and published features are equal, and MI of anything with itself is infinite "
-            "in matched slices; expected features that differ: gaps are taken against random"
-        )
-    return _estimate(MATCHED, clean, published, seed, settings or MISettings())
-
-
-def _estimate(name: str, clean: Floats, published: Floats, seed: int, settings: MISettings) -> Estimate:
-    """Give only a bound where the estimate grows with the images as that of a deterministic map would."""
-    begun, k = begin(name, clean, published), settings.neighbours
-    score = partial(ksg_of_rows, k=k)
-    found = sliced(clean, published, settings, seed, score, matched=name == MATCHED)
-    diverges = f"diverges: {found.growth:.2f} nats more for each e-fold of images"
-    doubt = diverges if found.growth > GROWTH else None
-    said = {"slices": settings.slices, "neighbours": k}
-    return begun.end(found.nats, found.reach, found.null, found.rank, said, doubt)

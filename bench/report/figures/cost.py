@@ -10,8 +10,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import QUIET, SMALL, MethodStyle, method_styles, spread, titled_figure
+from bench.report.figures.style import PALE, QUIET, SMALL, MethodStyle, method_styles, spread, titled_figure
 from bench.report.summary import Summary
+from bench.report.tables import DOUBTED, LEARNED_NOT
 from bench.results.leaderboard import MethodScores
 from bench.results.select import CLEAN, UNDEFENDED
 
@@ -35,13 +36,15 @@ def cost(summary: Summary) -> Figure | None:
     handles = [Line2D([], [], ms=size, label=name, **grey) for name, size in sizes.items()]
     title, tall = f"Cost against protection: {summary.about}", max(2.9, 0.5 + 0.25 * len(points))
     caption = CAPTION.format(", ".join(summary.board.defenses), summary.board.crafted_on)
-    figure = titled_figure(title, caption, tall, handles=handles)
+    doubtful = any(_doubted(own, size) for own in points for size in _heights(own))
+    caption += f" Pale, and {DOUBTED}: {LEARNED_NOT}." * doubtful
+    figure = titled_figure(title, caption, tall, handles=handles, footnote=summary.accuracy.footnote)
     axes, styles = figure.subplots(), method_styles(summary.rows)
     for own in points:
         x, heights, style = _seconds(own), _heights(own), styles[own.method]
         axes.plot([x] * len(heights), [*heights.values()], color=style.color, lw=1, alpha=0.6)
         for size, y in heights.items():
-            axes.plot(x, y, ms=size, **style.dots)
+            axes.plot(x, y, ms=size, alpha=PALE if _doubted(own, size) else 1, **style.dots)
     low = math.floor(math.log10(min(map(_seconds, points))) - 0.1)
     high = math.ceil(math.log10(max(map(_seconds, points))) + 0.1)
     axes.set(xscale="log", xlim=(10.0**low, 10.0**high), xlabel="crafting time (log)")
@@ -67,6 +70,12 @@ def _heights(own: MethodScores) -> dict[int, float]:
     return {size: 100 * y for size, y in known.items() if y is not None}
 
 
+def _doubted(own: MethodScores, size: int) -> bool:
+    """Whether an accuracy is no verdict."""
+    cell = own.worst if size == HIGHEST else own.scores[UNDEFENDED].cell
+    return cell is not None and cell.doubt is not None
+
+
 def _clean(axes: Axes, clean: MethodScores) -> None:
     """Accuracy on images that nobody changed, as lines: crafting them costs nothing."""
     words = {UNDER_NONE: UNDEFENDED, HIGHEST: "highest"}
@@ -80,12 +89,14 @@ def _clean(axes: Axes, clean: MethodScores) -> None:
 
 def _names(axes: Axes, points: Sequence[MethodScores], styles: Mapping[str, MethodStyle]) -> None:
     """In a column at the right, each with a line to its mark: they cannot overlap."""
-    marks = [[*_heights(own).values()][-1] for own in points]
-    for own, y, place in zip(points, marks, spread(marks, 6.5, 2, 98), strict=True):
+    marks = [[*_heights(own).items()][-1] for own in points]
+    places = spread([y for _, y in marks], 6.5, 2, 98)
+    for own, (size, y), place in zip(points, marks, places, strict=True):
         line = {"arrowstyle": "-", "color": styles[own.method].color, "lw": 0.6, "alpha": 0.7}
         line["relpos"] = 0, 0.5  # to the name's beginning, and not towards its middle
+        under = f" ({own.worst.defense})" if own.worst else ""
         axes.annotate(
-            f"{own.method} ({own.worst.defense})" if own.worst else own.method,
+            f"{own.method}{under}{DOUBTED * _doubted(own, size)}",
             xy=(_seconds(own), y),
             xytext=(1.03, place / 100),
             textcoords="axes fraction",

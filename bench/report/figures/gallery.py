@@ -21,7 +21,8 @@ def gallery(row: Row, sample: Sample) -> Figure:
     strips = {"clean images": sample.clean, f"delta x {factor}": shown, "published": sample.published}
     n, high, wide = sample.clean.shape[:3]
     height = 3 * ((WIDTH - 1.0) / n * high / wide + 0.04)
-    figure = titled_figure(f"{row.method}: {_measured(row)}", caption(row, sample, factor), 0.05 + height)
+    title, footnote = f"{row.method}: {_measured(row)}", f"published images {(row.published or '')[:8]}"
+    figure = titled_figure(title, caption(row, sample, factor), 0.05 + height, footnote=footnote)
     for axes, (name, images) in zip(figure.subplots(3), strips.items(), strict=True):
         axes.imshow(strip(images), interpolation="nearest", cmap="gray", vmin=0, vmax=255)
         axes.set(xticks=[], yticks=[])
@@ -50,7 +51,7 @@ def caption(row: Row, sample: Sample, factor: int) -> str:
     crop = "" if sample.size <= sample.clean.shape[1] else f" The middle of {sample.size} pixels a side."
     return (
         f"{row.data}. Delta is drawn as gray + {factor} x delta: gray is no change, the largest "
-        f"change is the whole range. Published images {(row.published or '')[:8]}.{crop}"
+        f"change is the whole range.{crop}"
     )
 
 

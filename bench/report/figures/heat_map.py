@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -13,19 +14,20 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from seaborn.utils import relative_luminance
 
-from bench.report.figures.style import QUIET, SMALL, WIDTH, titled_figure
+from bench.report.figures.style import PALE, QUIET, SMALL, WIDTH, titled_figure
 from bench.report.summary import Summary
-from bench.report.tables import Table
+from bench.report.tables import DOUBTED, LEARNED_NOT, Table
 
 CELL = 0.95, 0.42  # inches, across and down
 COLORS = "cividis"
 MISSING, ABSENT = "missing", "–"  # a status, and the sign of it: words of narrow columns would touch
 
 
-def shade(mean: float) -> tuple[str, str]:
-    """Return the colour of an accuracy, and black or white, whichever reads better on it."""
-    color = colormaps[COLORS](mean)
-    return to_hex(color), "#000000" if relative_luminance(color) > 0.18 else "#ffffff"
+def shade(mean: float, *, muted: bool = False) -> tuple[str, str]:
+    """Return the colour of an accuracy, and black or white, whichever reads better on it. muted: pale."""
+    red, green, blue = (1 - (PALE if muted else 1) * (1 - part) for part in colormaps[COLORS](mean)[:3])
+    color = to_hex((red, green, blue))
+    return color, "#000000" if relative_luminance(color) > 0.18 else "#ffffff"
 
 
 def heat_map(summary: Summary) -> Figure:
@@ -36,8 +38,10 @@ def heat_map(summary: Summary) -> Figure:
     spread = any(cell.std is not None for cell in table.cells.values())
     high = CELL[1] * (1.25 if spread else 1) * len(table.methods)
     absent = any(cell.status == MISSING for cell in table.cells.values())
-    caption = f"{table.caption} {ABSENT}: not run." if absent else table.caption
-    figure = titled_figure(f"Test accuracy, %: {summary.about}", caption, 0.7 + high, width)
+    doubtful = any(cell.doubt for cell in table.cells.values())
+    caption = table.caption + f" {ABSENT}: not run." * absent + f" {DOUBTED}: {LEARNED_NOT}." * doubtful
+    title = f"Test accuracy, %: {summary.about}"
+    figure = titled_figure(title, caption, 0.7 + high, width, footnote=table.footnote)
     axes = figure.subplots()
     _draw(axes, table)
     return figure
@@ -60,10 +64,16 @@ def _draw(axes: Axes, table: Table) -> None:
         yticklabels=table.methods,
         cbar_kws={"label": "test accuracy, %", "pad": 0.02},
     )
-    for text, mean in zip(axes.texts, values[~np.isnan(values)], strict=True):
-        text.set_color(shade(mean / 100)[1])
-    for row, column in np.argwhere(np.isnan(values)):
-        _say_why(axes, column, row, table.cells[table.methods[row], table.defenses[column]].status)
+    numbers = iter([*axes.texts])
+    for (row, method), (column, defense) in product(enumerate(table.methods), enumerate(table.defenses)):
+        cell = table.cells[method, defense]
+        if cell.mean is None:
+            _say_why(axes, column, row, cell.status)
+            continue
+        face, ink = shade(cell.mean, muted=cell.doubt is not None)
+        next(numbers).set_color(ink)
+        if cell.doubt:
+            axes.add_patch(Rectangle((column, row), 1, 1, fc=face, ec="white", lw=1, zorder=1.5))
     axes.tick_params(length=0)
     axes.tick_params(axis="y", rotation=0)
     if max(len(name) for name in table.defenses) * len(table.defenses) > 60:

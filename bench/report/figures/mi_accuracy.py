@@ -5,8 +5,17 @@ from __future__ import annotations
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.figures.style import PERCENT, SMALL, MethodStyle, legend, method_styles, paneled_figure
+from bench.report.figures.style import (
+    PALE,
+    PERCENT,
+    SMALL,
+    MethodStyle,
+    legend,
+    method_styles,
+    paneled_figure,
+)
 from bench.report.summary import Summary
+from bench.report.tables import LEARNED_NOT
 from bench.results.aggregate import Cell
 from bench.results.correlation import ENOUGH
 
@@ -15,9 +24,10 @@ CAPTION = (
     "variant beside its base (em-class beside em) is none of its own; in brackets: 95 % interval, from "
     "drawing methods with replacement. Below "
     f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is an "
-    "estimated dependence in the victim's own features; its scale differs between defenses. Where no victim "
-    "learns, what is left is noise. Left out: methods whose features have other dimensions than clean's."
+    "estimated dependence in the victim's own features; its scale differs between defenses. Left "
+    "out: methods whose features have other dimensions than clean's."
 )
+DOUBTS = f" Pale, and in no correlation: {LEARNED_NOT}."
 
 
 def dependence(summary: Summary) -> Figure | None:
@@ -27,7 +37,11 @@ def dependence(summary: Summary) -> Figure | None:
         return None
     styles, title = method_styles(summary.rows), f"MI against accuracy: {summary.about}"
     handles, label = legend(styles, ms=6), "test accuracy, %"
-    figure, panels = paneled_figure(title, CAPTION, shown, 2.15, handles, label=label, sharex=False)
+    doubtful = any(summary.accuracy.cells[m, d].doubt for d in shown for m in summary.points(d))
+    caption, footnote = CAPTION + DOUBTS * doubtful, summary.accuracy.footnote
+    figure, panels = paneled_figure(
+        title, caption, shown, 2.15, handles, label=label, shared="y", footnote=footnote
+    )
     for defense, axes in panels.items():
         for method in summary.points(defense):
             pair = method, defense
@@ -50,6 +64,7 @@ def _point(axes: Axes, mi: Cell, accuracy: Cell, style: MethodStyle) -> None:
         yerr=None if accuracy.std is None else 100 * accuracy.std,
         ms=6,
         elinewidth=0.8,
+        alpha=PALE if accuracy.doubt else 1,
         **style.dots,
     )
     axes.set_xlabel("MI, nats", fontsize=SMALL)

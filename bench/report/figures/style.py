@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ import seaborn as sns
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.textpath import text_to_path
 
 from bench.results.rows import Row
 from bench.results.select import CLEAN, bare, in_order, lesser
@@ -23,9 +24,10 @@ from bench.results.select import CLEAN, bare, in_order, lesser
 WIDTH = 7.6  # inches; a README shows it at about 800 pixels, so that a point is 1.5 of them
 DPI = 160
 LINE = 0.19  # inches
-SMALL = 7.5  # points
+SMALL, HEADING = 7.5, 10  # points
 COLUMNS = 3  # panels beside each other
 PERCENT = 0, 103  # marks at 100 stay whole
+PALE = 0.3  # opacity of what is no verdict
 QUIET = "0.35"  # grey of what explains
 # seaborn's colour-blind safe palette without what is too pale or too grey for a thin line
 PALETTE = [sns.color_palette("colorblind").as_hex()[i] for i in (0, 3, 2, 4, 1, 5, 9)]
@@ -112,11 +114,30 @@ def style() -> Iterator[None]:
         yield
 
 
+def wrapped(text: str, width: float, size: float, weight: str = "normal") -> str:
+    """Break a text, size points high, into lines at most width inches long."""
+    font, lines = FontProperties(size=size, weight=weight), [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".lstrip()
+        fits = text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0] <= 72 * width
+        lines[-1:] = [longer] if fits or not lines[-1] else [lines[-1], word]
+    return "\n".join(lines)
+
+
 def titled_figure(
-    title: str, caption: str, height: float, width: float = WIDTH, handles: Sequence[Line2D] = ()
+    title: str,
+    caption: str,
+    height: float,
+    width: float = WIDTH,
+    handles: Sequence[Line2D] = (),
+    footnote: str = "",
 ) -> Figure:
-    """Make a figure with room (inches) between its title and legend and what one must know of it."""
-    top, bottom = textwrap.fill(title, int(width * 12)), textwrap.fill(caption, int(width * 17))
+    """Make a figure with room (inches) between its title and legend and what one must know of it.
+
+    footnote: a line below the caption, for those who look for files.
+    """
+    top = wrapped(title, 0.98 * width, HEADING, "bold")
+    bottom = "\n".join(filter(None, [wrapped(caption, 0.98 * width, SMALL), footnote]))
     widest = max((len(str(handle.get_label())) for handle in handles), default=0)
     columns = max(1, min(len(handles), int(width * 11 / (widest + 6))))
     heading = 0.12 + LINE * (1 + top.count("\n"))
@@ -127,7 +148,7 @@ def titled_figure(
     engine = figure.get_layout_engine()
     assert isinstance(engine, ConstrainedLayoutEngine)
     engine.set(rect=(0, below / high, 1, height / high))
-    figure.text(0.01, 1 - 0.06 / high, top, va="top", fontsize=10, fontweight="bold")
+    figure.text(0.01, 1 - 0.06 / high, top, va="top", fontsize=HEADING, fontweight="bold")
     figure.text(0.01, 0.06 / high, bottom, va="bottom", fontsize=SMALL, color=QUIET)
     if handles:
         place: dict[str, Any] = {
@@ -149,20 +170,22 @@ def paneled_figure(
     *,
     label: str | None = None,
     columns: int = COLUMNS,
-    sharex: bool = True,
-    sharey: bool = True,
+    shared: str = "xy",
+    footnote: str = "",
 ) -> tuple[Figure, dict[str, Axes]]:
-    """Make a figure with a panel for each name, high inches tall. label: of their common axis up."""
+    """Make a figure with a panel for each name, high inches tall. label: of all axes up; shared: scales."""
     down = -(-len(names) // columns)
-    figure = titled_figure(title, caption, 0.2 + high * down, handles=handles)
-    grid = figure.subplots(down, min(columns, len(names)), sharex=sharex, sharey=sharey, squeeze=False)
+    figure = titled_figure(title, caption, 0.2 + high * down, handles=handles, footnote=footnote)
+    grid = figure.subplots(
+        down, min(columns, len(names)), sharex="x" in shared, sharey="y" in shared, squeeze=False
+    )
     for spare in grid.flat[len(names) :]:
         spare.set_visible(False)
     panels = dict(zip(names, grid.flat, strict=False))
     for index, (name, axes) in enumerate(panels.items()):
         axes.set_title(name)
         axes.grid(visible=True)
-        axes.tick_params(labelbottom=index + columns >= len(names) or not sharex, length=2)
+        axes.tick_params(labelbottom=index + columns >= len(names) or "x" not in shared, length=2)
     if label:
         figure.supylabel(label, fontsize=9)
     return figure, panels
@@ -184,9 +207,9 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     return places
 
 
-def png(figure: Figure, texts: Mapping[str, str] | None = None) -> bytes:
-    """texts: what the file says of itself."""
-    return _saved(figure, "png", {"Software": None, **(texts or {})})
+def png(figure: Figure, stamp: str | None = None) -> bytes:
+    """Draw as PNG. stamp: what the file says of itself."""
+    return _saved(figure, "png", {"Software": None, **({"Comment": stamp} if stamp else {})})
 
 
 def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -24,10 +24,10 @@ KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "cos
 DERIVED = re.compile(rf"({'|'.join(KINDS)}|gallery-.*)(-[0-9a-f]{{8}})?\.(png|svg)")
 
 
-def heat_maps(summaries: Sequence[Summary], texts: Mapping[str, str]) -> dict[str, bytes]:
-    """Draw accuracy.png of each setting, named as the tables are. texts: what the files say of themselves."""
+def draw_heat_maps(summaries: Sequence[Summary], stamp: str) -> dict[str, bytes]:
+    """Draw accuracy.png of each setting, named as the tables are. stamp: the mark of these tables."""
     with style():
-        return {f"{name_of('accuracy', own, summaries)}.png": png(heat_map(own), texts) for own in summaries}
+        return {f"{name_of('accuracy', own, summaries)}.png": png(heat_map(own), stamp) for own in summaries}
 
 
 def write_figures(summaries: Sequence[Summary], run: Path, out: Path) -> dict[str, Path]:

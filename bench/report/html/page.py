@@ -26,10 +26,10 @@ from bench.results.select import last_line
 DRAWINGS = ("mi-accuracy", "curves", "cost")
 
 
-def page(summaries: Sequence[Summary], figures: Mapping[str, Path]) -> str:
-    """Render report.html. figures: name -> path without its ending, as they were written."""
+def render(summaries: Sequence[Summary], figures: Mapping[str, Path], stamp: str = "") -> str:
+    """Render report.html. figures: name -> path without its ending, as they were written. stamp: its mark."""
     settings = [_setting(summary, summaries, figures) for summary in summaries]
-    return TEMPLATES.get_template("page.html.j2").render(settings=settings)
+    return TEMPLATES.get_template("page.html.j2").render(settings=settings, stamp=stamp)
 
 
 def as_json(values: Mapping[str, Any] | Sequence[Any]) -> str:
@@ -70,13 +70,13 @@ def _setting(summary: Summary, summaries: Sequence[Summary], figures: Mapping[st
     pngs = {m: path.with_suffix(".png") for m in summary.methods if (path := figure(f"gallery-{slug(m)}"))}
     return {
         "id": summary.setting,
-        "heading": f"{summary.about}, setting {summary.setting[:8]}",
+        "heading": summary.about + f", {summary.accuracy.footnote}" * (len(summaries) > 1),
         "warnings": warnings_of_setting(summary),
         "accuracy": measured(summary.accuracy, colored=True),
         "leaderboard": ranked(summary.board),
         "unranked": summary.unranked,
         "mi": measured(summary.mi),
-        "correlations": {defense: summary.correlation(defense) for defense in summary.defenses},
+        "correlations": {d: summary.correlation(d) for d in summary.defenses if summary.points(d)},
         "drawings": {kind: inline(svg.read_text("utf-8"), svg.stem) for kind, svg in svgs.items()},
         "costs": summary.costs(),
         "crafted_on": crafted_on(summary.rows),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from bench.report.figures.heat_map import shade
@@ -16,7 +17,7 @@ from bench.results.leaderboard import Leaderboard
 from bench.results.select import CLEAN
 
 ABSENT = ("-", "control", "failed", "skipped")
-NUMBER = re.compile(r"-?\d+(\.\d+)?(?=$|[ *])")  # a text that begins with one: 12.3* ±0.4
+NUMBER = re.compile(r"-?\d+(\.\d+)?(?=$|[ *‡])")  # a text that begins with one: 12.3* ±0.4
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class Value:
     key: float | str | None = None  # None: last
     style: str | None = None
     target: str | None = None  # an id
+    title: str | None = None  # what is said of it where one points at it
 
 
 Grid = tuple[Table, dict[str, list[Value]]]  # a table and the values of each of its methods
@@ -38,22 +40,26 @@ def measured(table: Table, *, colored: bool = False) -> Grid:
     def value(cell: Cell) -> Value:
         text, style = text_of(cell, table.measure), None
         if colored and cell.mean is not None:
-            style = "background:{};color:{}".format(*shade(cell.mean))
+            style = "background:{};color:{}".format(*shade(cell.mean, muted=cell.doubt is not None))
         target = anchor("cell", table.setting, cell.method, cell.defense)
-        return Value(cell.status if text == "-" else text, cell.mean, style, target)
+        return Value(cell.status if text == "-" else text, cell.mean, style, target, cell.doubt)
 
     return table, {m: [value(table.cells[m, d]) for d in table.defenses] for m in table.methods}
 
 
 def ranked(board: Leaderboard | None) -> list[Grid]:
-    """Make the tables of `leaderboard` sortable: by number or alphabet, what is not there comes last."""
+    """Make the tables of `leaderboard` sortable: by number or alphabet, what is not there comes last.
+
+    Tables in which nothing is there are left out.
+    """
 
     def value(text: str) -> Value:
         found = NUMBER.match(text)
         return Value(text, float(found[0]) if found else None if text in ABSENT else text)
 
-    shown = [] if board is None else tables_of(board)
-    return [(table, {m: [value(text) for text in table.texts(m)] for m in table.methods}) for table in shown]
+    tables = [] if board is None else tables_of(board)
+    there = [table for table in tables if {*chain(*map(table.texts, table.methods))} - {"-"}]
+    return [(table, {m: [value(text) for text in table.texts(m)] for m in table.methods}) for table in there]
 
 
 def cell(summary: Summary, method: str, defense: str) -> dict[str, Any]:
@@ -64,6 +70,7 @@ def cell(summary: Summary, method: str, defense: str) -> dict[str, Any]:
     return {
         "method": method,
         "defense": defense,
+        "doubt": shown.doubt if shown.mean is not None else None,
         "number": number if rows else "missing",
         "curve": summary.curve(method, defense) is not None,
         "rows": rows,

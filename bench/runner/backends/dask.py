@@ -105,7 +105,13 @@ def check_workers(
         listed = WorkerList(client, address)
         while not (found := listed.ask()):
             time.sleep(0.2)
-        device = _choose(device, found, address)
+        gpus = any(worker["gpus"] for worker in found.values())
+        if device not in ("auto", "cpu") and not gpus:
+            raise BadInput(
+                f"--device {device}: none of the {len(found)} workers of {address} offers a GPU, expected "
+                f"some started with --resources GPU=1"
+            )
+        device = ("cuda" if gpus else "cpu") if device == "auto" else device
         checked = CheckedWorkers(address, cache.absolute(), plugins and plugins.absolute(), threads, device)
         with checked.terms() as terms:
             environment = _check(client, terms, checked.able(found))
@@ -133,19 +139,6 @@ def refusal(who: str, error: BaseException) -> BadInput:
     return BadInput(
         f"{who} is of no use, {type(error).__name__}: {what}; expected this package to run as it does here"
     )
-
-
-def _choose(device: str, found: dict[str, Seen], address: str) -> str:
-    """Choose the device: where auto was asked for, GPUs if there are any among the workers."""
-    gpus = sum(worker["gpus"] > 0 for worker in found.values())
-    if device == "auto":
-        return "cuda" if gpus else "cpu"
-    if device != "cpu" and not gpus:
-        raise BadInput(
-            f"--device {device}: none of the {len(found)} workers of {address} offers a GPU, expected some "
-            f"started with --resources GPU=1"
-        )
-    return device
 
 
 def _check(client: Client, terms: Terms, workers: list[str]) -> Environment:

@@ -10,7 +10,7 @@ from math import inf
 
 import numpy as np
 
-from bench.metrics.mi import cka, gauss_cca, infonce, ksg, sliced, smi_hist
+from bench.metrics.mi import cka, gauss_cca, infonce, ksg, smi_hist, smi_ksg
 from bench.metrics.mi.estimate import Estimator
 from bench.metrics.mi.ksg import Doubles
 from bench.metrics.mi.limits import CERTIFIED
@@ -68,8 +68,8 @@ SMALL = Plan(
 def cases(plan: Plan) -> list[Case]:
     settings = MISettings(slices=plan.slices)
     estimators: Estimators = {
-        "smi-ksg": lambda x, y, seed: sliced.smi_ksg(x, y, seed, settings),
-        "smi-ksg-matched": lambda x, y, seed: sliced.smi_ksg_matched(x, y, seed, settings),
+        "smi-ksg": lambda x, y, seed: smi_ksg.smi_ksg(x, y, seed, settings),
+        "smi-ksg-matched": lambda x, y, seed: smi_ksg.smi_ksg_matched(x, y, seed, settings),
         "smi-hist": lambda x, y, seed: smi_hist.smi_hist(x, y, seed, settings),
         "gauss-cca": gauss_cca.gauss_cca,
         "cka": cka.cka,

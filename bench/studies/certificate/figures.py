@@ -34,7 +34,7 @@ def certificate(lines: Sequence[CaseResult]) -> Figure:
     failed = sum(line.verdict == "FAILED" for line in lines)
     title = f"Certificate of the MI estimators: {len(lines)} cases, {failed} outside of what is accepted"
     label = "mean error / accepted error"
-    figure, panels = paneled_figure(title, CAPTION, names, 2.1, handles, label=label, sharex=False)
+    figure, panels = paneled_figure(title, CAPTION, names, 2.1, handles, label=label, shared="y")
     for name, axes in panels.items():
         axes.axhspan(-1, 1, color="0.93", zorder=0)
         axes.axhline(0, color="0.6", lw=0.8, zorder=1)
