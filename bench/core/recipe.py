@@ -8,6 +8,10 @@ from typing import Any, Literal
 
 from bench.core.errors import BadInput
 
+# Metadata of a plugin's field that came after rows were stored, and whose default is what there was before:
+# no key takes it where it has its default, so that those rows keep theirs. The default never changes.
+ADDED = {"added": True}
+
 
 def check_positive(thing: object, names: Iterable[str]) -> None:
     """BadInput unless these numbers of a plugin are above 0."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 # plugins take every noun from here
 from bench.core.errors import BadInput as BadInput  # noqa: PLC0414
+from bench.core.recipe import ADDED as ADDED  # noqa: PLC0414
 from bench.core.recipe import Augmentation as Augmentation  # noqa: PLC0414
 from bench.core.recipe import Recipe as Recipe  # noqa: PLC0414
 from bench.core.recipe import check_positive as check_positive  # noqa: PLC0414

@@ -7,7 +7,7 @@ net or metric, and records new golden numbers (tests/golden), without which a te
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -15,7 +15,7 @@ from bench.core.types import Dataset
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
 from bench.nets import NETS
-from bench.results.identity import key_of
+from bench.results.identity import key_of, parameters
 
 REVISIONS = {
     "data": 1,  # how images are read, chosen, held out and digested
@@ -40,7 +40,7 @@ def publication(data: Dataset, setting: Setting, method: Plugin, poison_rep: int
 
 def setting_inputs(data: Dataset, setting: Setting) -> dict[str, Any]:
     """Say what the rows of one table share: all that decides a row but method, defense and repetitions."""
-    shared, chosen = _shared(data, setting), _plain(setting)
+    shared, chosen = _shared(data, setting), parameters(setting)
     revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
     revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
     return {**shared, **{name: chosen[name] for name in OF_VICTIMS}, "revisions": revisions}
@@ -76,13 +76,6 @@ def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
     revisions = {name: REVISIONS[name] for name in ("data", "crafting", "training")}
     revisions["surrogate"] = NETS[setting.surrogate].revision
     seen = {name: getattr(data, name) for name in ("name", "digest", "limit", "resize")}
-    seen |= {"train_images": len(data.train), "augmentation": _plain(data.augmentation)}
+    seen |= {"train_images": len(data.train), "augmentation": parameters(data.augmentation)}
     chosen = {name: getattr(setting, name) for name in ("surrogate", "precision", "seed")}
     return {"revisions": revisions, "data": seen, **chosen}
-
-
-def _plain(value: Any) -> Any:
-    """Turn a dataclass, and those in it, into dicts of what decides something."""
-    if not is_dataclass(value):
-        return value
-    return {f.name: _plain(getattr(value, f.name)) for f in fields(value) if f.compare}

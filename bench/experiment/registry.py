@@ -16,7 +16,7 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -27,6 +27,7 @@ from bench.core.errors import BadInput, unknown
 from bench.experiment.declared import PREFIX, declare, declare_file
 from bench.experiment.fingerprint import HOME as HOME  # noqa: PLC0414 (others take it from here)
 from bench.experiment.overrides import change
+from bench.results.identity import parameters
 
 KINDS = ("methods", "defenses")
 BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
@@ -58,12 +59,13 @@ class Plugin:
     def inputs(self) -> dict[str, Any]:
         """What a row's key takes of it: name, revision or, of a draft, code, and all parameters."""
         made = {"crafted_as": self.crafted_as or self.name} if self.kind == KINDS[0] else {}
-        return {"name": self.name, **made, **self._version, **self._parameters()}
+        return {"name": self.name, **made, **self._version, **parameters(self.value)}
 
     @property
     def crafting(self) -> dict[str, Any]:
         """What the key of a method's delta takes of it."""
-        return {"name": self.crafted_as or self.name, **self._version, **self._parameters(publishing=False)}
+        own = parameters(self.value, publishing=False)
+        return {"name": self.crafted_as or self.name, **self._version, **own}
 
     @property
     def _version(self) -> dict[str, Any]:
@@ -73,14 +75,6 @@ class Plugin:
         extended = [(kind.__name__, vars(kind).get("revision")) for kind in type(self.value).__mro__]
         known = repr([(name, number) for name, number in extended if isinstance(number, int)])
         return {"draft": hashlib.sha256((self.code + known).encode()).hexdigest()[:16]}
-
-    def _parameters(self, *, publishing: bool = True) -> dict[str, Any]:
-        """All fields but those that say where something lies, not what it is."""
-        kept = [
-            f for f in fields(self.value) if f.compare and (publishing or not f.metadata.get("publishing"))
-        ]
-        values = asdict(self.value) if kept else {}
-        return {f.name: values[f.name] for f in kept}
 
     @property
     def publishes_otherwise(self) -> bool:
@@ -249,7 +243,7 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
         about, control = _first_line(type(value), module), name in controls
         plugin = Plugin(found.kind, name, value, code, about, control, module=module.__name__)
         if found.kind == KINDS[0]:  # the first of those that craft the same gives them its seeds
-            made = repr((type(value), plugin._parameters(publishing=False)))
+            made = repr((type(value), parameters(value, publishing=False)))
             other = first.setdefault(made, plugin)
             plugin = plugin if other is plugin else replace(plugin, crafted_as=other.name)
         found.variants[name] = plugin

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import Field, fields, is_dataclass
 from typing import Any
 
 OF_CELL = ("method", "defense", "poison_rep", "rep")  # inputs that the rows of one setting may differ in
@@ -13,6 +14,23 @@ OF_CELL = ("method", "defense", "poison_rep", "rep")  # inputs that the rows of 
 def key_of(inputs: Mapping[str, Any]) -> str:
     """Hash resolved inputs as JSON, whatever their order: sha256, 64 hex digits."""
     return hashlib.sha256(json.dumps(inputs, sort_keys=True, allow_nan=False).encode()).hexdigest()
+
+
+def parameters(value: Any, *, publishing: bool = True) -> Any:
+    """Turn a dataclass, and those in it, into dicts of the fields that decide something.
+
+    A field with ADDED is left out where it has its default. publishing: whether fields of a method that
+    decide how its delta is published, and nothing else, are among them.
+    """
+
+    def decides(field: Field[Any]) -> bool:
+        if field.metadata.get("added") and getattr(value, field.name) == field.default:
+            return False
+        return field.compare and (publishing or not field.metadata.get("publishing"))
+
+    if not is_dataclass(value):
+        return value
+    return {field.name: parameters(getattr(value, field.name)) for field in filter(decides, fields(value))}
 
 
 def shared(inputs: Mapping[str, Any]) -> dict[str, Any]:
