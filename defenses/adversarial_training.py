@@ -5,13 +5,15 @@ PGD-10 with a step of 2/255 whatever the radius, as the evaluations of EM and MI
 Differs from the paper: the attacked net is in eval mode, as in those evaluations. The start is uniform in
 the ball, as in that of MI-UE, but cut to the pixel range, which MI-UE's start may leave; that of EM starts
 at the image plus Gaussian noise, whose deviation is one step. The victim's recipe is the run's, not theirs
-of 100 epochs with drops. Smaller profiles take fewer steps, which still cross 8/255.
+of 100 epochs with drops. Smaller profiles take fewer steps, which still cross 8/255. quick lets the radius
+grow from 0 (ramp; papers' profiles do not): with few images and epochs a net that meets the full radius
+from the start stays at chance.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 
 import torch
@@ -20,7 +22,7 @@ from torch import Generator, Tensor, nn
 
 from bench.core.defense import Undefended
 from bench.core.pgd import frozen, pgd
-from bench.core.types import BadInput
+from bench.core.types import ADDED, BadInput
 
 
 @dataclass(frozen=True)
@@ -30,18 +32,24 @@ class AdversarialTraining(Undefended):
     radius: float = 8 / 255  # L-inf, pixels in [0,1]
     step: float = 2 / 255  # of the attack, pixels in [0,1]
     steps: int = 10  # of the attack, in each training step
+    ramp: float = field(default=0.0, metadata=ADDED)  # share of the training in which radius and step grow
 
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("radius", "step", "steps")
-    STEADY: ClassVar[bool] = True
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"steps": 2, "step": 6 / 255},  # still reach the radius of 8/255
+        "quick": {"steps": 2, "step": 6 / 255, "ramp": 0.4},  # still reach the radius of 8/255
         "cifar-cpu": {"steps": 4},  # so do these
         "reference": {"steps": 4},
     }
 
+    @property
+    def STEADY(self) -> bool:  # type: ignore[override]
+        return not self.ramp
+
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not 0 <= self.ramp < 1:
+            raise BadInput(f"adversarial training has ramp {self.ramp:g}, expected a share of 0 up to 1")
         if self.radius > 1:
             raise BadInput(
                 f"adversarial training has radius {self.radius * 255:g}/255, expected up to 255/255"
@@ -52,15 +60,17 @@ class AdversarialTraining(Undefended):
         return 1.0 + 0.7 * self.steps
 
     def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
-        start = torch.empty_like(x).uniform_(-self.radius, self.radius, generator=rng)
+        grown = 1.0 if progress >= self.ramp else progress / self.ramp
+        eps = self.radius * grown
+        start = torch.empty_like(x).uniform_(-eps, eps, generator=rng)
         start = (x + start).clamp_(0, 1).sub_(x)
         target = frozen(net)
         delta = pgd(
             lambda z: -F.cross_entropy(target(z), y, reduction="sum"),
             x,
             start,
-            eps=self.radius,
-            step=self.step,
+            eps=eps,
+            step=self.step * grown,
             steps=self.steps,
         )
         return F.cross_entropy(net(x + delta), y)

@@ -59,8 +59,9 @@ class EM(Method):
             "surrogate.batch": 64,
             "surrogate.lr": 0.05,
             "augment": True,
-            "steps": 10,
-            "max_rounds": 12,
+            "steps": 5,
+            "step": 0.2,
+            "max_rounds": 40,
         },
         "cifar-cpu": {"surrogate.batch": 64, "augment": True, "steps": 10, "max_rounds": 30},
         "reference": {"surrogate.batch": 64, "augment": True, "steps": 10, "max_rounds": 30},
@@ -167,6 +168,10 @@ def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
             lab.checkpoint.save({**state, "done": done, "error": error})
         lab.tick(done / em.max_rounds, f"round {done}, error {error:.2f}")
     lab.note(rounds=done, error=error, stop="error" if error <= em.stop_error else "max_rounds")
+    if error > em.stop_error >= 0:  # below 0: all rounds are wanted
+        lab.unreached(
+            f"surrogate's error {error:.2f} after {done} rounds, expected {em.stop_error:g} at most"
+        )
     lab.note_surrogate(trainer.net)
     return delta
 

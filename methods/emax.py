@@ -57,6 +57,8 @@ class EMax(Method):
                 lab.checkpoint.save({"delta": delta, "done": done, "error": error})
             lab.tick(0.5 + 0.5 * done / self.max_passes, f"pass {done}, error {error:.2f}")
         lab.note(passes=done, error=error, stop="error" if error >= self.stop_error else "max_passes")
+        if error < self.stop_error <= 1:  # above 1: all passes are wanted
+            lab.unreached(f"surrogate's error {error:.2f} after {done} passes, expected {self.stop_error:g}")
         return delta
 
     def _pass(self, net: nn.Module, clean: Split, delta: Tensor) -> float:

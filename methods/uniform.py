@@ -32,4 +32,4 @@ class Uniform(Method):
 
 VARIANTS = {"random": Uniform()}
 CONTROLS = ("random",)
-ALL: tuple[str, ...] = ()
+ALL = ("random",)

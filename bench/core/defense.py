@@ -57,7 +57,7 @@ def is_steady(defense: Undefended) -> bool:
     """Whether a training step may be recorded: the class that has the hooks says so itself."""
     for own in type(defense).__mro__:
         if "STEADY" in vars(own):
-            return bool(vars(own)["STEADY"])
+            return bool(defense.STEADY)
         if {"augment", "loss"} & vars(own).keys():
             return False
     return False

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 
+from bench.data import glyphs
 from bench.experiment import keys
 from bench.experiment.device import set_up
 from bench.experiment.fingerprint import LIBRARIES
@@ -80,6 +81,7 @@ def _harness() -> Iterator[Case]:
     for name, (run, below) in HARNESS.items():
         owner = f'REVISIONS["{name}"] in {_place(keys.key_of)}'
         yield Case(name, partial(keys.REVISIONS.get, name), owner, run, below)
+    yield Case("glyphs", lambda: glyphs.REVISION, f"REVISION in {_place(glyphs.render)}", data.glyphs)
 
 
 def _plugins() -> Iterator[Case]:

@@ -30,7 +30,12 @@ from golden.numbers import GREY, Numbers
 from golden.training import CPU, Watch, loop
 
 SETTING = Setting(
-    victim=Recipe(epochs=3, batch=BATCH), points=2, mi=MISettings(images=240, slices=16), seed=3
+    net="small",
+    surrogate="small",
+    victim=Recipe(epochs=3, batch=BATCH),
+    points=2,
+    mi=MISettings(images=240, slices=16),
+    seed=3,
 )
 
 

@@ -31,7 +31,6 @@ FEW = 40  # glyphs of a data set
 def data() -> Numbers:
     """Of all readers."""
     numbers = Numbers()
-    _glyphs(numbers)
     _choices(numbers)
     with tempfile.TemporaryDirectory() as place:
         _files(numbers, Path(place))
@@ -40,7 +39,9 @@ def data() -> Numbers:
     return numbers
 
 
-def _glyphs(numbers: Numbers) -> None:
+def glyphs() -> Numbers:
+    """Of the images that the suite draws."""
+    numbers = Numbers()
     images, labels = render(DRAWN, 1)
     numbers.same("labels of glyphs", torch.from_numpy(labels))
     numbers.tensor("glyphs", torch.from_numpy(images).float(), 0.05, "grey levels")  # edges are FreeType's
@@ -50,6 +51,7 @@ def _glyphs(numbers: Numbers) -> None:
     numbers.add("the data set glyphs", f"{made.name}, {len(made.train)} + {len(made.val)}, {shape}")
     for name, part in (("training", made.train), ("test", made.test)):
         numbers.tensor(f"{name} glyphs", part.images.float(), 0.05, "grey levels")
+    return numbers
 
 
 def _choices(numbers: Numbers) -> None:

@@ -76,8 +76,8 @@ def _crafted(numbers: Numbers, value: Any, run: str) -> None:
     change = release(clean.images, delta, value.eps).float() - clean.images
     numbers.tensor(f"published change{run}", change, 0.02, "grey levels", chaos=30)
     for name, fact in sorted(lab.facts.items()):
-        if name == "surrogate_val_acc":
-            continue  # no number of a result, and evaluation's
+        if name in ("surrogate_val_acc", "unreached"):
+            continue  # no numbers of a result: evaluation's, and words
         near = 0.05 if isinstance(fact, float) else 0.0  # shares of a few dozen images
         numbers.add(f"{name}{run}", fact, near)
 
