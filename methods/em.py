@@ -10,6 +10,7 @@ published; em-positive publishes what the official loader makes of it: negative 
 to uint8.
 Smaller profiles crop and flip the images that the surrogate learns from, as the data set declares: with
 few images and a small net, noise that is learnt in place alone does not survive the victim's own crops.
+quick takes fewer, longer steps: minutes are what it has.
 Class-wise: the fifth of every class, on which the error is measured too, is drawn once for a poison and keeps
 its order; the stop is the official README's (error 0.1; its scripts have 0.01).
 """

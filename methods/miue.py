@@ -42,8 +42,8 @@ class MIUE(Method):
     temperature: float = 0.1  # that cosines are divided by
     distance: float = 0.1  # weight of the distance term
     batch: int = 512  # images compared with each other
+    augment: bool = field(default=False, metadata=ADDED)  # whether the surrogate learns from crops, too
     # nearest: rounded, as all methods are; truncate: cut to grey levels, as the official evaluation
-    augment: bool = field(default=False, metadata=ADDED)  # what the surrogate learns from, by crops too
     rounding: Literal["nearest", "truncate"] = field(default="nearest", metadata=PUBLISHING)
 
     revision: ClassVar[int] = 2  # 1: the last round had last_step

@@ -76,12 +76,12 @@ class TAP(Method):
 
     def _hit(self, net: nn.Module, clean: Split, delta: Tensor, classes: int) -> float:
         """Share of the perturbed images that the surrogate takes for their target class, in [0,1]."""
-        hits = 0
+        hits = torch.zeros((), dtype=torch.int64, device=delta.device)  # read once: it waits
         with torch.inference_mode():
             for rows in torch.arange(len(clean), device=delta.device).split(self.batch):
                 target = (clean.labels[rows] + self.shift) % classes
-                hits += int((net(to_float(clean.images[rows]) + delta[rows]).argmax(1) == target).sum())
-        return hits / len(clean)
+                hits = hits + (net(to_float(clean.images[rows]) + delta[rows]).argmax(1) == target).sum()
+        return int(hits) / len(clean)
 
     def _best(self, net: nn.Module, x: Tensor, target: Tensor, lab: Lab, rng: Generator) -> Tensor:
         def objective(z: Tensor) -> Tensor:

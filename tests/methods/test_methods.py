@@ -231,7 +231,8 @@ def test_profiles_leave_room_to_cross_the_ball(name: str, profile: str) -> None:
         assert reach >= 2
     else:
         assert reach * rounds >= 1
-    assert getattr(value, "step", None) == getattr(FULL[name].value, "step", None)  # never rescaled
+    if profile != "quick":  # there fewer, longer steps: minutes are what it has
+        assert getattr(value, "step", None) == getattr(FULL[name].value, "step", None)
 
 
 def _reach_of_schedule(value: MIUE) -> float:

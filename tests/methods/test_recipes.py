@@ -75,6 +75,7 @@ MIUE_FULL: dict[str, object] = {
     "temperature": 0.1,
     "distance": 0.1,
     "batch": 512,
+    "augment": False,
 }
 PUBLISHED: dict[str, dict[str, object]] = {
     "em": EM_ONE,
