@@ -44,7 +44,7 @@ class TAP(Method):
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "restarts", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"surrogate.epochs": 24, "steps": 100, "step": 0.1, "restarts": 1},
+        "quick": {"surrogate.epochs": 24, "steps": 60, "step": 0.2, "restarts": 1},
         "cifar-cpu": {"steps": 100, "restarts": 1},
         "reference": {"steps": 100, "restarts": 1},
     }
