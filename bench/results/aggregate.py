@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean, stdev, variance
+from statistics import fmean, stdev
 
 from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
@@ -20,7 +20,7 @@ UNBOUNDED = -math.inf, math.inf
 SHARES = 0.0, 1.0
 ENDS = {"test_acc": (0.0, 100.0)}  # that no interval of a metric passes
 Pair = tuple[str, str]  # method, defense
-Spread = tuple[float, int]  # standard deviation of a repetition, its degrees of freedom
+Change = tuple[float, float | None]  # a difference, and half of its interval where it is known
 
 
 # Values -> means
@@ -41,53 +41,32 @@ def std_of(values: Sequence[float]) -> float | None:
     return stdev(values) if len(values) > 1 else None
 
 
-def pooled_spread(cells: Iterable[Sequence[float]]) -> Spread | None:
-    """Pool the standard deviations of the cells with repetitions; None without any."""
-    repeated = [values for values in cells if len(values) > 1]
-    free = sum(len(values) - 1 for values in repeated)
-    summed = sum((len(values) - 1) * variance(values) for values in repeated)
-    return (math.sqrt(summed / free), free) if free else None
-
-
 @dataclass(frozen=True)
 class Mean:
-    """A mean over n repetitions, in its quantity's unit. None: not known.
+    """A mean over n units of replication (poisons; of clean, victims), in its quantity's unit.
 
-    Of a correlation the repetitions are methods.
+    None: not known. Of a correlation the units are methods.
     """
 
     mean: float
     n: int
-    low: float | None = None  # of the interval
+    low: float | None = None  # of the interval; None below two units, as the other two
     high: float | None = None
     error: float | None = None  # standard error
-    free: int | None = None  # degrees of freedom of the error
-    borrowed: bool = False  # one repetition, with the pooled spread of others
 
     @property
     def std(self) -> float | None:
-        """The standard deviation of a repetition."""
+        """The standard deviation of a unit."""
         return None if self.error is None else self.error * math.sqrt(self.n)
 
 
-def summary(
-    values: Sequence[float], spread: Spread | None = None, ends: tuple[float, float] = UNBOUNDED
-) -> Mean | None:
-    """Return their mean with its t interval, which does not pass the ends; None of no values.
-
-    A single value borrows the spread, and has no interval where that is None.
-    """
-    if not values:
-        return None
-    found, borrowed = Mean(fmean(values), len(values)), len(values) == 1
-    if not borrowed:
-        spread = math.sqrt(variance(values)), len(values) - 1
-    if spread is None:
-        return found
-    error = spread[0] / math.sqrt(found.n)
-    reach = reach_of(error, spread[1])
-    low, high = max(ends[0], found.mean - reach), min(ends[1], found.mean + reach)
-    return replace(found, low=low, high=high, error=error, free=spread[1], borrowed=borrowed)
+def summary(values: Sequence[float], ends: tuple[float, float] = UNBOUNDED) -> Mean | None:
+    """Return the mean of units with its t interval, which does not pass the ends; None of no values."""
+    if len(values) < 2:
+        return Mean(values[0], 1) if values else None
+    mean, error = fmean(values), stdev(values) / math.sqrt(len(values))
+    reach = reach_of(error, len(values) - 1)
+    return Mean(mean, len(values), max(ends[0], mean - reach), min(ends[1], mean + reach), error)
 
 
 def reach_of(error: float, free: float) -> float:
@@ -98,21 +77,32 @@ def reach_of(error: float, free: float) -> float:
 
 
 def reach_of_sum(terms: Iterable[tuple[float, Mean]]) -> float | None:
-    """Return half of the interval of a weighted sum of independent means; None where a spread is not known.
+    """Return half of the interval of a weighted sum of independent means; None where an error is not known.
 
-    Degrees of freedom: Welch and Satterthwaite. Means that borrow their spread borrow the same one.
+    Degrees of freedom: Welch and Satterthwaite.
     """
-    parts: dict[int | None, tuple[float, int]] = {}  # a spread -> variance, degrees of freedom
-    for index, (weight, mean) in enumerate(terms):
-        if mean.error is None or mean.free is None:
+    parts = []  # variance, degrees of freedom
+    for weight, mean in terms:
+        if mean.error is None:
             return None
-        spread = None if mean.borrowed else index
-        before, _ = parts.get(spread, (0.0, 0))
-        parts[spread] = before + (weight * mean.error) ** 2, mean.free
-    total = sum(part for part, _ in parts.values())
+        parts.append(((weight * mean.error) ** 2, mean.n - 1))
+    total = sum(part for part, _ in parts)
     if total == 0:
         return 0.0
-    return reach_of(math.sqrt(total), total**2 / sum(part**2 / free for part, free in parts.values()))
+    return reach_of(math.sqrt(total), total**2 / sum(part**2 / free for part, free in parts))
+
+
+def change(one: Mean | None, other: Mean | None) -> Change | None:
+    """Return one minus the other, and half of the interval of that; None where either is lacking.
+
+    Degrees of freedom are those of the side with fewer units: of two or three, Welch's are too many.
+    """
+    if one is None or other is None:
+        return None
+    if one.error is None or other.error is None:
+        return one.mean - other.mean, None
+    error = math.hypot(one.error, other.error)
+    return one.mean - other.mean, reach_of(error, min(one.n, other.n) - 1)
 
 
 # Against clean
@@ -237,28 +227,25 @@ class Means:
         self.rows, self.notes = told_apart(rows)  # notes: what names with @ stand for
         self.groups = grouped(self.rows)
         self.id = self.rows[0].setting
-        self.spreads: dict[str, Spread | None] = {}
 
     def mean(self, pair: Pair, metric: str) -> Mean | None:
-        """Return it with its interval; None where it was not measured."""
-        return summary(self.values(pair, metric), self.spread(metric), ENDS.get(metric, UNBOUNDED))
+        """Return it with its interval over units; None where it was not measured."""
+        return summary(self.values(pair, metric), ENDS.get(metric, UNBOUNDED))
 
     def values(self, pair: Pair, metric: str) -> list[float]:
-        """Return one for each repetition."""
+        """Return one for each unit of replication."""
         if metric == "mi_gap":
-            return gaps(*and_clean(self.groups, pair), "mi")
+            return by_unit(gaps_of(*and_clean(self.groups, pair), "mi"))
         scale = 100 if metric == "test_acc" else 1
-        return [scale * value for value in values_of(self.groups.get(pair, ()), metric)]
+        return [scale * value for value in units_of(self.groups.get(pair, ()), metric)]
+
+    def doubt(self, pair: Pair) -> str | None:
+        """Say why its accuracy is no verdict."""
+        return doubt_of(*and_clean(self.groups, pair))
 
     def comparable(self, pair: Pair) -> bool:
         """Whether its MI is on the scale of clean's."""
         return on_scale(*and_clean(self.groups, pair))
-
-    def spread(self, metric: str) -> Spread | None:
-        """Pool it over the setting's repeated cells; None without any."""
-        if metric not in self.spreads:
-            self.spreads[metric] = pooled_spread(self.values(pair, metric) for pair in self.groups)
-        return self.spreads[metric]
 
 
 # Learning curves

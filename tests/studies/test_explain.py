@@ -19,7 +19,15 @@ from bench.report.figures.style import style
 from bench.results.correlation import ENOUGH, Correlation, correlation
 from bench.results.rows import Row
 from bench.studies.driver import show_findings
-from bench.studies.explain.compare import FAMILIES, Comparison, Judged, Verdict, all_of, compare, verdict
+from bench.studies.explain.compare import (
+    FAMILIES,
+    ExplanationFindings,
+    JudgedExplanation,
+    Outcome,
+    all_of,
+    compare,
+    verdict,
+)
 from bench.studies.explain.figures import scatters
 from bench.studies.explain.points import Explanation, points_of
 from bench.studies.explain.study import EXPLANATIONS, METHODS, STUDY, THEORY
@@ -38,14 +46,14 @@ BUDGET = Explanation("strength", "budget", "strength")
 
 def test_few_families_have_no_verdict() -> None:
     found = correlation([(1, 1), (2, 2), (3, 4)])
-    assert verdict(found, 1) is verdict(found, -1) is Verdict.DESCRIPTIVE
+    assert verdict(found, 1) is verdict(found, -1) is Outcome.DESCRIPTIVE
 
 
 @pytest.mark.parametrize("n", [ENOUGH - 1, ENOUGH])
 def test_there_is_a_verdict_of_enough_families_alone(n: int) -> None:
     x, noise = np.random.default_rng(0).standard_normal((2, 3 * n))
     found = correlation([*zip(x, x + 0.2 * noise, strict=True)], [f"{i // 3}" for i in range(3 * n)])
-    assert verdict(found, 1) is (Verdict.HELD if n >= ENOUGH else Verdict.DESCRIPTIVE)
+    assert verdict(found, 1) is (Outcome.HELD if n >= ENOUGH else Outcome.DESCRIPTIVE)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +72,11 @@ def test_verdicts(low: float, high: float, least: float, most: float, outcomes: 
 
 
 def test_a_claim_of_several_parts_needs_all_of_them() -> None:
-    held, failed, undecided = Verdict.HELD, Verdict.FAILED, Verdict.OPEN
+    held, failed, undecided = Outcome.HELD, Outcome.FAILED, Outcome.OPEN
     assert all_of([held, held]) is held
     assert all_of([held, undecided]) is undecided
     assert all_of([held, undecided, failed]) is failed
-    assert all_of([held, Verdict.DESCRIPTIVE, undecided]) is Verdict.DESCRIPTIVE
+    assert all_of([held, Outcome.DESCRIPTIVE, undecided]) is Outcome.DESCRIPTIVE
     assert all_of([]) is undecided
 
 
@@ -176,7 +184,7 @@ def many() -> Findings:
     return STUDY.analyse(rows, made_records(rows))
 
 
-def small(records: list[Record], rows: list[Row] | None = None) -> Comparison:
+def small(records: list[Record], rows: list[Row] | None = None) -> ExplanationFindings:
     """MI, distance and budget over all made-up points."""
     shown = (MI, DISTANCE, BUDGET)
     return compare(points_of(made_rows() if rows is None else rows, records, shown), shown, [])
@@ -254,7 +262,7 @@ def test_what_only_goes_with_the_budget_is_not_held() -> None:
         for own, e in zip(records, noise, strict=True)
     ]
     judged = small([own for own in records if own.net_row == own.poison_row], rows).judged["mi"]
-    assert verdict(judged.association, 1) is Verdict.HELD and judged.verdict is not Verdict.HELD
+    assert verdict(judged.association, 1) is Outcome.HELD and judged.verdict is not Outcome.HELD
 
 
 def against_rival(ours: float, rival: float, given: float) -> str:
@@ -263,7 +271,9 @@ def against_rival(ours: float, rival: float, given: float) -> str:
     found = small(made_records(made_rows()))
     beside = {"distance": steady[2], "strength": steady[2]}
     judged = {
-        "mi": Judged(MI, steady[0], 0, beside, {"distance": steady[1], "strength": steady[1]}, steady[2]),
+        "mi": JudgedExplanation(
+            MI, steady[0], 0, beside, {"distance": steady[1], "strength": steady[1]}, steady[2]
+        ),
         "distance": replace(found.judged["distance"], association=steady[1]),
         "strength": replace(found.judged["strength"], association=steady[1]),
     }

@@ -22,7 +22,7 @@ from bench.results import rows as files
 from bench.results.rows import Row
 from bench.runner.request import RunRequest, resolve, varied
 from bench.studies.reference.patterns import PATTERNS, Pattern, judged, together
-from bench.studies.reference.restored import Share, Verdict, means_of, share_of
+from bench.studies.reference.restored import PatternVerdict, RestoredShare, means_of, share_of
 from bench.studies.reference.study import STUDY, pairs
 from support.rows import row
 
@@ -33,12 +33,10 @@ LEARNED, BARE, CONTROLS = 0.7, 0.2, ("clean", "random")
 
 
 def cell(method: str, defense: str, *accuracies: float) -> list[Row]:
-    """One row a repetition; MI is a tenth of the accuracy."""
-    control = method in CONTROLS
-    return [
-        row(method, defense, rep, test_acc=acc, mi=acc / 10, control=control, classes=10)
-        for rep, acc in enumerate(accuracies)
-    ]
+    """One row a poison, of clean a victim; MI is a tenth of the accuracy."""
+    values = [{"test_acc": acc, "mi": acc / 10, "control": method in CONTROLS} for acc in accuracies]
+    reps = [(i, 0) if method == "clean" else (0, i) for i in range(len(accuracies))]
+    return [row(method, defense, *rep, **own) for rep, own in zip(reps, values, strict=True)]
 
 
 def cells_of(asked: RunRequest) -> Iterator[tuple[str, str, int]]:
@@ -59,12 +57,17 @@ def repetitions() -> dict[tuple[str, str], int]:
     return found
 
 
-def all_rows(levels: Levels | None = None) -> list[Row]:
-    """Every cell of the grids: no defense gives anything back, unless levels say so."""
+def all_rows(levels: Levels | None = None, poisons: int | None = None) -> list[Row]:
+    """Every cell of the grids: no defense gives anything back, unless levels say so.
+
+    poisons: one or three; else as many as there are repetitions.
+    """
     rows = []
     for (method, defense), reps in repetitions().items():
         level = (levels or {}).get((method, defense), LEARNED if method in CONTROLS else BARE)
-        rows += cell(method, defense, *([level] if reps == 1 else [level - STEP, level, level + STEP]))
+        rows += cell(
+            method, defense, *([level] if (poisons or reps) == 1 else [level - STEP, level, level + STEP])
+        )
     return rows
 
 
@@ -119,7 +122,7 @@ def test_patterns_and_their_cells_are_among_the_grids() -> None:
 # The share given back
 
 
-def shared(own: Sequence[float], bare: Sequence[float], clean: Sequence[float], *more: Row) -> Share:
+def shared(own: Sequence[float], bare: Sequence[float], clean: Sequence[float], *more: Row) -> RestoredShare:
     rows = [*cell("em", "at-8", *own), *cell("em", "none", *bare), *cell("clean", "at-8", *clean), *more]
     return share_of(means_of(rows), "em", "at-8")
 
@@ -142,30 +145,43 @@ def test_share_and_interval_are_those_of_the_propagated_errors() -> None:
     assert (found.low, found.high) == pytest.approx((0.8 - off, 0.8 + off)) and found.single == ""
 
 
-def test_single_repetitions_borrow_one_spread_with_all_its_degrees_of_freedom() -> None:
-    others = [*cell("tap", "none", 0.39, 0.41), *cell("tap", "cutout", 0.3, 0.32, 0.34)]
-    found = shared([0.6], [0.2], [0.7], *others)
-    pooled = math.sqrt((0.0002 + 2 * 0.0004) / 3)
-    off = t.ppf(0.975, 3) * pooled * math.sqrt(1 + 0.2**2 + 0.8**2) / 0.5
-    assert (found.low, found.high) == pytest.approx((0.8 - off, 0.8 + off))
-    assert found.single == "em x at-8, em x none, clean x at-8"
+def test_one_poison_gives_a_share_and_no_interval_however_many_victims_it_has() -> None:
+    alike = [replace(one, rep=rep) for rep in range(3) for one in cell("em", "at-8", 0.6)]
+    found = share_of(
+        means_of([*alike, *cell("em", "none", 0.2), *cell("clean", "at-8", 0.7, 0.7)]), "em", "at-8"
+    )
+    assert found.value == pytest.approx(0.8) and (found.low, found.high) == (None, None)
+    assert found.single == "em x at-8, em x none"
+
+
+def test_a_victim_that_did_not_learn_restores_nothing() -> None:
+    rows = [*cell("em", "none", 0.2, 0.21), *cell("clean", "at-8", 0.7, 0.71)]
+    learned = [replace(one, train_acc=0.7) for one in cell("em", "at-8", 0.65, 0.66)]
+    assert share_of(means_of([*rows, *learned]), "em", "at-8").restored is PatternVerdict.HOLDS
+    asleep = [replace(one, train_acc=0.12) for one in learned]
+    assert share_of(means_of([*rows, *asleep]), "em", "at-8").restored is PatternVerdict.DID_NOT_LEARN
+    text = STUDY.analyse([*rows, *asleep], ()).text
+    assert "‡: victims, or clean's" in text
 
 
 NEAR = (0.69, 0.7, 0.71), (0.19, 0.2, 0.21)
 DIRECTIONS = {
-    "restored": ((0.64, 0.65, 0.66), NEAR[1], NEAR[0], Verdict.HOLDS),
-    "not restored": ((0.24, 0.25, 0.26), NEAR[1], NEAR[0], Verdict.BROKEN),
-    "worse than undefended": ((0.09, 0.1, 0.11), NEAR[1], NEAR[0], Verdict.BROKEN),
-    "about half": ((0.44, 0.46, 0.48), NEAR[1], NEAR[0], Verdict.UNDECIDED),
-    "nothing to give back": (NEAR[0], NEAR[0], NEAR[0], Verdict.UNDEFINED),
-    "less than nothing": (NEAR[0], NEAR[0], NEAR[1], Verdict.UNDEFINED),
-    "hardly anything": (NEAR[0], (0.68, 0.69, 0.7), NEAR[0], Verdict.UNDEFINED),
-    "no spread is known": ((0.65,), (0.2,), (0.7,), Verdict.UNDEFINED),
-    "no own": ((), NEAR[1], NEAR[0], Verdict.NOT_RUN),
-    "no bare": (NEAR[0], (), NEAR[0], Verdict.NOT_RUN),
-    "no clean": (NEAR[0], NEAR[1], (), Verdict.NOT_RUN),
+    "restored": ((0.64, 0.65, 0.66), NEAR[1], NEAR[0], PatternVerdict.HOLDS),
+    "not restored": ((0.24, 0.25, 0.26), NEAR[1], NEAR[0], PatternVerdict.BROKEN),
+    "worse than undefended": ((0.09, 0.1, 0.11), NEAR[1], NEAR[0], PatternVerdict.BROKEN),
+    "about half": ((0.44, 0.46, 0.48), NEAR[1], NEAR[0], PatternVerdict.UNDECIDED),
+    "nothing to give back": (NEAR[0], NEAR[0], NEAR[0], PatternVerdict.UNDEFINED),
+    "less than nothing": (NEAR[0], NEAR[0], (0.49, 0.5, 0.51), PatternVerdict.UNDEFINED),
+    "clean did not learn": (NEAR[0], NEAR[0], NEAR[1], PatternVerdict.DID_NOT_LEARN),
+    "hardly anything": (NEAR[0], (0.68, 0.69, 0.7), NEAR[0], PatternVerdict.UNDEFINED),
+    "one poison": ((0.65,), (0.2,), NEAR[0], PatternVerdict.ONE_POISON),
+    "one victim of clean": ((0.64, 0.66), (0.19, 0.21), (0.7,), PatternVerdict.ONE_POISON),
+    "one poison and hardly anything": ((0.65,), (0.66,), NEAR[0], PatternVerdict.UNDEFINED),
+    "no own": ((), NEAR[1], NEAR[0], PatternVerdict.NOT_RUN),
+    "no bare": (NEAR[0], (), NEAR[0], PatternVerdict.NOT_RUN),
+    "no clean": (NEAR[0], NEAR[1], (), PatternVerdict.NOT_RUN),
 }
-OPPOSITE = {Verdict.HOLDS: Verdict.BROKEN, Verdict.BROKEN: Verdict.HOLDS}
+OPPOSITE = {PatternVerdict.HOLDS: PatternVerdict.BROKEN, PatternVerdict.BROKEN: PatternVerdict.HOLDS}
 
 
 @pytest.mark.parametrize(("own", "bare", "clean", "expected"), DIRECTIONS.values(), ids=DIRECTIONS.keys())
@@ -173,12 +189,13 @@ def test_verdicts_follow_from_the_numbers(
     own: Sequence[float],
     bare: Sequence[float],
     clean: Sequence[float],
-    expected: Verdict,
+    expected: PatternVerdict,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     found = shared(own, bare, clean)
     assert found.restored is expected
-    assert (found.value is None) == (expected in (Verdict.UNDEFINED, Verdict.NOT_RUN))
+    nothing = (PatternVerdict.UNDEFINED, PatternVerdict.NOT_RUN, PatternVerdict.DID_NOT_LEARN)
+    assert (found.value is None) == (expected in nothing)
     both = tuple(Pattern("em", "at-8", restored=restored) for restored in (True, False))
     monkeypatch.setattr("bench.studies.reference.patterns.PATTERNS", both)
     verdicts = [one.verdict for one in judged([found])]
@@ -187,12 +204,15 @@ def test_verdicts_follow_from_the_numbers(
 
 def test_a_statement_on_several_patterns_holds_where_all_do() -> None:
     every = judged([])
-    assert {one.verdict for one in every} == {Verdict.NOT_RUN}
-    for first in Verdict:
-        pair = [replace(every[0], verdict=first), replace(every[1], verdict=Verdict.HOLDS)]
+    assert {one.verdict for one in every} == {PatternVerdict.NOT_RUN}
+    for first in PatternVerdict:
+        pair = [replace(every[0], verdict=first), replace(every[1], verdict=PatternVerdict.HOLDS)]
         assert together(PATTERNS[:2], pair) is first
-    broken = [replace(every[0], verdict=Verdict.NOT_RUN), replace(every[1], verdict=Verdict.BROKEN)]
-    assert together(PATTERNS[:2], broken) is Verdict.BROKEN
+    broken = [
+        replace(every[0], verdict=PatternVerdict.NOT_RUN),
+        replace(every[1], verdict=PatternVerdict.BROKEN),
+    ]
+    assert together(PATTERNS[:2], broken) is PatternVerdict.BROKEN
 
 
 # Findings
@@ -206,16 +226,17 @@ def said(text: str, start: str) -> list[str]:
 
 def test_the_text_says_what_the_rows_say() -> None:
     """Verdicts turn with the numbers: none is written down."""
-    text = STUDY.analyse(all_rows(), ()).text
+    text = STUDY.analyse(all_rows(poisons=3), ()).text
     for pattern in PATTERNS:  # nothing is given back
-        verdict = Verdict.BROKEN if pattern.restored else Verdict.HOLDS
+        verdict = PatternVerdict.BROKEN if pattern.restored else PatternVerdict.HOLDS
         assert said(text, str(pattern))[3] == verdict
-    text = STUDY.analyse(all_rows({(p.method, p.defense): LEARNED for p in PATTERNS}), ()).text
+    text = STUDY.analyse(all_rows({(p.method, p.defense): LEARNED for p in PATTERNS}, poisons=3), ()).text
     for pattern in PATTERNS:
-        verdict = Verdict.HOLDS if pattern.restored else Verdict.BROKEN
+        verdict = PatternVerdict.HOLDS if pattern.restored else PatternVerdict.BROKEN
         assert said(text, str(pattern))[1] == "1.00" and said(text, str(pattern))[3] == verdict
-    assert said(text, "at-8 restores em")[4] == "em x at-8, clean x at-8"
-    assert said(text, "iss-gray restores em")[4] == "none" and "1.0 points, 44 degrees" in text
+    assert said(text, "iss-gray restores em")[4] == "none" and "a method: no order" not in text
+    text = STUDY.analyse(all_rows(), ()).text
+    assert said(text, "at-8 restores em")[3:] == ["undecided: one poison", "em x at-8, clean x at-8"]
     assert "Without a number" not in text
 
 
@@ -227,6 +248,8 @@ def test_the_undefended_are_in_order_with_intervals() -> None:
     assert names == ["tap", "mi-ue", "em", "clean (control)"]
     off = t.ppf(0.975, 2) / math.sqrt(3)
     assert said(text, "em")[1:4] == ["30.0", f"[{30 - off:.1f}, {30 + off:.1f}]", "3"]
+    lone = STUDY.analyse(all_rows(levels, poisons=1), ()).text.split("## Patterns")[0]
+    assert "## Undefended\n" in lone and "One poison a method: no order." in lone and "[" not in lone
     order = text.split("have no order here: ")[1].splitlines()[0]
     assert "tap and mi-ue" in order and "em and" not in order
 
@@ -243,25 +266,28 @@ def test_a_missing_or_failed_cell_is_no_number() -> None:
     table = findings.tables["reference"]
     assert len(table) == len(pairs())
     empty = table[(table.method == "mi-ue") & (table.defense == "at-4")].iloc[0]
-    assert empty.n == 0 and empty[["accuracy", "std", "low", "high", "mi", "mi_gap"]].isna().all()
+    assert empty.reps == 0 and empty[["accuracy", "std", "low", "high", "mi", "mi_gap"]].isna().all()
 
 
-def test_the_table_marks_a_borrowed_interval() -> None:
+def test_the_table_counts_poisons_and_has_intervals_over_them() -> None:
     table = STUDY.analyse(all_rows(), ()).tables["reference"].set_index(["method", "defense"])
-    own, single = table.loc["em", "none"], table.loc["em", "at-8"]
-    assert (own.n, own.borrowed, own["std"]) == (3, False, pytest.approx(STEP))
-    assert (single.n, single.borrowed, single["std"]) == (1, True, None)
-    assert single.high - single.accuracy == pytest.approx(t.ppf(0.975, 44) * STEP)
-    assert own.mi == pytest.approx(BARE / 10) and own.mi_gap == pytest.approx((LEARNED - BARE) / 10)
+    own, single, clean = table.loc["em", "none"], table.loc["em", "at-8"], table.loc["clean", "none"]
+    assert (own.reps, own.poisons, own["std"]) == (3, 3, pytest.approx(STEP))
+    assert (single.reps, single.poisons, single["std"], single.low) == (1, 1, None, None)
+    assert (clean.reps, clean.poisons) == (3, 1)
+    assert clean.high - clean.accuracy == pytest.approx(own.high - own.accuracy)
+    assert own.mi == pytest.approx(BARE / 10) and own.mi_gap == pytest.approx(
+        (LEARNED - STEP - BARE) / 10
+    )  # each beside clean's first victim
     assert table.loc["random", "none"].control and not own.control
 
 
 def test_the_worst_case_is_over_what_all_methods_have() -> None:
     """The set of the leaderboard; variants have fewer cells, and emax none of iss-jpeg5."""
     levels = {("em", "iss-jpeg5"): 0.65, ("em", "at-8"): 0.5, ("tap", "iss-jpeg10"): 0.6}
-    text = STUDY.analyse(all_rows(levels), ()).text.split("## Worst case")[1]
+    text = STUDY.analyse(all_rows(levels, poisons=3), ()).text.split("## Worst case")[1]
     assert "(none, iss-gray, iss-jpeg10, cutout, uer, iss-bdr2, at-8, at-4, at-2)" in text
-    assert said(text, "em")[1::2] == ["50.0°", "at-8"]
+    assert said(text, "em")[1::2] == ["50.0", "at-8"]
     assert said(text, "tap")[1::2] == ["60.0", "iss-jpeg10"]
     assert "Without some of these cells: em-class, mi-ue-cos." in text and "| em-class |" not in text
 
@@ -301,7 +327,6 @@ LACKING: dict[str, Callable[[Row], bool]] = {
 def test_a_study_that_has_just_begun_says_so(kept: Callable[[Row], bool]) -> None:
     rows = [one for one in all_rows() if kept(one)]
     findings = STUDY.analyse(rows, ())
-    assert "restored" not in findings.figures
-    assert findings.tables["patterns"].share.isna().all() and findings.tables["restored"].value.isna().all()
-    assert {*findings.tables["patterns"].verdict} <= {Verdict.NOT_RUN, Verdict.UNDEFINED}
+    nothing = {PatternVerdict.NOT_RUN, PatternVerdict.UNDEFINED, PatternVerdict.ONE_POISON}
+    assert {*findings.tables["patterns"].verdict} <= nothing
     assert ("Nothing was measured." in findings.text) == (not rows)

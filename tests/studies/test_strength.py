@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 import matplotlib.image
 import numpy as np
@@ -14,11 +16,13 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from bench.report.figures.style import png, style
+from bench.results.aggregate import Mean, summary
 from bench.results.rows import Row
 from bench.runner.request import RunRequest, resolve, varied
 from bench.studies.driver import show_findings
-from bench.studies.strength.points import Point, points_of
+from bench.studies.strength.points import StrengthPoint, points_of
 from bench.studies.strength.study import STUDY
+from bench.studies.strength.text import text
 from support.rows import INPUTS, row
 
 CLEAN = 0.9
@@ -28,14 +32,18 @@ BASELINE = {0.5: 0.65, 0.8: 0.6}
 
 
 def made(method: str, eps: int, acc: float, rep: int = 0, **more: object) -> Row:
-    """A row at eps/255; MI is a tenth of the accuracy. more: share, drop_poisoned."""
+    """A row at eps/255; MI is a tenth of the accuracy. rep: of the poison; of clean, of the victim.
+
+    more: share, drop_poisoned.
+    """
     inputs = INPUTS | {"method": {"name": method, "eps": eps / 255}} | more
     values = {"test_acc": acc, "mi": acc / 10, "classes": 10, "control": method in ("clean", "random")}
-    return row(method, rep=rep, inputs=inputs, setting=f"{eps}-{more}", **values)
+    reps = (rep, 0) if method == "clean" else (0, rep)
+    return row(method, "none", *reps, inputs=inputs, setting=f"{eps}-{more}", **values)
 
 
 def all_rows(rep: int = 0, shift: float = 0.0) -> list[Row]:
-    """One repetition of everything, accuracies moved by a shift."""
+    """One poison of everything, accuracies moved by a shift."""
     rows = [made("clean", 0, CLEAN + shift, rep)]
     rows += [made("random", eps, 0.88 + shift, rep) for eps in (2, 4, 8, 16)]
     rows += [made(m, eps, acc + shift, rep) for m, some in ACCURACY.items() for eps, acc in some.items()]
@@ -44,7 +52,7 @@ def all_rows(rep: int = 0, shift: float = 0.0) -> list[Row]:
     return rows
 
 
-def at(points: Sequence[Point], method: str, eps: float, share: float = 1.0) -> Point:
+def at(points: Sequence[StrengthPoint], method: str, eps: float, share: float = 1.0) -> StrengthPoint:
     (found,) = (p for p in points if (p.method, p.eps_255, p.share) == (method, eps, share))
     return found
 
@@ -73,29 +81,41 @@ def test_grids_are_what_the_question_asks_for_and_nothing_twice() -> None:
 # Points
 
 
+def mean(own: Mean | None) -> float:
+    assert own is not None
+    return own.mean
+
+
 def test_points_are_read_against_clean_and_against_the_shares_baseline() -> None:
     points = points_of(all_rows())
     whole = at(points, "em", 8)
-    assert (whole.accuracy, whole.baseline, whole.gain) == (0.3, None, None)
-    assert whole.accuracy_gap == pytest.approx(0.6) and whole.mi_gap == pytest.approx(0.06)
+    assert (mean(whole.accuracy), whole.baseline, whole.gain) == (0.3, None, None)
+    assert whole.accuracy_gap == pytest.approx(0.6) and mean(whole.mi_gap) == pytest.approx(0.06)
     part = at(points, "em", 8, 0.8)
-    assert (part.accuracy, part.baseline) == (0.55, 0.6) and part.gain == pytest.approx(-0.05)
+    assert (mean(part.accuracy), mean(part.baseline)) == (0.55, 0.6) and part.gain == (
+        pytest.approx(-0.05),
+        None,
+    )
     none = at(points, "em", 8, 0)
-    assert (none.accuracy, none.baseline, none.gain, none.mi_gap) == (CLEAN, CLEAN, 0, 0)
+    assert (mean(none.accuracy), mean(none.baseline), mean(none.mi_gap)) == (CLEAN, CLEAN, 0)
     assert {p.control for p in points if p.method in ("clean", "random")} == {True}
     assert {p.share for p in points if p.eps_255 != 8} == {1.0}
 
 
-def test_differences_are_within_repetitions() -> None:
-    """What moves all victims of a repetition alike moves no gap and no gain."""
-    points = points_of([*all_rows(0), *all_rows(1, 0.04)])
-    part = at(points, "tap", 8, 0.5)
-    assert part.reps == 2 and part.accuracy == pytest.approx(0.62)
-    assert part.accuracy_std == pytest.approx(0.04 / 2**0.5)
-    assert part.gain == pytest.approx(-0.05) and part.gain_std == pytest.approx(0)
-    assert part.accuracy_gap == pytest.approx(0.3) and part.mi_gap_std == pytest.approx(0)
-    lone = points_of([*all_rows(0), *all_rows(1, 0.04)[1:]])  # no clean victim in the second
-    assert at(lone, "tap", 16).accuracy_gap == pytest.approx(0.5)
+def test_victims_are_averaged_within_a_poison_before_anything_else() -> None:
+    """A poison with many victims counts as one, and so has no interval."""
+    many = [
+        replace(own, rep=rep, key=f"{own.key}{rep}")
+        for rep in range(5)
+        for own in all_rows()
+        if own.method != "clean"
+    ]
+    lone = at(points_of([*all_rows(), *many]), "tap", 8, 0.5)
+    assert (lone.reps, lone.poisons) == (5 + 1, 1) and lone.accuracy == Mean(0.6, 1)
+    part = at(points_of([*all_rows(), *many, *all_rows(1, 0.04)]), "tap", 8, 0.5)
+    assert (part.reps, part.poisons) == (5 + 2, 2) and mean(part.accuracy) == pytest.approx(0.62)
+    both = summary([0.6, 0.64])
+    assert both is not None and part.accuracy == Mean(*map(pytest.approx, vars(both).values()))
 
 
 def test_the_order_of_rows_means_nothing() -> None:
@@ -106,7 +126,7 @@ def test_rows_of_a_defense_and_failed_ones_give_no_number() -> None:
     failed = row("mi-ue", inputs=INPUTS | {"method": {"eps": 8 / 255}}, status="failed", reason="x\nE: gone")
     defended = row("em", "cutout", inputs=INPUTS | {"method": {"eps": 2 / 255}}, test_acc=0.0, mi=0.0)
     points = points_of([*all_rows(), failed, defended])
-    assert at(points, "em", 2).accuracy == 0.8
+    assert mean(at(points, "em", 2).accuracy) == 0.8
     lost = at(points, "mi-ue", 8)
     assert (lost.accuracy, lost.mi, lost.reps) == (None, None, 0)
     assert "mi-ue at 8/255, share 1: failed, E: gone" in STUDY.analyse([*all_rows(), failed], ()).text
@@ -120,76 +140,89 @@ def line(text: str, method: str, nth: int) -> str:
     return [part for part in text.splitlines() if part.startswith(f"- {method}")][nth]
 
 
+def three(noise: float = 0.001) -> list[Row]:
+    """Three poisons of everything, nearly alike."""
+    return [own for rep, part in enumerate((-1, 0, 1)) for own in all_rows(rep, part * noise)]
+
+
 def test_the_text_follows_from_the_numbers() -> None:
-    text = STUDY.analyse(all_rows(), ()).text
-    assert "accuracy falls at every step from 2/255 to 16/255; MI falls at every step" in line(text, "em", 0)
+    text = STUDY.analyse(three(), ()).text
+    assert "accuracy falls from 2 to 4/255 (-20.0 ±0.4 points), from 4 to 8/255 (-30.0" in line(text, "em", 0)
     rise = line(text, "tap", 0)
-    assert "accuracy does not fall at every step: not from 4 to 8/255 (+5.0 points)" in rise
-    assert "MI does not fall at every step: not from 4 to 8/255 (+0.005 nats)" in rise
-    assert "worse at 80 % (-5.0 points); better at 50 % (+5.0 points)" in line(text, "em", 1)
-    assert "worse at 50 % (-5.0 points); better at 80 % (+5.0 points)" in line(text, "tap", 1)
-    assert "the spread is unknown" in text and "Not measured" not in text
+    assert "rises from 4 to 8/255 (+5.0 ±0.4 points)" in rise
+    assert "MI falls from 2 to 4/255" in rise and "rises from 4 to 8/255 (+0.005 ±0.000 nats)" in rise
+    assert "worse at 80 % (-5.0 ±0.4 points); better at 50 % (+5.0 ±0.4 points)" in line(text, "em", 1)
+    assert "worse at 50 % (-5.0 ±0.4 points); better at 80 % (+5.0 ±0.4 points)" in line(text, "tap", 1)
+    assert "no order" not in text and "Not measured" not in text
     assert "accuracy 90.0 %, MI 0.090 nats" in text
     assert "| the clean subset only | 90.0 | 65.0 | 60.0 | - |" in text
 
 
-def test_a_difference_within_the_spread_is_called_unclear() -> None:
-    rows = [*all_rows(0), *all_rows(1)]
-    noisy = made("em", 8, SHARED["em"][0.8] + 0.16, 1, share=0.8)  # -5 and +11 points
-    rows = [noisy if r.key == noisy.key else r for r in rows]
+def test_with_one_poison_there_are_numbers_and_no_order() -> None:
+    text = STUDY.analyse(all_rows(), ()).text
+    assert "One poison a method: no order" in text and not [
+        li for li in text.splitlines() if li.startswith("- ")
+    ]
+    assert "| em | 80.0 (0.010) | 60.0 (0.030) | 30.0 (0.060) | 10.0 (0.080) |" in text
+
+
+def test_what_lies_within_the_interval_is_not_clear() -> None:
+    """-5 and +11 points; +5 and +9 are more than a standard deviation, but could be that by chance."""
+    two = [*all_rows(0), *all_rows(1)]
+    for share, moved, said in ((0.8, 0.16, "at 80 % (+3.0"), (0.5, 0.04, "at 50 % (+7.0")):
+        noisy = made("em", 8, SHARED["em"][share] + moved, 1, share=share)
+        text = STUDY.analyse([noisy if r.key == noisy.key else r for r in two], ()).text
+        assert f"not clearly either {said}" in line(text, "em", 1)
+
+
+def test_equal_strengths_rarely_get_an_order() -> None:
+    """Poisons differ by 1.5 points, victims of one poison by 0.5: only the former decide."""
+    draw = random.Random(0)
+
+    def decided(poisons: int) -> tuple[bool, bool]:
+        rows = [
+            made("clean", 0, 0.5 + draw.gauss(0, 0.005), rep, share=0.5, drop_poisoned=True)
+            for rep in range(3)
+        ]
+        for (eps, share), rep in product(((4, 1.0), (8, 1.0), (8, 0.5)), range(poisons)):
+            poison = 0.5 + draw.gauss(0, 0.015)
+            one = made("em", eps, 0.0, rep, share=share)
+            rows += [
+                replace(one, rep=v, key=f"{one.key}{v}", test_acc=poison + draw.gauss(0, 0.005))
+                for v in range(3)
+            ]
+        said = text(points_of(rows), rows).split("## Share")
+        return " falls " in said[0] or " rises " in said[0], " worse at" in said[1] or " better at" in said[1]
+
+    assert decided(1) == (False, False)
+    for poisons in (2, 4):
+        found = [decided(poisons) for _ in range(120)]
+        assert all(sum(some) <= 0.06 * len(found) for some in zip(*found, strict=True))
+
+
+def test_a_victim_that_did_not_learn_is_marked_and_in_no_step() -> None:
+    rows = [
+        replace(r, train_acc=0.1) if r.key in {made("em", 4, 0.0, rep).key for rep in range(3)} else r
+        for r in three()
+    ]
     text = STUDY.analyse(rows, ()).text
-    assert "better at 50 % (+5.0 ±0.0 points); not clearly either at 80 % (+3.0 ±11.3 points)" in text
-    assert "spread is unknown" not in text and "Means over 2 repetitions" in text
-
-
-def test_several_repetitions_count_by_their_interval() -> None:
-    """+5 and +9 points: more than a standard deviation, but two repetitions could be that by chance."""
-    rows = [*all_rows(0), *all_rows(1)]
-    noisy = made("em", 8, SHARED["em"][0.5] + 0.04, 1, share=0.5)
-    text = STUDY.analyse([noisy if r.key == noisy.key else r for r in rows], ()).text
-    assert "not clearly either at 50 % (+7.0 ±2.8 points)" in line(text, "em", 1)
+    assert "60.0‡ ±0.2" in text and "‡: victims" in text
+    assert "accuracy falls from 2 to 8/255" in line(text, "em", 0)
 
 
 def test_mi_of_other_dimensions_has_no_course() -> None:
     """A victim that collapses under the largest budget, with a higher MI from that alone."""
-    rows = [replace(r, mi_rank=32) for r in all_rows()]
-    strong = made("em", 16, 0.1)
-    rows = [replace(r, mi=0.9, mi_rank=11) if r.key == strong.key else r for r in rows]
+    rows = [replace(r, mi_rank=32) for r in three()]
+    strong = {made("em", 16, 0.1, rep).key for rep in range(3)}
+    rows = [replace(r, mi=0.9, mi_rank=11) if r.key in strong else r for r in rows]
     point = at(points_of(rows), "em", 16)
-    assert (point.mi, point.mi_gap, point.comparable) == (0.9, None, False)
+    assert (mean(point.mi), point.mi_gap, point.comparable) == (pytest.approx(0.9), None, False)
     text = STUDY.analyse(rows, ()).text
-    assert "MI falls at every step from 2/255 to 8/255" in line(text, "em", 0)
+    assert (
+        "from 4 to 8/255" in line(text, "em", 0).split("MI")[1]
+        and "16" not in line(text, "em", 0).split("MI")[1]
+    )
     assert "on another scale: em at 16/255." in text
-
-
-def test_a_small_difference_of_one_repetition_is_called_unclear() -> None:
-    near = made("em", 8, SHARED["em"][0.8] + 0.04, 0, share=0.8)  # -1 point
-    text = STUDY.analyse([near if r.key == near.key else r for r in all_rows()], ()).text
-    assert "better at 50 % (+5.0 points); not clearly either at 80 % (-1.0 points)" in text
-
-
-def test_a_rise_of_mi_within_one_repetitions_intervals_is_called_unclear() -> None:
-    """Of tap from 4 to 8/255 it rises by 0.005; the interval over images is all the noise that is known."""
-
-    def at_4_to_8(reach: float) -> str:
-        rows = [replace(r, mi_low=(r.mi or 0) - reach, mi_high=(r.mi or 0) + reach) for r in all_rows()]
-        return line(STUDY.analyse(rows, ()).text, "tap", 0)
-
-    assert "MI does not fall at every step: not from 4 to 8/255 (+0.005 nats)" in at_4_to_8(0.003)
-    said = at_4_to_8(0.004)  # 0.0057 of both together
-    assert "MI does not fall at every step: not from 4 to 8/255 (+0.005 nats, unclear)" in said
-    assert said.endswith("unclear).")
-    assert "MI falls" not in said and "(unclear falls: from 2 to 4/255)" in at_4_to_8(0.02)
-
-
-def test_one_repetitions_gap_has_an_interval_of_both_ends() -> None:
-    rows = [replace(r, mi_low=(r.mi or 0) - 0.003, mi_high=(r.mi or 0) + 0.003) for r in all_rows()]
-    points = points_of(rows)
-    assert at(points, "em", 8).mi_gap_reach == pytest.approx(0.003 * 2**0.5)
-    assert at(points, "em", 8).mi_low == pytest.approx(0.027)
-    assert at(points, "em", 8, 0).mi_gap_reach is None  # clean is itself
-    several = points_of([*rows, *all_rows(1)])
-    assert at(several, "em", 8).mi_gap_reach is None and at(several, "em", 8).mi_low is None
 
 
 def test_the_table_has_a_line_for_each_point() -> None:

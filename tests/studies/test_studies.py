@@ -423,6 +423,7 @@ def test_depth_is_the_number_of_layers() -> None:
 
 
 def made_up(net: str, method: str, acc: float, rep: int = 0) -> Row:
+    """rep: of the poison; of clean, of the victim."""
     stem = "none: features are logits" if net == "linear" else "3x3"
     inputs = {
         "net": net,
@@ -439,8 +440,8 @@ def made_up(net: str, method: str, acc: float, rep: int = 0) -> Row:
         synthetic=False,
         method=method,
         defense="none",
-        poison_rep=0,
-        rep=rep,
+        poison_rep=0 if method == "clean" else rep,
+        rep=rep if method == "clean" else 0,
         profile="quick",
         inputs=inputs,
         control=method in ("clean", "random"),
@@ -458,12 +459,13 @@ def deeper_is_worse(reps: int = 1) -> tuple[list[Row], list[Record]]:
 
     rows, records = [], []
     for place, net in enumerate(depth.LAYERS):
+        first = made_up(net, "clean", 0.9)
         for rep in range(reps):
             clean = made_up(net, "clean", 0.9, rep)
             em = made_up(net, "em", 0.8 - 0.1 * place + 0.01 * rep, rep)
             rows += [clean, em]
             records += [record(clean, clean, 0.5), record(em, em, 0.3 + 0.02 * place)]
-            records += [record(clean, em, 0.4 - 0.03 * place)]
+            records += [record(first, em, 0.4 - 0.03 * place)]
     return rows, records
 
 
@@ -493,13 +495,34 @@ def test_depth_of_few_nets_is_descriptive() -> None:
     assert all("descriptive" in value for value in found.tables["depth"].iloc[0][1:])
 
 
-def test_repetitions_give_intervals_of_paired_gaps() -> None:
+def test_poisons_give_intervals_and_victims_of_one_none() -> None:
     cells = depth.analyse(*deeper_is_worse(reps=3)).tables["cells"].set_index(["net", "method"])
     em = cells.loc["linear", "em"]
     assert em["n"] == 3 and em["accuracy_gap"] == pytest.approx(0.09)
     reach = 4.302653 * 0.01 / 3**0.5  # Student's t, two degrees of freedom
     assert em["accuracy_gap_high"] - em["accuracy_gap"] == pytest.approx(reach, rel=1e-5)
     assert em["mi_gap_low"] == pytest.approx(em["mi_gap"]) == em["mi_gap_high"]
+    rows, records = deeper_is_worse(reps=3)
+    lone = [replace(own, poison_rep=0, rep=own.poison_rep + own.rep) for own in rows]
+    found = depth.analyse(lone, records)
+    em = found.tables["cells"].set_index(["net", "method"]).loc["linear", "em"]
+    assert (em["n"], em["poisons"]) == (3, 1) and pd.isna(em["accuracy_low"])
+    assert (
+        "One poison a method: no order" in found.text and "no order" not in depth.analyse(rows, records).text
+    )
+
+
+def test_a_victim_that_did_not_learn_is_marked_and_compared_with_nothing() -> None:
+    rows, records = deeper_is_worse(reps=2)
+    asleep = {own.key for own in rows if own.method == "em" and own.inputs["net"] == "mlp2"}
+    found = depth.analyse(
+        [replace(own, train_acc=0.11 if own.key in asleep else 0.9) for own in rows], records
+    )
+    cells = found.tables["cells"].set_index(["net", "method"])
+    em = cells.loc["mlp2", "em"]
+    assert not pd.isna(em["accuracy"]) and pd.isna(em["accuracy_gap"]) and pd.isna(em["mi_lost"])
+    assert "em in mlp2" in found.text and "‡" in found.text and cells.loc["mlp3", "em"]["doubt"] == ""
+    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 7]
 
 
 def test_one_repetition_has_the_estimators_own_intervals() -> None:

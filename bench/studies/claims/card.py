@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from bench.report.tables import DOUBTED
 from bench.results.correlation import Correlation, correlation
 from bench.results.describe import circumstances
 from bench.results.rows import Row
 from bench.studies.claims.claim import Claim
-from bench.studies.claims.judge import OVERALL, JudgedClaim, OurNumber, Verdict, judge
+from bench.studies.claims.judge import OVERALL, ClaimVerdict, JudgedClaim, OurNumber, judge
 from bench.studies.claims.ours import settings_of
 
 DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
@@ -87,7 +88,7 @@ class Card:
     @property
     def summary(self) -> str:
         counted = Counter(own.verdict for own in self.judged)
-        said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in Verdict if counted[verdict])
+        said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in ClaimVerdict if counted[verdict])
         return f"{len(self.judged)} claims: {said}"
 
 
@@ -108,14 +109,15 @@ def title(claim: Claim) -> str:
 
 
 def ours(own: OurNumber | JudgedClaim) -> str:
-    """Write the mean with its interval; ~ before one whose spread is borrowed."""
+    """Write the mean with its interval, if it has one; marked where victims did not learn."""
     found, digits = own.ours, DIGITS[own.claim.metric]
     if found is None:
         return ""
+    beside = own.beside if isinstance(own, JudgedClaim) else own
+    said = f"{found.mean:z.{digits}f}{DOUBTED if beside and beside.doubt else ''}"
     if found.low is None or found.high is None:
-        return f"{found.mean:z.{digits}f}"
-    interval = f"[{found.low:z.{digits}f}, {found.high:z.{digits}f}]"
-    return f"{found.mean:z.{digits}f} {'~' * found.borrowed}{interval}"
+        return said
+    return f"{said} [{found.low:z.{digits}f}, {found.high:z.{digits}f}]"
 
 
 def pairs(judged: JudgedClaim) -> str:
@@ -135,8 +137,8 @@ def said(pair: Break) -> str:
 
 # As lines of a CSV file
 
-OURS = {"ours": "mean", "low": "low", "high": "high", "standard_error": "error"}  # column -> field of a mean
-OURS |= {"borrowed": "borrowed", "reps": "n"}
+# column -> field of a mean
+OURS = {"ours": "mean", "low": "low", "high": "high", "standard_error": "error", "n": "n"}
 
 
 def record(judged: JudgedClaim) -> dict[str, object]:

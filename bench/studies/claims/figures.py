@@ -11,6 +11,7 @@ from matplotlib.patheffects import withStroke
 
 from bench.report.figures.labels import Label, place
 from bench.report.figures.style import PERCENT, QUIET, SMALL, MethodStyle, legend, styles_of, titled_figure
+from bench.report.tables import DOUBTED
 from bench.results.select import CLEAN, in_order
 from bench.studies.claims.card import UNITS, Board
 
@@ -19,8 +20,8 @@ MANY = 4  # cells in a low panel
 BROKEN = " ✗"
 CAPTION = (
     "A mark for each cell; colour and shape: its method; the word beside it: its defense, or its method if "
-    "all have one defense; ✗: in a pair whose order is broken. Whiskers: 95 % interval of ours; light ones "
-    "borrow their spread from repeated cells; where there are none, nothing was repeated. In a reduced "
+    "all have one defense; ✗: in a pair whose order is broken; ‡: victims did not learn. Whiskers: 95 % "
+    "interval of ours over poisons, of clean over victims; without any there is one poison. In a reduced "
     "setting (see the table) the order counts and not the distance from the line. Hollow: controls. Sources "
     "with a single cell are in the table."
 )
@@ -58,7 +59,7 @@ def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:
     for own in filter(None, (own.beside for own in board.judged)):
         x, ours, look = own.claim.value, own.ours, styles[own.claim.method]
         if ours.low is not None and ours.high is not None:
-            axes.vlines(x, ours.low, ours.high, color=look.color, lw=1, alpha=0.35 if ours.borrowed else 1)
+            axes.vlines(x, ours.low, ours.high, color=look.color, lw=1)
         axes.plot(x, ours.mean, ms=6, **look.dots)
     if board.metric == "test_acc":
         axes.set(xlim=PERCENT, ylim=PERCENT)
@@ -70,6 +71,7 @@ def _labels(board: Board, styles: dict[str, MethodStyle]) -> list[Label]:
     for own in board.judged:
         if own.ours is not None:
             word = own.claim.defense if several else own.claim.method
-            said = f"{word}{own.claim.budget}{BROKEN if own.against else ''}"
+            doubt = DOUBTED if own.beside and own.beside.doubt else ""
+            said = f"{word}{own.claim.budget}{doubt}{BROKEN if own.against else ''}"
             labels.append(Label(own.claim.value, own.ours.mean, said, styles[own.claim.method].color))
     return labels

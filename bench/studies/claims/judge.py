@@ -3,7 +3,8 @@
 A number of the same setting is reproduced or not. One of a reduced setting is judged by its order alone: it
 is compared with the source's other numbers of that data set, net and metric whose cells have rows in the
 same setting of ours. Two numbers closer than a margin have no order. Of those that have one, our intervals
-decide the pairs whose intervals lie apart.
+over poisons decide the pairs whose intervals lie apart; with one poison a method nothing is decided. A cell
+whose victim did not learn is not judged.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from bench.studies.claims.nearness import ORDER, Nearness, SettingMatch, nearnes
 from bench.studies.claims.ours import SettingRows, settings_of
 
 TOLERANCE = 3.0  # points that a number of the same setting may be off
-ERRORS = 2.0  # standard errors that it may be off, if they are more and ours was repeated
+ERRORS = 2.0  # standard errors that it may be off, if they are more and ours has several poisons
 MARGIN = {"test_acc": 3.0, "mi": 0.01, "mi_gap": 0.01}  # metric -> published differences below it are ties
 OVERALL = "spearman"  # the metric that is of all methods, and no cell's
 
 
-class Verdict(StrEnum):
+class ClaimVerdict(StrEnum):
     REPRODUCED = "reproduced"
     NOT_REPRODUCED = "not reproduced"
     HOLDS = "order holds"
     BROKEN = "order broken"
     UNDECIDED = "undecided"
+    ONE_POISON = "undecided: one poison"
+    DID_NOT_LEARN = "did not learn"
     INCOMPARABLE = "not comparable"
     NOT_RUN = "not run"
 
@@ -44,6 +47,7 @@ class OurNumber:
     near: Nearness
     ours: Mean
     control: bool  # whether the method is no contestant
+    doubt: str | None  # why its accuracy is no verdict
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,7 @@ class JudgedClaim:
     """A claim with what it was judged by."""
 
     claim: Claim
-    verdict: Verdict
+    verdict: ClaimVerdict
     near: Nearness | None = None  # None: no rows of its data set, method and defense, or none to compare
     beside: OurNumber | None = None  # None: not judged
     agree: tuple[OurNumber, ...] = ()  # of claims whose order with it our intervals confirm
@@ -77,9 +81,9 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[JudgedClaim]:
         if own is not None and own.near.setting is not SettingMatch.OTHER:
             judged.append(_judged(own, claims, found))
         elif any(among.incomparable(claim) for among in everything):
-            judged.append(JudgedClaim(claim, Verdict.INCOMPARABLE))
+            judged.append(JudgedClaim(claim, ClaimVerdict.INCOMPARABLE))
         else:
-            judged.append(JudgedClaim(claim, Verdict.NOT_RUN, own.near if own else None))
+            judged.append(JudgedClaim(claim, ClaimVerdict.NOT_RUN, own.near if own else None))
     return judged
 
 
@@ -91,14 +95,14 @@ def candidates(claim: Claim, everything: Iterable[SettingRows]) -> dict[str, Our
     found = {}
     for among in everything:
         if claim.metric == OVERALL:
-            rows = [row for row in among.rows if same_data(claim, row) and not row.control]
+            rows, doubt = [row for row in among.rows if same_data(claim, row) and not row.control], None
             ours = among.correlation(claim)
         else:
             pair = among.pair(claim)
             rows = among.groups[pair] if pair else []
-            ours = among.mean(pair, claim.metric) if pair else None
+            ours, doubt = (among.mean(pair, claim.metric), among.doubt(pair)) if pair else (None, None)
         if rows and ours is not None:
-            found[among.id] = OurNumber(claim, among, nearness(claim, rows[0]), ours, rows[0].control)
+            found[among.id] = OurNumber(claim, among, nearness(claim, rows[0]), ours, rows[0].control, doubt)
     return found
 
 
@@ -125,12 +129,14 @@ def choose(claim: Claim, claims: Iterable[Claim], found: dict[str, dict[str, Our
 def _judged(own: OurNumber, claims: Sequence[Claim], found: dict[str, dict[str, OurNumber]]) -> JudgedClaim:
     """Judge a claim by ours; pairs that are ties have no order and belong nowhere."""
     claim = own.claim
+    if own.doubt:
+        return JudgedClaim(claim, ClaimVerdict.DID_NOT_LEARN, own.near, own)
     if claim.metric == OVERALL:
         return JudgedClaim(claim, sign(claim.value, own.ours), own.near, own)
     pairs: dict[int | None, list[OurNumber]] = {1: [], -1: [], None: []}
     for name in [other.id for other in claims if other.group == claim.group and other.id != claim.id]:
         other = found[name].get(own.among.id)
-        if other is None or other.near.setting is SettingMatch.OTHER:
+        if other is None or other.doubt or other.near.setting is SettingMatch.OTHER:
             continue
         published = claim.value - other.claim.value
         if abs(published) >= MARGIN[claim.metric]:
@@ -138,23 +144,25 @@ def _judged(own: OurNumber, claims: Sequence[Claim], found: dict[str, dict[str, 
             pairs[side and (side if published > 0 else -side)].append(other)
     if own.near.setting is SettingMatch.SAME:
         verdict = reproduced(claim, own.ours)
-    else:  # broken where a decided pair disagrees; undecided where none is decided
-        verdict = Verdict.BROKEN if pairs[-1] else Verdict.HOLDS if pairs[1] else Verdict.UNDECIDED
+    elif pairs[-1] or pairs[1]:
+        verdict = ClaimVerdict.BROKEN if pairs[-1] else ClaimVerdict.HOLDS
+    else:
+        alone = own.ours.low is None or all(other.ours.low is None for other in pairs[None])
+        verdict = ClaimVerdict.ONE_POISON if pairs[None] and alone else ClaimVerdict.UNDECIDED
     return JudgedClaim(claim, verdict, own.near, own, *(tuple(pairs[side]) for side in (1, -1, None)))
 
 
-def reproduced(claim: Claim, ours: Mean) -> Verdict:
-    error = 0.0 if ours.error is None or ours.borrowed else ours.error  # one repetition widens nothing
-    allowed = max(TOLERANCE, ERRORS * error)
+def reproduced(claim: Claim, ours: Mean) -> ClaimVerdict:
+    allowed = max(TOLERANCE, ERRORS * (ours.error or 0.0))
     close = abs(ours.mean - claim.value) <= allowed
-    return Verdict.REPRODUCED if close else Verdict.NOT_REPRODUCED
+    return ClaimVerdict.REPRODUCED if close else ClaimVerdict.NOT_REPRODUCED
 
 
-def sign(published: float, ours: Mean) -> Verdict:
+def sign(published: float, ours: Mean) -> ClaimVerdict:
     """Of a correlation: whether ours lies on the published one's side of 0."""
     if ours.low is None or ours.high is None or ours.low <= 0 <= ours.high:
-        return Verdict.UNDECIDED
-    return Verdict.HOLDS if (ours.low > 0) == (published > 0) else Verdict.BROKEN
+        return ClaimVerdict.UNDECIDED
+    return ClaimVerdict.HOLDS if (ours.low > 0) == (published > 0) else ClaimVerdict.BROKEN
 
 
 def apart(one: Mean, other: Mean) -> int | None:
@@ -168,7 +176,7 @@ def apart(one: Mean, other: Mean) -> int | None:
 
 def why_not(judged: JudgedClaim) -> str:
     """Why there is nothing of ours beside a claim."""
-    if judged.verdict is Verdict.INCOMPARABLE:
+    if judged.verdict is ClaimVerdict.INCOMPARABLE:
         return f"features of other dimensions than {CLEAN}'s, which alone moves MI"
     if judged.near is not None:
         return f"of another setting only: {', '.join(judged.near.decisive)}"

@@ -11,13 +11,16 @@ from rich.text import Text
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
 from bench.report.prose import render
+from bench.report.tables import DOUBTED
 from bench.results.correlation import ENOUGH
+from bench.results.describe import no_order
+from bench.results.select import CLEAN
 from bench.studies.claims.card import Board, Card, ours, pairs, record, said, title
-from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Verdict, why_not
+from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, ClaimVerdict, why_not
 from bench.studies.claims.nearness import PUBLISHED
 
 NAME = "card"
-HEADER = ("method", "defense", "published", "sure", "ours", "reps", "setting", "verdict", "pairs")
+HEADER = ("method", "defense", "published", "sure", "ours", "n", "setting", "verdict", "pairs")
 SHOWN = tuple(name for name in HEADER if name not in ("sure", "setting"))  # on the terminal
 WIDTH = 110  # of the Markdown's lines
 
@@ -59,16 +62,19 @@ def markdown(card: Card, *, has_figure: bool) -> str:
         errors=ERRORS,
         margin=MARGIN,
         enough=ENOUGH,
+        doubted=DOUBTED,
     )
 
 
 def conclusions(board: Board) -> list[str]:
     """Say what follows from a board, in lines."""
+    ours = [(own.claim.method, own.ours.n) for own in board.judged if own.ours]
+    poisons = [pair for pair in ours if pair[0] != CLEAN]
     said_of = render(
         f"{__package__}.conclusions",
         board=board,
         overall=board.metric == OVERALL,
-        repeated=any(own.ours and own.ours.low is not None for own in board.judged),
+        no_order=no_order(dict(sorted(poisons, key=lambda pair: -pair[1]))),
         broken=[*map(said, board.breaks)],
     )
     return said_of.strip().splitlines()
@@ -78,7 +84,7 @@ def _nothing_beside(card: Card) -> str:
     """One line for all cells of a source that lack the same; empty where none lacks anything."""
     idle: dict[tuple[str, str], list[str]] = {}
     for own in card.judged:
-        if own.verdict in (Verdict.INCOMPARABLE, Verdict.NOT_RUN):
+        if own.verdict in (ClaimVerdict.INCOMPARABLE, ClaimVerdict.NOT_RUN):
             cell = f"{own.claim.cell} {own.claim.published}"
             idle.setdefault((title(own.claim), why_not(own)), []).append(cell)
     body = [[*key, "; ".join(cells)] for key, cells in idle.items()]

@@ -13,9 +13,9 @@ CAPTION = (
     "accuracy nor MI of different nets is on one scale: above 0 the poison costs accuracy, or lowers MI. "
     "Below each net: its layers in line. Own net: each victim's features of its own poison, in part "
     "circular. Clean-trained: one net of each kind looks at all poisons. No mark where features have other "
-    "dimensions than clean's. Hollow: controls."
+    "dimensions than clean's, or where victims did not learn. Hollow: controls."
 )
-REPEATED = " Bars: 95 % interval over repetitions."
+REPEATED = " Bars: 95 % interval over poisons."
 ONCE = (
     " Bars: of MI, the 95 % interval over images of one repetition, clean's and the method's together; it "
     "knows nothing of other victims and poisons."

@@ -20,7 +20,7 @@ import pandas as pd
 
 from bench.results.aggregate import summary
 from bench.results.correlation import Correlation, correlation
-from bench.results.replicates import chance_of
+from bench.results.replicates import by_unit, chance_of, doubt_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, last_line
 from bench.runner.request import Options, Variation
@@ -91,9 +91,16 @@ def cells_of(rows: Sequence[Row], records: Iterable[Record]) -> pd.DataFrame:
         features = "logits" if "features are logits" in (ours[0].stem or "") else "below the head"
         first = {"net": net, "layers": LAYERS[net], "features": features, "method": method}
         first |= {"defense": defense, "control": ours[0].control, "n": len(ours)}
+        clean = {own.key: own for row in ours if (own := readings.against(row, CLEAN))}
+        first |= {"poisons": len({row.poison_rep for row in ours})}
+        first |= {"doubt": doubt_of(ours, [*clean.values()]) or ""}
         lone = reaches(ours[0], readings) if len(ours) == 1 else {}
-        found.append(first | _pooled([quantities(row, readings) for row in ours], lone))
-    columns = ["net", "layers", "features", "method", "defense", "control", "n", *_pooled([], {})]
+        pooled = _pooled([(row, quantities(row, readings)) for row in ours], lone)
+        if first["doubt"]:  # of a victim that did not learn nothing is compared
+            pooled |= {name: None for name in pooled if "gap" in name or "lost" in name}
+        found.append(first | pooled)
+    columns = ["net", "layers", "features", "method", "defense", "control", "n", "poisons", "doubt"]
+    columns += _pooled([], {})
     return pd.DataFrame(found, columns=columns)
 
 
@@ -159,17 +166,17 @@ def table_of(found: Mapping[str, Mapping[str, Correlation]], first: str) -> pd.D
     return pd.DataFrame({first: name} | {what: str(own[what]) for what in own} for name, own in found.items())
 
 
-def _pooled(values: Sequence[Values], lone: Values) -> dict[str, float | None]:
-    """Mean of each quantity, and Student's interval where there are two repetitions or more.
+def _pooled(values: Sequence[tuple[Row, Values]], lone: Values) -> dict[str, float | None]:
+    """Mean of each quantity over poisons (of clean, victims), and Student's interval of two or more.
 
     lone: half of the interval of the only repetition.
     """
     found: dict[str, float | None] = {}
     for name in TABLES:
-        known = [value for own in values if (value := own[name]) is not None]
+        known = [(row, value) for row, own in values if (value := own[name]) is not None]
         if name.startswith("mi_") and len(known) < len(values):
             known = []  # of the repetitions that can be compared alone it would be another mean
-        mean, reach = summary(known), lone.get(name)
+        mean, reach = summary(by_unit(known)), lone.get(name)
         if mean is not None and reach is not None:
             mean = replace(mean, low=mean.mean - reach, high=mean.mean + reach)
         ends = {"": "mean", "_low": "low", "_high": "high"}

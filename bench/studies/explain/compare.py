@@ -8,14 +8,14 @@ from enum import StrEnum
 
 from bench.results.correlation import Correlation, correlation
 from bench.results.select import bare
-from bench.studies.explain.points import GAP, Point
+from bench.studies.explain.points import GAP, MethodPoint
 from bench.studies.records import Explanation
 
 FAMILIES = {"mi-ue-cos": "mi-ue"}  # method -> whose variant it is; every other method is its own family
 WEAK = 0.3  # correlations below it in size are next to none
 
 
-class Verdict(StrEnum):
+class Outcome(StrEnum):
     """What became of an expectation."""
 
     HELD = "held"
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
     OPEN = "undecided"
 
 
-def verdict(found: Correlation, expected: int) -> Verdict:
+def verdict(found: Correlation, expected: int) -> Outcome:
     """Of a correlation expected to be above (1) or below (-1) zero, or, with 0, on either side of it.
 
     Held: the interval, and the correlation without any one family, lie on that side. Did not hold:
@@ -32,29 +32,29 @@ def verdict(found: Correlation, expected: int) -> Verdict:
     families than ENOUGH, neither.
     """
     if found.descriptive and found.rho is not None:
-        return Verdict.DESCRIPTIVE
+        return Outcome.DESCRIPTIVE
     if found.low is None or found.high is None or found.least is None or found.most is None:
-        return Verdict.OPEN
+        return Outcome.OPEN
     ends = {1: (found.low, found.least, found.high), -1: (-found.high, -found.most, -found.low)}
     sides = [ends[expected]] if expected else [*ends.values()]
     if any(low > 0 and least > 0 for low, least, _ in sides):
-        return Verdict.HELD
+        return Outcome.HELD
     if all(high < WEAK for *_, high in sides):
-        return Verdict.FAILED
-    return Verdict.OPEN
+        return Outcome.FAILED
+    return Outcome.OPEN
 
 
-def all_of(verdicts: Iterable[Verdict]) -> Verdict:
+def all_of(verdicts: Iterable[Outcome]) -> Outcome:
     """Of an expectation that has several parts."""
     seen = {*verdicts}
-    for weakest in (Verdict.FAILED, Verdict.DESCRIPTIVE):
+    for weakest in (Outcome.FAILED, Outcome.DESCRIPTIVE):
         if weakest in seen:
             return weakest
-    return Verdict.HELD if seen == {Verdict.HELD} else Verdict.OPEN
+    return Outcome.HELD if seen == {Outcome.HELD} else Outcome.OPEN
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedExplanation:
     """An explanation against the accuracy gap."""
 
     explanation: Explanation
@@ -65,13 +65,13 @@ class Judged:
     beside_strength: Correlation | None  # given the budget; None: it is the budget
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Outcome:
         """A larger budget moves every figure, so it must be so given the budget as well."""
         sign, beside = self.explanation.expected, self.beside_strength
         alone = verdict(self.association, sign)
         if beside is None:
             return alone
-        if not sign and alone is not Verdict.HELD:
+        if not sign and alone is not Outcome.HELD:
             return alone
         same = sign or (1 if (self.association.rho or 0) > 0 else -1)  # either side, but the same twice
         return all_of((alone, verdict(beside, same)))
@@ -93,19 +93,19 @@ class Direction:
         return sum((own.rho or 0) > 0 for own in self.within.values())
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> Outcome:
         """A larger budget moves every figure, so it must be so given the budget as well."""
         return all_of((verdict(self.over_all, 1), verdict(self.beside_strength, 1)))
 
 
 @dataclass(frozen=True)
-class Comparison:
+class ExplanationFindings:
     """All that was found."""
 
-    points: list[Point]  # controls as well
-    contestants: list[Point]  # that correlations are over: no controls, and with an accuracy gap
+    points: list[MethodPoint]  # controls as well
+    contestants: list[MethodPoint]  # that correlations are over: no controls, and with an accuracy gap
     explanations: tuple[Explanation, ...]
-    judged: dict[str, Judged]  # by explanation, in their order
+    judged: dict[str, JudgedExplanation]  # by explanation, in their order
     directions: list[Direction]
 
     @property
@@ -114,28 +114,28 @@ class Comparison:
 
 
 def compare(
-    points: Sequence[Point], explanations: Sequence[Explanation], theory: Sequence[tuple[str, str]]
-) -> Comparison:
+    points: Sequence[MethodPoint], explanations: Sequence[Explanation], theory: Sequence[tuple[str, str]]
+) -> ExplanationFindings:
     """theory: pairs of explanations of which the second is said to rise with the first."""
     ours = [point for point in points if not point.control and point.gap is not None]
     strength = next(e.name for e in explanations if e.kind == "strength")
     judged = {e.name: _judge(ours, e, explanations, strength) for e in explanations}
     directions = [_direction(ours, cause, effect, strength) for cause, effect in theory]
-    return Comparison([*points], ours, tuple(explanations), judged, directions)
+    return ExplanationFindings([*points], ours, tuple(explanations), judged, directions)
 
 
-def family(point: Point) -> str:
+def family(point: MethodPoint) -> str:
     plain = bare(point.method)
     return FAMILIES.get(plain, plain)
 
 
 def _judge(
-    ours: Sequence[Point], explanation: Explanation, others: Sequence[Explanation], strength: str
-) -> Judged:
+    ours: Sequence[MethodPoint], explanation: Explanation, others: Sequence[Explanation], strength: str
+) -> JudgedExplanation:
     name, rivals = explanation.name, [other.name for other in others if other.kind != explanation.kind]
     there = [point for point in ours if name in point.figures]
     given = {rival: _correlate(there, name, GAP, rival) for rival in rivals}
-    return Judged(
+    return JudgedExplanation(
         explanation=explanation,
         association=_correlate(there, name, GAP),
         left_out=len(ours) - len(there),
@@ -145,7 +145,7 @@ def _judge(
     )
 
 
-def _direction(ours: Sequence[Point], cause: str, effect: str, strength: str) -> Direction:
+def _direction(ours: Sequence[MethodPoint], cause: str, effect: str, strength: str) -> Direction:
     there = [p for p in ours if {cause, effect, strength} <= p.figures.keys()]
     whole, beside = (_correlate(there, cause, effect, *given) for given in ((), (strength,)))
     within = {
@@ -155,7 +155,7 @@ def _direction(ours: Sequence[Point], cause: str, effect: str, strength: str) ->
     return Direction(cause, effect, whole, beside, {m: a for m, a in within.items() if a.rho is not None})
 
 
-def _correlate(points: Sequence[Point], *names: str, families: bool = True) -> Correlation:
+def _correlate(points: Sequence[MethodPoint], *names: str, families: bool = True) -> Correlation:
     """Correlate two coordinates, given a third if it is named, over the points that have all of them."""
     there = [p for p in points if {*names} <= p.coordinates.keys()]
     x, y, *given = ([p.coordinates[name] for p in there] for name in names)

@@ -20,9 +20,10 @@ from bench.report.figures.style import (
     styles_of,
     titled_figure,
 )
+from bench.report.tables import DOUBTED
 from bench.results.correlation import ENOUGH, Correlation
-from bench.studies.explain.compare import Comparison
-from bench.studies.explain.points import GAP, Point
+from bench.studies.explain.compare import ExplanationFindings
+from bench.studies.explain.points import GAP, MethodPoint
 from bench.studies.records import Explanation
 
 COLUMNS = 2
@@ -34,9 +35,9 @@ POINTS = (
     "Numbers: the budget in 255ths; a line joins those of a method. Hollow: controls, in no correlation. "
     "ρ: Spearman's rank correlation over the points that are not controls; n: methods. "
 )
-ONCE = (
-    " Thin bars: 95 % interval over images, of both ends of the gap together, where there is one repetition; "
-    "it knows nothing of other victims and poisons."
+BARS = (
+    " Thin bars: 95 % interval over poisons or, of one repetition, interval over images, of both ends of the "
+    f"gap together; that knows nothing of other victims and poisons. {DOUBTED}: victims did not learn."
 )
 DOTS = "Spearman's rank correlation with the accuracy gap over methods and budgets. "
 MARKS = "Thick: without any one method. Cross: given the budget."
@@ -53,14 +54,14 @@ class Panel(NamedTuple):
     y: str
 
 
-def scatters(found: Comparison, explanations: Sequence[Explanation]) -> Figure | None:
+def scatters(found: ExplanationFindings, explanations: Sequence[Explanation]) -> Figure | None:
     """Small multiples: accuracy gap against each explanation; None where none has a correlation."""
     known = [(e, found.judged[e.name].association) for e in explanations]
     shown = [Panel(f"{e.label}\n{rho}", e.name, GAP) for e, rho in known if rho.rho is not None]
     return _panels("Accuracy gap against what may explain it", "accuracy gap, points", shown, found)
 
 
-def directions(found: Comparison) -> Figure | None:
+def directions(found: ExplanationFindings) -> Figure | None:
     """Draw the theory's direction: MI gap against the fall of the covariance within classes."""
     labels = {e.name: e.label for e in found.explanations}
     shown = [
@@ -71,7 +72,7 @@ def directions(found: Comparison) -> Figure | None:
     return _panels("Does lowering the covariance within classes lower MI?", "MI gap, nats", shown, found)
 
 
-def correlations(found: Comparison) -> Figure | None:
+def correlations(found: ExplanationFindings) -> Figure | None:
     """Draw a line for each explanation; None where none has a correlation."""
     shown = [own for own in found.judged.values() if own.association.rho is not None]
     if not shown:
@@ -109,7 +110,7 @@ def _range(axes: Axes, y: int, found: Correlation, color: str) -> None:
     axes.plot(found.rho, y, marker="o", ms=6, mec=color, mfc=face, zorder=3)
 
 
-def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison) -> Figure | None:
+def _panels(title: str, y_label: str, shown: Sequence[Panel], found: ExplanationFindings) -> Figure | None:
     """Draw each panel, with a mark for each point that has both figures; None without panels."""
     if not shown:
         return None
@@ -117,7 +118,7 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison)
     kinds = sorted({(p.control, p.method) for p in drawn})  # by the alphabet, then controls in grey
     styles = styles_of([name for _, name in kinds], {name for control, name in kinds if control})
     bars = any(p.reach(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
-    caption = POINTS + (FEW if found.n < ENOUGH else MANY) + ONCE * bars
+    caption = POINTS + (FEW if found.n < ENOUGH else MANY) + BARS * bars
     shared = "y" if len({panel.y for panel in shown}) == 1 else ""
     titles = [panel.title for panel in shown]
     figure, panels = paneled_figure(
@@ -136,7 +137,7 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Comparison)
 
 
 def _draw(
-    axes: Axes, points: Sequence[Point], panel: Panel, method: str, style: MethodStyle
+    axes: Axes, points: Sequence[MethodPoint], panel: Panel, method: str, style: MethodStyle
 ) -> Iterator[Label]:
     """Join a method's points by budget; yields what is to be written beside their marks."""
     own = [p for p in points if p.method == method and {panel.x, panel.y} <= p.coordinates.keys()]
@@ -149,5 +150,5 @@ def _draw(
     reach = wide if any(wide) else None, high if any(high) else None
     axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **style.dots)
     for i, p in enumerate(own):
-        name = f"{method} {p.strength}" if p is own[-1] else p.strength
+        name = (f"{method} " if p is own[-1] else "") + p.strength + (DOUBTED if p.doubt else "")
         yield Label(x[i], y[i], name, style.color, wide[i], high[i])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.results.aggregate import gaps, mean_of, values_of
+from bench.results.aggregate import gaps, mean_of, summary
+from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
 from bench.studies.records import MI_LIKE, SCALE, Ends, Explanation, Readings
@@ -15,19 +16,22 @@ GAP = "accuracy gap"  # what is to be explained, as a coordinate of points
 
 
 @dataclass(frozen=True)
-class Point:
-    """One method at one strength in one setting, undefended; means over repetitions."""
+class MethodPoint:
+    """One method at one strength in one setting, undefended; means over poisons of those over victims."""
 
     setting: str
     method: str
     eps: float | None  # pixels in [0,1]
     control: bool
     reps: int  # rows that were computed
+    poisons: int  # that they are of
     accuracy: float | None
-    gap: float | None  # accuracy of clean minus this one's, rep for rep
+    gap: float | None  # accuracy of clean minus this one's, rep for rep; None where victims did not learn
+    doubt: str | None  # why the accuracy is no verdict
     figures: Mapping[str, float]  # by explanation
     reasons: Mapping[str, str]  # why there is none
-    ends: Mapping[str, Ends]  # interval of a figure over images; without one, at least and at most
+    # of a figure's interval, over poisons, or over images of the only victim; of none, at least and at most
+    ends: Mapping[str, Ends]
 
     @property
     def strength(self) -> str:
@@ -46,7 +50,7 @@ class Point:
 
 def points_of(
     rows: Sequence[Row], records: Iterable[Record], explanations: Sequence[Explanation]
-) -> list[Point]:
+) -> list[MethodPoint]:
     """By setting, then by method; clean is what the others are read against and no point."""
     readings, found = Readings(rows, records), []
     for ours in by_setting(row for row in rows if row.defense == UNDEFENDED):
@@ -56,29 +60,34 @@ def points_of(
     return sorted(found, key=lambda point: (point.eps or 0, point.method, point.setting))
 
 
-def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Explanation]) -> Point:
+def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Explanation]) -> MethodPoint:
     """Rows of one method in one setting; their methods' names may be told apart from the readings'."""
     ours = [readings.rows[row.key] for row in rows if row.status == "ok"]
     failed = [last_line(row.reason) for row in rows if row.status != "ok"]
     figures, reasons, ends = {}, {}, {}
     for explanation in explanations:
-        name, seen = explanation.name, [readings.figure(row, explanation) for row in ours]
-        mean = mean_of([figure for figure in seen if not isinstance(figure, str)])
-        if mean is None or any(isinstance(figure, str) and figure.endswith(SCALE) for figure in seen):
-            said = [figure for figure in seen if isinstance(figure, str)] or failed
-            reasons[name] = "; ".join(dict.fromkeys(said))
+        name, seen = explanation.name, [(row, readings.figure(row, explanation)) for row in ours]
+        mean = summary(by_unit((row, figure) for row, figure in seen if not isinstance(figure, str)))
+        said = [figure for _, figure in seen if isinstance(figure, str)]
+        if mean is None or any(figure.endswith(SCALE) for figure in said):
+            reasons[name] = "; ".join(dict.fromkeys(said or failed))
         else:  # of the other repetitions alone it would be another mean
-            figures[name] = mean
+            figures[name], ends[name] = mean.mean, (mean.low, mean.high)
         if len(ours) == 1 and explanation.kind in MI_LIKE:
             ends[name] = readings.interval(ours[0], explanation)
-    return Point(
+    clean = {net.key: net for row in ours for net in readings.clean_nets(row)}
+    doubt = doubt_of(ours, [*clean.values()])
+    gap = by_unit((row, one) for row in ours for one in gaps([row], readings.clean_nets(row), "test_acc"))
+    return MethodPoint(
         setting=rows[0].setting,
         method=rows[0].method,
         eps=rows[0].inputs["eps"],
         control=any(row.control for row in rows),
         reps=len(ours),
-        accuracy=mean_of(values_of(ours, "test_acc")),
-        gap=mean_of([gap for row in ours for gap in gaps([row], readings.clean_nets(row), "test_acc")]),
+        poisons=len({row.poison_rep for row in ours}),
+        accuracy=mean_of(units_of(ours, "test_acc")),
+        gap=None if doubt else mean_of(gap),
+        doubt=doubt,
         figures=figures,
         reasons=reasons,
         ends=ends,

@@ -10,8 +10,8 @@ import pandas as pd
 from bench.results.correlation import Correlation
 from bench.results.rows import Row
 from bench.results.select import CLEAN
-from bench.studies.explain.compare import Comparison, Direction, Judged, family
-from bench.studies.explain.points import Point
+from bench.studies.explain.compare import Direction, ExplanationFindings, JudgedExplanation, family
+from bench.studies.explain.points import MethodPoint
 from bench.studies.records import MI_LIKE
 from bench.studies.study import Record
 
@@ -19,7 +19,9 @@ PLACE = ("estimator", "net", "method", "eps_255", "poison_rep", "rep")
 KEPT = ("value", "low", "high", "at_least", "bound", "null", "n", "d", "rank", "sigma", "seconds")
 
 
-def tables(found: Comparison, rows: Sequence[Row], records: Sequence[Record]) -> dict[str, pd.DataFrame]:
+def tables(
+    found: ExplanationFindings, rows: Sequence[Row], records: Sequence[Record]
+) -> dict[str, pd.DataFrame]:
     return {
         "points": pd.DataFrame(_point(point, found) for point in found.points),
         "explanations": pd.DataFrame(map(_judged, found.judged.values())),
@@ -33,7 +35,7 @@ def tables(found: Comparison, rows: Sequence[Row], records: Sequence[Record]) ->
     }
 
 
-def short(found: Comparison) -> pd.DataFrame:
+def short(found: ExplanationFindings) -> pd.DataFrame:
     """Tabulate what fits a terminal: correlations, what is left of them given the budget, and verdicts."""
     columns = "explanation", "ρ", "given budget", "n", "verdict"
     lines = [
@@ -49,7 +51,7 @@ def short(found: Comparison) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=columns, dtype=object)
 
 
-def _point(point: Point, found: Comparison) -> dict[str, Any]:
+def _point(point: MethodPoint, found: ExplanationFindings) -> dict[str, Any]:
     names = [e.name for e in found.explanations if e.measure]
     sides = [(e.name, point.ends.get(e.name, (None, None))) for e in found.explanations if e.kind in MI_LIKE]
     missing = "; ".join(f"{name}: {reason}" for name, reason in point.reasons.items())
@@ -60,8 +62,10 @@ def _point(point: Point, found: Comparison) -> dict[str, Any]:
         "setting": point.setting[:8],
         "control": point.control,
         "rows": point.reps,
+        "poisons": point.poisons,
         "accuracy": point.accuracy,
         "accuracy_gap": point.gap,
+        "doubt": point.doubt,
         **{name: point.figures.get(name) for name in names},
         **{f"{name}_{end}": ends[end == "high"] for name, ends in sides for end in ("low", "high")},
         "missing": missing or None,
@@ -89,7 +93,7 @@ def estimates(rows: Sequence[Row], records: Sequence[Record]) -> pd.DataFrame:
     return pd.DataFrame(lines, columns=[*PLACE, *KEPT], dtype=object)
 
 
-def _judged(judged: Judged) -> dict[str, Any]:
+def _judged(judged: JudgedExplanation) -> dict[str, Any]:
     beside = {rival: own.rho for rival, own in judged.given.items() if own.rho is not None}
     sign = judged.explanation.expected or (1 if (judged.association.rho or 0) > 0 else -1)
     weakest = min(beside, key=lambda rival: sign * beside[rival], default=None)

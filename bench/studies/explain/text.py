@@ -10,17 +10,27 @@ import pandas as pd
 
 from bench.report.formats import markdown
 from bench.report.prose import render
+from bench.report.tables import DOUBTED
 from bench.results.correlation import ENOUGH, LEAST, Correlation
-from bench.results.describe import circumstances
+from bench.results.describe import circumstances, no_order
 from bench.results.rows import Row
-from bench.studies.explain.compare import FAMILIES, WEAK, Comparison, Judged, Verdict, all_of, verdict
+from bench.studies.explain.compare import (
+    FAMILIES,
+    WEAK,
+    ExplanationFindings,
+    JudgedExplanation,
+    Outcome,
+    all_of,
+    verdict,
+)
 
 HEADER = "explanation", "ρ", "without one method", "given the budget", "n", "points", "left out", "verdict"
 
 
-def text(rows: Sequence[Row], found: Comparison) -> str:
+def text(rows: Sequence[Row], found: ExplanationFindings) -> str:
     """Markdown."""
     by_mi = [own for own in found.judged.values() if own.explanation.kind == "MI"]
+    few = no_order({p.method: p.poisons for p in sorted(found.contestants, key=lambda p: -p.poisons)})
     return render(
         __name__,
         found=found,
@@ -32,17 +42,21 @@ def text(rows: Sequence[Row], found: Comparison) -> str:
         # without the setting's id: each budget is a setting of its own
         circumstances=circumstances(rows) if rows else "",
         controls=sorted({p.method for p in found.points if p.control}),
-        absent=sorted({f"{p.method} {p.strength}/255" for p in found.points if p.gap is None}),
+        absent=sorted(
+            f"{p.method} {p.strength}/255" + (f"{DOUBTED} ({p.doubt})" if p.doubt else "")
+            for p in found.points
+            if p.gap is None
+        ),
         table=markdown(pd.DataFrame(map(_line, found.judged.values()), columns=HEADER)),
         left_out=[*_left_out(found)],
         by_verdict=[*_by_verdict(by_mi, found.n)],
         against_rivals=[_against_rivals(own, found) for own in by_mi[:1]],
         labels={e.name: e.label for e in found.explanations},
-        once=max((p.reps for p in found.contestants), default=0) == 1,
+        no_order=few[:1].upper() + few[1:],
     )
 
 
-def _line(judged: Judged) -> tuple[str, ...]:
+def _line(judged: JudgedExplanation) -> tuple[str, ...]:
     found, label = judged.association, judged.explanation.label
     beside = judged.beside_strength or Correlation(found.n, found.points)
     without = "-" if found.least is None else f"{found.least:.2f} to {found.most:.2f}"
@@ -50,7 +64,7 @@ def _line(judged: Judged) -> tuple[str, ...]:
     return label, found.numbers, without, beside.numbers, *counts, judged.verdict.value
 
 
-def _left_out(found: Comparison) -> Iterator[dict[str, Any]]:
+def _left_out(found: ExplanationFindings) -> Iterator[dict[str, Any]]:
     """Why points have no figure, the commonest reason first, or an explanation has no correlation."""
     for name, own in found.judged.items():
         ours = found.contestants
@@ -65,12 +79,12 @@ def _left_out(found: Comparison) -> Iterator[dict[str, Any]]:
             yield {"name": name, "points": own.left_out, "reasons": said, **sides}
 
 
-def _by_verdict(judged: Sequence[Judged], n: int) -> Iterator[str]:
+def _by_verdict(judged: Sequence[JudgedExplanation], n: int) -> Iterator[str]:
     """Each estimator, with its number of methods where that is another one."""
-    for outcome in Verdict:
+    for outcome in Outcome:
         names = [
             own.explanation.name
-            + (f" ({own.association.rho:.2f})" if outcome is Verdict.DESCRIPTIVE else "")
+            + (f" ({own.association.rho:.2f})" if outcome is Outcome.DESCRIPTIVE else "")
             + ("" if own.association.n == n else f" (n = {own.association.n})")
             for own in judged
             if own.verdict is outcome
@@ -79,7 +93,7 @@ def _by_verdict(judged: Sequence[Judged], n: int) -> Iterator[str]:
             yield f"{outcome} with {', '.join(names)}"
 
 
-def _against_rivals(own: Judged, found: Comparison) -> dict[str, Any]:
+def _against_rivals(own: JudgedExplanation, found: ExplanationFindings) -> dict[str, Any]:
     """Whether the explanation says more than each other kind does."""
     name, rho = own.explanation.name, own.association.rho
     said: dict[str, Any] = {"name": name, "association": own.association}
@@ -95,9 +109,9 @@ def _against_rivals(own: Judged, found: Comparison) -> dict[str, Any]:
     outcomes = {rival: verdict(own.given[rival], own.explanation.expected) for rival in sizes}
     as_strong = [f"{rival} ({size:.2f})" for rival, size in sizes.items() if abs(size) >= abs(rho)]
     open_ended = unknown or as_strong or not sizes
-    held, failed, descriptive, open_ = ([r for r in outcomes if outcomes[r] is each] for each in Verdict)
+    held, failed, descriptive, open_ = ([r for r in outcomes if outcomes[r] is each] for each in Outcome)
     return said | {
-        "verdict": all_of([*outcomes.values(), Verdict.OPEN if open_ended else Verdict.HELD]),
+        "verdict": all_of([*outcomes.values(), Outcome.OPEN if open_ended else Outcome.HELD]),
         "as_strong": as_strong,
         "held": held,
         "failed": failed,

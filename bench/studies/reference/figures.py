@@ -22,19 +22,21 @@ from bench.report.figures.style import (
     titled_figure,
 )
 from bench.report.summary import heading
+from bench.report.tables import DOUBTED
 from bench.results.replicates import chance_of
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED, in_order
-from bench.studies.reference.restored import HALF, CellNumbers, Share, Verdict
+from bench.studies.reference.restored import HALF, CellNumbers, PatternVerdict, RestoredShare
 
 HEIGHT = 3.0  # inches
 ROW = 0.165  # inches, of a defense
 CHANCE: dict[str, Any] = {"color": "0.5", "ls": ":", "lw": 1.2}
 WINDOW = -0.75, 1.25  # of shares
-MARKS: dict[Verdict, tuple[str, dict[str, Any]]] = {
-    Verdict.HOLDS: ("restored", {"color": PALETTE[0], "marker": "o"}),
-    Verdict.BROKEN: ("not restored", {"color": PALETTE[1], "marker": "s"}),
-    Verdict.UNDECIDED: ("undecided", {"color": "0.35", "marker": "o", "mfc": "white"}),
+MARKS: dict[PatternVerdict, tuple[str, dict[str, Any]]] = {
+    PatternVerdict.HOLDS: ("restored", {"color": PALETTE[0], "marker": "o"}),
+    PatternVerdict.BROKEN: ("not restored", {"color": PALETTE[1], "marker": "s"}),
+    PatternVerdict.UNDECIDED: ("undecided", {"color": "0.35", "marker": "o", "mfc": "white"}),
+    PatternVerdict.ONE_POISON: ("undecided: one poison", {"color": "0.35", "marker": "D", "mfc": "white"}),
 }
 DOT: dict[str, Any] = {"ms": 4.5, "lw": 1.2}
 BOUNDS: dict[float, dict[str, Any]] = {
@@ -44,24 +46,24 @@ BOUNDS: dict[float, dict[str, Any]] = {
 }
 SWEEP = (
     "Victims trained on images compressed by JPEG; none: not compressed. On images that were JPEGs before "
-    "this is a second compression. Whiskers, where there are repetitions: 95 % interval of the mean. Hollow: "
-    "control."
+    "this is a second compression. Whiskers, where there are several poisons (of clean, victims): 95 % "
+    f"interval of the mean. Hollow: control. {DOUBTED}: the victims did not learn."
 )
 RESTORED = (
     "The share given back of what a defense leaves clean: 0, as undefended; 1, as clean under the same "
-    "defense. Whiskers: 95 %, where a single repetition borrows the pooled spread of the repeated cells; "
-    "they are cut at the edges, and a triangle stands for a share beyond. Restored: the interval lies above "
-    "1/2 (dashed); not restored: below. Not defined: what could be given back is not clearly above 0. "
-    "Without a mark: not run."
+    "defense. Whiskers: 95 % interval over poisons, of clean over victims; they are cut at the edges, and a "
+    "triangle stands for a share beyond. Restored: the interval lies above 1/2 (dashed); not restored: "
+    "below. With one poison of the method, or one victim of clean, there is no interval, and nothing is "
+    "decided. Not defined: what could be given back is not clearly above 0. Without a mark: not run."
 )
 
 
 def jpeg_sweep(lines: Sequence[CellNumbers], rows: Sequence[Row]) -> Figure | None:
     """Percent over qualities, evenly spaced; None where no quality was measured."""
-    found = {line.defense: quality(line.defense) for line in lines if line.n}
+    found = {line.defense: quality(line.defense) for line in lines if line.reps}
     order = sorted((q, name) for name, q in found.items() if q is not None)
     places = {name: place for place, name in enumerate([name for _, name in order] + [UNDEFENDED])}
-    swept = [line for line in lines if line.n and line.defense in places]
+    swept = [line for line in lines if line.reps and line.defense in places]
     seen = Counter(line.method for line in swept if line.defense != UNDEFENDED)
     methods = [method for method, qualities in seen.items() if qualities > 1]  # fewer are no sweep
     if not order or not methods:
@@ -91,28 +93,27 @@ def quality(defense: str) -> int | None:
 
 
 def _line(axes: Axes, lines: Sequence[CellNumbers], places: dict[str, int], style: MethodStyle) -> None:
-    """In the order of the places; single repetitions have no whiskers."""
-    ordered = sorted(lines, key=lambda line: places[line.defense])
+    """In the order of the places; without an interval there are no whiskers."""
     form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
-    ends = [
-        (own.low, own.high) if own and not own.borrowed else (None, None)
-        for own in (line.accuracy for line in ordered)
-    ]
-    y = [line.level for line in ordered]
-    off = [
-        [0.0 if end is None else abs(end - middle) for end in pair]
-        for pair, middle in zip(ends, y, strict=True)
-    ]
-    axes.errorbar([places[line.defense] for line in ordered], y, yerr=[*zip(*off, strict=True)], **form)
+    ordered = sorted(lines, key=lambda line: places[line.defense])
+    x, y = [places[line.defense] for line in ordered], [line.level for line in ordered]
+    ends = [(getattr(line.accuracy, "low", None), getattr(line.accuracy, "high", None)) for line in ordered]
+    off = [[abs((y[i] if end is None else end) - y[i]) for end in pair] for i, pair in enumerate(ends)]
+    axes.errorbar(x, y, yerr=[*zip(*off, strict=True)], **form)
+    for line, place in zip(ordered, zip(x, y, strict=True), strict=True):
+        if line.doubt:
+            axes.annotate(DOUBTED, place, xytext=(4, 4), textcoords="offset points", color=style.color)
 
 
-def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
+def restored(shares: Sequence[RestoredShare], rows: Sequence[Row]) -> Figure | None:
     """Draw a panel for each method that has a share; defenses down."""
     known = [share for share in shares if share.value is not None]
     if not known:
         return None
     methods = list(dict.fromkeys(share.method for share in known))
-    shown = [share for share in shares if share.method in methods and share.restored is not Verdict.NOT_RUN]
+    shown = [
+        share for share in shares if share.method in methods and share.restored is not PatternVerdict.NOT_RUN
+    ]
     places = {
         name: place for place, name in enumerate(in_order({s.defense for s in shown}, None, UNDEFENDED))
     }
@@ -130,9 +131,9 @@ def restored(shares: Sequence[Share], rows: Sequence[Row]) -> Figure | None:
     return figure
 
 
-def _mark(axes: Axes, share: Share, place: int) -> None:
+def _mark(axes: Axes, share: RestoredShare, place: int) -> None:
     """Draw a dot with its interval; words where there is no share."""
-    if share.value is None or share.low is None or share.high is None:
+    if share.value is None:
         box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}
         middle: dict[str, Any] = {"ha": "center", "va": "center", "bbox": box}
         axes.text(HALF, place, str(share.restored), fontsize=SMALL, color=QUIET, **middle)
@@ -140,5 +141,6 @@ def _mark(axes: Axes, share: Share, place: int) -> None:
     style = DOT | MARKS[share.restored][1]
     least, most = WINDOW
     beyond = {"marker": "<" if share.value < least else ">"} if not least <= share.value <= most else {}
-    axes.plot([share.low, share.high], [place, place], color=style["color"], lw=style["lw"])
+    if share.low is not None and share.high is not None:
+        axes.plot([share.low, share.high], [place, place], color=style["color"], lw=style["lw"])
     axes.plot([min(max(share.value, least), most)], [place], clip_on=not beyond, **style | beyond, ls="none")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.studies.reference.restored import Share, Verdict
+from bench.studies.reference.restored import PatternVerdict, RestoredShare
 
-OPPOSITE = {Verdict.HOLDS: Verdict.BROKEN, Verdict.BROKEN: Verdict.HOLDS}
-WEAKEST = (Verdict.BROKEN, Verdict.NOT_RUN, Verdict.UNDEFINED, Verdict.UNDECIDED, Verdict.HOLDS)
+OPPOSITE = {PatternVerdict.HOLDS: PatternVerdict.BROKEN, PatternVerdict.BROKEN: PatternVerdict.HOLDS}
+WEAKEST = (PatternVerdict.BROKEN, *reversed(PatternVerdict))  # the last of an enumeration says least
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Pattern:
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedPattern:
     """A pattern and what became of it; the numbers are its share's."""
 
     pattern: Pattern
-    verdict: Verdict
+    verdict: PatternVerdict
     share: float | None
     low: float | None
     high: float | None
@@ -47,19 +47,19 @@ PATTERNS = (
 )
 
 
-def judged(shares: Iterable[Share]) -> list[Judged]:
+def judged(shares: Iterable[RestoredShare]) -> list[JudgedPattern]:
     """One verdict for each pattern, in their order."""
     found = {(share.method, share.defense): share for share in shares}
     return [_judged(p, found.get((p.method, p.defense))) for p in PATTERNS]
 
 
-def _judged(pattern: Pattern, share: Share | None) -> Judged:
-    share = share or Share(pattern.method, pattern.defense, Verdict.NOT_RUN)
+def _judged(pattern: Pattern, share: RestoredShare | None) -> JudgedPattern:
+    share = share or RestoredShare(pattern.method, pattern.defense, PatternVerdict.NOT_RUN)
     verdict = share.restored if pattern.restored else OPPOSITE.get(share.restored, share.restored)
-    return Judged(pattern, verdict, share.value, share.low, share.high, share.single)
+    return JudgedPattern(pattern, verdict, share.value, share.low, share.high, share.single)
 
 
-def together(patterns: Sequence[Pattern], all_judged: Iterable[Judged]) -> Verdict:
+def together(patterns: Sequence[Pattern], all_judged: Iterable[JudgedPattern]) -> PatternVerdict:
     """Of a statement that holds where all of these patterns do."""
     verdicts = {own.verdict for own in all_judged if own.pattern in patterns}
     return next(verdict for verdict in WEAKEST if verdict in verdicts)

@@ -8,16 +8,19 @@ from enum import StrEnum
 
 from bench.results.aggregate import Mean, Means, Pair, reach_of_sum
 from bench.results.rows import Row
-from bench.results.select import CLEAN, UNDEFENDED
+from bench.results.select import CLEAN, UNDEFENDED, measured
 
 HALF = 0.5  # of what a defense leaves clean; above it a method is restored
+ROOM = 5.0  # points to give back, below which a share of them means nothing, where there is no interval
 
 
-class Verdict(StrEnum):
+class PatternVerdict(StrEnum):
     HOLDS = "holds"
     BROKEN = "does not hold"
     UNDECIDED = "undecided"
+    ONE_POISON = "undecided: one poison"
     UNDEFINED = "not defined"  # what could be given back is not clearly above 0
+    DID_NOT_LEARN = "did not learn"
     NOT_RUN = "not run"
 
 
@@ -28,15 +31,13 @@ class CellNumbers:
     method: str
     defense: str
     control: bool
+    reps: int = 0  # behind the accuracy
+    poisons: int = 0  # that they are of
     accuracy: Mean | None = None
     mi: float | None = None
     mi_gap: float | None = None
     comparable: bool = True  # whether MI is on the scale of clean's
-
-    @property
-    def n(self) -> int:
-        """How many repetitions are behind the accuracy."""
-        return self.accuracy.n if self.accuracy else 0
+    doubt: str | None = None  # why the accuracy is no verdict
 
     @property
     def level(self) -> float:
@@ -45,32 +46,26 @@ class CellNumbers:
 
     @property
     def columns(self) -> dict[str, object]:
-        """Return what a table has of it; accuracies are shares in [0,1], std is that of a repetition."""
-        own, borrowed = self.accuracy, self.accuracy is not None and self.accuracy.borrowed
-        ends = (
-            [None, None, None, None]
-            if own is None
-            else [own.mean, None if borrowed else own.std, own.low, own.high]
-        )
-        shares = [None if end is None else end / 100 for end in ends]
+        """Return what a table has of it; accuracies are shares in [0,1], std is that of a unit."""
+        found = {name: getattr(self.accuracy, name, None) for name in ("mean", "std", "low", "high")}
+        shares = {name: None if value is None else value / 100 for name, value in found.items()}
+        own = vars(self) | {"accuracy": shares.pop("mean")}
         return {
-            **{"method": self.method, "defense": self.defense, "control": self.control, "n": self.n},
-            **dict(zip(("accuracy", "std", "low", "high"), shares, strict=True)),
-            **{"borrowed": borrowed, "mi": self.mi, "mi_gap": self.mi_gap, "comparable": self.comparable},
-        }
+            name: own[name] for name in ("method", "defense", "control", "reps", "poisons", "accuracy")
+        } | (shares | {name: own[name] for name in ("mi", "mi_gap", "comparable", "doubt")})
 
 
 @dataclass(frozen=True)
-class Share:
+class RestoredShare:
     """What a defense gives back of what it leaves clean; no bounds. None: not known."""
 
     method: str
     defense: str
-    restored: Verdict  # whether most of it
+    restored: PatternVerdict  # whether most of it
     value: float | None = None
     low: float | None = None  # 95 %
     high: float | None = None
-    single: str = ""  # which of its cells have one repetition
+    single: str = ""  # which of its cells have no interval: one poison, or of clean one victim
 
 
 def means_of(rows: Iterable[Row]) -> Means | None:
@@ -86,33 +81,35 @@ def cell_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> CellNum
     if means is None:
         return CellNumbers(*pair, control)
     accuracy, mi, gap = (means.mean(pair, metric) for metric in ("test_acc", "mi", "mi_gap"))
-    values = mi.mean if mi else None, gap.mean if gap else None
-    return CellNumbers(*pair, control, accuracy, *values, means.comparable(pair))
+    rows, values = (
+        measured(means.groups.get(pair, ()), "test_acc"),
+        (mi.mean if mi else None, gap.mean if gap else None),
+    )
+    counts = len(rows), len({row.poison_rep for row in rows})
+    return CellNumbers(*pair, control, *counts, accuracy, *values, means.comparable(pair), means.doubt(pair))
 
 
 # The share given back
 
 
-def share_of(means: Means | None, method: str, defense: str) -> Share:
+def share_of(means: Means | None, method: str, defense: str) -> RestoredShare:
     """(own - bare) / (clean - bare): of the method defended, undefended, and of clean under the defense."""
     pairs = [(method, defense), (method, UNDEFENDED), (CLEAN, defense)]
     found = [mean for pair in pairs if means and (mean := means.mean(pair, "test_acc"))]
-    if len(found) < len(pairs):
-        return Share(method, defense, Verdict.NOT_RUN)
+    if means is None or len(found) < len(pairs):
+        return RestoredShare(method, defense, PatternVerdict.NOT_RUN)
+    if any(means.doubt(pair) for pair in pairs):
+        return RestoredShare(method, defense, PatternVerdict.DID_NOT_LEARN)
     own, bare, clean = found
     single = ", ".join(" x ".join(pair) for pair, mean in zip(pairs, found, strict=True) if mean.n == 1)
-    room = clean.mean - bare.mean
-    error = reach_of_sum([(1, clean), (-1, bare)])
-    if error is None or room <= error:
-        return Share(method, defense, Verdict.UNDEFINED, single=single)
+    room, error = clean.mean - bare.mean, reach_of_sum([(1, clean), (-1, bare)])
+    if room <= (ROOM if error is None else error):
+        return RestoredShare(method, defense, PatternVerdict.UNDEFINED, single=single)
     value = (own.mean - bare.mean) / room
     off = reach_of_sum([(1 / room, own), ((value - 1) / room, bare), (-value / room, clean)])
-    assert off is not None
-    return Share(method, defense, restores(value, off), value, value - off, value + off, single)
-
-
-def restores(value: float, off: float) -> Verdict:
-    """Which side of one half the interval lies on."""
+    if off is None:
+        return RestoredShare(method, defense, PatternVerdict.ONE_POISON, value, single=single)
+    verdict = PatternVerdict.HOLDS if value > HALF else PatternVerdict.BROKEN
     if abs(value - HALF) <= off:
-        return Verdict.UNDECIDED
-    return Verdict.HOLDS if value > HALF else Verdict.BROKEN
+        verdict = PatternVerdict.UNDECIDED
+    return RestoredShare(method, defense, verdict, value, value - off, value + off, single)

@@ -1,7 +1,8 @@
 """reference: the suite's results on one data set: what each method does, and what each defense gives back.
 
-Three repetitions where the main statements stand, one elsewhere: an interval there borrows the spread of
-the repeated cells. All cells lie in one setting, and nothing is measured of the victims beside their rows.
+Three victims where the main statements stand, one elsewhere, of one poison a method unless --poison-reps
+asks for more: only over several poisons are there intervals, orders and verdicts. All cells lie in one
+setting, and nothing is measured of the victims beside their rows.
 """
 
 from __future__ import annotations

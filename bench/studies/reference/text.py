@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -11,33 +11,31 @@ import pandas as pd
 
 from bench.report.formats import markdown
 from bench.report.prose import render
+from bench.report.tables import DOUBTED
 from bench.results.aggregate import Mean, Means
-from bench.results.describe import circumstances, mixture, repetitions, sentences, span
+from bench.results.describe import circumstances, mixture, no_order, repetitions, sentences, span
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, one_a_family
-from bench.studies.reference.patterns import EFFECT, SMALL, Judged, together
-from bench.studies.reference.restored import CellNumbers, Verdict
+from bench.studies.reference.patterns import EFFECT, SMALL, JudgedPattern, together
+from bench.studies.reference.restored import ROOM, CellNumbers, PatternVerdict
 
-MARK = "°"  # one repetition
+MARK = "°"  # no interval
 
 
 def text(
-    means: Means | None, lines: Sequence[CellNumbers], found: Sequence[Judged], rows: Sequence[Row]
+    means: Means | None, lines: Sequence[CellNumbers], found: Sequence[JudgedPattern], rows: Sequence[Row]
 ) -> str:
     """Markdown; only what the numbers say."""
     there, failed = {(row.method, row.defense) for row in rows}, [row for row in rows if row.status != "ok"]
     absent = [line for line in lines if (line.method, line.defense) not in there]
     values: dict[str, Any] = {"about": "", "failed": failed, "absent": absent}
     if means is not None:
-        stds = [own.std for own in (line.accuracy for line in lines) if own and own.std and not own.borrowed]
         values |= {
             "about": sentences(circumstances(means.rows), mixture(means.rows), *means.notes),
             "over": repetitions(means.rows) or "of one repetition each",
             "mark": MARK,
-            "spread": means.spread("test_acc") if stds else None,
-            "stds": stds,
-            "once": not any(row.poison_rep for row in means.rows),
-            **_undefended([line for line in lines if line.defense == UNDEFENDED and line.n]),
+            "doubted": DOUBTED if any(line.doubt for line in lines) else "",
+            **_undefended([line for line in lines if line.defense == UNDEFENDED and line.reps]),
             **_patterns(found),
             **_worst(lines),
             **_single(lines),
@@ -46,21 +44,31 @@ def text(
 
 
 def _percent(cell: CellNumbers) -> str:
-    return f"{cell.level:z.1f}{MARK if cell.n == 1 else ''}" if cell.n else "-"
+    if cell.accuracy is None:
+        return "-"
+    return f"{cell.level:z.1f}{MARK if cell.accuracy.n == 1 else ''}{DOUBTED if cell.doubt else ''}"
+
+
+def _no_order(cells: Sequence[CellNumbers]) -> str:
+    said = no_order({cell.method: cell.poisons for cell in cells if cell.method != CLEAN})
+    return said[:1].upper() + said[1:]
 
 
 def _interval(own: Mean | None) -> str:
     return "-" if own is None or own.low is None or own.high is None else f"[{own.low:z.1f}, {own.high:z.1f}]"
 
 
-def _undefended(lines: Iterable[CellNumbers]) -> dict[str, Any]:
-    ordered = sorted(lines, key=lambda line: line.level)
+def _undefended(lines: Sequence[CellNumbers]) -> dict[str, Any]:
+    """Tabulate from the most protective, if methods have an order; who did not learn comes last."""
+    few = _no_order(lines)
+    ordered = lines if few else sorted(lines, key=lambda line: (bool(line.doubt), line.level))
     table = [
         {
             "method": f"{line.method} (control)" if line.control else line.method,
             "accuracy, %": _percent(line),
             "95 %": _interval(line.accuracy),
-            "repetitions": str(line.n),
+            "poisons": str(line.poisons),
+            "repetitions": str(line.reps),
             "MI, nats": line.mi,
             "MI gap to clean": line.mi_gap,
         }
@@ -70,23 +78,24 @@ def _undefended(lines: Iterable[CellNumbers]) -> dict[str, Any]:
     pairs = [
         f"{a} and {b}"
         for (a, _, high), (b, low, _) in pairwise(ends)
-        if high is None or low is None or high >= low
+        if not few and high is not None and low is not None and high >= low
     ]
     return {
+        "no_order": few,
         "undefended": markdown(pd.DataFrame(table, dtype=object)) if table else "",
         "tied": pairs,
         "apart": [line.method for line in ordered if not line.comparable],
     }
 
 
-def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
+def _patterns(found: Sequence[JudgedPattern]) -> dict[str, Any]:
     table = [
         {
             "pattern": str(own.pattern),
             "share given back": "-" if own.share is None else f"{own.share:z.2f}",
             "95 %": "-" if own.low is None else f"[{own.low:z.2f}, {own.high:z.2f}]",
             "verdict": str(own.verdict),
-            "cells with one repetition": own.single or "none",
+            "cells without an interval": own.single or "none",
         }
         for own in found
     ]
@@ -94,9 +103,10 @@ def _patterns(found: Sequence[Judged]) -> dict[str, Any]:
     return {
         "patterns": markdown(pd.DataFrame(table)),
         "verdicts": [own.verdict for own in found],
-        "counts": [f"{each}: {verdicts[each]}" for each in Verdict if verdicts[each]],
+        "counts": [f"{each}: {verdicts[each]}" for each in PatternVerdict if verdicts[each]],
         "effect": EFFECT,
         "small": SMALL,
+        "room": ROOM,
         "together": together(SMALL, found),
     }
 
@@ -108,7 +118,7 @@ def _worst(lines: Sequence[CellNumbers]) -> dict[str, Any]:
     """
     own: dict[str, dict[str, CellNumbers]] = {}
     for line in lines:
-        if line.n and not line.control:
+        if line.reps and not line.control:
             own.setdefault(line.method, {})[line.defense] = line
     bases = [own[method] for method in one_a_family(own)]
     shared = [d for d in dict.fromkeys(line.defense for line in lines) if all(d in some for some in bases)]
@@ -116,7 +126,10 @@ def _worst(lines: Sequence[CellNumbers]) -> dict[str, Any]:
         return {"worst": ""}
     whole = [[some[d] for d in shared] for some in own.values() if all(d in some for d in shared)]
     worst = [max(cells, key=lambda line: line.level) for cells in whole]
-    clean = {line.defense: line for line in lines if line.method == CLEAN and line.n}
+    clean, few = (
+        {line.defense: line for line in lines if line.method == CLEAN and line.reps},
+        _no_order(worst),
+    )
     table = [
         {
             "method": line.method,
@@ -125,19 +138,24 @@ def _worst(lines: Sequence[CellNumbers]) -> dict[str, Any]:
             "under": line.defense,
             "clean there, %": _percent(clean[line.defense]) if line.defense in clean else "-",
         }
-        for line in sorted(worst, key=lambda line: line.level)
+        for line in (worst if few else sorted(worst, key=lambda line: line.level))
     ]
     lacking = [method for method, some in own.items() if not all(d in some for d in shared)]
-    return {"worst": markdown(pd.DataFrame(table)), "shared": shared, "lacking": lacking}
+    return {
+        "worst": markdown(pd.DataFrame(table)),
+        "worst_no_order": few,
+        "shared": shared,
+        "lacking": lacking,
+    }
 
 
 def _single(lines: Sequence[CellNumbers]) -> dict[str, Any]:
     """Which cells have one repetition: defenses that the same methods have it under stand together."""
-    once = [line for line in lines if line.n == 1]
+    once = [line for line in lines if line.reps == 1]
     methods = {
         d: ", ".join(line.method for line in once if line.defense == d)
         for d in [line.defense for line in once]
     }
     single = {some: [d for d in methods if methods[d] == some] for some in methods.values()}
-    others = [line.n for line in lines if line.n > 1]
+    others = [line.reps for line in lines if line.reps > 1]
     return {"single": single, "others": span(others) if others else ""}

@@ -12,10 +12,11 @@ from matplotlib.transforms import ScaledTranslation
 
 from bench.report.figures.style import PERCENT, MethodStyle, styles_of, titled_figure
 from bench.report.summary import heading
+from bench.report.tables import DOUBTED
 from bench.results.replicates import chance_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN
-from bench.studies.strength.points import Point
+from bench.studies.strength.points import StrengthPoint
 
 HEIGHT = 2.6  # inches
 ASIDE = 4  # points between methods' whiskers at one place
@@ -27,9 +28,8 @@ LINES: dict[str, dict[str, Any]] = {
 }
 MI = (
     "MI gap: clean's MI in its own victim minus the method's in its own, with the row's estimator, over the "
-    "images as they were published; none where features have other dimensions than clean's. Whiskers: a "
-    "standard deviation over repetitions; of one repetition MI's 95 % interval over images, clean's and the "
-    "method's together, which knows nothing of other victims."
+    "images as they were published; none where features have other dimensions than clean's. Whiskers: 95 % "
+    f"interval over poisons; none of one poison. {DOUBTED}: victims did not learn."
 )
 BUDGETS = "All training images poisoned, no defense. Hollow: controls. " + MI
 SHARES = (
@@ -43,7 +43,7 @@ class Across(NamedTuple):
     """What is along x."""
 
     label: str
-    place: Callable[[Point], float]
+    place: Callable[[StrengthPoint], float]
     log: bool
     caption: str
 
@@ -52,14 +52,14 @@ BUDGET = Across("L-inf budget, 255ths", lambda p: p.eps_255, log=True, caption=B
 SHARE = Across("poisoned, % of the training images", lambda p: 100 * p.share, log=False, caption=SHARES)
 
 
-def by_eps(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
+def by_eps(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> Figure | None:
     """Two panels over budgets at share 1; None where nothing was measured."""
     shown = [p for p in points if p.share == 1 and p.eps_255 and p.accuracy is not None]
     title = f"Strength of the perturbation: {heading(rows)}" if shown else ""
     return _panels(title, points, shown, rows, BUDGET) if shown else None
 
 
-def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
+def by_share(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> Figure | None:
     """Two panels over shares, at the budget that has any; None where all images are poisoned."""
     budgets = {p.eps_255 for p in points if 0 < p.share < 1}
     shown = [p for p in points if p.eps_255 in budgets and not p.control and p.accuracy is not None]
@@ -70,14 +70,14 @@ def by_share(points: Sequence[Point], rows: Sequence[Row]) -> Figure | None:
 
 def _panels(
     title: str,
-    points: Sequence[Point],
-    shown: Sequence[Point],
+    points: Sequence[StrengthPoint],
+    shown: Sequence[StrengthPoint],
     rows: Sequence[Row],
     across: Across,
 ) -> Figure:
     """Draw test accuracy beside the MI gap, with lines for clean, chance and the shares' baselines."""
     styles = styles_of(dict.fromkeys(p.method for p in points), {p.method for p in points if p.control})
-    least = sorted({(across.place(p), 100 * p.baseline) for p in shown if p.baseline is not None})
+    least = sorted({(across.place(p), 100 * p.baseline.mean) for p in shown if p.baseline})
     names = {p.method for p in shown}
     looks = {name: style.lines for name, style in styles.items() if name in names}
     looks |= {name: LINES[name] for name in (CLEAN, CHANCE, *([BASELINE] if least else []))}
@@ -99,11 +99,11 @@ def _panels(
         for place, name in enumerate(drawn):
             aside = 0 if axes is accuracy else ASIDE * (place - (len(drawn) - 1) / 2)
             _line(axes, [p for p in known if p.method == name], across, column, styles[name], aside)
-    levels = {CLEAN: {p.accuracy for p in points if p.method == CLEAN and p.accuracy is not None}}
+    levels = {CLEAN: {p.accuracy.mean for p in points if p.method == CLEAN and p.accuracy}}
     levels[CHANCE] = {chance_of([row]) for row in rows}
     for name, level in ((name, level) for name, some in levels.items() for level in some):
         accuracy.axhline(100 * level, zorder=1.9, **LINES[name])
-    accuracy.set_ylim(0, min(PERCENT[1], 115 * max(p.accuracy or 0.0 for p in points) + 1))
+    accuracy.set_ylim(0, min(PERCENT[1], 115 * max(p.accuracy.mean for p in points if p.accuracy) + 1))
     if least:
         accuracy.plot(*zip(*least, strict=True), **LINES[BASELINE])
     gap.axhline(0, zorder=1.9, **LINES[CLEAN])
@@ -111,22 +111,23 @@ def _panels(
 
 
 def _line(
-    axes: Axes, points: Sequence[Point], across: Across, column: str, style: MethodStyle, aside: float
+    axes: Axes,
+    points: Sequence[StrengthPoint],
+    across: Across,
+    column: str,
+    style: MethodStyle,
+    aside: float,
 ) -> None:
     """aside: points to the right of where it belongs, so that whiskers do not hide each other."""
-    factor = 100 if column == "accuracy" else 1
-    y = [factor * getattr(p, column) for p in points]
-    reach = [factor * _whisker(p, column) for p in points]
+    factor, means = 100 if column == "accuracy" else 1, [getattr(p, column) for p in points]
+    x, y = [across.place(p) for p in points], [factor * own.mean for own in means]
+    reach = [0.0 if own.low is None else factor * (own.high - own.low) / 2 for own in means]
     form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.8}
-    line = axes.errorbar([across.place(p) for p in points], y, yerr=reach if any(reach) else None, **form)
+    line = axes.errorbar(x, y, yerr=reach if any(reach) else None, **form)
     figure = axes.get_figure(root=True)
     assert figure is not None
     for artist in line.get_children():  # afterwards, so that the axes' limits are those of the places
         artist.set_transform(axes.transData + ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans))
-
-
-def _whisker(point: Point, column: str) -> float:
-    """Half of it; 0 where none is known."""
-    std = getattr(point, f"{column}_std")
-    once = point.mi_gap_reach if column == "mi_gap" else None
-    return std if std is not None else once or 0.0
+    for p, place in zip(points, zip(x, y, strict=True), strict=True):
+        if p.doubt:
+            axes.annotate(DOUBTED, place, xytext=(4, 4), textcoords="offset points", color=style.color)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import hypot
 
-from bench.results.aggregate import gaps, mean_of, on_scale, std_of, values_of
+from bench.results.aggregate import Change, Mean, change, gaps_of, mean_of, on_scale, summary
+from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, in_order, measured
 
@@ -14,11 +14,10 @@ Place = tuple[str, float, float]  # method, eps in 255ths, share
 
 
 @dataclass(frozen=True)
-class Point:
-    """Means over repetitions, with the standard deviation of a repetition. Shares in [0,1], nats.
+class StrengthPoint:
+    """One method at one budget and one share: means over its poisons. Shares in [0,1], nats.
 
-    Differences are taken within a repetition, and only over those that both sides have. One repetition
-    has no standard deviation; its MI has the interval over images, which knows nothing of other victims.
+    Clean, which is at every share of 0 as well, is one poison: its means are over victims.
     """
 
     method: str
@@ -26,24 +25,35 @@ class Point:
     eps_255: float
     share: float
     reps: int  # behind the accuracy
-    accuracy: float | None
-    accuracy_std: float | None
-    accuracy_gap: float | None  # clean's minus this
-    mi: float | None
-    mi_std: float | None
-    mi_low: float | None  # of one repetition, as the row has it; None: several, or not stated
-    mi_high: float | None
-    mi_gap: float | None
-    mi_gap_std: float | None
-    mi_gap_reach: float | None  # half of one repetition's interval, its errors and clean's independent
+    poisons: int  # that they are of
+    accuracy: Mean | None
+    accuracy_gap: float | None  # clean's minus this, victims of one seed beside each other
+    mi: Mean | None
+    mi_gap: Mean | None
     comparable: bool  # whether MI is on the scale of clean's
-    baseline: float | None  # accuracy of the victim that learned from the clean rest alone
-    gain: float | None  # accuracy minus the baseline's: of having the poisoned images
-    gain_std: float | None
-    gains: int  # repetitions behind the gain
+    baseline: Mean | None  # accuracy of the victims that learned from the clean rest alone
+    doubt: str | None  # why the accuracy is no verdict
+
+    @property
+    def gain(self) -> Change | None:
+        """Accuracy minus the baseline's: of having the poisoned images."""
+        return change(self.accuracy, self.baseline)
+
+    @property
+    def columns(self) -> dict[str, object]:
+        """Return what a table has of it."""
+        found = {name: value for name, value in vars(self).items() if name not in ("comparable", "doubt")}
+        for name in ("accuracy", "mi", "mi_gap", "baseline"):
+            mean = found.pop(name)
+            found |= {f"{name}{end}": getattr(mean, of, None) for end, of in ENDS.items()}
+        gain, reach = self.gain or (None, None)
+        return found | {"gain": gain, "gain_reach": reach, "comparable": self.comparable, "doubt": self.doubt}
 
 
-def points_of(rows: Iterable[Row]) -> list[Point]:
+ENDS = {"": "mean", "_low": "low", "_high": "high"}  # of a column's name, and the fields of a mean
+
+
+def points_of(rows: Iterable[Row]) -> list[StrengthPoint]:
     """By method, budget and share; a share of 0 is clean's, whoever's the poison that is left out."""
     ours = [row for row in rows if row.defense == UNDEFENDED]
     clean = [row for row in ours if row.method == CLEAN and not row.inputs["drop_poisoned"]]
@@ -74,41 +84,20 @@ def place_of(row: Row) -> Place:
 
 def _point(
     place: Place, control: bool, rows: Sequence[Row], clean: Sequence[Row], baseline: Sequence[Row]
-) -> Point:
-    method, eps, share = place
-    accuracy, mi = (values_of(rows, column) for column in ("test_acc", "mi"))
-    gain = [-gap for gap in gaps(rows, baseline, "test_acc")]
-    mi_gaps = gaps(rows, clean, "mi")
-    once, there, apart = _once(rows), _once(clean), None
-    if mi_gaps and once and there and list(rows) != list(clean):  # clean is itself, exactly
-        apart = hypot(once[1] - once[0], there[1] - there[0]) / 2
-    return Point(
+) -> StrengthPoint:
+    known, (method, eps, share) = measured(rows, "test_acc"), place
+    return StrengthPoint(
         method=method,
         control=control,
         eps_255=eps,
         share=share,
-        reps=len(accuracy),
-        accuracy=mean_of(accuracy),
-        accuracy_std=std_of(accuracy),
-        accuracy_gap=mean_of(gaps(rows, clean, "test_acc")),
-        mi=mean_of(mi),
-        mi_std=std_of(mi),
-        mi_low=once and once[0],
-        mi_high=once and once[1],
-        mi_gap=mean_of(mi_gaps),
-        mi_gap_std=std_of(mi_gaps),
-        mi_gap_reach=apart,
+        reps=len(known),
+        poisons=len({row.poison_rep for row in known}),
+        accuracy=summary(units_of(rows, "test_acc")),
+        accuracy_gap=mean_of(by_unit(gaps_of(rows, clean, "test_acc"))),
+        mi=summary(units_of(rows, "mi")),
+        mi_gap=summary(by_unit(gaps_of(rows, clean, "mi"))),
         comparable=on_scale(rows, clean),
-        baseline=mean_of(values_of(baseline, "test_acc")),
-        gain=mean_of(gain),
-        gain_std=std_of(gain),
-        gains=len(gain),
+        baseline=summary(units_of(baseline, "test_acc")),
+        doubt=doubt_of(rows, clean),
     )
-
-
-def _once(rows: Iterable[Row]) -> tuple[float, float] | None:
-    """Return the interval of MI over images, where there is one repetition."""
-    known = measured(rows, "mi")
-    if len(known) != 1 or known[0].mi_low is None or known[0].mi_high is None:
-        return None
-    return known[0].mi_low, known[0].mi_high

@@ -9,7 +9,6 @@ of 0 it is clean's, which is not trained again for every method.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from typing import Any
 
 import pandas as pd
@@ -20,7 +19,7 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED
 from bench.runner.request import Options, Variation
 from bench.studies.strength.figures import by_eps, by_share
-from bench.studies.strength.points import Point, points_of
+from bench.studies.strength.points import StrengthPoint, points_of
 from bench.studies.strength.text import text
 from bench.studies.study import Findings, Record, Study
 
@@ -51,19 +50,18 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     with style():
         made = {"strength-eps": by_eps(points, rows), "strength-share": by_share(points, rows)}
     figures: dict[str, Figure] = {name: figure for name, figure in made.items() if figure is not None}
-    columns = [field.name for field in fields(Point)]
-    table = pd.DataFrame([asdict(point) for point in points], columns=columns, dtype=object)
+    table = pd.DataFrame([point.columns for point in points], dtype=object)
     return Findings({"strength": table}, figures, text(points, rows), shown=accuracies(points))
 
 
-def accuracies(points: Sequence[Point]) -> pd.DataFrame:
+def accuracies(points: Sequence[StrengthPoint]) -> pd.DataFrame:
     """Percent: methods down, budgets and shares across."""
     down: dict[str, dict[str, str]] = {}
     for point in points:
         place = (
             f"{point.eps_255:g}/255" if point.share == 1 else f"{100 * point.share:g} % at {point.eps_255:g}"
         )
-        known = "-" if point.accuracy is None else f"{100 * point.accuracy:.1f}"
+        known = "-" if point.accuracy is None else f"{100 * point.accuracy.mean:.1f}"
         down.setdefault(point.method, {})[place if point.eps_255 else "clean"] = known
     return pd.DataFrame.from_dict(down, orient="index").fillna("-").rename_axis("%").reset_index()
 
