@@ -119,7 +119,7 @@ def restored(shares: Sequence[RestoredShare], rows: Sequence[Row]) -> Figure | N
     }
     used = {share.restored for share in shown}
     handles = [
-        Line2D([], [], label=word, **DOT, **look) for own, (word, look) in MARKS.items() if own in used
+        Line2D([], [], label=word, **DOT, **form) for own, (word, form) in MARKS.items() if own in used
     ]
     title = f"Share given back by the defense: {heading(rows)}"
     figure, panels = paneled_figure(title, RESTORED, methods, 0.5 + ROW * len(places), handles)
