@@ -57,20 +57,25 @@ class Summary:
         return frozenset(row.method for row in self.rows if row.control)
 
     def points(self, defense: str) -> dict[str, tuple[float, float]]:
-        """MI in nats and accuracy of each method that has both, and its MI on the scale of clean's."""
-        pairs = {
-            m: (self.mi.cells[m, defense].mean, self.accuracy.cells[m, defense].mean)
-            for m in self.methods
-            if self.mi.cells[m, defense].comparable
-        }
-        return {m: (mi, acc) for m, (mi, acc) in pairs.items() if mi is not None and acc is not None}
+        """MI in nats and accuracy of each method that has both, and its MI on the scale of clean's.
+
+        Nothing where all of them are in doubt.
+        """
+        cells = {m: (self.mi.cells[m, defense], self.accuracy.cells[m, defense]) for m in self.methods}
+        found = {m: (mi.mean, acc.mean) for m, (mi, acc) in cells.items() if mi.comparable}
+        known = {m: (mi, acc) for m, (mi, acc) in found.items() if mi is not None and acc is not None}
+        return known if {*known} - self.doubted(defense) else {}
+
+    def doubted(self, defense: str) -> set[str]:
+        """Find the methods whose accuracy is no verdict."""
+        return {m for m in self.methods if self.accuracy.cells[m, defense].doubt}
 
     def correlation(self, defense: str) -> Correlation:
         """Of MI and accuracy over methods, controls apart; a variant beside its base is none of its own.
 
         Of one name told apart the one with most rows stands for it. What is in doubt does not count.
         """
-        left_out = self.controls | {m for m in self.methods if self.accuracy.cells[m, defense].doubt}
+        left_out = self.controls | self.doubted(defense)
         points = {m: xy for m, xy in self.points(defense).items() if m not in left_out}
         rows = Counter(row.method for row in self.rows)
         return correlation([points[m] for m in one_a_family(sorted(points, key=lambda m: (rows[m], m)))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -166,6 +167,29 @@ def test_crafting_cost_names_its_device_and_its_defenses() -> None:
     assert "Seconds of one crafting, on cuda H100." in said and "set of defenses (cutout)" in said
     text = render([summary], {})
     assert "Crafting cost on cuda H100," in text and "crafted on cuda H100, trained on" in text
+
+
+def unlearned() -> list[Row]:
+    """em's victim under none, and all under at-8, learned nothing."""
+    rows = [row(m, d, acc=acc) for m, acc in (("clean", 0.9), ("tap", 0.6)) for d in ("none", "at-8")]
+    low = [replace(own, train_acc=0.1) for own in (*rows[1::2], row("em", "at-8"), row("em"))]
+    return [rows[0], rows[2], *low]
+
+
+def test_what_is_no_verdict_is_pale_and_marked_and_in_no_correlation() -> None:
+    summary = one(unlearned())
+    figure = heat_map(summary)
+    assert sum("‡" in text for text in texts(figure)) == 4 + 1  # and in the caption
+    faces = [patch.get_facecolor() for patch in figure.axes[0].patches]
+    assert len(faces) == 4 and all(min(face[:3]) > 0.65 for face in faces)
+    assert summary.doubted("none") == {"em"} and summary.correlation("none").n == 2  # of three
+    panels = {text.partition("\n")[0] for text in texts(dependence(summary))}
+    assert "none" in panels and "at-8" not in panels  # where nobody learned there is nothing to see
+    for draw in (curves, dependence):
+        assert "Pale" in " ".join(texts(draw(summary)))
+    assert not any(
+        "Pale" in text or "‡" in text for draw in KINDS.values() for text in texts(draw(one(grid())))
+    )
 
 
 def test_a_name_is_text_and_never_mathematics() -> None:

@@ -73,7 +73,7 @@ def _draw(axes: Axes, table: Table) -> None:
         face, ink = shade(cell.mean, muted=cell.doubt is not None)
         next(numbers).set_color(ink)
         if cell.doubt:
-            axes.add_patch(Rectangle((column, row), 1, 1, fc=face, ec="white", lw=1, zorder=1.5))
+            axes.add_patch(Rectangle((column, row), 1, 1, fc=face, ec="white", lw=2, zorder=1.5))
     axes.tick_params(length=0)
     axes.tick_params(axis="y", rotation=0)
     if max(len(name) for name in table.defenses) * len(table.defenses) > 60:

@@ -37,7 +37,7 @@ def dependence(summary: Summary) -> Figure | None:
         return None
     styles, title = method_styles(summary.rows), f"MI against accuracy: {summary.about}"
     handles, label = legend(styles, ms=6), "test accuracy, %"
-    doubtful = any(summary.accuracy.cells[m, d].doubt for d in shown for m in summary.points(d))
+    doubtful = any(summary.doubted(d) & {*summary.points(d)} for d in shown)
     caption, footnote = CAPTION + DOUBTS * doubtful, summary.accuracy.footnote
     figure, panels = paneled_figure(
         title, caption, shown, 2.15, handles, label=label, shared="y", footnote=footnote

@@ -215,7 +215,7 @@ def png(figure: Figure, stamp: str | None = None) -> bytes:
 def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
     """Laid out once: that takes longer than to draw it."""
     first = png(figure)
-    figure.set_layout_engine("none")
+    figure.set_layout_engine(None)
     return first, _saved(figure, "svg", {"Date": None, "Creator": None})
 
 
