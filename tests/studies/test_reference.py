@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
@@ -98,6 +99,13 @@ def test_every_stored_row_is_a_cell_of_the_grids() -> None:
     cells = {one for asked in varied(RunRequest(), "", STUDY.grids()) for one in cells_of(asked)}
     stored = [(one.method, one.defense, one.rep) for one in files.load_all(STORED)]
     assert stored and len(stored) == len(set(stored)) and set(stored) <= cells
+
+
+def test_the_stored_board_and_page_rank_over_one_set() -> None:
+    home = STORED.parent
+    board = (home / "leaderboard.md").read_text(encoding="utf-8")
+    (said,) = re.findall(r"Set of defenses: [^(]*\(hash \w+\)", board)
+    assert said in (home / "report" / "report.html").read_text(encoding="utf-8")
 
 
 def test_patterns_and_their_cells_are_among_the_grids() -> None:
