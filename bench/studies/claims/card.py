@@ -21,9 +21,7 @@ UNITS = {
     "mi_gap": "MI gap to clean, nats",
     OVERALL: "rank correlation of MI gap and accuracy gap",
 }
-Break = tuple[
-    OurNumber, OurNumber
-]  # published in this order from the higher, and the other way round in our rows
+Break = tuple[OurNumber, OurNumber]  # the published order, from the higher; ours is the other way round
 
 
 @dataclass(frozen=True)

@@ -57,10 +57,10 @@ def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:
     axes.grid(visible=True)
     axes.margins(x=0.15, y=0.15)
     for own in filter(None, (own.beside for own in board.judged)):
-        x, ours, look = own.claim.value, own.ours, styles[own.claim.method]
+        x, ours, style = own.claim.value, own.ours, styles[own.claim.method]
         if ours.low is not None and ours.high is not None:
-            axes.vlines(x, ours.low, ours.high, color=look.color, lw=1)
-        axes.plot(x, ours.mean, ms=6, **look.dots)
+            axes.vlines(x, ours.low, ours.high, color=style.color, lw=1)
+        axes.plot(x, ours.mean, ms=6, **style.dots)
     if board.metric == "test_acc":
         axes.set(xlim=PERCENT, ylim=PERCENT)
         axes.plot(PERCENT, PERCENT, color=QUIET, ls=":", lw=1, zorder=0)
