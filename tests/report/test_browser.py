@@ -44,7 +44,7 @@ def wide() -> list[Row]:
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp(request.param)
     rows = (
-        load_all(QUICK / "rows")
+        load_all(QUICK / "seed0" / "rows")
         if request.param == "quick"
         else {"grid": grid, "wide": wide}[request.param]()
     )

@@ -1,0 +1,66 @@
+"""What the default command shows, over three base seeds and two kinds of processor, from stored rows."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from statistics import fmean
+
+import pytest
+
+from bench.results.rows import load_all
+from bench.results.select import grouped
+
+FOLDER = Path(__file__).parents[2] / "results" / "quick"
+RUNS = sorted(folder.parent.name for folder in FOLDER.glob("*/rows"))
+Accuracy = dict[tuple[str, str], float]
+
+
+def accuracy(run: str) -> Accuracy:
+    """Method and defense -> percent, mean over victims."""
+    groups = grouped(load_all(FOLDER / run / "rows"))
+    return {pair: 100 * fmean(row.test_acc or 0 for row in rows) for pair, rows in groups.items()}
+
+
+def test_there_are_three_seeds_on_two_kinds_of_processor() -> None:
+    seeds = {(row.inputs["seed"], run.endswith("avx2")) for run in RUNS for row in load_all(FOLDER / run / "rows")}
+    assert seeds == {(seed, avx2) for seed in (0, 1, 2) for avx2 in (False, True)}
+    for run in RUNS:
+        said = {row.environment["capability"] for row in load_all(FOLDER / run / "rows")}
+        assert ("AVX2" in said) == run.endswith("avx2"), run
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_victims_of_clean_images_learn_under_every_defense(run: str) -> None:
+    found = accuracy(run)
+    assert found["clean", "none"] >= 80
+    for method, defense in found:
+        assert method != "clean" or found[method, defense] >= 0.7 * found["clean", "none"], defense
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_methods_cost_accuracy_and_random_noise_does_not(run: str) -> None:
+    found = accuracy(run)
+    cost = {method: found["clean", "none"] - value for (method, own), value in found.items() if own == "none"}
+    assert cost["em"] >= 40 and cost["mi-ue"] >= 40 and cost["tap"] >= 20
+    assert abs(cost["random"]) <= 5
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_defenses_give_back_what_they_are_known_to(run: str) -> None:
+    found = accuracy(run)
+
+    def back(method: str, defense: str) -> float:
+        return found[method, defense] - found[method, "none"]
+
+    assert max(back("em", "iss-gray"), back("em", "iss-jpeg10")) >= 20
+    assert max(back("tap", "iss-jpeg10"), back("mi-ue", "iss-jpeg10")) >= 20
+    for method in ("em", "tap", "mi-ue"):
+        assert abs(found["clean", "at-8"] - found[method, "at-8"]) <= 15, method
+
+
+def test_no_undefended_cell_hangs_on_the_seed_or_the_processor() -> None:
+    runs = [accuracy(run) for run in RUNS]
+    for first, second in combinations(runs, 2):
+        for pair in first:
+            assert pair[1] != "none" or abs(first[pair] - second[pair]) <= 10, pair
