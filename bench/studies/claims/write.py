@@ -95,10 +95,11 @@ def _cells(board: Board) -> pd.DataFrame:
     lines = [
         (
             *(own.claim.method, f"{own.claim.defense}{own.claim.budget}", own.claim.published),
-            *(own.claim.confidence, ours(own), own.ours.n if own.ours else ""),
-            *(own.near.setting if own.near else "", own.verdict, pairs(own)),
+            *(own.claim.confidence, ours(own.beside), own.beside.ours.n),
+            *(own.beside.near.setting, own.verdict, pairs(own)),
         )
         for own in board.judged
+        if own.beside is not None
     ]
     return pd.DataFrame(lines, columns=HEADER)
 
