@@ -31,6 +31,12 @@ def configure(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
     )
+    where.add_argument(
+        "--no-report",
+        dest="report",
+        action="store_false",
+        help="without figures and page, which report makes",
+    )
     before = run.add_argument_group("before computing")
     before.add_argument(
         "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"
@@ -60,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
     grid = open_grid(request, console)
     outcome = grid.compute(grid.cells)
     methods, defenses = ([p.name for p in kind] for kind in (grid.resolved.methods, grid.resolved.defenses))
-    derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False)
+    derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False, report=args.report)
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0

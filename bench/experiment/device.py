@@ -91,7 +91,7 @@ def agreement(device: torch.device) -> float:
 def environment(device: torch.device) -> Environment:
     """Describe what may move the last bits of numbers: process and machine; never a path or a host name."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else platform.machine()
-    able = getattr(torch.cpu, "get_capabilities", dict)()  # not in every version
+    able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # not in every version
     used = [each for each, has in able.items() if has is True and any(part in each for part in TELLING)]
     return {
         "device": f"{device.type} {name}",

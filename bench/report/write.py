@@ -15,6 +15,7 @@ from rich.console import Console
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.report import formats
+from bench.report.html.warnings import warnings_of_setting
 from bench.report.summary import Summary, collect
 from bench.report.tables import Table
 from bench.results import rows as stored
@@ -41,6 +42,7 @@ def derive(
 ) -> None:
     """Write tables and heat maps of all rows, and the report with all figures; show the tables of the keys.
 
+    With the report the doubts about what is shown are printed, and its place.
     ranked: the set of defenses that ranks (default: all); BadInput where no setting has them all. Without
     redraw the report and figures of the same tables stay: to load what draws them takes seconds.
     """
@@ -65,7 +67,9 @@ def derive(
     if report and rows:
         if redraw:
             _write_report(summaries, run, page, stamp)
-        console.print(f"report: {page}", highlight=False, soft_wrap=True)
+        doubts = [f"doubt: {doubt}" for own in shown for doubt in warnings_of_setting(own)]
+        for line in (*doubts, f"report: {page}"):
+            console.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 def _write_report(summaries: Sequence[Summary], run: Path, page: Path, stamp: str) -> None:

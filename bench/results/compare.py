@@ -7,21 +7,22 @@ corrected by Holm: the chance that one order too many is stated stays 5 %.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
 from statistics import fmean
 
-from bench.core.errors import BadInput, unknown
+from bench.core.errors import BadInput
 from bench.results.aggregate import LEVEL, Pair, comparable, mean_of
+from bench.results.columns import PLUGINS
 from bench.results.identity import shared
 from bench.results.replicates import ROUNDING, doubt_of, is_clean, units_of
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
-    DRAFT,
     UNDEFENDED,
     Groups,
+    chosen,
     differing,
     grouped,
     in_order,
@@ -69,14 +70,15 @@ def of_methods(
 ) -> list[Difference]:
     """Compare two methods of one setting under each defense that both have, or under the named ones."""
     groups = grouped(rows)
-    one, other = (named(name, "method", [method for method, _ in groups]) for name in (one, other))
-    if one == other:
+    methods = chosen("method", (one, other), in_order((method for method, _ in groups), None, CLEAN))
+    if len(methods) < 2:
         raise BadInput(f"{one} is given twice, expected two methods")
+    one, other = methods
     both = [defense for method, defense in groups if method == one and (other, defense) in groups]
     return _holm(
         [
             _difference((groups, groups), ((one, defense), (other, defense)), metric, "")
-            for defense in _chosen(defenses, both)
+            for defense in chosen("defense", defenses, in_order(both, None, UNDEFENDED))
         ]
     )
 
@@ -91,32 +93,25 @@ def of_runs(
         raise BadInput(f"the runs are of other images, {names[0]} and {names[1]}, expected the same")
     sides = grouped(rows), grouped(others)
     pairs = [pair for pair in sides[0] if pair in sides[1]]
-    chosen = _chosen(defenses, [defense for _, defense in pairs])
+    names = chosen("defense", defenses, in_order((d for _, d in pairs), None, UNDEFENDED))
     methods = in_order((method for method, _ in pairs), None, CLEAN)
-    cells = [(m, d) for m in methods for d in chosen if (m, d) in pairs]
+    cells = [(m, d) for m in methods for d in names if (m, d) in pairs]
     if not cells:
         raise BadInput("the runs have no cell in common, expected some method under some defense in both")
     return _holm([_difference(sides, (cell, cell), metric, cell[0]) for cell in cells])
 
 
 def differs(rows: Sequence[Row], others: Sequence[Row]) -> list[str]:
-    """Name what two settings differ in: victim.epochs 30, 60."""
-    sides = {index: leaves(shared(own[0].inputs)) for index, own in enumerate((rows, others))}
+    """Name what two settings, and the plugins that both have, differ in: victim.epochs 30, 60."""
+    plugins = [
+        {getattr(row, kind): row.inputs[kind] for row in own for kind in PLUGINS} for own in (rows, others)
+    ]
+    both = plugins[0].keys() & plugins[1].keys()
+    sides = {
+        index: leaves(shared(own[0].inputs) | {name: plugins[index][name] for name in both})
+        for index, own in enumerate((rows, others))
+    }
     return [f"{name} {', '.join(values)}" for name, values in differing(sides).items()]
-
-
-def _chosen(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
-    there = in_order(present, None, UNDEFENDED)
-    return there if wanted is None else list(dict.fromkeys(named(name, "defense", there) for name in wanted))
-
-
-def named(name: str, kind: str, present: Iterable[str]) -> str:
-    """Find a name among those that tables show; BadInput where it is none."""
-    shown = in_order(present, None, CLEAN)
-    found = next((own for own in (name, name + DRAFT) if own in shown), None)
-    if found is None:
-        raise unknown(kind, name, shown)
-    return found
 
 
 # Numbers

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import product
 
-from bench.core.errors import BadInput, unknown
+from bench.core.errors import BadInput
 from bench.results.aggregate import (
     Cell,
     accuracy_cells,
@@ -24,9 +24,9 @@ from bench.results.replicates import LEARNS, ROUNDING, by_unit, chance_of, units
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
-    DRAFT,
     UNDEFENDED,
     Groups,
+    chosen,
     grouped,
     identity,
     in_order,
@@ -139,7 +139,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
     """
     ours, notes = told_apart(sorted(rows, key=identity))
     present = in_order((row.defense for row in ours), None, UNDEFENDED)
-    declared = choose(defenses, present)
+    declared = chosen("defense", defenses, present)
     setting, groups, chance = ours[0].setting, grouped(ours), chance_of(ours)
     methods = in_order((row.method for row in ours), None, CLEAN)
     cells = accuracy_cells(setting, product({CLEAN, *methods}, {UNDEFENDED, *present}), groups)
@@ -169,18 +169,6 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         methods=ordered(scored, SYNTHETIC if ours[0].synthetic else None),
         variants=notes,
     )
-
-
-# What is asked for
-
-
-def choose(wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
-    """List the wanted defenses, each once; by default all that are present."""
-    found = {name: name if name in present else name + DRAFT for name in wanted or ()}
-    for name, shown in found.items():
-        if shown not in present:
-            raise unknown("defense", name, present)
-    return list(dict.fromkeys(present if wanted is None else found.values()))
 
 
 def digest(rows: Iterable[Row], defenses: Iterable[str]) -> str:

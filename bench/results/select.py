@@ -50,6 +50,18 @@ def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> l
     return sorted(set(names), key=order)
 
 
+def chosen(kind: str, wanted: Sequence[str] | None, present: Sequence[str]) -> list[str]:
+    """List the wanted names, each once, a draft's as it is shown; by default all that are present.
+
+    Raises BadInput for one that is not there.
+    """
+    found = {name: name if name in present else name + DRAFT for name in wanted or ()}
+    for name, shown in found.items():
+        if shown not in present:
+            raise unknown(kind, name, present)
+    return list(dict.fromkeys(present if wanted is None else found.values()))
+
+
 def bare(name: str) -> str:
     """Strip what tells plugins of one name apart: em@1f2e3d -> em."""
     return name.removesuffix(DRAFT).split("@", maxsplit=1)[0]

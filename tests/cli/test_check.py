@@ -68,7 +68,7 @@ def compute(place: Path, grid: str) -> int:
         fields = (f for f in SMALL if hasattr(value, f.split(".", maxsplit=1)[0]))
         sets += [f"{name}.{f}={SMALL[f]}" for f in fields]
     asked = ["run", "--data", f"folder:{place / 'tints'}", "--limit", "none", "--reps", "2", "--workers", "1"]
-    asked += ["--methods", methods, "--defenses", defenses]
+    asked += ["--methods", methods, "--defenses", defenses, "--no-report"]
     asked += ["--cache", str(place / "cache"), "--out", str(place / grid)]
     return main([*asked, *(part for item in sets for part in ("--set", item))])
 

@@ -28,7 +28,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
     """A finished grid, to be read only."""
     place = tmp_path_factory.mktemp("finished")
     (place / "quad").symlink_to(images / "quad")
-    assert main(command(place, "clean,em", "none,cutout")) == 0
+    assert main(command(place, "clean,em", "none,cutout", report=True)) == 0
     return place
 
 
@@ -192,8 +192,18 @@ def test_a_picture_is_drawn_again_where_its_table_is_new(done: Path) -> None:
     assert main(["table", str(done / "out")]) == 0 and picture.read_bytes() == drawn
 
 
+def test_a_run_ends_with_its_doubts_and_the_place_of_its_report(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(command(done, "clean,em", "none,cutout", report=True)) == 0
+    said = capsys.readouterr().out.splitlines()
+    doubts = [line for line in said if line.startswith("doubt: ")]
+    assert said[-1 - len(doubts) :] == [*doubts, f"report: {done / 'out' / 'report' / 'report.html'}"]
+    assert any("measured once" in line for line in doubts)
+
+
 def test_a_finished_run_loads_nothing_that_draws(done: Path) -> None:
-    ask = command(done, "clean,em", "none,cutout")
+    ask = command(done, "clean,em", "none,cutout", report=True)
     code = f"import sys; from bench.cli.main import main; main({ask}); print('seaborn' in sys.modules)"
     end = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert end.stdout.splitlines()[-1] == "False"
@@ -289,7 +299,10 @@ def key_of(place: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Row]) -> Ite
     def ask(*more: str, plain: bool = False) -> tuple[str, str]:
         seen.clear()
         where = ("--cache", str(place / "cache"), "--out", str(place / "out"))
-        assert main(["run", *more, *where] if plain else command(place, "em", "cutout", *more)) == 0
+        assert (
+            main(["run", "--no-report", *more, *where] if plain else command(place, "em", "cutout", *more))
+            == 0
+        )
         return seen[0].key, seen[0].setting
 
     monkeypatch.setattr(grid, "run", fake)
@@ -748,7 +761,8 @@ def test_a_run_goes_on_among_rows_of_an_older_schema(
     assert main(command(done, "clean,em", "none,cutout,iss-gray")) == 0
     assert "4 rows are there already" in " ".join(capsys.readouterr().out.split())
     after = rows_of(done)
-    assert {pair: replace(after[pair], legacy_key=None) for pair in before} == before and len(after) == 6
+    old = {pair: replace(row, balanced_acc=None) for pair, row in before.items()}  # which that schema lacks
+    assert {pair: replace(after[pair], legacy_key=None) for pair in before} == old and len(after) == 6
     assert {path.stem for path in folder.iterdir()} == {row.key[:16] for row in after.values()}
 
 

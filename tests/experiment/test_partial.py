@@ -185,6 +185,7 @@ def command(place: Path, *more: str) -> list[str]:
     """A tiny grid on glyphs, with place/cache and place/out; later arguments win."""
     fields = ("victim.epochs=1", "victim.batch=16", "mi.images=64", "mi.slices=4", "points=1")
     what = ["run", "--limit", "100", "--methods", "random", "--defenses", "none", "--workers", "1"]
+    what += ["--no-report"]
     where = ["--cache", str(place / "cache"), "--out", str(place / "out")]
     return [*what, *where, *(part for field in fields for part in ("--set", field)), *more]
 

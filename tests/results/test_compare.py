@@ -190,6 +190,10 @@ def test_two_runs_are_compared_cell_by_cell() -> None:
     assert all(own.paired and own.difference == pytest.approx(-0.1) for own in found)
     assert [own.units for own in found] == [(2, 2), (3, 3), (3, 3)]  # of clean its victims
     assert differs(ROWS, longer) == ["victim.epochs 30, 90"]
+    revised = [
+        replace(r, inputs=r.inputs | {"method": r.inputs["method"] | {"revision": 2}}) for r in ROWS[:4]
+    ]
+    assert differs(ROWS, revised) == ["clean.revision 1, 2", "em.revision 1, 2"]
     other = [replace(r, inputs=r.inputs | {"seed": 8}) for r in longer]
     assert not any(own.paired for own in of_runs(ROWS, other, None, "test_acc"))
     strange = [

@@ -13,7 +13,7 @@ from bench.runner.request import Machine, Options, RunRequest, Variation, Where,
 
 FIELDS = {f.name for kind in (RunRequest, Options, Where, Machine) for f in fields(kind)}
 GROUPS = {"options", "where", "machine"}
-ASIDE = {"command", "dry_run", "img_per_s"}  # of the command run: what it does with the request
+ASIDE = {"command", "dry_run", "img_per_s", "report"}  # of the command run: what it does with the request
 
 
 def asked(*argv: str) -> RunRequest:

@@ -19,12 +19,18 @@ SMALL = {  # --set for each plugin that costs time
 VICTIM = ("victim.epochs=2", "victim.batch=48", "mi.images=200", "mi.slices=4")
 
 
-def command(place: Path, methods: str, defenses: str, *more: str, data: str = "quad") -> list[str]:
-    """A tiny grid on place/quad, with place/cache and place/out; later arguments win."""
+def command(
+    place: Path, methods: str, defenses: str, *more: str, data: str = "quad", report: bool = False
+) -> list[str]:
+    """A tiny grid on place/quad, with place/cache and place/out; later arguments win.
+
+    Without the report at its end, which takes seconds.
+    """
     chosen = [*methods.split(","), *defenses.split(",")]
     fields = [*VICTIM, *(f"{name}.{field}" for name in chosen for field in SMALL.get(name, ()))]
     sets = [part for field in fields for part in ("--set", field)]
     what = ["run", "--data", f"folder:{place / data}", "--limit", "none", "--workers", "1"]
+    what += [] if report else ["--no-report"]
     where = ["--cache", str(place / "cache"), "--out", str(place / "out")]
     return [*what, "--methods", methods, "--defenses", defenses, *where, *sets, *more]
 
