@@ -52,7 +52,7 @@ def sentence(found: Difference, sides: Sides, metric: str, among: int = 1) -> st
 
 
 def _why_unsure(found: Difference, sides: Sides) -> str:
-    return no_order(dict(zip(sides, found.units, strict=True))) or "all poisons gave the same number"
+    return no_order(zip(sides, found.units, strict=True)) or "all poisons gave the same number"
 
 
 def interval(found: Difference, metric: str, turned: bool = False, said: str = "95 % interval ") -> str:

@@ -50,6 +50,11 @@ def nats(value: float) -> str:
     return f"{value:z.3f}"
 
 
+def sentence(said: str) -> str:
+    """Begin with a capital and end with a full stop; nothing stays nothing."""
+    return f"{said[:1].upper()}{said[1:]}." if said else ""
+
+
 def _source(module: str) -> tuple[str, str, None]:
     """Read a template and say where it lies; a line that is conditional as a whole goes with its break."""
     package, _, name = module.rpartition(".")
@@ -60,4 +65,4 @@ def _source(module: str) -> tuple[str, str, None]:
 TEMPLATES = Environment(  # no autoescape: Markdown is no HTML, and a reader of the file would see &lt; for <
     loader=FunctionLoader(_source), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-TEMPLATES.filters |= {"percent": percent, "nats": nats, "last_line": last_line}
+TEMPLATES.filters |= {"percent": percent, "nats": nats, "last_line": last_line, "sentence": sentence}

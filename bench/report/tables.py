@@ -71,7 +71,7 @@ class Table:
     def unordered(self) -> str:
         """Say why there is no best under some defense; empty where there is under all that compare."""
         ours = sorted((cell.poisons, cell.method) for name in self.defenses for cell in self.compared(name))
-        return no_order({method: poisons for poisons, method in reversed(ours)})
+        return no_order((method, poisons) for poisons, method in ours)
 
 
 # Rows -> tables

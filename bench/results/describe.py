@@ -59,10 +59,13 @@ def repetitions(rows: Iterable[Row]) -> str:
     return f"over {span(len(group) for group in groups)} {sources} seeds" if sources else ""
 
 
-def no_order(poisons: Mapping[str, int]) -> str:
-    """Say which methods have no order, of how many poisons each has; empty where all have two or more."""
-    few = [method for method, number in poisons.items() if number < 2]
-    if len(few) == len(poisons):
+def no_order(poisons: Iterable[tuple[str, int]]) -> str:
+    """Say which methods have no order, of how many poisons each has in a cell; empty where all have two."""
+    found: dict[str, list[int]] = {}
+    for method, number in poisons:
+        found.setdefault(method, []).append(number)
+    few = [method for method, numbers in found.items() if min(numbers) < 2]
+    if len(few) == len(found):
         return "one poison a method: no order" if few else ""
     return f"one poison of {', '.join(few)}: no order of {'it' if len(few) == 1 else 'them'}" if few else ""
 

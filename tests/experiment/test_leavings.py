@@ -182,7 +182,7 @@ class Writing(ast.NodeVisitor):
             return
         if (
             (owner in ("os", "shutil") and name in ("replace", "rename", "link", "move", "copy", "copytree"))
-            or (owner and name in ("replace", "rename") and len(given) == 1)
+            or (owner and name in ("replace", "rename") and len(node.args) == len(given) == 1)
             or (owner in ("np", "torch") and name.startswith("save"))
             or (name == "open" and any(re.fullmatch("'[bt]*[wax+].*'|'r.*[+].*'", one) for one in given))
             or (name in WRITES and node.args)  # without any, pandas gives the text

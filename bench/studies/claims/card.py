@@ -21,9 +21,7 @@ UNITS = {
     "mi_gap": "MI gap to clean, nats",
     OVERALL: "rank correlation of MI gap and accuracy gap",
 }
-Break = tuple[
-    OurNumber, OurNumber
-]  # published in this order from the higher, and the other way round in our rows
+Break = tuple[OurNumber, OurNumber]  # the published order, from the higher; ours is the other way round
 
 
 @dataclass(frozen=True)
@@ -42,8 +40,9 @@ class Board:
 
     @property
     def correlation(self) -> Correlation:
-        """Of the published and our numbers over cells."""
-        return correlation([(own.claim.value, own.ours.mean) for own in self.judged if own.ours])
+        """Of the published and our numbers over cells whose victims learned."""
+        learned = [own.beside for own in self.judged if own.beside and not own.beside.doubt]
+        return correlation([(own.claim.value, own.ours.mean) for own in learned])
 
     @property
     def breaks(self) -> list[Break]:
@@ -108,13 +107,10 @@ def title(claim: Claim) -> str:
 # For people
 
 
-def ours(own: OurNumber | JudgedClaim) -> str:
+def ours(own: OurNumber) -> str:
     """Write the mean with its interval, if it has one; marked where victims did not learn."""
     found, digits = own.ours, DIGITS[own.claim.metric]
-    if found is None:
-        return ""
-    beside = own.beside if isinstance(own, JudgedClaim) else own
-    said = f"{found.mean:z.{digits}f}{DOUBTED if beside and beside.doubt else ''}"
+    said = f"{found.mean:z.{digits}f}{DOUBTED if own.doubt else ''}"
     if found.low is None or found.high is None:
         return said
     return f"{said} [{found.low:z.{digits}f}, {found.high:z.{digits}f}]"

@@ -57,10 +57,10 @@ def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:
     axes.grid(visible=True)
     axes.margins(x=0.15, y=0.15)
     for own in filter(None, (own.beside for own in board.judged)):
-        x, ours, look = own.claim.value, own.ours, styles[own.claim.method]
+        x, ours, style = own.claim.value, own.ours, styles[own.claim.method]
         if ours.low is not None and ours.high is not None:
-            axes.vlines(x, ours.low, ours.high, color=look.color, lw=1)
-        axes.plot(x, ours.mean, ms=6, **look.dots)
+            axes.vlines(x, ours.low, ours.high, color=style.color, lw=1)
+        axes.plot(x, ours.mean, ms=6, **style.dots)
     if board.metric == "test_acc":
         axes.set(xlim=PERCENT, ylim=PERCENT)
         axes.plot(PERCENT, PERCENT, color=QUIET, ls=":", lw=1, zorder=0)
@@ -69,9 +69,9 @@ def _panel(axes: Axes, board: Board, styles: dict[str, MethodStyle]) -> None:
 def _labels(board: Board, styles: dict[str, MethodStyle]) -> list[Label]:
     several, labels = len({own.claim.defense for own in board.judged}) > 1, []
     for own in board.judged:
-        if own.ours is not None:
+        if own.beside is not None:
             word = own.claim.defense if several else own.claim.method
-            doubt = DOUBTED if own.beside and own.beside.doubt else ""
-            said = f"{word}{own.claim.budget}{doubt}{BROKEN if own.against else ''}"
-            labels.append(Label(own.claim.value, own.ours.mean, said, styles[own.claim.method].color))
+            signs = DOUBTED * bool(own.beside.doubt) + BROKEN * bool(own.against)
+            place = own.claim.value, own.beside.ours.mean
+            labels.append(Label(*place, f"{word}{own.claim.budget}{signs}", styles[own.claim.method].color))
     return labels

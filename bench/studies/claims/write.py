@@ -69,12 +69,11 @@ def markdown(card: Card, *, has_figure: bool) -> str:
 def conclusions(board: Board) -> list[str]:
     """Say what follows from a board, in lines."""
     ours = [(own.claim.method, own.ours.n) for own in board.judged if own.ours]
-    poisons = [pair for pair in ours if pair[0] != CLEAN]
     said_of = render(
         f"{__package__}.conclusions",
         board=board,
         overall=board.metric == OVERALL,
-        no_order=no_order(dict(sorted(poisons, key=lambda pair: -pair[1]))),
+        no_order=no_order(pair for pair in ours if pair[0] != CLEAN),
         broken=[*map(said, board.breaks)],
     )
     return said_of.strip().splitlines()
@@ -96,10 +95,11 @@ def _cells(board: Board) -> pd.DataFrame:
     lines = [
         (
             *(own.claim.method, f"{own.claim.defense}{own.claim.budget}", own.claim.published),
-            *(own.claim.confidence, ours(own), own.ours.n if own.ours else ""),
-            *(own.near.setting if own.near else "", own.verdict, pairs(own)),
+            *(own.claim.confidence, ours(own.beside), own.beside.ours.n),
+            *(own.beside.near.setting, own.verdict, pairs(own)),
         )
         for own in board.judged
+        if own.beside is not None
     ]
     return pd.DataFrame(lines, columns=HEADER)
 

@@ -43,7 +43,7 @@ LAYERS = {
 METHODS = (CLEAN, "random", "em", "emax", "tap", "mi-ue")
 MEASURE = "smi-ksg"
 LEARNED = 0.05  # accuracy above chance from which on a share of it means anything
-Values = dict[str, float | None]
+Quantities = dict[str, tuple[float, float | None]]  # with half of the interval over images
 OWN_NET = Explanation("mi", "MI", "MI", MEASURE)
 CLEAN_NET = replace(OWN_NET, through_clean=True)
 FIGURES = {  # of MI -> how each is read from the records
@@ -94,48 +94,44 @@ def cells_of(rows: Sequence[Row], records: Iterable[Record]) -> pd.DataFrame:
         clean = {own.key: own for row in ours if (own := readings.against(row, CLEAN))}
         first |= {"poisons": len({row.poison_rep for row in ours})}
         first |= {"doubt": doubt_of(ours, [*clean.values()]) or ""}
-        lone = reaches(ours[0], readings) if len(ours) == 1 else {}
-        pooled = _pooled([(row, quantities(row, readings)) for row in ours], lone)
+        pooled = _pooled([(row, quantities(row, readings)) for row in ours])
         if first["doubt"]:  # of a victim that did not learn nothing is compared
             pooled |= {name: None for name in pooled if "gap" in name or "lost" in name}
         found.append(first | pooled)
     columns = ["net", "layers", "features", "method", "defense", "control", "n", "poisons", "doubt"]
-    columns += _pooled([], {})
+    columns += _pooled([])
     return pd.DataFrame(found, columns=columns)
 
 
-def quantities(row: Row, readings: Readings) -> Values:
-    """Of one repetition; None where something is lacking. Losses are shares of what clean has."""
-    figures = {name: readings.figure(row, figure) for name, figure in FIGURES.items()}
-    ours: Values = {name: None if isinstance(value, str) else value for name, value in figures.items()}
-    ours |= {"accuracy": row.test_acc, "rank": rank_of(readings.record(row, OWN_NET))}
-    clean = readings.against(row, CLEAN)
-    if clean is not None and clean.test_acc is not None and row.test_acc is not None:
-        gap, above_chance = clean.test_acc - row.test_acc, clean.test_acc - chance_of([clean])
-        ours |= {"accuracy_gap": gap, "accuracy_lost": gap / above_chance if above_chance > LEARNED else None}
-    whole = "no clean" if clean is None else readings.figure(clean, OWN_NET)
-    for end in ("", "_clean_net"):
-        part = ours[f"mi_gap{end}"]
-        if part is not None and not isinstance(whole, str) and whole > 0:
-            ours[f"mi_lost{end}"] = part / whole
-    return {name: ours.get(name) for name in TABLES}
-
-
-def reaches(row: Row, readings: Readings) -> Values:
-    """Half of the interval over images that each quantity of MI has in one repetition.
+def quantities(row: Row, readings: Readings) -> Quantities:
+    """Of one repetition, with half of the interval over images that MI has; losses are shares of clean's.
 
     The errors of two estimates are taken as independent; clean loses nothing of itself, exactly.
     """
-    found: Values = {name: readings.reach(row, figure) for name, figure in FIGURES.items()}
-    clean = readings.against(row, CLEAN)
-    if clean is None or clean is row:
-        return found | {"mi_gap": None, "mi_gap_clean_net": None}
+    found: Quantities = {} if row.test_acc is None else {"accuracy": (row.test_acc, None)}
+    for name, figure in FIGURES.items():
+        value = readings.figure(row, figure)
+        if not isinstance(value, str):
+            found[name] = value, readings.reach(row, figure)
+    rank, clean = rank_of(readings.record(row, OWN_NET)), readings.against(row, CLEAN)
+    found |= {} if rank is None else {"rank": (rank, None)}
+    if clean is None:
+        return found
+    if clean.test_acc is not None and row.test_acc is not None:
+        gap, above_chance = clean.test_acc - row.test_acc, clean.test_acc - chance_of([clean])
+        found |= {"accuracy_gap": (gap, None)}
+        found |= {"accuracy_lost": (gap / above_chance, None)} if above_chance > LEARNED else {}
     whole, doubt = readings.figure(clean, OWN_NET), readings.reach(clean, OWN_NET)
     for end in ("", "_clean_net"):
-        part, own = readings.figure(row, FIGURES[f"mi{end}"]), found[f"mi{end}"]
-        if isinstance(whole, str) or whole <= 0 or doubt is None or isinstance(part, str) or own is None:
+        (part, own), lost = found.get(f"mi{end}", (0.0, None)), found.get(f"mi_gap{end}")
+        if lost is None or isinstance(whole, str) or whole <= 0:
             continue
-        found[f"mi_lost{end}"] = hypot(own, doubt * part / whole) / whole
+        reach = None
+        if own is not None and doubt is not None and clean is not row:
+            reach = hypot(own, doubt * part / whole) / whole
+        found[f"mi_lost{end}"] = lost[0] / whole, reach
+    if clean is row:
+        found |= {name: (found[name][0], None) for name in ("mi_gap", "mi_gap_clean_net") if name in found}
     return found
 
 
@@ -166,18 +162,18 @@ def table_of(found: Mapping[str, Mapping[str, Correlation]], first: str) -> pd.D
     return pd.DataFrame({first: name} | {what: str(own[what]) for what in own} for name, own in found.items())
 
 
-def _pooled(values: Sequence[tuple[Row, Values]], lone: Values) -> dict[str, float | None]:
+def _pooled(values: Sequence[tuple[Row, Quantities]]) -> dict[str, float | None]:
     """Mean of each quantity over poisons (of clean, victims), and Student's interval of two or more.
 
-    lone: half of the interval of the only repetition.
+    The only repetition has its own interval.
     """
     found: dict[str, float | None] = {}
     for name in TABLES:
-        known = [(row, value) for row, own in values if (value := own[name]) is not None]
+        known = [(row, *own[name]) for row, own in values if name in own]
         if name.startswith("mi_") and len(known) < len(values):
             known = []  # of the repetitions that can be compared alone it would be another mean
-        mean, reach = summary(by_unit(known)), lone.get(name)
-        if mean is not None and reach is not None:
+        mean = summary(by_unit((row, value) for row, value, _ in known))
+        if mean is not None and len(values) == 1 and (reach := known[0][2]) is not None:
             mean = replace(mean, low=mean.mean - reach, high=mean.mean + reach)
         ends = {"": "mean", "_low": "low", "_high": "high"}
         found |= {f"{name}{end}": getattr(mean, field, None) for end, field in ends.items()}

@@ -32,8 +32,7 @@ def text_of(
     cells: pd.DataFrame, over: Correlations, within: Correlations, about: str, lacking: Sequence[str]
 ) -> str:
     """Markdown: what was asked, what came out by method, all numbers, what is lacking."""
-    crafted = cells[cells["method"] != CLEAN].sort_values("poisons", ascending=False)
-    few = no_order(dict(zip(crafted["method"], crafted["poisons"], strict=True)))
+    crafted = cells[cells["method"] != CLEAN]
     return render(
         __name__,
         about=about,
@@ -45,7 +44,7 @@ def text_of(
         controls={*cells["method"][cells["control"].astype(bool)]},
         tables=[(title, markdown(_wide(cells, name, *form))) for name, (title, *form) in TABLES.items()],
         lacking=lacking,
-        no_order=few[:1].upper() + few[1:],
+        no_order=no_order(zip(crafted["method"], crafted["poisons"], strict=True)),
         sign=DOUBTED,
         doubted=[f"{one['method']} in {one['net']}" for one in cells.to_dict("records") if one["doubt"]],
     )

@@ -114,10 +114,10 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Explanation
     """Draw each panel, with a mark for each point that has both figures; None without panels."""
     if not shown:
         return None
-    drawn = [p for p in found.points if any({panel.x, panel.y} <= p.coordinates.keys() for panel in shown)]
-    kinds = sorted({(p.control, p.method) for p in drawn})  # by the alphabet, then controls in grey
+    points = [p for p in found.points if any({panel.x, panel.y} <= p.coordinates.keys() for panel in shown)]
+    kinds = sorted({(p.control, p.method) for p in points})  # by the alphabet, then controls in grey
     styles = styles_of([name for _, name in kinds], {name for control, name in kinds if control})
-    bars = any(p.reach(name) for p in drawn for panel in shown for name in (panel.x, panel.y))
+    bars = any(p.reach(name) for p in points for panel in shown for name in (panel.x, panel.y))
     caption = POINTS + (FEW if found.n < ENOUGH else MANY) + BARS * bars
     shared = "y" if len({panel.y for panel in shown}) == 1 else ""
     titles = [panel.title for panel in shown]
@@ -130,7 +130,7 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Explanation
         axes.margins(0.16)
         axes.tick_params(labelsize=SMALL)
         axes.locator_params(axis="x", nbins=5)
-        labels = [label for look in styles.items() for label in _draw(axes, drawn, panel, *look)]
+        labels = [label for method in styles for label in _draw(axes, points, panel, method, styles[method])]
         named.append((axes, sorted(labels, key=lambda label: -len(label.text))))  # these need the most room
     place(figure, named, LABEL, apart=APART)
     return figure

@@ -30,7 +30,6 @@ HEADER = "explanation", "ρ", "without one method", "given the budget", "n", "po
 def text(rows: Sequence[Row], found: ExplanationFindings) -> str:
     """Markdown."""
     by_mi = [own for own in found.judged.values() if own.explanation.kind == "MI"]
-    few = no_order({p.method: p.poisons for p in sorted(found.contestants, key=lambda p: -p.poisons)})
     return render(
         __name__,
         found=found,
@@ -52,7 +51,7 @@ def text(rows: Sequence[Row], found: ExplanationFindings) -> str:
         by_verdict=[*_by_verdict(by_mi, found.n)],
         against_rivals=[_against_rivals(own, found) for own in by_mi[:1]],
         labels={e.name: e.label for e in found.explanations},
-        no_order=few[:1].upper() + few[1:],
+        no_order=no_order((p.method, p.poisons) for p in found.contestants),
     )
 
 

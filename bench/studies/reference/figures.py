@@ -117,7 +117,10 @@ def restored(shares: Sequence[RestoredShare], rows: Sequence[Row]) -> Figure | N
     places = {
         name: place for place, name in enumerate(in_order({s.defense for s in shown}, None, UNDEFENDED))
     }
-    handles = [Line2D([], [], label=word, **DOT, **style) for word, style in MARKS.values()]
+    used = {share.restored for share in shown}
+    handles = [
+        Line2D([], [], label=word, **DOT, **form) for own, (word, form) in MARKS.items() if own in used
+    ]
     title = f"Share given back by the defense: {heading(rows)}"
     figure, panels = paneled_figure(title, RESTORED, methods, 0.5 + ROW * len(places), handles)
     for method, axes in panels.items():

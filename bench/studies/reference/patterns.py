@@ -49,14 +49,12 @@ PATTERNS = (
 
 def judged(shares: Iterable[RestoredShare]) -> list[JudgedPattern]:
     """One verdict for each pattern, in their order."""
-    found = {(share.method, share.defense): share for share in shares}
-    return [_judged(p, found.get((p.method, p.defense))) for p in PATTERNS]
-
-
-def _judged(pattern: Pattern, share: RestoredShare | None) -> JudgedPattern:
-    share = share or RestoredShare(pattern.method, pattern.defense, PatternVerdict.NOT_RUN)
-    verdict = share.restored if pattern.restored else OPPOSITE.get(share.restored, share.restored)
-    return JudgedPattern(pattern, verdict, share.value, share.low, share.high, share.single)
+    found, verdicts = {(share.method, share.defense): share for share in shares}, []
+    for p in PATTERNS:
+        share = found.get((p.method, p.defense)) or RestoredShare(p.method, p.defense, PatternVerdict.NOT_RUN)
+        verdict = share.restored if p.restored else OPPOSITE.get(share.restored, share.restored)
+        verdicts.append(JudgedPattern(p, verdict, share.value, share.low, share.high, share.single))
+    return verdicts
 
 
 def together(patterns: Sequence[Pattern], all_judged: Iterable[JudgedPattern]) -> PatternVerdict:

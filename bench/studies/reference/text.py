@@ -15,7 +15,7 @@ from bench.report.tables import DOUBTED
 from bench.results.aggregate import Mean, Means
 from bench.results.describe import circumstances, mixture, no_order, repetitions, sentences, span
 from bench.results.rows import Row
-from bench.results.select import CLEAN, UNDEFENDED, one_a_family
+from bench.results.select import CLEAN, UNDEFENDED
 from bench.studies.reference.patterns import EFFECT, SMALL, JudgedPattern, together
 from bench.studies.reference.restored import ROOM, CellNumbers, PatternVerdict
 
@@ -37,7 +37,6 @@ def text(
             "doubted": DOUBTED if any(line.doubt for line in lines) else "",
             **_undefended([line for line in lines if line.defense == UNDEFENDED and line.reps]),
             **_patterns(found),
-            **_worst(lines),
             **_single(lines),
         }
     return render(__name__, **values)
@@ -49,18 +48,13 @@ def _percent(cell: CellNumbers) -> str:
     return f"{cell.level:z.1f}{MARK if cell.accuracy.n == 1 else ''}{DOUBTED if cell.doubt else ''}"
 
 
-def _no_order(cells: Sequence[CellNumbers]) -> str:
-    said = no_order({cell.method: cell.poisons for cell in cells if cell.method != CLEAN})
-    return said[:1].upper() + said[1:]
-
-
 def _interval(own: Mean | None) -> str:
     return "-" if own is None or own.low is None or own.high is None else f"[{own.low:z.1f}, {own.high:z.1f}]"
 
 
 def _undefended(lines: Sequence[CellNumbers]) -> dict[str, Any]:
     """Tabulate from the most protective, if methods have an order; who did not learn comes last."""
-    few = _no_order(lines)
+    few = no_order((line.method, line.poisons) for line in lines if line.method != CLEAN)
     ordered = lines if few else sorted(lines, key=lambda line: (bool(line.doubt), line.level))
     table = [
         {
@@ -108,44 +102,6 @@ def _patterns(found: Sequence[JudgedPattern]) -> dict[str, Any]:
         "small": SMALL,
         "room": ROOM,
         "together": together(SMALL, found),
-    }
-
-
-def _worst(lines: Sequence[CellNumbers]) -> dict[str, Any]:
-    """Tabulate the worst case over the defenses that all share.
-
-    Controls and variants bound no set of defenses; a variant without all of it is left out.
-    """
-    own: dict[str, dict[str, CellNumbers]] = {}
-    for line in lines:
-        if line.reps and not line.control:
-            own.setdefault(line.method, {})[line.defense] = line
-    bases = [own[method] for method in one_a_family(own)]
-    shared = [d for d in dict.fromkeys(line.defense for line in lines) if all(d in some for some in bases)]
-    if not own or len(shared) < 2:
-        return {"worst": ""}
-    whole = [[some[d] for d in shared] for some in own.values() if all(d in some for d in shared)]
-    worst = [max(cells, key=lambda line: line.level) for cells in whole]
-    clean, few = (
-        {line.defense: line for line in lines if line.method == CLEAN and line.reps},
-        _no_order(worst),
-    )
-    table = [
-        {
-            "method": line.method,
-            "highest accuracy, %": _percent(line),
-            "95 %": _interval(line.accuracy),
-            "under": line.defense,
-            "clean there, %": _percent(clean[line.defense]) if line.defense in clean else "-",
-        }
-        for line in (worst if few else sorted(worst, key=lambda line: line.level))
-    ]
-    lacking = [method for method, some in own.items() if not all(d in some for d in shared)]
-    return {
-        "worst": markdown(pd.DataFrame(table)),
-        "worst_no_order": few,
-        "shared": shared,
-        "lacking": lacking,
     }
 
 

@@ -79,9 +79,9 @@ def _panels(
     styles = styles_of(dict.fromkeys(p.method for p in points), {p.method for p in points if p.control})
     least = sorted({(across.place(p), 100 * p.baseline.mean) for p in shown if p.baseline})
     names = {p.method for p in shown}
-    looks = {name: style.lines for name, style in styles.items() if name in names}
-    looks |= {name: LINES[name] for name in (CLEAN, CHANCE, *([BASELINE] if least else []))}
-    handles = [Line2D([], [], label=name, **look) for name, look in looks.items()]
+    forms = {name: style.lines for name, style in styles.items() if name in names}
+    forms |= {name: LINES[name] for name in (CLEAN, CHANCE, *([BASELINE] if least else []))}
+    handles = [Line2D([], [], label=name, **form) for name, form in forms.items()]
     figure = titled_figure(title, across.caption, HEIGHT, handles=handles)
     accuracy, gap = figure.subplots(1, 2)
     places = sorted({across.place(p) for p in shown})
@@ -95,9 +95,9 @@ def _panels(
         axes.set_xticks(places, [f"{place:g}" for place in places])
         axes.set_xlabel(across.label)
         known = [p for p in shown if getattr(p, column) is not None]
-        drawn = [name for name in styles if name in {p.method for p in known}]
-        for place, name in enumerate(drawn):
-            aside = 0 if axes is accuracy else ASIDE * (place - (len(drawn) - 1) / 2)
+        methods = [name for name in styles if name in {p.method for p in known}]
+        for place, name in enumerate(methods):
+            aside = 0 if axes is accuracy else ASIDE * (place - (len(methods) - 1) / 2)
             _line(axes, [p for p in known if p.method == name], across, column, styles[name], aside)
     levels = {CLEAN: {p.accuracy.mean for p in points if p.method == CLEAN and p.accuracy}}
     levels[CHANCE] = {chance_of([row]) for row in rows}

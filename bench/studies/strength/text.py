@@ -30,14 +30,12 @@ def text(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> str:
     by_share = {place: {100 * p.share: _percent(p) for p in own} for place, own in shares.items()}
     parts = {100 * p.share: p.baseline for own in shares.values() for p in own}
     by_share["the clean subset only"] = {share: percent(own.mean) for share, own in parts.items() if own}
-    crafted = sorted((p for p in points if p.share and p.method != CLEAN), key=lambda p: -p.poisons)
-    few = no_order({p.method: p.poisons for p in crafted})
     whole = [row for row in rows if row.inputs["share"] == 1] or rows
     plain = [row for row in whole if row.method == CLEAN] or whole
     return render(
         __name__,
         measured=any(p.accuracy for p in points),
-        no_order=few[:1].upper() + few[1:],
+        no_order=no_order((p.method, p.poisons) for p in points if p.share and p.method != CLEAN),
         doubted=DOUBTED if any(p.doubt for p in points) else "",
         # without the setting's id: each budget and share is a setting of its own
         circumstances=circumstances(plain[:1]) if rows else "",
