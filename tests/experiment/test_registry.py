@@ -30,9 +30,9 @@ def test_names_resolve(kind: str, name: str) -> None:
     assert plugin.inputs["name"] == name and plugin.inputs["revision"] == plugin.revision >= 1
 
 
-def test_all_means_the_contestants() -> None:
+def test_all_means_the_contestants_and_two_controls() -> None:
     chosen = {kind: [p.name for p in CATALOGS[kind].choose("all")] for kind in KINDS}
-    assert set(chosen["methods"]) == {"clean", "em", "emax", "mi-ue", "tap"}
+    assert set(chosen["methods"]) == {"clean", "random", "em", "emax", "mi-ue", "tap"}
     assert set(chosen["defenses"]) == {"none", "at-8", "cutout", "uer", "iss-gray", "iss-jpeg10"}
     assert chosen["methods"][0] == "clean" and chosen["defenses"][0] == "none"
     assert all(len(names) == len(set(names)) for names in chosen.values())
