@@ -123,7 +123,7 @@ SABOTAGES = {
     "shrinking is coarse": Sabotage("data", square, "BILINEAR", "NEAREST"),
     "hub images are mirrored": Sabotage("data", parquet, 'flip=flip == "true"', "flip=True"),
     "channels come last": Sabotage("data", cifar, "part.data, 3, 1", "part.data, 1, 3"),
-    "ink is mostly bright": Sabotage("data", lumas, "< 0.5", "< 0.9"),
+    "ink is mostly dark": Sabotage("glyphs", lumas, "< BRIGHT", "> BRIGHT"),
     # methods
     "clean is not": Sabotage("clean", Clean.craft, "torch.zeros", "torch.ones"),
     "noise has one sign": Sabotage("random", Uniform.craft, "-self.eps", "0"),
@@ -150,7 +150,7 @@ SABOTAGES = {
     # defenses
     "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
     "the attack has no random start": Sabotage(
-        "at-8 at-3", AdversarialTraining.loss, "uniform_(-self.radius, self.radius, generator=rng)", "zero_()"
+        "at-8 at-3", AdversarialTraining.loss, "uniform_(-eps, eps, generator=rng)", "zero_()"
     ),
     "the attack moves the averages": Sabotage("at-8", AdversarialTraining.loss, "frozen(net)", "net"),
     "Cutout's place is a corner": Sabotage("cutout", Cutout._outside, " - side // 2", ""),

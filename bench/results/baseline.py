@@ -29,8 +29,12 @@ Rep = tuple[int, int]  # poison_rep, rep
 class Rule:
     """How far a mean may move: the floor, or so many of the baseline's spreads if they are more."""
 
-    floor: Annotated[float, Meta(gt=0)]  # in the measure's unit
+    floor: float  # in the measure's unit, above 0
     spreads: float
+
+    def __post_init__(self) -> None:
+        if self.floor <= 0:  # Meta(gt=0) lets 0 pass in a process that flushes denormals
+            raise ValueError(f"floor is {self.floor:g}, expected above 0")
 
     def tolerance(self, spread: float) -> float:
         return max(self.floor, self.spreads * spread)

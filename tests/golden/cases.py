@@ -63,6 +63,7 @@ class Case:
                 return self.run()
         finally:
             torch.set_num_threads(threads)
+            torch.set_flush_denormal(False)
 
 
 @cache
