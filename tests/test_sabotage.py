@@ -123,7 +123,7 @@ SABOTAGES = {
     "shrinking is coarse": Sabotage("data", square, "BILINEAR", "NEAREST"),
     "hub images are mirrored": Sabotage("data", parquet, 'flip=flip == "true"', "flip=True"),
     "channels come last": Sabotage("data", cifar, "part.data, 3, 1", "part.data, 1, 3"),
-    "ink is mostly dark": Sabotage("glyphs", lumas, "< BRIGHT", "> BRIGHT"),
+    "ink is dark": Sabotage("glyphs", lumas, "return dark, dark + contrast", "return dark + contrast, dark"),
     # methods
     "clean is not": Sabotage("clean", Clean.craft, "torch.zeros", "torch.ones"),
     "noise has one sign": Sabotage("random", Uniform.craft, "-self.eps", "0"),
