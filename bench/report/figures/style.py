@@ -33,16 +33,16 @@ QUIET = "0.35"  # grey of what explains
 PALETTE = [sns.color_palette("colorblind").as_hex()[i] for i in (0, 3, 2, 4, 1, 5, 9)]
 GREYS = ("0.15", "0.55")  # of controls
 BLUE, RED, GREEN, PURPLE, *_ = PALETTE
-LOOKS = {  # method -> colour and marker in all figures; variants have the colour of their family
+LOOKS = {  # method -> colour and marker in all figures; variants have a shade of their family's
     "clean": (GREYS[0], "o"),
     "random": (GREYS[1], "s"),
     "em": (BLUE, "o"),
-    "em-class": (BLUE, "D"),
-    "em-positive": (BLUE, "P"),
+    "em-class": ("#73b2d5", "D"),
+    "em-positive": ("#01456b", "P"),
     "emax": (GREEN, "^"),
     "mi-ue": (RED, "s"),
-    "mi-ue-cos": (RED, "X"),
-    "mi-ue-trunc": (RED, "v"),
+    "mi-ue-cos": ("#e8a673", "X"),
+    "mi-ue-trunc": ("#803800", "v"),
     "tap": (PURPLE, "<"),
 }
 MARKERS = ">phd8"  # of methods that are not in LOOKS; a star is the oracle
@@ -213,13 +213,13 @@ def png(figure: Figure, stamp: str | None = None) -> bytes:
 
 
 def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
-    """Laid out once: that takes longer than to draw it."""
-    first = png(figure)
-    figure.set_layout_engine(None)
-    return first, _saved(figure, "svg", {"Date": None, "Creator": None})
+    return png(figure), _saved(figure, "svg", {"Date": None, "Creator": None})
 
 
 def _saved(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
+    if engine := figure.get_layout_engine():  # once: to lay out takes longer than to draw, which does it anew
+        engine.execute(figure)
+        figure.set_layout_engine(None)
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata)
     return buffer.getvalue()
