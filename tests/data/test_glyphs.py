@@ -102,7 +102,8 @@ def test_colour_has_the_luma_asked_for(luma):
 
 @pytest.mark.parametrize("view", [np.asarray, gray], ids=["colour", "gray"])
 def test_linear_probe_stays_low(view, train, test):
-    assert probe(train, test, view, 1e-2) <= 0.3
+    """Far below the 97 % that a small net reaches; above chance, or adversarial training stays there."""
+    assert 0.25 <= probe(train, test, view, 1e-2) <= 0.5
 
 
 def test_colour_does_not_tell_the_class(train, test):

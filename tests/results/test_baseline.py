@@ -456,13 +456,13 @@ def test_the_stored_baseline_is_that_of_the_command() -> None:
 
 
 def test_the_stored_baseline_can_tell_a_poison_from_none() -> None:
-    """What a method and JPEG do to the victim is far more than what the gate lets pass."""
+    """What methods do to the victim is more than what the gate lets pass, by five points or more."""
     stored = baseline.load(ROOT / "results" / "baseline" / "glyphs.json")
     accuracy = {cell.name: cell.measures["test_acc"] for cell in stored.cells}
     allowed = {name: stored.rules["test_acc"].tolerance(found.spread) for name, found in accuracy.items()}
     clean = accuracy["clean x none"].mean
     for method in {*stored.methods} - {"clean"}:
         name = f"{method} x none"
-        assert clean - accuracy[name].mean > 2 * allowed[name]
+        assert clean - accuracy[name].mean >= allowed[name] + 0.05
     healed = {m: accuracy[f"{m} x iss-jpeg10"].mean - accuracy[f"{m} x none"].mean for m in stored.methods}
     assert any(healed[m] > 2 * allowed[f"{m} x iss-jpeg10"] for m in healed)
