@@ -8,7 +8,7 @@ are rounded to uint8, where the official evaluation truncates, as mi-ue-trunc do
 the poison batch, the flip before delta and the distance weight (0 in its README's command: mi-ue-cos)
 follow the official recipe as published, with the training batch of that command (128).
 quick crops the images that the surrogate learns from, after delta is added: with few images and a small net,
-what is learnt in place alone does not survive the victim's own crops.
+what is learnt in place alone does not survive the victim's own crops. Its steps are fewer, longer, all alike.
 """
 
 from __future__ import annotations
