@@ -127,7 +127,7 @@ class Catalog:
         raise unknown(self.kind[:-1], name, self.names)
 
     def choose(self, names: str) -> list[Plugin]:
-        """Choose 'all' (the default matrix), 'everything' there is, or names separated by commas, each once."""
+        """Choose all (the default matrix), everything, or names separated by commas, each once."""
         wanted = []
         for name in filter(None, map(str.strip, names.split(","))):
             wanted += self.groups.get(name, [name])
