@@ -12,7 +12,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.core.method import Lab, Method
+from bench.core.method import Lab, Method, Need
 from bench.core.types import Split
 
 
@@ -23,6 +23,7 @@ class Clean(Method):
     eps: float = 0.0
 
     revision: ClassVar[int] = 1
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         return torch.zeros(clean.images.shape, device=clean.images.device)

@@ -27,7 +27,7 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from bench.core.augment import crop_flip
-from bench.core.method import PERTURBING, PUBLISHING, Lab, Method
+from bench.core.method import PERTURBING, PUBLISHING, Form, Lab, Method
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float, truncated
 from bench.core.rng import generator
@@ -106,7 +106,7 @@ class EMClass(EM):
     subset: float = 0.2  # of the images, on which the patterns are searched
 
     revision: ClassVar[int] = 2  # 1: every poison searched the same fifth, drawn from all images alike
-    form: ClassVar[str] = "class-wise"
+    form: ClassVar[Form] = "class-wise"
     POSITIVE: ClassVar[tuple[str, ...]] = (*EM.POSITIVE, "subset")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.batch": 64, "augment": True, "max_rounds": 40},

@@ -15,7 +15,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from bench.core.method import Lab, Method
+from bench.core.method import Lab, Method, Need
 from bench.core.types import Split
 
 
@@ -24,6 +24,7 @@ class Uniform(Method):
     """Uniform noise, a draw of its own for every image."""
 
     revision: ClassVar[int] = 1
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         delta = torch.empty(clean.images.shape, device=clean.images.device)

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from bench.cli.main import parser
-from bench.core.pixels import check_delta
+from bench.core.contract import check_delta
 from bench.core.types import Split
 from bench.experiment.registry import KINDS, catalog
 from bench.report.formats import captioned
@@ -38,7 +38,7 @@ def plugins(tmp_path: Path) -> Path:
 def test_example_method_keeps_the_contract(plugins: Path, split: Split) -> None:
     (name,) = set(catalog("methods", plugins).variants) - set(catalog("methods").variants)
     method = catalog("methods", plugins).get(name).value
-    check_delta(method.craft(split, toy_lab()), split.images, method.eps, name)
+    check_delta(method.craft(split, toy_lab()), split.images, method.threat, name)
 
 
 def test_example_defense_changes_the_images(plugins: Path, split: Split) -> None:

@@ -105,9 +105,10 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
 
 def _threat(plugin: Plugin) -> str:
     """Say what a method may do, and what it needs."""
-    value, norm = plugin.value, {"linf": "L-inf", "l2": "L2"}.get(plugin.value.norm, plugin.value.norm)
-    surrogate = "trains a surrogate" if hasattr(value, "surrogate") else "needs no surrogate"
-    return f"{norm}, eps {text_of(value.eps)} of pixels in [0,1]; {value.form}; {surrogate}"
+    value = plugin.value
+    needs = " and ".join(value.needs).replace("surrogate", "a surrogate") or "nothing but the images"
+    how = ", image to image" if value.maps_images else ""
+    return f"{value.threat}; {value.form}{how}; needs {needs}"
 
 
 def _of_net(name: str) -> Iterator[RenderableType]:

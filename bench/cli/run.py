@@ -11,9 +11,11 @@ ABOUT = "compute the grid: rows, tables and report"
 
 def configure(run: argparse.ArgumentParser) -> None:
     what = run.add_argument_group("what to run")
-    what.add_argument("--methods", default="all", metavar="NAMES", help="all (default), or names with commas")
     what.add_argument(
-        "--defenses", default="all", metavar="NAMES", help="all (default), or names with commas"
+        "--methods", default="all", metavar="NAMES", help="all (default), everything, or names with commas"
+    )
+    what.add_argument(
+        "--defenses", default="all", metavar="NAMES", help="all (default), everything, or names with commas"
     )
     options.images(what)
     options.crafting(what)

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Generator, Tensor, nn
 
 from bench.core.checkpoint import Checkpoint
 from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
+from bench.core.threat import Threat
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
 from bench.core.types import Augmentation, Dataset, Recipe, Split, check_positive
 
 Fact = float | int | str | None
+Form = Literal["infer", "sample-wise", "class-wise", "universal"]
+Need = Literal["surrogate", "labels", "clean data"]
 
 
 PUBLISHING = {"publishing": True}  # metadata of a field that craft() does not read
@@ -87,19 +90,28 @@ class Lab:
 class Method:
     """Turns clean images into a perturbation of every one of them."""
 
-    eps: float = 8 / 255  # L-inf budget, pixels in [0,1]; 0 means that nothing is perturbed
+    # L-inf budget, pixels in [0,1]; 0: nothing is perturbed; 1: no bound but the threat model's own
+    eps: float = 8 / 255
 
     # Raised by whoever changes what is crafted or published, on the class itself: a class below that says
     # none is a draft, which rows tell by its code.
     revision: ClassVar[int]
-    norm: ClassVar[str] = "linf"
-    form: ClassVar[str] = "sample-wise"
+    form: ClassVar[Form] = "sample-wise"  # class-wise: one pattern for all images of a class
+    maps_images: ClassVar[bool] = False  # whether craft() returns images in the place of a delta
+    # A net trained here, the labels, clean images beyond those that are published. What is not declared is
+    # not there: build() is refused, labels are -1.
+    needs: ClassVar[tuple[Need, ...]] = ("surrogate", "labels")
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
 
     def __post_init__(self) -> None:
         if not 0 <= self.eps <= 1:
             raise BadInput(f"{type(self).__name__}: eps is {self.eps:g}, expected 0 to 1, such as 8/255")
         check_positive(self, self.POSITIVE)
+
+    @property
+    def threat(self) -> Threat:
+        """What published images are held to, after they are rounded to uint8."""
+        return Threat("linf", self.eps)
 
     @property
     def passes(self) -> float:
@@ -109,7 +121,7 @@ class Method:
     @property
     def seeded(self) -> bool:
         """Whether another crafting seed may give other images."""
-        return self.eps > 0
+        return self.threat.radius > 0
 
     def resolved(self, data: Dataset, say: Callable[[str], None]) -> Method:
         """Return this method with whatever was left to the data decided; what is inferred is said.
@@ -119,7 +131,10 @@ class Method:
         return self
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
-        """Return delta, float32 (N,C,H,W), |delta| <= eps, for the images of clean."""
+        """Return delta, float32 (N,C,H,W) within the threat model, for the images of clean, in [0,1].
+
+        With maps_images: the images themselves, float32 (N,C,H,W) in [0,1].
+        """
         raise NotImplementedError
 
     def publish(self, delta: Tensor) -> Tensor:

@@ -1,9 +1,6 @@
 """Pixels: uint8 on disk, float32 in [0,1] in the nets, and the one way to publish a perturbation."""
 
-from __future__ import annotations
-
 import hashlib
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -48,43 +45,3 @@ def truncated(delta: Tensor) -> Tensor:
     The whole part of images + delta is images + the whole part of delta, which is never above delta.
     """
     return delta.mul(GRID).add_(LEEWAY).floor_().div_(GRID)
-
-
-def check_delta(delta: Tensor, images: Tensor, eps: float, who: str) -> None:
-    """Check the contract of methods/, once for all of them.
-
-    Raises ValueError: wrong shape or type, not finite, over budget, or empty though eps > 0.
-    """
-    if delta.shape != images.shape or delta.dtype != torch.float32:
-        raise ValueError(
-            f"method {who!r} returned {delta.dtype} {tuple(delta.shape)}, "
-            f"expected torch.float32 {tuple(images.shape)}"
-        )
-    bad = int((~delta.isfinite()).sum())
-    if bad:
-        raise ValueError(f"method {who!r} returned {bad} values that are nan or infinite, expected 0")
-    worst = float(delta.abs().amax())
-    if worst > eps + 1e-6:
-        raise ValueError(f"method {who!r} went to |delta| = {worst:.5f}, its budget is {eps:.5f}")
-    if eps > 0 and torch.equal(release(images, delta, eps), images):
-        raise ValueError(
-            f"method {who!r} left every image as it was (largest |delta| = {worst:.6f}), "
-            f"expected a perturbation of up to {eps:.5f}"
-        )
-
-
-def check_classes(
-    published: Tensor, images: Tensor, labels: Tensor, classes: Sequence[str], who: str
-) -> None:
-    """Check class-wise methods, whose budget is above 0: every class that has images is perturbed.
-
-    Raises ValueError: all images of some class are as they were.
-    """
-    changed = labels[(published != images).flatten(1).any(1)]
-    left = sorted(set(labels.tolist()) - set(changed.tolist()))
-    if left:
-        names = ", ".join(classes[label] for label in left)
-        raise ValueError(
-            f"method {who!r} is class-wise and left every image of {len(left)} of {len(classes)} classes "
-            f"as it was ({names}), expected a perturbation of each class that has images"
-        )

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.core import contract
 from bench.core.defense import Undefended, check_prepared, does_nothing
 from bench.core.method import Lab
-from bench.core.pixels import check_classes, check_delta, digest, release, to_float
+from bench.core.pixels import digest, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
 from bench.core.types import Split
@@ -23,7 +24,7 @@ from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
 from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns
 from bench.experiment.registry import Plugin
-from bench.metrics.distances import distances
+from bench.metrics.distances import DISTANCES, distances
 from bench.results.identity import key_of
 from bench.results.rows import Row
 
@@ -33,22 +34,28 @@ def craft(context: RunContext, method: Plugin, poison_rep: int, tick: Tick = qui
     folder = context.poison_folder(method, poison_rep)
     value, data, revision = method.value, context.data, keys.REVISIONS["evaluation"]
     if poison := cache.load(folder):
-        if poison.manifest.get("evaluation") != revision:  # its distances were measured in another way
-            again = distances(data.train.images, poison.images.to(context.device))
+        known = poison.manifest.get("evaluation") == revision and {*poison.manifest["distances"]} == {
+            *DISTANCES
+        }
+        if not known:  # its distances were measured in another way, or are fewer
+            again = distances(data.train.images, poison.images.to(context.device), data.train.labels)
             poison.manifest.update(distances=again, evaluation=revision)
         return poison
     crafted = _delta(context, method, poison_rep, tick)
     delta, before = value.publish(crafted.images.to(context.device)), data.train.images
-    check_delta(delta, before, value.eps, method.name)
-    published = release(before, delta, value.eps)
-    if type(value).form == "class-wise" and value.eps > 0:  # a file may leave classes out
-        check_classes(published, before, data.train.labels, data.classes, method.name)
+    threat = value.threat
+    contract.check_delta(delta, before, threat, method.name)
+    published = contract.published(threat, before, delta)
+    contract.check_published(published, before, threat, method.name)
+    additive = type(value).form == "class-wise" and not value.maps_images  # a file may leave classes out
+    if additive and threat.radius > 0:
+        contract.check_classes(published, before, data.train.labels, data.classes, method.name)
     manifest = crafted.manifest | {
         "inputs": keys.publication(data, context.setting, method, poison_rep),
         "published": digest(published),
-        "norm": value.norm,
+        "norm": threat.norm,
         "form": value.form,
-        "distances": distances(before, published),
+        "distances": distances(before, published, data.train.labels),
         "evaluation": revision,
     }
     poison = cache.Poison(published.cpu(), manifest)
@@ -67,13 +74,23 @@ def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> 
     seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
     # cloned: a method may be careless
     lent, val = (Split(split.images.clone(), split.labels.clone()) for split in (data.train, data.val))
-    lab = Lab(len(data.classes), data.augmentation, val, lambda s: context.build(setting.surrogate, s), seed)
+    if "labels" not in method.value.needs:
+        lent.labels.fill_(-1)
+
+    def build(seed: int) -> nn.Module:
+        if "surrogate" not in method.value.needs:
+            raise ValueError(f"method {name!r} builds a net, and declares no surrogate in its needs")
+        return context.build(setting.surrogate, seed)
+
+    lab = Lab(len(data.classes), data.augmentation, val, build, seed)
     lab.checkpoint, lab.tick = checkpoint, tick
     with meter(context.device) as used:
         delta = method.value.craft(lent, lab)
     if not torch.equal(data.train.images, lent.images):
         raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
-    check_delta(delta, data.train.images, method.value.eps, method.name)
+    if method.value.maps_images:
+        delta = delta - to_float(data.train.images)
+    contract.check_delta(delta, data.train.images, method.value.threat, method.name)
     manifest = {
         "facts": lab.facts,
         "seed": seed,
@@ -178,7 +195,9 @@ def _training_columns(trained: Training) -> dict[str, Any]:
 def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
     """Collect what the row takes over from the poison's manifest."""
     manifest = poison.manifest
-    declared = {name: manifest[name] for name in ("norm", "form")} | {"eps": cell.method.value.eps}
+    value = cell.method.value
+    declared = {"norm": manifest["norm"], "form": manifest["form"], "eps": value.eps}
+    declared |= {"radius": value.threat.radius, "needs": ", ".join(value.needs)}
     return {
         **manifest["distances"],
         "published": manifest["published"],

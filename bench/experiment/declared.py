@@ -25,7 +25,7 @@ from typing import Any
 from bench.experiment.fingerprint import CODE, HOME
 
 # Imported as they are: what they hold is the same for whoever declares and whoever computes.
-LIGHT = ("bench.core.errors", "bench.core.recipe", "bench.metrics.mi.settings")
+LIGHT = ("bench.core.errors", "bench.core.recipe", "bench.core.threat", "bench.metrics.mi.settings")
 
 PREFIX = "declared:"  # of their names in sys.modules
 ASIDE = re.compile(r"^# *((type: ignore|noqa)[^#]*#? *)?")  # what begins a comment, and what tools read

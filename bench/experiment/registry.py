@@ -104,6 +104,12 @@ class Catalog:
         return [*self.variants, *self.patterns, *(f"{scheme}:PATH" for scheme in self.schemes)]
 
     @property
+    def groups(self) -> dict[str, list[str]]:
+        """What a word means: all, the default matrix; everything, that and whatever else has a name."""
+        others = sorted(self.variants, key=lambda name: not self.variants[name].control)
+        return {"all": self.everything, "everything": [*dict.fromkeys([*self.everything, *others])]}
+
+    @property
     def schemes(self) -> dict[str, str]:
         return SCHEMES.get(self.kind, {})
 
@@ -121,10 +127,10 @@ class Catalog:
         raise unknown(self.kind[:-1], name, self.names)
 
     def choose(self, names: str) -> list[Plugin]:
-        """'all', or names separated by commas, each once."""
+        """Choose all (the default matrix), everything, or names separated by commas, each once."""
         wanted = []
         for name in filter(None, map(str.strip, names.split(","))):
-            wanted += self.everything if name == "all" else [name]
+            wanted += self.groups.get(name, [name])
         if not wanted:
             raise BadInput(f"no {self.kind} named; there are: {', '.join(self.names)}")
         chosen = {name: self.get(name) for name in dict.fromkeys(wanted)}
@@ -232,7 +238,7 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
         if len(re.findall(r"{\w+}", pattern)) != 1:
             raise BadInput(f"{where}: pattern {pattern!r}, expected one name in braces")
     for name in [*variants, *patterns]:
-        if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name == "all":
+        if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name in found.groups:
             raise BadInput(f"{where}: the name {name!r} is already taken")
     place, of = BASES[found.kind]
     load = declare if module.__name__.startswith(PREFIX) else importlib.import_module

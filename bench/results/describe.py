@@ -31,15 +31,9 @@ def circumstances(rows: Sequence[Row]) -> str:
 
 
 def budgets(rows: Iterable[Row]) -> str | None:
-    """Name the methods' budgets: L-inf 4/255, 8/255, L2 1.0; None where no row says."""
-    methods = [row.inputs["method"] for row in rows]
-    norms = {method["l2"] for method in methods if method.get("l2") is not None}
-    levels = {method["eps"] for method in methods if method.get("l2") is None and method["eps"]}
-    said = {
-        "L-inf": [f"{255 * eps:g}/255" for eps in sorted(levels)],
-        "L2": [f"{l2:.4}" for l2 in sorted(norms)],
-    }
-    return ", ".join(f"{norm} {', '.join(some)}" for norm, some in said.items() if some) or None
+    """Name the methods' threat models: L-inf 4/255, L-inf 8/255, L2 1; None where all are clean."""
+    found = {threat.order: str(threat) for row in rows if (threat := row.threat).radius}
+    return ", ".join(said for _, said in sorted(found.items())) or None
 
 
 def span(numbers: Iterable[float]) -> str:

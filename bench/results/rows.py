@@ -8,13 +8,14 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias, cast
 
 import msgspec
 from msgspec import Meta
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
+from bench.core.threat import Norm, Threat
 from bench.results import upgrade
 from bench.results.columns import (
     PLUGINS,
@@ -96,6 +97,31 @@ class Row:
         Decibels | None, about("from the mean squared error of all; null where nothing changed")
     ] = None
     ssim: Annotated[float | None, about("structural similarity, mean over images")] = None
+    low_share: Annotated[
+        Fraction | None, about("of the perturbation's energy, what is left of averages over 4x4 pixels")
+    ] = None
+    class_share: Annotated[
+        Fraction | None, about("of that energy, what the mean perturbation of each class has")
+    ] = None
+    linf_median: Annotated[Fraction | None, about("largest change of a value of an image: its median")] = None
+    linf_p95: Annotated[Fraction | None, about("its 95th percentile over images")] = None
+    linf_max: Annotated[Fraction | None, about("its maximum: linf")] = None
+    l2_median: Annotated[Distance | None, about("L2 norm of an image's change, pixels in [0,1]: median")] = (
+        None
+    )
+    l2_p95: Annotated[Distance | None, about("95th percentile")] = None
+    l2_max: Annotated[Distance | None, about("maximum")] = None
+    l0_median: Annotated[Fraction | None, about("share of an image's pixels that changed: median")] = None
+    l0_p95: Annotated[Fraction | None, about("95th percentile")] = None
+    l0_max: Annotated[Fraction | None, about("maximum")] = None
+    psnr_median: Annotated[
+        Decibels | None, about("of one image: median; null where such an image did not change")
+    ] = None
+    psnr_p05: Annotated[Decibels | None, about("fifth percentile: the more changed images")] = None
+    psnr_min: Annotated[Decibels | None, about("minimum")] = None
+    ssim_median: Annotated[float | None, about("of one image: median")] = None
+    ssim_p05: Annotated[float | None, about("fifth percentile")] = None
+    ssim_min: Annotated[float | None, about("minimum")] = None
     published: Annotated[Digest | None, about("sha256 of all poisoned images")] = None
     mask: Annotated[Digest | None, about("sha256 over which images were published poisoned; null: all")] = (
         None
@@ -124,6 +150,14 @@ class Row:
     rerun: Annotated[str | None, about("the command that computes it again; DIR stands for folders")] = None
     legacy_key: Annotated[Digest | None, about("its key under schema 1, where it had one")] = None
     schema: Annotated[int, Meta(ge=SCHEMA, le=SCHEMA, description="of this list of columns")] = SCHEMA
+
+    @property
+    def threat(self) -> Threat:
+        """What the method declares of its images; of rows before schema 4, as far as they say."""
+        own = self.inputs["method"]
+        norm = str(self.craft.get("norm") or ("linf" if own.get("l2") is None else "l2"))
+        radius = self.craft.get("radius", own["eps"] if norm == "linf" else own.get("l2"))
+        return Threat(cast(Norm, norm), float(radius or 0))
 
     @property
     def drafts(self) -> list[str]:

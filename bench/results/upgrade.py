@@ -1,8 +1,9 @@
 """Stored results of older schemas as today's: plain values in, plain values out, for files of any age.
 
-Schema 3 of rows has balanced accuracy and chance. Schema 1 told plugins apart by digests of their code. Which
-revision of a plugin each of these is was decided by running the old code beside the new: the same deltas, bit
-for bit, are one revision. A digest that is not listed was never compared, so that its plugin stays a draft.
+Schema 4 of rows has what is measured of perturbations, schema 3 balanced accuracy and chance. Schema 1 told
+plugins apart by digests of their code. Which revision of a plugin each of these is was decided by running the
+old code beside the new: the same deltas, bit for bit, are one revision. A digest that is not listed was never
+compared, so that its plugin stays a draft.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-ROWS = 3  # schema of rows; raised when there is another column, or one changes its name or meaning
+ROWS = 4  # schema of rows; raised when there is another column, or one changes its name or meaning
 SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
@@ -58,12 +59,20 @@ ABSENT: dict[str, Any] = {  # columns that the first rows of schema 1 lack
     **dict.fromkeys(("stem", "mi_low", "mi_high", "mask", "rerun")),
     "craft_environment": {},
 }
+SINCE_4 = (  # columns that rows of schema 3 lack
+    *("low_share", "class_share", "linf_median", "linf_p95", "linf_max", "l2_median", "l2_p95", "l2_max"),
+    *("l0_median", "l0_p95", "l0_max", "psnr_median", "psnr_p05", "psnr_min"),
+    *("ssim_median", "ssim_p05", "ssim_min"),
+)
 Values = Mapping[str, Any]
 
 
 def row(old: Values) -> dict[str, Any]:
     """Make a row of today's schema of an older one; KeyError, TypeError or AttributeError for others."""
     made = _identified(old) if old["schema"] == 1 else dict(old)
+    made |= dict.fromkeys(SINCE_4)
+    if old["schema"] == 3:
+        return {**made, "schema": ROWS}
     chance = {"chance": 1 / max(made["classes"], 1)} if "classes" in made else {}
     return {**made, **chance, "balanced_acc": None, "schema": ROWS}
 

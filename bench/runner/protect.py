@@ -62,7 +62,7 @@ def _check(method: Plugin, photos: Path, out: Path, size: int) -> None:
         raise BadInput(f"--size is {size} pixels, expected at least {SMALLEST}")
     if out.resolve().is_relative_to(photos.resolve()):
         raise BadInput(f"--out {out} lies in {photos}, expected a folder outside of it")
-    if not method.value.eps > 0:
+    if not method.value.threat.radius > 0:
         raise BadInput(f"{method.name} changes no image, expected a method that protects")
 
 

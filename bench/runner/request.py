@@ -208,8 +208,12 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
     if twice := {p.name for p in chosen[0]} & {p.name for p in chosen[1]}:
         raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(request.profile) for kind in chosen for p in kind}
-    budgeted = [p.name for p in chosen[0] if p.value.eps > 0]
+    perturbing = [p.name for p in chosen[0] if p.value.threat.radius > 0]
+    budgeted = [name for name in perturbing if plugins[name].value.threat.norm == "linf"]
     if setting.eps is not None:
+        if others := [name for name in perturbing if name not in budgeted]:
+            said = ", ".join(f"{name} ({plugins[name].value.threat})" for name in others)
+            raise BadInput(f"--eps is an L-inf budget, expected methods that have one; there are {said}")
         for name in budgeted:
             plugins[name] = replace(plugins[name], value=replace(plugins[name].value, eps=setting.eps))
     for item in request.overrides:

@@ -17,11 +17,13 @@ from torch import Generator, Tensor, nn
 
 from bench.core.augment import crop_flip, flip_only
 from bench.core.checkpoint import Checkpoint, OutOfTime
+from bench.core.contract import check_classes, check_delta
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.core.pgd import frozen, pgd
-from bench.core.pixels import check_classes, check_delta, digest, levels, release, to_float, to_uint8
+from bench.core.pixels import digest, levels, release, to_float, to_uint8
 from bench.core.rng import generator, global_rng, seed_for
+from bench.core.threat import Threat
 from bench.core.train import (
     Point,
     Streams,
@@ -136,11 +138,11 @@ SMALL = torch.full((2, 3, 4, 4), 9, dtype=torch.uint8)
 )
 def test_bad_delta_is_refused(delta: Tensor, message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        check_delta(delta, SMALL, 8 / 255, "mine")
+        check_delta(delta, SMALL, Threat("linf", 8 / 255), "mine")
 
 
 def test_nothing_is_expected_of_a_budget_of_zero() -> None:
-    check_delta(torch.zeros(2, 3, 4, 4), SMALL, 0.0, "clean")
+    check_delta(torch.zeros(2, 3, 4, 4), SMALL, Threat("linf", 0.0), "clean")
 
 
 def test_a_class_that_is_left_as_it_was_is_refused_by_name() -> None:
@@ -441,29 +443,45 @@ def test_distances_in_closed_form() -> None:
     published = clean.clone()
     published[0, 0, 0, 0] += 51  # 0.2
     published[1, :, 3, 4] -= 51  # one pixel in all channels
-    found = distances(clean, published)
+    found = distances(clean, published, torch.tensor([0, 0, 1, 1]))
     assert found["linf"] == pytest.approx(0.2)
     assert found["l2"] == pytest.approx((0.2 + math.sqrt(3) * 0.2) / 4)
     assert found["l0"] == pytest.approx(2 / 256 / 4)
     assert found["psnr"] == pytest.approx(-10 * math.log10(4 * 0.04 / (4 * 3 * 256)))
     assert found["ssim"] is not None and 0.9 < found["ssim"] < 1
+    assert (found["linf_median"], found["l2_max"]) == pytest.approx((0.1, math.sqrt(3) * 0.2))
+    assert found["l0_p95"] == pytest.approx(1 / 256) and found["l0_max"] == pytest.approx(1 / 256)
+    assert found["psnr_median"] == pytest.approx(-10 * math.log10(0.02 / (3 * 256)))
+    assert found["psnr_min"] == pytest.approx(-10 * math.log10(0.12 / (3 * 256)))
+    assert found["ssim_min"] < found["ssim_p05"] < found["ssim_median"] < 1  # type: ignore[operator]
+    assert found["low_share"] == pytest.approx(1 / 16)  # one of the 16 pixels that are averaged
+    assert found["class_share"] == pytest.approx(0.5)  # half of the images of the class, none of the other
+
+
+def test_what_is_smooth_or_of_a_class_has_all_the_energy() -> None:
+    clean = torch.full((6, 3, 10, 10), 100, dtype=torch.uint8)
+    labels = torch.tensor([0, 1, 2, 0, 1, 2])
+    found = distances(clean, clean + 5 * labels.to(torch.uint8)[:, None, None, None], labels)
+    assert found["low_share"] == pytest.approx(1) and found["class_share"] == pytest.approx(1)
+    checkered = torch.arange(100).view(10, 10) % 2 * 8 + torch.arange(10)[:, None] % 2 * 4
+    sharp = distances(clean, clean + checkered.to(torch.uint8) * (labels[:, None, None, None] > 0), labels)
+    assert sharp["low_share"] < 0.8  # type: ignore[operator]
 
 
 def test_distances_of_identical_images() -> None:
-    assert distances(DATA.images, DATA.images) == {
-        "linf": 0,
-        "l2": 0,
-        "l0": 0,
-        "psnr": None,
-        "ssim": pytest.approx(1, abs=1e-6),
-    }
+    found = distances(DATA.images, DATA.images, DATA.labels)
+    same = {name: value for name, value in found.items() if name.startswith("ssim")}
+    assert same == pytest.approx(dict.fromkeys(same, 1), abs=1e-6) and same
+    others = {name: value for name, value in found.items() if name not in same}
+    changes = ("linf", "l2", "l0")
+    assert others == {name: 0 if name.startswith(changes) else None for name in others}
 
 
 def test_distances_do_not_depend_on_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     published = release(DATA.images, 0.03 * (noise(*DATA.images.shape) * 2 - 1), 0.03)
-    whole = distances(DATA.images, published)
+    whole = distances(DATA.images, published, DATA.labels)
     monkeypatch.setattr("bench.metrics.distances.BATCH", 7)
-    assert distances(DATA.images, published) == pytest.approx(whole)
+    assert distances(DATA.images, published, DATA.labels) == pytest.approx(whole)
 
 
 # the store

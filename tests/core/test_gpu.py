@@ -13,8 +13,8 @@ from torch import Tensor
 from bench.cli.main import main
 from bench.core import cuda_graphs
 from bench.core.checkpoint import Checkpoint, OutOfTime
+from bench.core.contract import check_delta
 from bench.core.method import Lab
-from bench.core.pixels import check_delta
 from bench.core.train import Point, Streams, fit
 from bench.experiment.device import has_bf16, set_up
 from bench.experiment.registry import Plugin
@@ -63,7 +63,7 @@ def crafted(method: Plugin, checkpoint: Checkpoint) -> Tensor:
 def test_a_method_crafts_the_same_twice_and_after_kills(method: Plugin, tmp_path: Path) -> None:
     data = toy_dataset()
     once = crafted(method, Checkpoint())
-    check_delta(once.cpu(), data.train.images, method.value.eps, method.name)
+    check_delta(once.cpu(), data.train.images, method.value.threat, method.name)
     again, _ = killed_at_every_save(lambda kept: crafted(method, kept), tmp_path / "craft")
     assert torch.equal(once, again)
 

@@ -206,7 +206,7 @@ def test_l2_and_unbounded_budgets(tmp_path: Path) -> None:
     expected = release(RUN.images, sparse[DATA.rows], 1.0)
     assert torch.equal(published(path, eps="1", **stated), expected)
     assert torch.equal(published(path, l2="0.7", **stated), expected)
-    assert resolved(path, l2="0.7", **stated)[0].norm == "l2"
+    assert resolved(path, l2="0.7", **stated)[0].threat.norm == "l2"
     assert "L2 norm is 0.6" in why(path, l2="0.5", **stated)
 
 

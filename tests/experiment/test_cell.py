@@ -12,8 +12,9 @@ from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
 from bench.core.defense import Undefended
-from bench.core.method import Lab
+from bench.core.method import Form, Lab, Need
 from bench.core.pixels import digest, to_float, to_uint8
+from bench.core.threat import Threat
 from bench.core.train import Streams, Training, accuracy, fit
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.experiment import cache, cell
@@ -155,6 +156,7 @@ class Curious(Uniform):
     """Uniform noise that keeps what it was lent."""
 
     lent: list[tuple[Split, Lab]] = field(default_factory=list, compare=False)
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         self.lent.append((clean, lab))
@@ -170,6 +172,44 @@ def test_methods_see_training_and_validation_images_and_no_test_images(tmp_path:
     assert {f.name for f in fields(Lab) if isinstance(getattr(lab, f.name), Split | Dataset)} == {"val"}
 
 
+@dataclass(frozen=True)
+class Undeclared(Curious):
+    """Builds a net that it does not declare."""
+
+    needs: ClassVar[tuple[Need, ...]] = ()
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        assert (clean.labels == -1).all()
+        lab.net()
+        return super().craft(clean, lab)
+
+
+def test_what_a_method_does_not_declare_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="'it' builds a net, and declares no surrogate"):
+        craft(context_of(tmp_path), Plugin("methods", "it", Undeclared(), "code"), 0)
+
+
+@dataclass(frozen=True)
+class Negative(Curious):
+    """An image-to-image method."""
+
+    eps: float = 1.0
+    maps_images: ClassVar[bool] = True
+
+    @property
+    def threat(self) -> Threat:
+        return Threat("unbounded")
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        return 1 - to_float(clean.images)
+
+
+def test_a_method_may_return_images(tmp_path: Path) -> None:
+    poison = craft(context_of(tmp_path), Plugin("methods", "it", Negative(), "code"), 0)
+    assert torch.equal(poison.images, 255 - toy_dataset().train.images)
+    assert poison.manifest["norm"] == "unbounded"
+
+
 # classes that are left as they were
 
 
@@ -177,13 +217,20 @@ def test_methods_see_training_and_validation_images_and_no_test_images(tmp_path:
 class Sparing(Uniform):
     """Uniform noise on all images but those of class 0."""
 
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         return super().craft(clean, lab) * (clean.labels > 0).view(-1, 1, 1, 1)
 
 
 @dataclass(frozen=True)
 class SparingPattern(Sparing):
-    form: ClassVar[str] = "class-wise"
+    """One level brighter, all images but those of class 0."""
+
+    form: ClassVar[Form] = "class-wise"
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        return super().craft(clean, lab).sign().abs() * min(self.eps, 1 / 255)
 
 
 def left_alone(poison: cache.Poison) -> set[int]:

@@ -123,7 +123,11 @@ def meanings(value: Any) -> dict[str, str]:
 def told(plugin: Plugin) -> dict[str, Any]:
     """All that is compared of a plugin."""
     scaled = {profile: plugin.at(profile).inputs for profile in PROFILES}
-    value = {name: getattr(plugin.value, name) for name in ("norm", "form") if hasattr(plugin.value, name)}
+    value = {
+        name: getattr(plugin.value, name)
+        for name in ("threat", "form", "needs", "maps_images")
+        if hasattr(plugin.value, name)
+    }
     known = (plugin.about, plugin.control, plugin.code, plugin.crafted_as, plugin.revision)
     return {"known": known, "inputs": plugin.inputs, "scaled": scaled, **value, "fields": flat(plugin.value)}
 
@@ -252,15 +256,17 @@ def test_a_page_says_what_its_plugin_is() -> None:
         said, plugin = " ".join(" ".join(page(name)).split()), IMPORTED[kind].get(name)
         assert f"revision {plugin.revision}" in said and "Differs from the paper:" in said
         assert all(field in said for field in flat(plugin.value))
-        assert ("L-inf, eps" in said) == (kind == "methods") and ("hooks" in said) == (kind == "defenses")
+        assert ("threat model" in said and "needs" in said) == (kind == "methods") and ("hooks" in said) == (
+            kind == "defenses"
+        )
 
 
 @pytest.mark.parametrize(
     ("name", "facts"),
     [
-        ("tap", ("sample-wise", "trains a surrogate", "steps 250")),
-        ("em-class", ("class-wise", "trains a surrogate")),
-        ("random", ("sample-wise", "needs no surrogate")),
+        ("tap", ("sample-wise", "needs a surrogate and labels", "steps 250")),
+        ("em-class", ("class-wise", "L-inf 8/255")),
+        ("random", ("sample-wise", "needs nothing but the images")),
         ("uer", ("loss (at each step)", "variant uer-lite draws 1")),
         ("iss-gray", ("prepare (once, on all images)",)),
         ("cutout", ("augment (on each batch)",)),

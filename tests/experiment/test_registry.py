@@ -30,6 +30,14 @@ def test_names_resolve(kind: str, name: str) -> None:
     assert plugin.inputs["name"] == name and plugin.inputs["revision"] == plugin.revision >= 1
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_everything_is_each_variant_once_the_default_ones_first(kind: str) -> None:
+    found = CATALOGS[kind]
+    names = [plugin.name for plugin in found.choose("everything")]
+    usual = [plugin.name for plugin in found.choose("all")]
+    assert names[: len(usual)] == usual and sorted(names) == sorted(found.variants)
+
+
 def test_all_means_the_contestants_and_two_controls() -> None:
     chosen = {kind: [p.name for p in CATALOGS[kind].choose("all")] for kind in KINDS}
     assert set(chosen["methods"]) == {"clean", "random", "em", "emax", "mi-ue", "tap"}
@@ -137,6 +145,7 @@ def test_module_may_have_the_name_of_one_of_ours(tmp_path: Path) -> None:
     [
         ("VARIANTS = {'clean': Mine()}", "methods/mine.py: the name 'clean' is already taken"),
         ("VARIANTS = {'all': Mine()}", "methods/mine.py: the name 'all' is already taken"),
+        ("VARIANTS = {'everything': Mine()}", "methods/mine.py: the name 'everything' is already taken"),
         ("", "methods/mine.py has no VARIANTS, expected a dict"),
         ("VARIANTS = {}", "methods/mine.py has no VARIANTS, expected a dict"),
         ("VARIANTS = {'mine': Mine()}\nALL = ('mien',)", "mien"),

@@ -178,7 +178,9 @@ def _distances(numbers: Numbers) -> None:
     noise[:, :, ::2] = 0
     published = (clean.to(torch.int64) + noise).clamp(0, 255).to(torch.uint8)
     for name, changed in (("noise", published), ("nothing", clean)):
-        for what, value in distances(clean, changed).items():
+        found = distances(clean, changed, torch.zeros(len(clean), dtype=torch.int64))
+        for what in ("linf", "l2", "l0", "psnr", "ssim"):  # the others are exact in tests/core
+            value = found[what]
             numbers.add(f"{what} of {name}", value, 1e-5)
 
 

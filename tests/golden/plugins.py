@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from bench.core import contract
 from bench.core.errors import BadInput
 from bench.core.method import Lab
-from bench.core.pixels import release, to_float
+from bench.core.pixels import to_float
 from bench.core.rng import generator
 from bench.experiment.overrides import change
 from bench.experiment.registry import Plugin
@@ -61,6 +62,8 @@ def _crafted(numbers: Numbers, value: Any, run: str) -> None:
     clean = split(TRAIN, 1)
     lab = Lab(len(CLASSES), AUGMENTATION, split(VAL, 2), Tiny, seed=1)
     crafted = value.craft(clean, lab)
+    if value.maps_images:
+        crafted = crafted - to_float(clean.images)
     delta = value.publish(crafted)
     for k, name in enumerate(CLASSES):
         own = delta[clean.labels == k].double() * GREY
@@ -73,7 +76,7 @@ def _crafted(numbers: Numbers, value: Any, run: str) -> None:
         alike = F.cosine_similarity(means[first], means[second], dim=0)
         pair = f"classes {CLASSES[first]} and {CLASSES[second]}"
         numbers.add(f"cosine of mean deltas of {pair}{run}", float(alike), 0.01)
-    change = release(clean.images, delta, value.eps).float() - clean.images
+    change = contract.published(value.threat, clean.images, delta).float() - clean.images
     numbers.tensor(f"published change{run}", change, 0.02, "grey levels", chaos=30)
     for name, fact in sorted(lab.facts.items()):
         if name in ("surrogate_val_acc", "unreached"):

@@ -16,10 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.core.checkpoint import Checkpoint
+from bench.core.contract import check_delta, check_published, published, sizes
 from bench.core.errors import BadInput
 from bench.core.method import Fact
 from bench.core.pgd import frozen
-from bench.core.pixels import check_delta, levels, release, to_float
+from bench.core.pixels import release, to_float
 from bench.core.train import Trainer
 from bench.core.types import Recipe, Split
 from bench.data.poisons.values import Rounding, publish
@@ -31,6 +32,7 @@ from methods.miue import MIUE
 from support.toys import (
     CLASSES,
     METHODS,
+    delta_of,
     equal_weights,
     killed_at_every_save,
     noise,
@@ -41,7 +43,8 @@ from support.toys import (
 
 CLEAN = toy_split(64, 0)
 FULL = catalog("methods").variants  # at their papers' sizes
-PERTURBING = [name for name, plugin in METHODS.items() if plugin.value.eps > 0]
+PERTURBING = [name for name, plugin in METHODS.items() if plugin.value.threat.radius > 0]
+BUDGETED = [name for name in PERTURBING if METHODS[name].value.threat.norm == "linf"]
 READ: dict[str, tuple[str, Rounding]] = {  # a variant -> whose delta it is, and how that is read
     "em-positive": ("em", "positive"),
     "mi-ue-trunc": ("mi-ue", "truncate"),
@@ -66,7 +69,7 @@ def crafted(name: str, seed: int = 1) -> Crafted:
     lab.tick = lambda share, what: ticks.append(share)
     lent = Split(CLEAN.images.clone(), CLEAN.labels.clone())
     before = torch.get_rng_state()
-    delta = METHODS[name].value.craft(lent, lab)
+    delta = delta_of(METHODS[name].value, lent, lab)
     return Crafted(delta, lab.facts, ticks, (before, torch.get_rng_state()), lent)
 
 
@@ -97,7 +100,7 @@ def attack(name: str) -> Attack:
             value = change(value, path, new, name)
     lab.build = lambda seed: nets.append(small_net(seed)) or nets[-1]  # type: ignore[func-returns-value]
     x = to_float(FAINT.images)
-    z = (x + value.craft(FAINT, lab)).clamp(0, 1)
+    z = (x + delta_of(value, FAINT, lab)).clamp(0, 1)
     return Attack(nets[-1].eval(), x, z)
 
 
@@ -120,25 +123,26 @@ def targeted(**changed: int) -> Tensor:
 
 
 def test_delta_keeps_the_contract(method: Plugin) -> None:
-    delta, eps = crafted(method.name).delta, method.value.eps
+    delta = crafted(method.name).delta
     assert (delta.shape, delta.dtype) == (CLEAN.images.shape, torch.float32)
     assert not delta.requires_grad
-    assert delta.abs().amax() <= eps + 1e-6
-    check_delta(delta, CLEAN.images, eps, method.name)
+    check_delta(delta, CLEAN.images, method.value.threat, method.name)
 
 
 def test_published_images_stay_in_the_ball(method: Plugin) -> None:
-    published = release(CLEAN.images, crafted(method.name).delta, method.value.eps)
-    distance = (published.int() - CLEAN.images.int()).abs().amax()
-    assert distance <= levels(method.value.eps)
-    assert (distance > 0) == (method.value.eps > 0)
+    threat = method.value.threat
+    found = published(threat, CLEAN.images, crafted(method.name).delta)
+    distance = sizes(threat, (found.int() - CLEAN.images.int()) / 255)
+    assert (distance <= threat.radius + 1e-6).all()
+    assert bool((distance > 0).any()) == (threat.radius > 0)
+    check_published(found, CLEAN.images, threat, method.name)
 
 
 @pytest.mark.parametrize("name", [name for name in PERTURBING if name not in READ])
 def test_perturbation_has_both_signs(name: str) -> None:
     """The reader of EM's official code, and its notebook, too, drop every negative value."""
-    published = release(CLEAN.images, crafted(name).delta, METHODS[name].value.eps).int()
-    assert (published > CLEAN.images).any() and (published < CLEAN.images).any()
+    found = published(METHODS[name].value.threat, CLEAN.images, crafted(name).delta).int()
+    assert (found > CLEAN.images).any() and (found < CLEAN.images).any()
 
 
 @pytest.mark.parametrize("name", READ)
@@ -148,12 +152,12 @@ def test_variant_is_published_as_the_official_reader_has_it(name: str) -> None:
     official = publish(CLEAN.images, crafted(whose).delta, "delta", "1", rounding)
     value = METHODS[name].value
     assert METHODS[name].crafted_as == whose and torch.equal(crafted(name).delta, crafted(whose).delta)
-    published = release(CLEAN.images, value.publish(crafted(name).delta), value.eps)
-    assert torch.equal(published, official)
-    assert not torch.equal(published, release(CLEAN.images, crafted(whose).delta, METHODS[whose].value.eps))
+    found = release(CLEAN.images, value.publish(crafted(name).delta), value.eps)
+    assert torch.equal(found, official)
+    assert not torch.equal(found, release(CLEAN.images, crafted(whose).delta, METHODS[whose].value.eps))
 
 
-@pytest.mark.parametrize("name", PERTURBING)
+@pytest.mark.parametrize("name", BUDGETED)
 def test_budget_follows_eps(name: str) -> None:
     """MI-UE's official code clamps to 8/255 whatever it is asked for."""
     eps = 0.02  # off the 8-bit grid

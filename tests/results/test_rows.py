@@ -124,9 +124,14 @@ WRONG: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(("synthetic", "control"), FLAG),
     **dict.fromkeys(("classes", "attempt", "mi_images", "mi_rank", "mi_slices"), COUNT),
     **dict.fromkeys(("test_acc", "balanced_acc", "chance", "train_acc", "linf", "l0"), SHARE),
+    **dict.fromkeys((f"{norm}_{of}" for norm in ("linf", "l0") for of in ("median", "p95", "max")), SHARE),
+    **dict.fromkeys(("low_share", "class_share"), SHARE),
+    **dict.fromkeys((f"{name}_{of}" for name in ("psnr", "ssim") for of in ("median", "p05", "min")), NUMBER),
     **dict.fromkeys(("val_selected_acc", "peak_acc"), SHARE),
     **dict.fromkeys(("mi", "mi_null", "mi_low", "mi_high", "psnr", "ssim"), NUMBER),
-    **dict.fromkeys(("l2", "craft_seconds", "train_seconds", "mi_seconds"), POSITIVE),
+    **dict.fromkeys(
+        ("l2", "l2_median", "l2_p95", "l2_max", "craft_seconds", "train_seconds", "mi_seconds"), POSITIVE
+    ),
     **dict.fromkeys(("craft_peak_mb", "train_peak_mb"), POSITIVE),
     "mi_estimator": (*TEXT, ""),
     "status": ("", "fine", 3, None),

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from bench.core.checkpoint import Checkpoint, OutOfTime
 from bench.core.errors import BadInput
-from bench.core.method import Lab
+from bench.core.method import Lab, Method
+from bench.core.pixels import to_float
 from bench.core.rng import generator
 from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.data.prepare import digest
@@ -58,6 +59,12 @@ def _plugins(kind: str) -> dict[str, Plugin]:
 
 
 METHODS, DEFENSES = _plugins("methods"), _plugins("defenses")
+
+
+def delta_of(value: Method, clean: Split, lab: Lab) -> Tensor:
+    """What a method crafts, float32 (N,C,H,W), as a difference from the clean images."""
+    found = value.craft(clean, lab)
+    return found - to_float(clean.images) if value.maps_images else found
 
 
 def toy_split(n: int, seed: int, *, channels: int = 3, size: int = SIZE, contrast: int = 100) -> Split:

@@ -15,8 +15,9 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.method import Lab, Method
+from bench.core.method import Lab, Method, Need
 from bench.core.pixels import GRID, digest
+from bench.core.threat import Threat
 from bench.core.types import Dataset, Split
 from bench.data.poisons import audit, files, manifest, values
 from bench.data.poisons.alignment import Form, entries
@@ -42,10 +43,11 @@ class Foreign(Method):
     entries: tuple[int, ...] = field(default=(), compare=False, repr=False)  # of each training image
 
     revision: ClassVar[int] = 1
+    needs: ClassVar[tuple[Need, ...]] = ()
 
     @property
-    def norm(self) -> str:  # type: ignore[override]
-        return "linf" if self.l2 is None else "l2"
+    def threat(self) -> Threat:
+        return Threat("linf", self.eps) if self.l2 is None else Threat("l2", self.l2, rounded=True)
 
     @property
     def seeded(self) -> bool:
