@@ -55,6 +55,14 @@ def ranked(
     to.add_argument("--defenses", metavar="NAMES", help=about)
 
 
+def mix_threats(to: Options) -> None:
+    to.add_argument(
+        "--mix-threats",
+        action="store_true",
+        help="methods of several threat models beside each other (default: those of one alone)",
+    )
+
+
 def names_of(text: str | None) -> list[str] | None:
     """Split --defenses; None where it was not given."""
     from bench.core.errors import BadInput
