@@ -48,7 +48,7 @@ def test_all_means_the_contestants_and_two_controls() -> None:
 
 def test_controls() -> None:
     controls = {name for kind, name in NAMES if CATALOGS[kind].get(name).control}
-    assert controls == {"clean", "random", "none"}
+    assert controls == {"clean", "random", "none", "op-none"}
 
 
 def test_no_name_means_two_things() -> None:
