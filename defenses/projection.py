@@ -99,21 +99,23 @@ class Augmented(Undefended):
         x = F.grid_sample(x, grid, align_corners=False)  # what comes in at the border is black
         brightness, contrast, saturation = (1 + self.colour * draw.view(b, 1, 1, 1) for draw in colours)
         x = (x * brightness).clamp(0, 1)
-        x = _gray(x).mean((2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
+        x = _gray(x).mean((1, 2, 3), keepdim=True).lerp(x, contrast).clamp(0, 1)
         return _gray(x).lerp(x, saturation).clamp(0, 1)
 
     def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
         x, other, share = cut_and_mix(x, y, self.mixed, rng)
-        logits = net(x)
-        return share * F.cross_entropy(logits, y) + (1 - share) * F.cross_entropy(logits, other)
+        logits: Tensor = net(x)
+        own, mixed = (F.cross_entropy(logits, labels) for labels in (y, other))
+        return share * own + (1 - share) * mixed
 
 
 def _gray(x: Tensor) -> Tensor:
     """(B,C,H,W) -> (B,C,H,W), the same luminance in all channels."""
     if x.shape[1] != 3:
         return x
-    red, green, blue = x.split(1, 1)
-    return (0.299 * red + 0.587 * green + 0.114 * blue).expand_as(x)
+    red, green, blue = x.unbind(1)
+    gray = 0.299 * red + 0.587 * green + 0.114 * blue
+    return gray[:, None].expand_as(x)
 
 
 def cut_and_mix(x: Tensor, y: Tensor, p: float, rng: Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -42,6 +42,7 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "restarts": 2,
     "linear.batch": 16,
     "reference": 40,
+    "robust.steps": 2,
 }
 EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
 
@@ -127,6 +128,15 @@ def begun(value: Undefended, offered: Split) -> Net:
     net = small_net(channels=offered.images.shape[1])
     value.begin(net, offered, toy_kit(value, offered))
     return net.train()
+
+
+def with_surrogate(value: Method, clean: Split, lab: Lab | None = None) -> tuple[Net, Tensor]:
+    """The surrogate of a method in eval mode, and what was crafted with it as a delta."""
+    lab, nets = lab or toy_lab(), list[Net]()
+    lab.build = lambda seed: nets.append(small_net(seed)) or nets[-1]  # type: ignore[func-returns-value]
+    delta = delta_of(value, clean, lab)
+    nets[-1].eval()
+    return nets[-1], delta
 
 
 def overdue(path: Path) -> Checkpoint:
