@@ -26,6 +26,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--metric", default="test_acc", metavar="NAME", help="column of the rows (default: test_acc)"
     )
     options.ranked(parser, "the defenses to compare under, names with commas (default: all that both have)")
+    options.mix_threats(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -44,13 +45,15 @@ def main(args: argparse.Namespace) -> int:
     notes, sides = [], names
     if all((Path(name) / "rows").is_dir() for name in names):
         one, other = (_rows(Path(name), args.setting) for name in names)
-        found = compare.of_runs(one, other, defenses, args.metric)
+        found = compare.of_runs(one, other, defenses, args.metric, mix=args.mix_threats)
         sides, notes = ("A", "B"), [f"{side}: {name}" for side, name in zip("AB", names, strict=True)]
         notes += [f"They differ in {', '.join(compare.differs(one, other)) or 'no input'}."]
     else:
         rows = _rows(args.out, args.setting)
-        found = compare.of_methods(rows, *names, defenses, args.metric)
+        found = compare.of_methods(rows, *names, defenses, args.metric, mix=args.mix_threats)
         notes = [f"{circumstances(rows)}."]
+        if two := compare.threats_apart(*([r for r in rows if r.method == name] for name in names)):
+            notes.append(f"Two threat models: {names[0]} is of {two[0]}, {names[1]} of {two[1]}.")
     console = Console()
     for said in sentences(found, sides, args.metric):
         console.print(Text(said))

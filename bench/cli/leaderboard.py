@@ -14,6 +14,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder; the files are written there")
     parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
     options.ranked(parser)
+    options.mix_threats(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -22,8 +23,7 @@ def main(args: argparse.Namespace) -> int:
     from bench.core.errors import BadInput
     from bench.core.files import check_writable
     from bench.report import formats
-    from bench.report.leaderboard import tables_of, write_leaderboard
-    from bench.results.leaderboard import leaderboard
+    from bench.report.leaderboard import leaderboards, tables_of, write_leaderboard
     from bench.results.rows import finished_run
     from bench.results.select import rows_of_setting
 
@@ -31,13 +31,13 @@ def main(args: argparse.Namespace) -> int:
     if not rows:
         raise BadInput(f"{args.out}/rows is empty, expected rows to rank")
     ours = rows_of_setting(rows, args.setting)
-    board = leaderboard(ours, options.names_of(args.defenses))
+    boards, refused = leaderboards(ours, options.names_of(args.defenses), mix=args.mix_threats)
     check_writable(args.out)
-    several = len(ours) < len(rows)
-    written = write_leaderboard(
-        board, args.out, f"leaderboard-{board.setting[:8]}" if several else "leaderboard"
-    )
-    console = Console()
-    formats.show(tables_of(board), console)
-    console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    console, several = Console(), len(ours) < len(rows)
+    for board in boards:
+        written = write_leaderboard(board, args.out, several=several)
+        formats.show(tables_of(board), console)
+        console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    for why in refused:
+        console.print(why, markup=False, highlight=False, soft_wrap=True)
     return 0

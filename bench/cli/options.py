@@ -45,6 +45,7 @@ def crafting(to: Options, profile: str = "quick") -> None:
 def victims(to: Options) -> None:
     to.add_argument("--reps", metavar="V", help="victims for each poison")
     to.add_argument("--poison-reps", metavar="P", help="poisons for each method")
+    to.add_argument("--reference", metavar="N", help="clean images for the defenses that use some")
     to.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
 
 
@@ -52,6 +53,14 @@ def ranked(
     to: Options, about: str = "the set to rank over, names with commas (default: all in the rows)"
 ) -> None:
     to.add_argument("--defenses", metavar="NAMES", help=about)
+
+
+def mix_threats(to: Options) -> None:
+    to.add_argument(
+        "--mix-threats",
+        action="store_true",
+        help="methods of several threat models beside each other (default: those of one alone)",
+    )
 
 
 def names_of(text: str | None) -> list[str] | None:

@@ -13,6 +13,7 @@ ABOUT = "tables, figures and one page (DIR/report/report.html) from the rows of 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
     options.ranked(parser)
+    options.mix_threats(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -26,5 +27,5 @@ def main(args: argparse.Namespace) -> int:
     if not finished_run(args.out):
         raise BadInput(f"{args.out / 'rows'} has no rows, expected a run that has computed a cell")
     check_writable(args.out / "report")
-    derive(args.out, Console(), ranked=options.names_of(args.defenses))
+    derive(args.out, Console(), ranked=options.names_of(args.defenses), mix=args.mix_threats)
     return 0

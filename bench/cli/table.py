@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.cli import options
+
 ABOUT = "derive the tables of a run again from its rows"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
+    options.mix_threats(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -19,5 +22,5 @@ def main(args: argparse.Namespace) -> int:
     from bench.results.rows import finished_run
 
     finished_run(args.out)
-    derive(args.out, Console(), report=False)
+    derive(args.out, Console(), report=False, mix=args.mix_threats)
     return 0

@@ -28,6 +28,14 @@ class Threat:
         return "unbounded"
 
     @property
+    def slug(self) -> str:
+        """Spell it as part of a file's name: linf-8, l2-1_3, l0-1, unbounded."""
+        if self.norm == "unbounded":
+            return self.norm
+        size = 255 * self.radius if self.norm == "linf" else self.radius
+        return f"{self.norm}-{size:.4g}".replace(".", "_").replace("+", "")
+
+    @property
     def order(self) -> tuple[int, float]:
         """Say where it stands among others: L-inf first, then L2, L0, unbounded; by radius."""
         return NORMS.index(self.norm), self.radius

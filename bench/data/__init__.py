@@ -18,15 +18,18 @@ def names() -> list[str]:
     return ["glyphs", *DOWNLOADED, "parquet:DIR", "folder:DIR"]
 
 
-def load(spec: str, *, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Dataset:
+def load(
+    spec: str, *, root: Path | None, limit: int | None, cache: Path, writes: bool = True, reference: int = 0
+) -> Dataset:
     """Load the data set called spec, on the CPU; BadInput where there is none.
 
     root: where the user keeps downloaded data sets. limit: training images to keep, validation included.
-    writes: whether what is drawn or downloaded may be kept; else nothing is downloaded.
+    writes: whether what is drawn or downloaded may be kept; else nothing is downloaded. reference: clean
+    images to have beside them, for defenses that use some.
     """
     from bench.data import prepare
 
-    return prepare.dataset(source(spec, root, limit, cache, writes), limit)
+    return prepare.dataset(source(spec, root, limit, cache, writes), limit, reference)
 
 
 def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Source:

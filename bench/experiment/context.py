@@ -75,8 +75,9 @@ class RunContext:
 
 
 def blank_row(context: RunContext, cell: Cell, **values: Any) -> Row:
-    """Make a cell's row with its identity alone."""
-    identity = context.identity(cell)
+    """Make a cell's row with its identity alone, and what its method declares."""
+    identity, threat = context.identity(cell), cell.method.value.threat
+    values.setdefault("craft", {"norm": threat.norm, "radius": threat.radius})  # which board it is of
     return Row(
         key=identity.key,
         setting=identity.setting,

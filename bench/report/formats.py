@@ -79,8 +79,8 @@ def plain(value: object, absent: str = "-") -> str:
 
 def _cells(table: Table) -> pd.DataFrame:
     """Methods down, defenses across."""
-    lines = [[method, *table.texts(method)] for method in table.methods]
-    return pd.DataFrame(lines, columns=["method", *table.defenses])
+    lines = [[method, *table.line(method)] for method in table.methods]
+    return pd.DataFrame(lines, columns=["method", *table.columns])
 
 
 # Markdown
@@ -124,10 +124,10 @@ def latex(table: Table, label: str) -> str:
         return rf"\textbf{{{said}}}" if (method, defense) in best else said
 
     texts = [
-        [escaped(m), *(shown(m, d, text) for d, text in zip(table.defenses, table.texts(m), strict=True))]
+        [escaped(m), *(shown(m, d, text) for d, text in zip(table.columns, table.line(m), strict=True))]
         for m in table.methods
     ]
-    cells, parts = pd.DataFrame(texts, columns=["method", *table.defenses]), []
+    cells, parts = pd.DataFrame(texts, columns=["method", *table.columns]), []
     for columns in _parts(_cells(table)):
         style = cells.iloc[:, columns].style.hide(axis="index").format_index(escaped, axis=1)
         parts.append(style.to_latex(hrules=True, column_format="l".ljust(len(columns), "r")).rstrip("\n"))
@@ -192,8 +192,10 @@ def grid(
             shown.add_column(Text(name), justify=SIDES[side], no_wrap=True)
         else:
             most = max(1, width or len(name))
-            lines = re.findall(rf".{{1,{most}}}(?:(?<=[-_@])|$)|.{{1,{most}}}", name)  # broken behind - _ @
-            shown.add_column(Text("\n".join(lines)), justify=SIDES[side], max_width=width, overflow="fold")
+            lines = re.findall(rf".{{1,{most}}}(?:(?<=[-_@ ])|$)|.{{1,{most}}}", name)  # broken behind these
+            shown.add_column(
+                Text("\n".join(map(str.strip, lines))), justify=SIDES[side], max_width=width, overflow="fold"
+            )
     for values in cells.itertuples(index=False):
         shown.add_row(*(Text(plain(value)) for value in values))
     return shown

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any
 
+from bench.core.errors import BadInput
 from bench.report import formats
 from bench.report.prose import render
-from bench.report.tables import LONGEST, Table, text_of
+from bench.report.tables import ENDING, LONGEST, Table, ending, text_of
+from bench.results import budgets
 from bench.results.aggregate import Cell
 from bench.results.describe import span
-from bench.results.leaderboard import BITES, Leaderboard
+from bench.results.leaderboard import BITES, Leaderboard, leaderboard
 from bench.results.replicates import LEARNS
-from bench.results.select import CLEAN
+from bench.results.rows import Row
+from bench.results.select import CLEAN, by_threat
 
-TEX = ("", "-accuracy", "-retained", "-beside")  # ends of the names of the tables' files
-DERIVED = re.compile(rf"leaderboard(-[0-9a-f]{{8}})?({'|'.join(TEX)})\.(csv|md|tex)")
+TEX = ("", "-accuracy", "-retained", "-beside", "-budgets")  # ends of the names of the tables' files
+DERIVED = re.compile(rf"leaderboard{ENDING}({'|'.join(TEX)})\.(csv|md|tex)")
 LEGEND = {  # column -> what it is
     "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses",
     "95 %": "Student's interval of that mean over poisons, of each the mean of its victims; of "
@@ -38,6 +41,7 @@ LEGEND = {  # column -> what it is
     "a defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than "
     f"{100 * LEARNS:g} points above chance, or where the method costs less than {100 * BITES:g} points "
     "undefended",
+    "threat model and what follows it": budgets.LEGEND,
 }
 
 
@@ -62,6 +66,24 @@ def percent(share: float | None) -> str:
 def interval(cell: Cell | None) -> str:
     """Write it in percent: 8.1 to 16.5."""
     return "-" if cell is None or cell.low is None else f"{percent(cell.low)} to {percent(cell.high)}"
+
+
+def leaderboards(
+    rows: Sequence[Row], defenses: Sequence[str] | None = None, *, mix: bool = False
+) -> tuple[list[Leaderboard], list[str]]:
+    """Rank the methods of one setting, those of each threat model among themselves; mix: all together.
+
+    Also returns why a threat model has no board. Raises BadInput where none has one.
+    """
+    found, refused = [], list[str]()
+    for threat, ours in by_threat(rows, mix=mix):
+        try:
+            found.append(leaderboard(ours, defenses, threat))
+        except BadInput as error:
+            refused.append(f"{threat}: {error}" if threat else str(error))
+    if not found:
+        raise BadInput("; ".join(refused))
+    return found, refused
 
 
 # What is said
@@ -92,6 +114,9 @@ def notes(board: Leaderboard) -> list[str]:
 def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     """Tabulate the ranking, accuracy and retained protection under each defense, and what stands beside."""
 
+    budget = {s.method: s.budget.texts for s in board.methods}
+    mixed = budget if board.mixed else {}
+
     def table(caption: str, columns: list[str], lines: dict[str, list[str]], **more: Any) -> LeaderboardTable:
         own = {"caption": caption, "methods": [*lines], "defenses": columns, "lines": lines, "variants": []}
         return LeaderboardTable("leaderboard", board.setting, cells={}, **own | more)
@@ -121,13 +146,14 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
         for s in methods
     }
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
-    columns, first = ["rank", "worst case (under)", "95 %", "mean", "poisons"], f"Leaderboard: {board.data}."
+    columns, first = ["rank", "worst case (under)", "95 %", "mean", "poisons"], f"Leaderboard: {board.about}."
     spread = f", ± standard deviation {board.repetitions}" if board.repetitions else ""
     return [
-        table(first, columns, ranking, variants=notes(board), said=summary(board)),
-        table(f"Final test accuracy in percent under each defense{spread}.", across, accuracy),
+        table(first, columns, ranking, variants=notes(board), said=summary(board), budgets=mixed),
+        table(f"Final test accuracy in percent under each defense{spread}.", across, accuracy, budgets=mixed),
         table(f"Retained protection in percent under each defense d: {formula}.", across, retained),
         table(f"{what} on {board.crafted_on}.", ["val-selected", "peak", "MI gap", "seconds", "MB"], beside),
+        table(budgets.CAPTION, [*budgets.HEAD], budget),
     ]
 
 
@@ -149,6 +175,8 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "uncounted": " ".join(board.uncounted),
                 "method": s.method,
                 "control": s.control,
+                "threat": s.budget.threat or None,
+                **s.budget.measured,
                 "rank": s.rank,
                 "unranked": s.unranked,
                 "worst": s.worst and s.worst.mean,
@@ -182,18 +210,22 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
 def markdown(board: Leaderboard) -> str:
     first, *others = tables_of(board)
     legend = [fill(f"- **{name}**: {text}.", 110, subsequent_indent="  ") for name, text in LEGEND.items()]
-    top = [f"# Leaderboard: {board.data}\n", formats.captioned(replace(first, said="")), first.said, ""]
+    top = [f"# Leaderboard: {board.about}\n", formats.captioned(replace(first, said="")), first.said, ""]
     return "\n".join([*top, *map(formats.captioned, others), *legend, ""])
 
 
-def write_leaderboard(board: Leaderboard, out: Path, stem: str = "leaderboard") -> list[Path]:
-    """Write it as CSV and Markdown, and each of its tables as LaTeX."""
+def write_leaderboard(board: Leaderboard, out: Path, *, several: bool = False) -> list[Path]:
+    """Write it as CSV and Markdown, and each of its tables as LaTeX. several: whether there are settings."""
+    stem = "leaderboard" + ending(board.setting, board.threat, several=several)
     texts = {f"{stem}.csv": formats.csv(records(board)), f"{stem}.md": markdown(board)}
     for end, table in zip(TEX, tables_of(board), strict=True):
         texts[f"{stem}{end}.tex"] = formats.latex(table, stem + end)
     written = formats.write(texts, out)
-    for path in out.iterdir():  # of before there were several settings, or of when there were
+    for (
+        path
+    ) in out.iterdir():  # of before there were several settings or threat models, or of when there were
         found = DERIVED.fullmatch(path.name)
-        if found and bool(found[1]) != ("-" in stem):
+        ours = found and found[1] in (None, f"-{board.setting[:8]}")
+        if found and (bool(found[1]) != several or (ours and bool(found[2]) != bool(board.threat))):
             path.unlink()
     return written

@@ -9,18 +9,22 @@ from functools import cached_property
 
 from bench.core.errors import BadInput
 from bench.core.files import slug
+from bench.core.threat import Threat
 from bench.report.tables import Table, tables_of_setting
 from bench.results.aggregate import Curve, mean_curve
 from bench.results.correlation import Correlation, correlation
 from bench.results.describe import circumstances
 from bench.results.leaderboard import Leaderboard, MethodScores, leaderboard
 from bench.results.rows import Row
-from bench.results.select import by_setting, grouped, one_a_family, told_apart
+from bench.results.select import by_setting, by_threat, grouped, one_a_family, told_apart
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The rows of one setting, under names that stand for one plugin each, with their tables and ranks."""
+    """The rows of one setting and threat model, with their tables and ranks.
+
+    Names stand for one plugin each.
+    """
 
     rows: list[Row]
     accuracy: Table
@@ -37,6 +41,15 @@ class Summary:
         return self.accuracy.setting
 
     @property
+    def threat(self) -> Threat | None:
+        """Name it where its setting has several; None also where they are mixed."""
+        return self.accuracy.threat
+
+    @property
+    def id(self) -> str:
+        return self.accuracy.id
+
+    @property
     def methods(self) -> list[str]:
         return self.accuracy.methods
 
@@ -46,7 +59,7 @@ class Summary:
 
     @property
     def about(self) -> str:
-        return heading(self.rows)
+        return heading(self.rows) + (f", {self.threat}" if self.threat else "")
 
     @cached_property
     def groups(self) -> Mapping[tuple[str, str], list[Row]]:
@@ -97,22 +110,35 @@ def collect(
     methods: Sequence[str] | None = None,
     defenses: Sequence[str] | None = None,
     ranked: Sequence[str] | None = None,
+    *,
+    mix: bool = False,
 ) -> list[Summary]:
-    """Summarise each setting, whatever order the rows come in; names in the order given.
+    """Summarise each setting and threat model, whatever order the rows come in; names in the order given.
 
-    ranked: the set of defenses that ranks; by default all.
+    ranked: the set of defenses that ranks; by default all. mix: all threat models of a setting together.
     """
-    found = []
-    for ours in by_setting(rows):
-        named, variants = told_apart(ours)
-        board, unranked = None, ""
-        try:
-            board = leaderboard(ours, ranked)
-        except BadInput as error:
-            unranked = str(error)
-        tables = tables_of_setting(named, variants, methods, defenses)
-        found.append(Summary(named, *tables, board, unranked))
-    return found
+    return [
+        _summary(ours, threat, methods, defenses, ranked)
+        for of_setting in by_setting(rows)
+        for threat, ours in by_threat(of_setting, mix=mix)
+    ]
+
+
+def _summary(
+    rows: Sequence[Row],
+    threat: Threat | None,
+    methods: Sequence[str] | None,
+    defenses: Sequence[str] | None,
+    ranked: Sequence[str] | None,
+) -> Summary:
+    named, variants = told_apart(rows)
+    board, unranked = None, ""
+    try:
+        board = leaderboard(rows, ranked, threat)
+    except BadInput as error:
+        unranked = str(error)
+    tables = tables_of_setting(named, variants, methods, defenses, threat)
+    return Summary(named, *tables, board, unranked)
 
 
 def heading(rows: Sequence[Row]) -> str:
@@ -120,6 +146,10 @@ def heading(rows: Sequence[Row]) -> str:
     return ", ".join(circumstances(rows).split(", ")[:2])
 
 
-def anchor(kind: str, setting: str, *names: str) -> str:
-    """Name what a link goes to: a setting's section, a cell, its curve."""
-    return ".".join([kind, setting[:8], *map(slug, names)])
+def anchor(kind: str, board: str, *names: str) -> str:
+    """Name what a link goes to: the section of a setting and threat model, a cell, its curve.
+
+    board: the id of a Summary.
+    """
+    setting, *threat = board.split("-", 1)
+    return ".".join([kind, "-".join([setting[:8], *threat]), *map(slug, names)])

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 
+from bench.core.threat import Threat
 from bench.results.aggregate import Cell, accuracy_cells, mi_cells
+from bench.results.budgets import HEAD, beside
 from bench.results.describe import (
     circumstances,
     estimate,
@@ -20,6 +22,7 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
 
 LONGEST = 100  # characters of a reason under a table
+ENDING = r"(-[0-9a-f]{8})?(-(?:linf|l2|l0)-[\d_e-]+|-unbounded)?"  # that ending() gives
 APART = "†"
 DOUBTED = "‡"
 LEARNED_NOT = "no verdict, since the victim did not learn, or clean's did not"
@@ -38,6 +41,23 @@ class Table:
     cells: dict[tuple[str, str], Cell]  # method, defense
     variants: list[str]  # what names with @ stand for, and what methods say of themselves
     contestants: Sequence[str] = field(default=(), kw_only=True)  # the methods that are compared
+    threat: Threat | None = field(default=None, kw_only=True)  # None: its setting has one, or they are mixed
+    # Of methods of several threat models what they declare and change, under HEAD
+    budgets: Mapping[str, Sequence[str]] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def id(self) -> str:
+        """Name it in links: the setting, and the threat model where its setting has several."""
+        return self.setting + ending(self.setting, self.threat, several=False)
+
+    @property
+    def columns(self) -> list[str]:
+        """Name what stands beside a method: its budgets where they differ, then the defenses."""
+        return [*(HEAD if self.budgets else ()), *self.defenses]
+
+    def line(self, method: str) -> list[str]:
+        """Write what stands beside a method."""
+        return [*self.budgets.get(method, ()), *self.texts(method)]
 
     @property
     def footnote(self) -> str:
@@ -74,6 +94,12 @@ class Table:
         return no_order((method, poisons) for poisons, method in ours)
 
 
+def ending(setting: str, threat: Threat | None, *, several: bool) -> str:
+    """End a file's name: by the setting where there are several, by the threat model where that has."""
+    parts = [setting[:8]] * several + ([threat.slug] if threat else [])
+    return "".join(f"-{part}" for part in parts)
+
+
 # Rows -> tables
 
 
@@ -82,6 +108,7 @@ def tables_of_setting(
     variants: list[str],
     methods: Sequence[str] | None,
     defenses: Sequence[str] | None,
+    threat: Threat | None = None,
 ) -> tuple[Table, Table]:
     """Tabulate accuracy in percent and MI in nats of rows under names that stand for one plugin each."""
     down = in_order((row.method for row in rows), methods, CLEAN)
@@ -90,21 +117,25 @@ def tables_of_setting(
     variants = variants + unreached(rows)
     end = (circumstances(rows), mixture(rows))
     contestants = [] if rows[0].synthetic else list(dict.fromkeys(r.method for r in rows if not r.control))
+    budgets = beside(rows)
+
+    def table(measure: str, said: str, cells: dict[tuple[str, str], Cell]) -> Table:
+        own = {"contestants": contestants, "threat": threat, "budgets": budgets}
+        return Table(measure, setting, said, down, across, cells, variants, **own)  # type: ignore[arg-type]
 
     def unit(what: str, column: str) -> str:
         over = repetitions(measured(rows, column))
         return what + (f", ± standard deviation {over}" if over else "")
 
     said = sentences(unit("Test accuracy after the last epoch in percent", "test_acc"), *end)
-    cells = accuracy_cells(setting, pairs, groups)
-    accuracy = Table("accuracy", setting, said, down, across, cells, variants, contestants=contestants)
+    accuracy = table("accuracy", said, accuracy_cells(setting, pairs, groups))
 
     cells = mi_cells(setting, pairs, groups)
     intervals = "Intervals over images are in rows.csv" if measured(rows, "mi_low") else ""
     apart = "" if all(cell.comparable for cell in cells.values()) else APART_SAID
     estimator = estimate(measured(rows, "mi"), cells.values())
     said = sentences(unit(f"MI in nats (gap to {CLEAN})", "mi"), estimator, apart, intervals, *end)
-    return accuracy, Table("mi", setting, said, down, across, cells, variants, contestants=contestants)
+    return accuracy, table("mi", said, cells)
 
 
 # Cells -> text

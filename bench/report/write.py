@@ -17,14 +17,14 @@ from bench.core.files import write_atomically
 from bench.report import formats
 from bench.report.html.warnings import warnings_of_setting
 from bench.report.summary import Summary, collect
-from bench.report.tables import Table
+from bench.report.tables import ENDING, Table, ending
 from bench.results import rows as stored
 from bench.results.aggregate import Cell
 from bench.results.columns import FLAT, flat
 from bench.results.rows import Row
 from bench.results.select import identity, last_line
 
-DERIVED = re.compile(r"(accuracy|mi)(-[0-9a-f]{8})?\.(csv|md|tex|png)")
+DERIVED = re.compile(rf"(accuracy|mi){ENDING}\.(csv|md|tex|png)")
 PAGE = "report.html"  # in the folder report/ of a run
 HEAD = 2000  # bytes
 
@@ -39,19 +39,21 @@ def derive(
     ranked: Sequence[str] | None = None,
     redraw: bool = True,
     report: bool = True,
+    mix: bool = False,
 ) -> None:
     """Write tables and heat maps of all rows, and the report with all figures; show the tables of the keys.
 
     With the report the doubts about what is shown are printed, and its place.
     ranked: the set of defenses that ranks (default: all); BadInput where no setting has them all. Without
-    redraw the report and figures of the same tables stay: to load what draws them takes seconds.
+    redraw the report and figures of the same tables stay: to load what draws them takes seconds. mix: methods
+    of several threat models stand in one table.
     """
     rows = stored.load_all(run / "rows")
     chosen = [row for row in rows if keys is None or row.key in keys]
-    summaries = collect(rows, methods, defenses, ranked)
+    summaries = collect(rows, methods, defenses, ranked, mix=mix)
     if ranked is not None and rows and not any(own.board for own in summaries):
         raise BadInput(summaries[0].unranked)
-    shown = summaries if len(chosen) == len(rows) else collect(chosen, methods, defenses)
+    shown = summaries if len(chosen) == len(rows) else collect(chosen, methods, defenses, mix=mix)
     texts, page = files(rows, [table for own in summaries for table in own.tables]), run / "report" / PAGE
     stamp = sha256(json.dumps([texts, ranked], sort_keys=True).encode()).hexdigest()  # of what is shown
     heat_maps = {(run / name).with_suffix(".png") for name in texts if name.startswith("accuracy")}
@@ -67,7 +69,7 @@ def derive(
     if report and rows:
         if redraw:
             _write_report(summaries, run, page, stamp)
-        doubts = [f"doubt: {doubt}" for own in shown for doubt in warnings_of_setting(own)]
+        doubts = dict.fromkeys(f"doubt: {doubt}" for own in shown for doubt in warnings_of_setting(own))
         for line in (*doubts, f"report: {page}"):
             console.print(line, markup=False, highlight=False, soft_wrap=True)
 
@@ -95,7 +97,7 @@ def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
     columns = {"accuracy": [name for name in names if name not in ("gap", "null", "comparable")], "mi": names}
     several = len({row.setting for row in rows}) > 1
     for table in tables:
-        name = f"{table.measure}-{table.setting[:8]}" if several else table.measure
+        name = table.measure + ending(table.setting, table.threat, several=several)
         texts[f"{name}.csv"] = formats.csv(map(asdict, table.cells.values()), columns[table.measure])
         texts[f"{name}.md"] = formats.captioned(table)
         texts[f"{name}.tex"] = formats.latex(table, name)

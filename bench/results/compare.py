@@ -30,6 +30,7 @@ from bench.results.select import (
     measured,
 )
 
+EXPECTED = "expected one threat model, or --mix-threats: a larger budget alone costs more accuracy"
 METRICS = {  # column of a row -> what it is, its scale, unit and digits
     "test_acc": ("accuracy", 100, "points", 1),
     "balanced_acc": ("balanced accuracy", 100, "points", 1),
@@ -66,14 +67,25 @@ class Difference:
 
 
 def of_methods(
-    rows: Sequence[Row], one: str, other: str, defenses: Sequence[str] | None, metric: str
+    rows: Sequence[Row],
+    one: str,
+    other: str,
+    defenses: Sequence[str] | None,
+    metric: str,
+    *,
+    mix: bool = False,
 ) -> list[Difference]:
-    """Compare two methods of one setting under each defense that both have, or under the named ones."""
+    """Compare two methods of one setting under each defense that both have, or under the named ones.
+
+    Raises BadInput where they are of two threat models, unless mix says that this is meant.
+    """
     groups = grouped(rows)
     methods = chosen("method", (one, other), in_order((method for method, _ in groups), None, CLEAN))
     if len(methods) < 2:
         raise BadInput(f"{one} is given twice, expected two methods")
     one, other = methods
+    if (two := threats_apart(*([row for row in rows if row.method == name] for name in methods))) and not mix:
+        raise BadInput(f"{one} is of {two[0]}, {other} of {two[1]}, {EXPECTED}")
     both = [defense for method, defense in groups if method == one and (other, defense) in groups]
     return _holm(
         [
@@ -84,9 +96,17 @@ def of_methods(
 
 
 def of_runs(
-    rows: Sequence[Row], others: Sequence[Row], defenses: Sequence[str] | None, metric: str
+    rows: Sequence[Row],
+    others: Sequence[Row],
+    defenses: Sequence[str] | None,
+    metric: str,
+    *,
+    mix: bool = False,
 ) -> list[Difference]:
-    """Compare two runs, each of one setting, in the cells that both have; BadInput where data differs."""
+    """Compare two runs, each of one setting, in the cells that both have.
+
+    Raises BadInput where data differs, and where a method is of two threat models, unless mix.
+    """
     digests = [own[0].inputs["data"]["digest"] for own in (rows, others)]
     if digests[0] != digests[1]:
         names = [f"{own[0].data} ({digest[:8]})" for own, digest in zip((rows, others), digests, strict=True)]
@@ -95,10 +115,20 @@ def of_runs(
     pairs = [pair for pair in sides[0] if pair in sides[1]]
     names = chosen("defense", defenses, in_order((d for _, d in pairs), None, UNDEFENDED))
     methods = in_order((method for method, _ in pairs), None, CLEAN)
+    for name in () if mix else methods:
+        if two := threats_apart(*([row for row in own if row.method == name] for own in (rows, others))):
+            raise BadInput(f"{name} is of {two[0]} in one run and of {two[1]} in the other, {EXPECTED}")
     cells = [(m, d) for m in methods for d in names if (m, d) in pairs]
     if not cells:
         raise BadInput("the runs have no cell in common, expected some method under some defense in both")
     return _holm([_difference(sides, (cell, cell), metric, cell[0]) for cell in cells])
+
+
+def threats_apart(one: Sequence[Row], other: Sequence[Row]) -> tuple[str, str] | None:
+    """Name two sides' threat models where they are not the same; clean is of every one."""
+    sides = ({str(row.threat) for row in own if row.threat.radius > 0} for own in (one, other))
+    first, second = (" and ".join(sorted(side)) for side in sides)
+    return (first, second) if first and second and first != second else None
 
 
 def differs(rows: Sequence[Row], others: Sequence[Row]) -> list[str]:

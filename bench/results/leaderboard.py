@@ -12,6 +12,7 @@ from hashlib import sha256
 from itertools import product
 
 from bench.core.errors import BadInput
+from bench.core.threat import Threat
 from bench.results.aggregate import (
     Cell,
     accuracy_cells,
@@ -19,6 +20,7 @@ from bench.results.aggregate import (
     gaps_of,
     mean_of,
 )
+from bench.results.budgets import Budget, budget_of
 from bench.results.describe import circumstances, crafted_on, mixture, no_order, repetitions, sentences
 from bench.results.replicates import LEARNS, ROUNDING, by_unit, chance_of, units_of
 from bench.results.rows import Row
@@ -62,6 +64,7 @@ class MethodScores:
     mi_gap: float | None  # undefended, nats
     craft_seconds: float | None  # mean over poisons
     craft_peak_mb: float | None  # largest over poisons
+    budget: Budget
     rank: int | None = None
     unranked: str | None = None  # why it has no rank; None where it has one
 
@@ -130,11 +133,24 @@ class Leaderboard:
     crafted_on: str  # devices
     methods: list[MethodScores]
     variants: list[str]  # what names with @ stand for
+    threat: Threat | None = None  # of all methods where their setting has several; None also: all of these
+
+    @property
+    def about(self) -> str:
+        return f"{self.data}, {self.threat}" if self.threat else self.data
+
+    @property
+    def mixed(self) -> bool:
+        """Whether methods of several threat models stand beside each other."""
+        return len({own.budget.threat for own in self.methods} - {""}) > 1
 
 
-def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> Leaderboard:
+def leaderboard(
+    rows: Iterable[Row], defenses: Sequence[str] | None = None, threat: Threat | None = None
+) -> Leaderboard:
     """Rank the methods of one setting's rows, one at least, over the named defenses (default: all).
 
+    threat: what by_threat() parted the rows by.
     Raises BadInput for a defense without rows, and where no defense is left.
     """
     ours, notes = told_apart(sorted(rows, key=identity))
@@ -168,6 +184,7 @@ def leaderboard(rows: Iterable[Row], defenses: Sequence[str] | None = None) -> L
         crafted_on=crafted_on(ours),
         methods=ordered(scored, SYNTHETIC if ours[0].synthetic else None),
         variants=notes,
+        threat=threat,
     )
 
 
@@ -208,6 +225,7 @@ def scores_of(
         mi_gap=mi_gap(UNDEFENDED),
         craft_seconds=mean_of([*seconds.values()]),
         craft_peak_mb=max((row.craft_peak_mb for row in own if row.craft_peak_mb is not None), default=None),
+        budget=budget_of(own),
     )
 
 

@@ -129,6 +129,9 @@ class Row:
     craft: Annotated[dict[str, float | int | bool | str | None], about("what the method reports")] = field(
         default_factory=dict
     )
+    defense_facts: Annotated[
+        dict[str, float | int | bool | str | None], about("what the defense reports")
+    ] = field(default_factory=dict)
     # what it took, and under what
     craft_seconds: Annotated[Seconds | None, about("of crafting the poison")] = None
     craft_peak_mb: Annotated[Megabytes | None, about("most memory in use meanwhile")] = None

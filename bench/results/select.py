@@ -9,6 +9,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 from bench.core.errors import BadInput, unknown
+from bench.core.threat import Threat
 from bench.results.identity import shared
 from bench.results.rows import Row
 
@@ -33,6 +34,22 @@ def by_setting(rows: Iterable[Row]) -> list[list[Row]]:
     for row in sorted(rows, key=identity):
         settings.setdefault(row.setting, []).append(row)
     return list(settings.values())
+
+
+def by_threat(rows: Sequence[Row], *, mix: bool = False) -> list[tuple[Threat | None, list[Row]]]:
+    """Part the rows of a setting by threat model, in Threat.order: methods of two have no order.
+
+    Clean, which changes nothing, is in every part. None in the place of the threat model: all rows are of
+    one, or mix asks for all of them beside each other.
+    """
+    models = {str(row.threat): row.threat for row in rows if row.threat.radius > 0}
+    if mix or len(models) < 2:
+        return [(None, [*rows])]
+    chosen = sorted(models.items(), key=lambda model: model[1].order)
+    return [
+        (threat, [row for row in rows if row.threat.radius == 0 or str(row.threat) == said])
+        for said, threat in chosen
+    ]
 
 
 def in_order(names: Iterable[str], given: Sequence[str] | None, first: str) -> list[str]:

@@ -1,9 +1,9 @@
 """Stored results of older schemas as today's: plain values in, plain values out, for files of any age.
 
-Schema 4 of rows has what is measured of perturbations, schema 3 balanced accuracy and chance. Schema 1 told
-plugins apart by digests of their code. Which revision of a plugin each of these is was decided by running the
-old code beside the new: the same deltas, bit for bit, are one revision. A digest that is not listed was never
-compared, so that its plugin stays a draft.
+Schema 5 of rows has what defenses report, schema 4 what is measured of perturbations, schema 3 balanced
+accuracy and chance. Schema 1 told plugins apart by digests of their code. Which revision of a plugin each of
+these is was decided by running the old code beside the new: the same deltas, bit for bit, are one revision. A
+digest that is not listed was never compared, so that its plugin stays a draft.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-ROWS = 4  # schema of rows; raised when there is another column, or one changes its name or meaning
+ROWS = 5  # schema of rows; raised when there is another column, or one changes its name or meaning
 SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
@@ -70,6 +70,9 @@ Values = Mapping[str, Any]
 def row(old: Values) -> dict[str, Any]:
     """Make a row of today's schema of an older one; KeyError, TypeError or AttributeError for others."""
     made = _identified(old) if old["schema"] == 1 else dict(old)
+    made["defense_facts"] = {}
+    if old["schema"] == 4:
+        return {**made, "schema": ROWS}
     made |= dict.fromkeys(SINCE_4)
     if old["schema"] == 3:
         return {**made, "schema": ROWS}

@@ -212,6 +212,36 @@ def test_plugins_in_the_suites_own_folders(place: Path) -> None:
     assert {row.status for row in rows_of(place).values()} == {"ok"} and len(rows_of(place)) == 4
 
 
+L2 = (
+    METHOD.replace("class Stripes(Method)", "class Faint(Method)")
+    .replace("    period: int = 2\n", "    eps: float = 1.0\n    period: int = 2\n    radius: float = 0.5\n")
+    .replace("import Lab, Method\n", "import Lab, Method\nfrom bench.core.threat import Threat\n")
+    .replace(
+        "    def craft",
+        "    @property\n    def threat(self):\n        return Threat('l2', self.radius)\n\n    def craft",
+    )
+    .replace("self.eps, -self.eps", "0.01, -0.01")
+    .replace('{"stripes": Stripes(), "stripes-3": Stripes(period=3)}', '{"faint": Faint()}')
+)
+
+
+def test_a_method_of_another_norm_has_a_board_of_its_own_and_no_eps(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    add(place / "mine" / "methods" / "faint.py", L2)
+    more = ("--plugins", str(place / "mine"))
+    said = refused(command(place, "random,faint", "none", *more, "--eps", "4/255"), capsys)
+    assert "--eps is an L-inf budget" in said and "there are faint (L2 0.5)" in said
+    assert not (place / "out").exists()
+    assert main(command(place, "clean,random,faint", "none", *more)) == 0
+    assert {path.name for path in (place / "out").glob("accuracy*.md")} == {
+        "accuracy-linf-8.md",
+        "accuracy-l2-0_5.md",
+    }
+    rows = rows_of(place)
+    assert str(rows["faint", "none"].threat) == "L2 0.5" and 0 < (rows["faint", "none"].l2_max or 0) <= 0.5
+
+
 BAD = {
     "absent import": ("methods", "import nonsense_xyz\n", "nonsense_xyz"),
     "no python": ("defenses", "def (:\n", "syntax"),

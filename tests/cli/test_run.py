@@ -504,6 +504,7 @@ def test_failures_are_recorded_and_tried_again(place: Path, capsys: pytest.Captu
         assert row.reason and row.reason.startswith("crafting odd-methods failed")
         assert "Traceback" in row.reason and "RuntimeError: craft tripped" in row.reason
         assert row.test_acc is None and row.mi is None and row.published is None
+        assert row.craft == {"norm": "linf", "radius": row.inputs["method"]["eps"]}  # its board is known
     reason = rows["clean", "odd-defenses"].reason
     assert reason and "Traceback" in reason and "RuntimeError: loss tripped" in reason
     said = capsys.readouterr().out

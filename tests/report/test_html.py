@@ -241,7 +241,7 @@ def test_the_leaderboard_is_that_of_its_verb(run: Path, text: str, tmp_path: Pat
         for block in blocks
         if block.startswith("| method")
     ]
-    assert len(expected) == 4
+    assert len(expected) == 5
     expected = [table for table in expected if any(re.match(r"-?\d", cell) for cell in table)]
     section = text[text.index(f'id="{anchor("part", SETTING, "Leaderboard")}"') :]
     tables = re.findall(r'<table class="sortable.*?</table>', section[: section.index("</section>")], re.S)

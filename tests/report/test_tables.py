@@ -95,8 +95,8 @@ def test_a_caption_says_each_budget_in_its_norm() -> None:
     """An L2 budget has no L-inf bound but the range, which must not pass for one."""
     methods = ({"eps": 1.0, "l2": 1.0}, {"eps": 8 / 255}, {"eps": 4 / 255, "l2": None}, {"eps": 0.0})
     rows = [row(f"m{i}", test_acc=0.5, inputs={"method": method}) for i, method in enumerate(methods)]
-    assert budgets(rows) == "L-inf 4/255, 8/255, L2 1.0"
-    assert ", L2 1.0, " in circumstances(rows[:1]) and "L-inf" not in circumstances(rows[:1])
+    assert budgets(rows) == "L-inf 4/255, L-inf 8/255, L2 1"
+    assert ", L2 1, " in circumstances(rows[:1]) and "L-inf" not in circumstances(rows[:1])
     assert budgets(rows[3:]) is None
 
 

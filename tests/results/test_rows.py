@@ -138,6 +138,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     "finished": (*TEXT, None),
     "inputs": (*NAMES, {}, {"method": {"name": "em"}}),
     "curve": ("em", 3, {}, [0.5], [{"epoch": 1, "val_acc": 2.5, "test_acc": 0.5}], [{"epoch": 1}], None),
+    "defense_facts": (*NAMES, {"a": [1]}, None),
     "craft": (*NAMES, {"a": [1]}, None),
     "seeds": (*NAMES, {"base": "7"}, {"base": 0.5}),
     "code": (*NAMES, {"method": "main"}, {"method": 3}),

@@ -460,6 +460,32 @@ def test_settings_of_ours_are_not_mixed() -> None:
     assert only([claim(10), claim(20, "tap")], rows).verdict is ClaimVerdict.UNDECIDED
 
 
+def test_methods_of_two_threat_models_have_no_order_and_a_board_each() -> None:
+    """Whatever is published beside what: a larger budget alone costs more accuracy."""
+    claims = [claim(95, "clean", eps=""), claim(20), claim(10, "tap"), claim(30, "tap", "cutout")]
+    l2 = {"craft": {"norm": "l2", "radius": 1.3}}
+    other = [dataclasses.replace(own, **l2) for own in repeated(30, "tap")]
+    rows = [*repeated(70, "clean"), *repeated(20, "em"), *other]
+    claims = [dataclasses.replace(own, eps=None) for own in claims]
+    found = {own.claim.id: own for own in judge(claims, rows)}
+    em, tap, clean = (found[f"{name}-none"] for name in ("em", "tap", "clean"))
+    assert (names(em.agree), names(em.against), names(em.open)) == (["clean-none"], [], [])
+    assert (names(tap.agree), names(tap.against), names(tap.open)) == (["clean-none"], [], [])
+    assert names(clean.agree) == ["em-none", "tap-none"]
+    boards = make(claims, rows).boards
+    assert [board.title.rpartition(", ")[2] for board in boards] == ["L-inf 8/255", "L2 1.3"]
+    cells = [[own.claim.cell for own in board.judged] for board in boards]
+    assert cells == [["clean x none", "em x none"], ["clean x none", "tap x none"]]
+
+
+def test_a_claim_with_an_l_inf_budget_is_of_no_other_norm() -> None:
+    """An L2 method has an L-inf budget of 1, and one of another norm may have any radius."""
+    l2 = {"craft": {"norm": "l2", "radius": EPS}}
+    assert only([claim(20)], [dataclasses.replace(own, **l2) for own in repeated(20, "em")]).verdict is (
+        ClaimVerdict.NOT_RUN
+    )
+
+
 def test_a_broken_pair_is_named_where_the_other_number_was_reproduced_elsewhere() -> None:
     claims = [claim(10), claim(40, "tap")]
     rows = [*repeated(60, "em"), *repeated(30, "tap"), as_published(40, "tap")]

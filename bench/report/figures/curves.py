@@ -34,11 +34,11 @@ def curves(summary: Summary) -> Figure | None:
     label = "accuracy, %"
     figure, panels = paneled_figure(title, caption, shown, 1.8, handles, label=label, footnote=footnote)
     for defense, axes in panels.items():
-        axes.set_gid(anchor("curves", summary.setting, defense))
+        axes.set_gid(anchor("curves", summary.id, defense))
         axes.set_ylim(PERCENT)
         for method in summary.methods:
             if (method, defense) in known:
-                gid = anchor("curve", summary.setting, method, defense)
+                gid = anchor("curve", summary.id, method, defense)
                 doubted = summary.accuracy.cells[method, defense].doubt is not None
                 _line(axes, known[method, defense], styles[method], gid, PALE if doubted else 1)
     return figure

@@ -17,11 +17,12 @@ from bench.report.figures.heat_map import heat_map
 from bench.report.figures.mi_accuracy import dependence
 from bench.report.figures.style import png, png_and_svg, style
 from bench.report.summary import Summary
+from bench.report.tables import ENDING, ending
 from bench.results import samples
 from bench.results.rows import Row
 
 KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "cost": cost}
-DERIVED = re.compile(rf"({'|'.join(KINDS)}|gallery-.*)(-[0-9a-f]{{8}})?\.(png|svg)")
+DERIVED = re.compile(rf"({'|'.join(KINDS)}|gallery-.*){ENDING}\.(png|svg)")
 
 
 def draw_heat_maps(summaries: Sequence[Summary], stamp: str) -> dict[str, bytes]:
@@ -40,7 +41,8 @@ def write_figures(summaries: Sequence[Summary], run: Path, out: Path) -> dict[st
 
 
 def name_of(kind: str, summary: Summary, summaries: Sequence[Summary]) -> str:
-    return f"{kind}-{summary.setting[:8]}" if len(summaries) > 1 else kind
+    several = len({own.setting for own in summaries}) > 1
+    return kind + ending(summary.setting, summary.threat, several=several)
 
 
 def _figures(summaries: Sequence[Summary], run: Path) -> Iterator[tuple[str, Figure]]:

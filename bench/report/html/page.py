@@ -66,11 +66,12 @@ def _setting(summary: Summary, summaries: Sequence[Summary], figures: Mapping[st
     def figure(kind: str) -> Path | None:
         return figures.get(name_of(kind, summary, summaries))
 
+    several = len({own.setting for own in summaries}) > 1
     svgs = {kind: path.with_suffix(".svg") for kind in DRAWINGS if (path := figure(kind))}
     pngs = {m: path.with_suffix(".png") for m in summary.methods if (path := figure(f"gallery-{slug(m)}"))}
     return {
-        "id": summary.setting,
-        "heading": summary.about + f", {summary.accuracy.footnote}" * (len(summaries) > 1),
+        "id": summary.id,
+        "heading": summary.about + f", {summary.accuracy.footnote}" * several,
         "warnings": warnings_of_setting(summary),
         "accuracy": measured(summary.accuracy, colored=True),
         "leaderboard": ranked(summary.board),

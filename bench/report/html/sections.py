@@ -41,25 +41,27 @@ def measured(table: Table, *, colored: bool = False) -> Grid:
         text, style = text_of(cell, table.measure), None
         if colored and cell.mean is not None:
             style = "background:{};color:{}".format(*shade(cell.mean, muted=cell.doubt is not None))
-        target = anchor("cell", table.setting, cell.method, cell.defense)
+        target = anchor("cell", table.id, cell.method, cell.defense)
         return Value(cell.status if text == "-" else text, cell.mean, style, target, cell.doubt)
 
-    return table, {m: [value(table.cells[m, d]) for d in table.defenses] for m in table.methods}
+    def values(method: str) -> list[Value]:
+        beside = [by_text(text) for text in table.budgets.get(method, ())]
+        return beside + [value(table.cells[method, d]) for d in table.defenses]
+
+    return table, {method: values(method) for method in table.methods}
+
+
+def by_text(text: str) -> Value:
+    """Sort by the number that a text begins with, else by the text; what is not there comes last."""
+    found = NUMBER.match(text)
+    return Value(text, float(found[0]) if found else None if text in ABSENT else text)
 
 
 def ranked(board: Leaderboard | None) -> list[Grid]:
-    """Make the tables of `leaderboard` sortable: by number or alphabet, what is not there comes last.
-
-    Tables in which nothing is there are left out.
-    """
-
-    def value(text: str) -> Value:
-        found = NUMBER.match(text)
-        return Value(text, float(found[0]) if found else None if text in ABSENT else text)
-
+    """Make the tables of `leaderboard` sortable; those in which nothing is there are left out."""
     tables = [] if board is None else tables_of(board)
     there = [table for table in tables if {*chain(*map(table.texts, table.methods))} - {"-"}]
-    return [(table, {m: [value(text) for text in table.texts(m)] for m in table.methods}) for table in there]
+    return [(table, {m: [*map(by_text, table.line(m))] for m in table.methods}) for table in there]
 
 
 def cell(summary: Summary, method: str, defense: str) -> dict[str, Any]:

@@ -26,7 +26,8 @@ Break = tuple[OurNumber, OurNumber]  # the published order, from the higher; our
 
 @dataclass(frozen=True)
 class Board:
-    """The claims of one source, data set, net and metric that our rows of one setting are beside."""
+    """The claims of one source, data set, net and metric that our rows of one setting and threat model are
+    beside."""
 
     title: str
     metric: str
@@ -77,18 +78,29 @@ class Card:
 
     @property
     def boards(self) -> list[Board]:
-        """In the order of the claims."""
+        """In the order of the claims; of several threat models one each, with clean in all."""
         found: dict[tuple[str, str, str], list[JudgedClaim]] = {}
         for own in self.judged:
             if own.setting is not None:
                 found.setdefault((title(own.claim), own.claim.metric, own.setting), []).append(own)
-        return [Board(*key, judged) for key, judged in found.items()]
+        return [board for key, judged in found.items() for board in _by_threat(*key, judged)]
 
     @property
     def summary(self) -> str:
         counted = Counter(own.verdict for own in self.judged)
         said = ", ".join(f"{counted[verdict]} {verdict}" for verdict in ClaimVerdict if counted[verdict])
         return f"{len(self.judged)} claims: {said}"
+
+
+def _by_threat(title: str, metric: str, setting: str, judged: list[JudgedClaim]) -> list[Board]:
+    models = {own: own.beside and own.beside.threat for own in judged}
+    several = sorted({threat for threat in models.values() if threat}, key=lambda threat: threat.order)
+    if len(several) < 2:
+        return [Board(title, metric, setting, judged)]
+    return [
+        Board(f"{title}, {one}", metric, setting, [own for own in judged if models[own] in (None, one)])
+        for one in several
+    ]
 
 
 def make(claims: Sequence[Claim], rows: Sequence[Row]) -> Card:

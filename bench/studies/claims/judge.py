@@ -2,9 +2,9 @@
 
 A number of the same setting is reproduced or not. One of a reduced setting is judged by its order alone: it
 is compared with the source's other numbers of that data set, net and metric whose cells have rows in the
-same setting of ours. Two numbers closer than a margin have no order. Of those that have one, our intervals
-over poisons decide the pairs whose intervals lie apart; with one poison a method nothing is decided. A cell
-whose victim did not learn is not judged.
+same setting and of the same threat model of ours. Two numbers closer than a margin have no order. Of those
+that have one, our intervals over poisons decide the pairs whose intervals lie apart; with one poison a method
+nothing is decided. A cell whose victim did not learn is not judged.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from bench.core.threat import Threat
 from bench.results.aggregate import Mean
 from bench.results.rows import Row
 from bench.results.select import CLEAN
@@ -48,6 +49,11 @@ class OurNumber:
     ours: Mean
     control: bool  # whether the method is no contestant
     doubt: str | None  # why its accuracy is no verdict
+    threat: Threat | None = None  # of the method; None: clean's, which is of every one, or of several methods
+
+    def beside(self, other: OurNumber) -> bool:
+        """Whether both are of one threat model: else their order says nothing."""
+        return self.threat is None or other.threat is None or str(self.threat) == str(other.threat)
 
 
 @dataclass(frozen=True)
@@ -102,7 +108,9 @@ def candidates(claim: Claim, everything: Iterable[SettingRows]) -> dict[str, Our
             rows = among.groups[pair] if pair else []
             ours, doubt = (among.mean(pair, claim.metric), among.doubt(pair)) if pair else (None, None)
         if rows and ours is not None:
-            found[among.id] = OurNumber(claim, among, nearness(claim, rows[0]), ours, rows[0].control, doubt)
+            threat = rows[0].threat if claim.metric != OVERALL and rows[0].threat.radius else None
+            near = nearness(claim, rows[0])
+            found[among.id] = OurNumber(claim, among, near, ours, rows[0].control, doubt, threat)
     return found
 
 
@@ -137,6 +145,8 @@ def _judged(own: OurNumber, claims: Sequence[Claim], found: dict[str, dict[str, 
     for name in [other.id for other in claims if other.group == claim.group and other.id != claim.id]:
         other = found[name].get(own.among.id)
         if other is None or other.doubt or other.near.setting is SettingMatch.OTHER:
+            continue
+        if not own.beside(other):
             continue
         published = claim.value - other.claim.value
         if abs(published) >= MARGIN[claim.metric]:

@@ -37,8 +37,9 @@ class SettingRows(Means):
     def has(self, claim: Claim, pair: Pair) -> bool:
         """Whether the pair's rows are of the claim's data set and budget."""
         row = self.groups[pair][0]
-        eps = row.inputs["method"]["eps"]
-        at_budget = claim.eps is None or (eps is not None and abs(eps - claim.eps) < ROUNDING)
+        threat = row.threat
+        own = threat.norm == "linf" and claim.eps is not None and abs(threat.radius - claim.eps) < ROUNDING
+        at_budget = claim.eps is None or own
         return at_budget and same_data(claim, row)
 
     def _weight(self, pair: Pair) -> tuple[int, int, str, Pair]:
