@@ -40,6 +40,7 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "max_rounds": 4,
     "max_passes": 3,
     "restarts": 2,
+    "epochs": 1,  # passes over a delta that would end at its bounds
     "linear.batch": 16,
     "reference": 40,
     "robust.steps": 2,
