@@ -28,6 +28,9 @@ class Undefended:
     # said beside the hooks, and holds for no class below that has hooks of its own.
     STEADY: ClassVar[bool] = True
 
+    # L-inf radius, pixels in [0,1], at which victims that train adversarially are attacked; None: they do not
+    robust: ClassVar[float | None] = None
+
     def __post_init__(self) -> None:
         check_positive(self, self.POSITIVE)
 

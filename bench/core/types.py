@@ -46,6 +46,7 @@ class Dataset:
     synthetic: bool = False
     resize: str = "none"  # the rule by which images were brought to one size
     limit: int | None = None  # training images kept, validation included
+    imbalance: float = 1.0  # of these, largest class over smallest as they were drawn; 1: all were kept
     rows: Tensor | None = None  # int64, where train's images stand among all training images; None: as here
     pool: int | None = None  # how many training images there are in all; None: those of train
 

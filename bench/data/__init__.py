@@ -18,15 +18,24 @@ def names() -> list[str]:
     return ["glyphs", *DOWNLOADED, "parquet:DIR", "folder:DIR"]
 
 
-def load(spec: str, *, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Dataset:
+def load(
+    spec: str,
+    *,
+    root: Path | None,
+    limit: int | None,
+    cache: Path,
+    writes: bool = True,
+    imbalance: float = 1.0,
+) -> Dataset:
     """Load the data set called spec, on the CPU; BadInput where there is none.
 
     root: where the user keeps downloaded data sets. limit: training images to keep, validation included.
+    imbalance: of the training images that are kept, see prepare.long_tailed(); 1: as they are.
     writes: whether what is drawn or downloaded may be kept; else nothing is downloaded.
     """
     from bench.data import prepare
 
-    return prepare.dataset(source(spec, root, limit, cache, writes), limit)
+    return prepare.dataset(source(spec, root, limit, cache, writes), limit, imbalance)
 
 
 def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Source:

@@ -128,7 +128,9 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     ranking = {
         s.method: [
             "control" if s.control else str(s.rank or "-"),
-            f"{text_of(replace(s.worst, std=None), 'accuracy')} ({s.worst.defense})" if s.worst else "-",
+            f"{text_of(replace(s.worst, std=None, robust=None), 'accuracy')} ({s.worst.defense})"
+            if s.worst
+            else "-",
             interval(s.worst),
             percent(s.mean),
             span(cell.poisons for cell in s.cells),
@@ -147,10 +149,16 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     }
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
     columns, first = ["rank", "worst case (under)", "95 %", "mean", "poisons"], f"Leaderboard: {board.about}."
+    attack = ", in brackets under PGD-20" if any(cell.robust for s in methods for cell in s.cells) else ""
     spread = f", ± standard deviation {board.repetitions}" if board.repetitions else ""
     return [
         table(first, columns, ranking, variants=notes(board), said=summary(board), budgets=mixed),
-        table(f"Final test accuracy in percent under each defense{spread}.", across, accuracy, budgets=mixed),
+        table(
+            f"Final test accuracy in percent under each defense{spread}{attack}.",
+            across,
+            accuracy,
+            budgets=mixed,
+        ),
         table(f"Retained protection in percent under each defense d: {formula}.", across, retained),
         table(f"{what} on {board.crafted_on}.", ["val-selected", "peak", "MI gap", "seconds", "MB"], beside),
         table(budgets.CAPTION, [*budgets.HEAD], budget),
@@ -197,6 +205,7 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "low": x.cell.low,
                 "high": x.cell.high,
                 "std": x.cell.std,
+                "robust": x.cell.robust,
                 "poisons": x.cell.poisons,
                 "reps": x.cell.n,
                 "doubt": x.cell.doubt,
