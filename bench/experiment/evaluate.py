@@ -32,7 +32,9 @@ class HeldOut:
 
     def __init__(self, data: Dataset, setting: Setting, defense: Undefended) -> None:
         self.val, self.test = (
-            Split(defense.prepare(s.images.clone()), s.labels) if setting.prepare_test else s
+            Split(defense.prepare(s.images.clone()), s.labels)
+            if setting.prepare_test or defense.prepares_tests
+            else s
             for s in (data.val, data.test)
         )
         order = torch.randperm(len(self.test), generator=generator(seed_for(0, "curve", data.digest)))

@@ -71,7 +71,8 @@ class Identity:
 def cell(
     data: Dataset, setting: Setting, method: Plugin, defense: Plugin, poison_rep: int, rep: int
 ) -> Identity:
-    own = {"method": method.inputs, "defense": defense.inputs, "poison_rep": poison_rep, "rep": rep}
+    used = {"reference_digest": data.reference_digest} if defense.value.reference else {}
+    own = {"method": method.inputs, "defense": defense.inputs | used, "poison_rep": poison_rep, "rep": rep}
     shared = setting_inputs(data, setting)
     return Identity({**shared, **own}, key_of(shared))
 

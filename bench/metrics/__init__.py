@@ -42,6 +42,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
+    "smi-noisy": Metric("bench.metrics.mi.smi_noisy:smi_noisy", revision=1),
     "smi-ksg": Metric("bench.metrics.mi.smi_ksg:smi_ksg", revision=1),
     "smi-ksg-matched": Metric("bench.metrics.mi.smi_ksg:smi_ksg_matched", revision=1),
     "smi-hist": Metric("bench.metrics.mi.smi_hist:smi_hist", revision=1),

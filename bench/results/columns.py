@@ -86,6 +86,8 @@ class Recipe(TypedDict):
     milestones: Annotated[list[Share], about("shares of the training at which lr drops")]
     final_lr: Positive
     clip: Annotated[Positive | None, about("largest norm of a gradient")]
+    optimiser: NotRequired[Annotated[Name, about("sgd where it is absent")]]
+    warmup: NotRequired[Annotated[Share, about("share of the training in which lr rises; 0 where absent")]]
 
 
 class Plugin(TypedDict):

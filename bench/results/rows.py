@@ -73,8 +73,8 @@ class Row:
     test_acc: Annotated[Fraction | None, about("accuracy on the whole test set, after the last epoch")] = None
     balanced_acc: Annotated[Fraction | None, about("the same of each class, mean over classes")] = None
     class_acc: Annotated[
-        list[Fraction | None] | None, about("the same of each class, in their order; null in it: no image")
-    ] = None
+        list[Fraction | None], about("the same of each class, in their order; null: it has no image")
+    ] = field(default_factory=list)
     chance: Annotated[Fraction | None, about("share of the largest class in the test set")] = None
     robust_acc: Annotated[
         Fraction | None, about("under PGD-20 with steps of 2/255, of victims that train adversarially")
@@ -137,6 +137,9 @@ class Row:
     craft: Annotated[dict[str, float | int | bool | str | None], about("what the method reports")] = field(
         default_factory=dict
     )
+    defense_facts: Annotated[
+        dict[str, float | int | bool | str | None], about("what the defense reports")
+    ] = field(default_factory=dict)
     # what it took, and under what
     craft_seconds: Annotated[Seconds | None, about("of crafting the poison")] = None
     craft_peak_mb: Annotated[Megabytes | None, about("most memory in use meanwhile")] = None

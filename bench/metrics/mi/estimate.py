@@ -14,8 +14,19 @@ from bench.metrics.mi.limits import CERTIFIED
 
 LEVEL = 0.95  # of every interval
 Setting = float | int | str
+ENDS = {"": "value", "_low": "low", "_high": "high"}
 
+SIDES = "clean", "published"
 DISTINCT = 0.5  # share of the images whose features must differ from all before
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A value, and its interval at LEVEL."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -33,14 +44,25 @@ class Estimate:
     settings: Mapping[str, Setting]  # what else: slices, bins, neighbours, sigma, cap
     at_least: float | None = None  # stands for the value, where there is none
     reason: str | None = None  # why there is none
+    ceiling: Interval | None = None  # of smi-noisy: what could be told
+    gap: Interval | None = None  # ceiling - value
     seconds: float = field(default=0.0, compare=False)
+
+    @property
+    def share(self) -> float | None:
+        """Return the gap as a share of the ceiling."""
+        return self.gap.value / self.ceiling.value if self.gap and self.ceiling else None
 
     @property
     def figures(self) -> dict[str, Setting | None]:
         """Return what a record keeps; `at_least` stands for a value outside the certified range."""
         names = "value", "low", "high", "null", "at_least", "estimator", "n", "d", "rank"
         found = {name: getattr(self, name) for name in names}
-        return found | {"bound": self.reason, "seconds": round(self.seconds, 3), **self.settings}
+        found |= {"bound": self.reason, "seconds": round(self.seconds, 3), **self.settings}
+        if self.ceiling is not None:
+            found |= {"ceiling": self.ceiling.value, "share": self.share}
+            found |= {f"gap{end}": getattr(self.gap, name, None) for end, name in ENDS.items()}
+        return found
 
     def __str__(self) -> str:
         if self.value is None:
@@ -63,6 +85,11 @@ class Begun:
     d: int
     since: float
 
+    @property
+    def least(self) -> int:
+        """Return how few images there may be."""
+        return CERTIFIED[self.estimator].images
+
     def end(
         self,
         value: float,
@@ -82,6 +109,21 @@ class Begun:
             return found
         return replace(found, value=None, low=None, high=None, at_least=max(low, 0.0), reason=reason)
 
+    def end_paired(
+        self,
+        value: Interval,
+        ceiling: Interval,
+        gap: Interval,
+        *,
+        null: float,
+        n: int,
+        settings: Mapping[str, Setting],
+        doubt: str | None,
+    ) -> Estimate:
+        """n: pairs that were used; doubt: as of end."""
+        found = replace(self, n=n).end(value.value, value.high - value.value, null, self.d, settings, doubt)
+        return replace(found, ceiling=ceiling, gap=gap if found.reason is None else None)
+
     def _outside(self, value: float, rank: int) -> str | None:
         certified = CERTIFIED[self.estimator]
         if value > certified.most:
@@ -94,16 +136,22 @@ class Begun:
 
 def begin(estimator: str, clean: Floats, published: Floats) -> Begun:
     """ValueError unless both are (n,d) features of enough images, finite, varying and mostly distinct."""
-    since, names = time.monotonic(), ("clean", "published")
-    check(estimator, names, (clean, published), 2, 1)
-    n, d = clean.shape
-    if n < (least := CERTIFIED[estimator].images):
-        raise ValueError(f"{estimator}: features of {n} images, expected {least} or more")
-    for name, side in zip(names, (clean, published), strict=True):
+    begun = begin_paired(estimator, clean, published, constant="")
+    for name, side in zip(SIDES, (clean, published), strict=True):
         distinct = len(np.unique(side, axis=0))
-        if distinct < DISTINCT * n:
+        if distinct < DISTINCT * begun.n:
             raise ValueError(
-                f"{estimator}: {name} features of {n} images are {distinct} distinct ones, the others "
+                f"{estimator}: {name} features of {begun.n} images are {distinct} distinct ones, the others "
                 f"duplicated; expected {DISTINCT:.0%} or more to be distinct"
             )
-    return Begun(estimator, n, d, since)
+    return begun
+
+
+def begin_paired(estimator: str, clean: Floats, published: Floats, constant: str = "published") -> Begun:
+    """ValueError unless both are (n,d) features of enough images, finite and varying, but for one of them."""
+    since, (n, d) = time.monotonic(), clean.shape if clean.ndim == 2 else (0, 0)
+    check(estimator, SIDES, (clean, published), 2, 1, constant)
+    begun = Begun(estimator, n, d, since)
+    if n < begun.least:
+        raise ValueError(f"{estimator}: features of {n} images, expected {begun.least} or more")
+    return begun

@@ -216,8 +216,13 @@ def _windows(values: Doubles, width: int) -> NDArray[np.void]:
     return np.ndarray((len(values) - width + 1,), items, values, strides=values.strides)
 
 
-def check(who: str, names: tuple[str, str], arrays: tuple[Floats, Floats], ndim: int, k: int) -> None:
-    """ValueError unless both arrays have one shape, enough rows, and finite values that vary."""
+def check(
+    who: str, names: tuple[str, str], arrays: tuple[Floats, Floats], ndim: int, k: int, constant: str = ""
+) -> None:
+    """ValueError unless both arrays have one shape, enough rows, and finite values that vary.
+
+    constant: the name of one that may be constant.
+    """
     shapes = [a.shape for a in arrays]
     if shapes[0] != shapes[1] or len(shapes[0]) != ndim:
         raise ValueError(f"{who}: {names[0]} and {names[1]} need one {ndim}-D shape, got {shapes}")
@@ -226,6 +231,11 @@ def check(who: str, names: tuple[str, str], arrays: tuple[Floats, Floats], ndim:
     for name, a in zip(names, arrays, strict=True):
         if not np.isfinite(a).all():
             raise ValueError(f"{who}: {name} has {np.sum(~np.isfinite(a))} values that are not finite")
-        floor = ROUNDINGS * np.finfo(a.dtype).eps * np.abs(a).max(initial=0)
-        if np.ptp(a, axis=0).max(initial=0) <= floor:
+        if name != constant and not varies(a):
             raise ValueError(f"{who}: {name} is constant over {len(a)} rows; expected values that vary")
+
+
+def varies(a: Floats) -> bool:
+    """Whether some column of (n,...) values does, by more than a few roundings."""
+    floor = ROUNDINGS * np.finfo(a.dtype).eps * np.abs(a).max(initial=0)
+    return bool(np.ptp(a, axis=0).max(initial=0) > floor)

@@ -16,9 +16,11 @@ from bench.metrics.mi.ksg import Doubles
 from bench.metrics.mi.limits import CERTIFIED
 from bench.metrics.mi.pca_code import fit_code
 from bench.metrics.mi.sliced import MISettings, directions
-from bench.studies.certificate import scalars
+from bench.metrics.mi.smi_noisy import normal_scores
+from bench.studies.certificate import noisy, scalars
 from bench.studies.certificate.case import Case, Skip, Trial, trial
 from bench.studies.certificate.gaussians import Gaussians
+from bench.studies.certificate.noisy import NoisyPlan
 
 NEIGHBOURS = 5
 MOST_PER_DIMENSION = 2.5  # nats; with more the correlations are close to 1
@@ -39,6 +41,7 @@ class Plan:
     shapes: tuple[tuple[int, int], ...]  # d, rank
     nats: tuple[float, ...]  # of vector estimators
     shares: tuple[float, ...]  # nats for each dimension of the code, of sliced ones
+    noisy: NoisyPlan
 
 
 FULL = Plan(
@@ -51,6 +54,7 @@ FULL = Plan(
     shapes=((1, 1), (2, 2), (16, 16), (64, 32), (512, 32)),
     nats=(0.0, 0.5, 2.0, 5.0, 11.0),
     shares=(0.125, 0.33),
+    noisy=noisy.FULL,
 )
 SMALL = Plan(
     slices=16,
@@ -62,6 +66,7 @@ SMALL = Plan(
     shapes=((2, 2), (32, 8)),
     nats=(0.5, 2.0),
     shares=(0.25,),
+    noisy=noisy.SMALL,
 )
 
 
@@ -76,7 +81,7 @@ def cases(plan: Plan) -> list[Case]:
         "infonce": infonce.infonce,
     }
     parts = (_scalars, _sliced, _vectors, _nulls, _rotations, _doubling, _deterministic)
-    return [case for part in parts for case in part(plan, estimators)]
+    return [*noisy.cases(plan.noisy), *(case for part in parts for case in part(plan, estimators))]
 
 
 def _rng(draw: int, n: int) -> np.random.Generator:
@@ -96,14 +101,18 @@ def _scalars(plan: Plan, _: Estimators) -> Iterator[Case]:
     )
     for n, draws in plan.scalar.items():
         for kind in kinds:
+            name = kind.name if kind.edges else f"{kind.name}, by normal scores"
             tolerance = (0.01 + 0.03 * kind.nats + 10 / n) * (1.6 if kind.edges else 1)
-            yield Case("ksg", kind.name, 1, n, draws, partial(_of_scalars, kind, n), tolerance)
+            yield Case("ksg", name, 1, n, draws, partial(_of_scalars, kind, n), tolerance)
         one = partial(_beside_scikit_learn, n)
         yield Case("ksg", "scikit-learn, rho 0.8", 1, n, min(draws, 10), one, 1e-3)
 
 
 def _of_scalars(kind: scalars.Scalars, n: int, draw: int) -> Trial:
-    return Trial(kind.nats, ksg.ksg(*kind.draw(n, _rng(draw, n)), NEIGHBOURS))
+    x, y = kind.draw(n, _rng(draw, n))
+    if not kind.edges:
+        x, y = normal_scores(np.stack([x, y]))
+    return Trial(kind.nats, ksg.ksg(x, y, NEIGHBOURS))
 
 
 def _beside_scikit_learn(n: int, draw: int) -> Trial:
@@ -204,7 +213,10 @@ def _rotated(estimator: Estimator, family: Gaussians, n: int, turn: Doubles, dra
 def _doubling(plan: Plan, estimators: Estimators) -> Iterator[Case]:
     family = Gaussians(8, 4, 1.0)
     for name, tolerance in (("gauss-cca", 0.06), ("infonce", 0.2)):
-        for n, draws in (plan.critic if name == "infonce" else plan.vector).items():
+        sizes = plan.critic if name == "infonce" else plan.vector
+        for n, draws in (
+            (n, draws) for n, draws in sizes.items() if n >= 2 * 4 * CERTIFIED[name].per_dimension
+        ):
             one = partial(_doubled, estimators[name], family, n)
             yield Case(name, "twice itself, of two independent copies", 16, n, draws, one, tolerance)
 
