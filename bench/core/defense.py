@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,7 @@ from torch import Generator, Tensor, nn
 
 from bench.core.types import Dataset, Recipe, Split, check_positive
 
-if TYPE_CHECKING:  # it trains by the loop that trains with defenses
-    from bench.core.kit import Kit
+Kit = Any  # a bench.core.kit.Kit, which knows the loop that trains with defenses
 
 
 @dataclass(frozen=True)

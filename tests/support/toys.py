@@ -37,6 +37,7 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "max_rounds": 4,
     "max_passes": 3,
     "restarts": 2,
+    "robust.steps": 2,
 }
 EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
 
@@ -96,6 +97,15 @@ def toy_lab(seed: int = 1, checkpoint: Checkpoint | None = None) -> Lab:
     lab = Lab(CLASSES, AUGMENTATION, toy_split(24, 24), small_net, seed)
     lab.checkpoint = checkpoint or Checkpoint()
     return lab
+
+
+def with_surrogate(value: Method, clean: Split, lab: Lab | None = None) -> tuple[Net, Tensor]:
+    """The surrogate of a method in eval mode, and what was crafted with it as a delta."""
+    lab, nets = lab or toy_lab(), list[Net]()
+    lab.build = lambda seed: nets.append(small_net(seed)) or nets[-1]  # type: ignore[func-returns-value]
+    delta = delta_of(value, clean, lab)
+    nets[-1].eval()
+    return nets[-1], delta
 
 
 def overdue(path: Path) -> Checkpoint:
