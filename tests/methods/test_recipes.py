@@ -30,7 +30,7 @@ from support.toys import AUGMENTATION, CLASSES, METHODS, toy_lab, toy_split
 CLEAN = toy_split(64, 0)
 X = to_float(CLEAN.images)
 FULL = catalog("methods").variants  # as published
-CO_TRAINED = ["em", "em-class", "mi-ue", "mi-ue-cos", "mi-ue-at2"]  # with the perturbation
+CO_TRAINED = ["em", "em-class", "em-mine", "mi-ue", "mi-ue-cos", "mi-ue-at2"]  # with the perturbation
 CLEAN_TRAINED = ["emax", "tap"]
 ROBUST = ["hypo", "entf-push", "entf-pull"]  # trained adversarially
 ATTACKING = CO_TRAINED + CLEAN_TRAINED + ROBUST
@@ -92,6 +92,8 @@ ENTF: dict[str, object] = {
 PUBLISHED: dict[str, dict[str, object]] = {
     "em": EM_ONE,
     "em-positive": EM_ONE,
+    "em-gray": EM_ONE | {"moved": True},
+    "em-mine": EM_ONE | {"weight": 0.1, "critic_epochs": 10, "critic_lr": 0.05},  # these are ours
     "em-class": EM_ONE | {"steps": 1, "subset": 0.2, "stop_error": 0.1},
     "emax": {
         "surrogate": replace(EM_NET, epochs=60, schedule="cosine"),
