@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -11,8 +11,7 @@ from torch import Generator, Tensor, nn
 
 from bench.core.types import Dataset, Recipe, Split, check_positive
 
-if TYPE_CHECKING:  # it trains by the loop that trains with defenses
-    from bench.core.kit import Kit
+Kit = Any  # a bench.core.kit.Kit, which knows the loop that trains with defenses
 
 
 @dataclass(frozen=True)
@@ -32,6 +31,8 @@ class Undefended:
     # said beside the hooks, and holds for no class below that has hooks of its own.
     STEADY: ClassVar[bool] = True
     prepares_tests: ClassVar[bool] = False  # whether validation and test images pass prepare() as well
+    # L-inf radius, pixels in [0,1], at which victims that train adversarially are attacked; None: they do not
+    robust: ClassVar[float | None] = None
 
     def __post_init__(self) -> None:
         check_positive(self, self.POSITIVE)

@@ -23,9 +23,10 @@ from bench.core.types import Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
-from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns
+from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns, robust_columns
 from bench.experiment.registry import Plugin
 from bench.metrics.distances import DISTANCES, distances
+from bench.nets import Net
 from bench.results.identity import key_of
 from bench.results.rows import Row
 
@@ -124,25 +125,10 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
     net = context.build(setting.net, seed_for(shared, "init"))
     _check_active(cell, net, offered, shown, own)
     kit = _kit(context, cell, own)
-    kit.checkpoint, kit.tick = context.checkpoint("defense", row.key), tick
-    with global_rng(generator(seed_for(own, "begin"))):
-        defense.value.begin(net, shown, kit)
+    kit.checkpoint, kit.tick = context.checkpoint("victim", row.key).part("defense"), tick
     tests = HeldOut(data, setting, defense.value)
-    checkpoint = context.checkpoint("victim", row.key)
     with meter(context.device) as used:
-        trained = fit(
-            net,
-            shown,
-            defense.value.recipe(setting.victim),
-            Streams.of(shared, own, context.device),
-            data.augmentation,
-            defense=defense.value,
-            checkpoint=checkpoint,
-            measure=tests.measure,
-            tick=tick,
-        )
-        with global_rng(generator(seed_for(own, "finish"))):
-            defense.value.finish(net, shown, kit)
+        trained = _trained(context, cell, net, shown, kit, Streams.of(shared, own, context.device), tests)
     if not all(bool(p.isfinite().all()) for p in net.parameters()):
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
     started = time.monotonic()
@@ -155,6 +141,7 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         cell,
         stem=net.stem,
         **accuracies,
+        **robust_columns(net, tests.test, data, setting, type(defense.value).robust),
         train_acc=accuracy(net, shown),
         **_training_columns(trained),
         **mi,
@@ -165,6 +152,29 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         defense_facts=prepared.manifest.get("facts", {}) | kit.facts,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
+
+
+def _trained(
+    context: RunContext, cell: Cell, net: Net, shown: Split, kit: Kit, streams: Streams, tests: HeldOut
+) -> Training:
+    """Train the victim in place as its defense does, which may act before and after."""
+    value = cell.defense.value
+    with global_rng(generator(seed_for(kit.seed, "begin"))):
+        value.begin(net, shown, kit)
+    trained = fit(
+        net,
+        shown,
+        value.recipe(context.setting.victim),
+        streams,
+        context.data.augmentation,
+        defense=value,
+        checkpoint=context.checkpoint("victim", context.identity(cell).key),
+        measure=tests.measure,
+        tick=kit.tick,
+    )
+    with global_rng(generator(seed_for(kit.seed, "finish"))):
+        value.finish(net, shown, kit)
+    return trained
 
 
 def published_split(context: RunContext, poison: cache.Poison) -> Split:
