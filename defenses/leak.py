@@ -136,8 +136,8 @@ class Network(Leak):
     leaks: int = 500
     training: Recipe = field(
         default=Recipe(epochs=1, batch=64, lr=1e-3, weight_decay=1e-2, optimiser="adamw", warmup=0.05)
-    )  # an epoch: steps, each on a batch drawn from the pairs
-    steps: int = 4000
+    )  # each step on a batch drawn from the pairs; epochs are not counted
+    steps: int = 4000  # of the training
 
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps",)

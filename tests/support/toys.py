@@ -47,7 +47,7 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "robust.steps": 2,
 }
 EXAMPLES = {
-    "methods": (),
+    "methods": ("mi-ue-at2",),
     "defenses": ("at-3", "iss-jpeg50", "iss-bdr4", "leak-9", "leak-unet-9"),
 }  # one instance a pattern
 
