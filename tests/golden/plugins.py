@@ -33,6 +33,7 @@ SMALL: dict[str, Any] = {
     "max_passes": 2,
     "restarts": 2,
     "robust.steps": 2,
+    "crops": 2,
 }
 # Runs of a class that has branches: the fields in which each differs. -1, 2: it never stops by its error.
 RUNS: dict[str, list[dict[str, Any]]] = {

@@ -38,6 +38,7 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "max_passes": 3,
     "restarts": 2,
     "robust.steps": 2,
+    "crops": 2,
 }
 EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
 
