@@ -155,6 +155,7 @@ def test_whoever_catches_everything_passes_it_on() -> None:
 PACKAGE = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }  # module -> the package that has it, where the names differ
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

@@ -31,6 +31,8 @@ class Undefended:
     # said beside the hooks, and holds for no class below that has hooks of its own.
     STEADY: ClassVar[bool] = True
     prepares_tests: ClassVar[bool] = False  # whether validation and test images pass prepare() as well
+    # L-inf radius, pixels in [0,1], at which victims that train adversarially are attacked; None: they do not
+    robust: ClassVar[float | None] = None
 
     def __post_init__(self) -> None:
         check_positive(self, self.POSITIVE)

@@ -29,7 +29,7 @@ from bench.core.types import Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
-from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns
+from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns, robust_columns
 from bench.experiment.isolation import isolated
 from bench.experiment.registry import Plugin
 from bench.metrics.distances import DISTANCES, distances
@@ -148,6 +148,7 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         cell,
         stem=net.stem,
         **accuracies,
+        **robust_columns(net, tests.test, data, setting, type(defense.value).robust),
         train_acc=accuracy(net, shown),
         **_training_columns(trained),
         **mi,

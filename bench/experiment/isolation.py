@@ -50,10 +50,9 @@ STATES = {
     ),
     "working directory": State(os.getcwd, os.chdir),
     "environment": State(lambda: dict(os.environ), _put_environment),
-    "warning filters": State(
-        lambda: [*warnings.filters], lambda kept: warnings.filters.__setitem__(slice(None), kept)
-    ),
+    "warning filters": State(lambda: [*warnings.filters], _put_filters),
 }
+QUIET = {"environment", "warning filters"}  # which libraries change, too, when they are first needed
 
 
 @contextmanager
@@ -62,7 +61,7 @@ def isolated(
 ) -> Iterator[None]:
     """Run a piece with torch, numpy and random seeded by its own seed, and restore what it changes.
 
-    left: told the names of the states that the piece left changed, if it did.
+    left: told the names of the states that the piece left changed, if it did, but for QUIET ones.
     """
     before = {name: state.read() for name, state in STATES.items()}
     python, numpy = random.getstate(), np.random.get_state()
@@ -77,8 +76,8 @@ def isolated(
         changed = [name for name, state in STATES.items() if _differs(state, before[name])]
         for name in changed:
             STATES[name].put(before[name])
-        if changed:
-            left(", ".join(changed))
+        if said := [name for name in changed if name not in QUIET]:
+            left(", ".join(said))
 
 
 def _differs(state: State, before: Any) -> bool:

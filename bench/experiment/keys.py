@@ -25,7 +25,17 @@ REVISIONS = {
     "mi": 2,  # of a row's MI: images and estimator; 1 gave numbers outside the certified range, too
 }
 # Fields of the setting that a row's key takes beside those that a poison's takes
-OF_VICTIMS = ("net", "eps", "prepare_test", "points", "victim", "mi", "share", "drop_poisoned")
+OF_VICTIMS = (
+    "net",
+    "eps",
+    "prepare_test",
+    "points",
+    "victim",
+    "mi",
+    "share",
+    "drop_poisoned",
+    "robust_images",
+)
 
 
 def crafting(data: Dataset, setting: Setting, method: Plugin, poison_rep: int) -> dict[str, Any]:
@@ -43,7 +53,7 @@ def setting_inputs(data: Dataset, setting: Setting) -> dict[str, Any]:
     shared, chosen = _shared(data, setting), parameters(setting)
     revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
     revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
-    return {**shared, **{name: chosen[name] for name in OF_VICTIMS}, "revisions": revisions}
+    return {**shared, **{name: chosen[name] for name in OF_VICTIMS if name in chosen}, "revisions": revisions}
 
 
 @dataclass(frozen=True)
@@ -78,5 +88,7 @@ def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
     revisions["surrogate"] = NETS[setting.surrogate].revision
     seen = {name: getattr(data, name) for name in ("name", "digest", "limit", "resize")}
     seen |= {"train_images": len(data.train), "augmentation": parameters(data.augmentation)}
+    if data.imbalance != 1:
+        seen["imbalance"] = data.imbalance
     chosen = {name: getattr(setting, name) for name in ("surrogate", "precision", "seed")}
     return {"revisions": revisions, "data": seen, **chosen}

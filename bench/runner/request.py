@@ -36,6 +36,7 @@ class Options:
 
     data: str | None = None
     limit: str | None = None
+    imbalance: str | None = None
     net: str | None = None
     surrogate: str | None = None
     precision: str | None = None

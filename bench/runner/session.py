@@ -116,7 +116,8 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     """Load the images that a request names."""
     where, setting = resolved.request.where, resolved.setting
     reference = max((defense.value.reference for defense in resolved.defenses), default=0)
-    more = {"reference": reference} if reference else {}
+    more: dict[str, Any] = {"reference": reference} if reference else {}
+    more |= {} if setting.imbalance == 1 else {"imbalance": setting.imbalance}
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
 
 

@@ -32,6 +32,7 @@ SMALL: dict[str, Any] = {
     "max_rounds": 3,
     "max_passes": 2,
     "restarts": 2,
+    "epochs": 2,
     "robust.steps": 2,
 }
 # Runs of a class that has branches: the fields in which each differs. -1, 2: it never stops by its error.

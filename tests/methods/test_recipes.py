@@ -38,7 +38,7 @@ CROPPING = ["tap", *ROBUST]  # what is attacked
 MINDING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 STILL, MIRRORED = Augmentation(pad=0, flip=False), Augmentation(pad=0, flip=True)
 
-BOUNDS = {"eps", "max_rounds", "max_passes"}  # the fields that are no paper's recipe but a run's
+BOUNDS = {"eps", "max_rounds", "max_passes", "draws"}  # the fields that are no paper's recipe but a run's
 EM_NET = Recipe(  # its epochs are not used: rounds decide
     batch=512,
     lr=0.1,
@@ -92,6 +92,7 @@ ENTF: dict[str, object] = {
 PUBLISHED: dict[str, dict[str, object]] = {
     "em": EM_ONE,
     "em-positive": EM_ONE,
+    "shuffled": EM_ONE,
     "em-class": EM_ONE | {"steps": 1, "subset": 0.2, "stop_error": 0.1},
     "emax": {
         "surrogate": replace(EM_NET, epochs=60, schedule="cosine"),
@@ -131,6 +132,29 @@ PUBLISHED: dict[str, dict[str, object]] = {
     "mi-ue": MIUE_FULL,
     "mi-ue-cos": MIUE_FULL | {"distance": 0.0},
     "mi-ue-trunc": MIUE_FULL,
+    "ar": {
+        "radius": 1.0,
+        "bound": 50.0,
+        "trials": 3,
+        "response": 10.0,
+        "response_many": 3.0,
+        "batch": 2048,  # no part of the recipe
+    },
+    "lsp": {"radius": (6 / 255) * (32 * 32 * 3) ** 0.5, "side": 4, "separation": 10.0},
+    "cuda": {"blur": 0.3, "batch": 512},
+    "ops": {"score": "code"},
+    "ops-paper": {"score": "paper"},
+    "region-4": {"side": 2},
+    "region-16": {"side": 4},
+    "region-64": {"side": 8},
+    "tue-csd": {"epochs": 40, "steps": 20, "step": 0.8 / 8, "batch": 512},
+    "pil": {
+        "surrogate": replace(MIUE_NET, epochs=30, batch=512, lr=0.003, weight_decay=0.0, final_lr=0.0),
+        "share": 0.9,
+        "steps": 30,
+        "step": (8 / 2550) / (8 / 255),
+        "batch": 512,
+    },
 }
 
 
@@ -237,7 +261,7 @@ def test_defaults_are_the_published_settings(name: str) -> None:
     for kind in {"surrogate", "robust"} & found.keys():
         assert found.pop(kind) == expected.pop(kind)
     assert found == pytest.approx(expected)
-    assert value.eps == 8 / 255
+    assert value.eps == (8 / 255 if value.threat.norm == "linf" else 1)
 
 
 # what is attacked

@@ -37,6 +37,7 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "max_rounds": 4,
     "max_passes": 3,
     "restarts": 2,
+    "epochs": 1,  # passes over a delta that would end at its bounds
     "robust.steps": 2,
 }
 EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
