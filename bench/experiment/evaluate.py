@@ -39,7 +39,7 @@ class HeldOut:
         )
         order = torch.randperm(len(self.test), generator=generator(seed_for(0, "curve", data.digest)))
         self.subset = self.test.take(order[:CURVE_IMAGES].to(data.test.labels.device))
-        epochs, points = setting.victim.epochs, setting.points
+        epochs, points = defense.recipe(setting.victim).epochs, setting.points
         self.epochs = {math.ceil(epochs * (i + 1) / points) for i in range(points)}
 
     def measure(self, net: nn.Module, epoch: int) -> Point | None:
