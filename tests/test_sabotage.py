@@ -50,12 +50,14 @@ from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser
 from golden.cases import cases, complaint
-from methods import em, entf
+from methods import _rounds, entf
 from methods._strong import Strong, jittered
 from methods.aap import AAP
 from methods.aue import AUE
 from methods.clean import Clean
 from methods.em import EM, EMClass
+from methods.em_gray import EMGray
+from methods.em_mine import EMMine
 from methods.emax import EMax
 from methods.entf import EntF
 from methods.hypo import HYPO
@@ -133,15 +135,19 @@ SABOTAGES = {
     "clean is not": Sabotage("clean", Clean.craft, "torch.zeros", "torch.ones"),
     "noise has one sign": Sabotage("random", Uniform.craft, "-self.eps", "0"),
     "EM takes longer steps": Sabotage("em", EM.descend, "self.step * self.eps", "1.1 * self.step * self.eps"),
-    "EM attacks a net that learns": Sabotage("em", em.alternate, "frozen(trainer.net)", "trainer.net"),
-    "EM begins each round anew": Sabotage("em", em._walk, "first = done * per_round -", "first = 0 *"),
-    "EM stops late": Sabotage("em em-positive", em.alternate, "error > em.stop_error", "error >= 0"),
+    "EM attacks a net that learns": Sabotage("em", _rounds.alternate, "frozen(trainer.net)", "trainer.net"),
+    "EM begins each round anew": Sabotage("em", _rounds._walk, "first = done * per_round -", "first = 0 *"),
+    "EM stops late": Sabotage("em em-positive", _rounds.alternate, "error > method.stop_error", "error >= 0"),
     "EM's classes are unbalanced": Sabotage(
         "em-class", EMClass.searched, "place <= own @ quota.long()", "place <= own.sum(0).min() // 2"
     ),
     "EM's patterns follow the sum": Sabotage(
         "em-class", EMClass.perturb, "moved / seen.clamp(min=1).view(-1, 1, 1, 1)", "moved"
     ),
+    "EM-gray's step is a channel's": Sabotage("em-gray", EMGray._gray, "x.shape[1] * self.step", "self.step"),
+    "EM-gray has colour": Sabotage("em-gray", EMGray._gray, "delta = luminance(delta)", "pass"),
+    "EM-MINE raises the information": Sabotage("em-mine", EMMine.perturb, "+ self.weight", "- self.weight"),
+    "EM-MINE's critic learns nothing": Sabotage("em-mine", EMMine.taught, "-bound(", "0 * bound("),
     "EMax lowers the loss": Sabotage("emax", EMax._pass, "-F.cross_entropy", "F.cross_entropy"),
     "TAP's target is the class before": Sabotage("tap", TAP.craft, "+ self.shift", "- self.shift"),
     "TAP keeps the worst restart": Sabotage("tap", TAP._best, "loss < lowest", "loss > lowest"),

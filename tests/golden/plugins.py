@@ -44,6 +44,8 @@ SMALL: dict[str, Any] = {
 RUNS: dict[str, list[dict[str, Any]]] = {
     "EM": [{"stop_error": -1}, {"stop_error": 1, "augment": True}],
     "EMClass": [{"stop_error": -1}, {"stop_error": 1, "augment": True}],
+    "EMGray": [{"stop_error": -1}, {"stop_error": -1, "moved": False, "augment": True}],
+    "EMMine": [{"stop_error": -1, "weight": 3.0}],
     "EMax": [{"stop_error": 2}, {"stop_error": 1e-9}],
 }
 # A defense's fields -> values of such a run; none of a defense that acts on batches alone

@@ -21,6 +21,7 @@ from bench.core.errors import BadInput
 from bench.core.method import Fact
 from bench.core.pgd import frozen
 from bench.core.pixels import release, to_float
+from bench.core.rng import generator
 from bench.core.train import Trainer
 from bench.core.types import Recipe, Split
 from bench.data.poisons.values import Rounding, publish
@@ -228,7 +229,7 @@ def test_ticks_are_shares(method: Plugin) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_profiles_change_fields_that_exist(method: Plugin, profile: str) -> None:
-    plugin = FULL[method.name]
+    plugin = catalog("methods").get(method.name)
     assert set(getattr(plugin.value, "PROFILES", {})) <= set(PROFILES)
     for path, value in getattr(plugin.value, "PROFILES", {}).get(profile, {}).items():
         assert change(plugin.value, path, str(value), plugin.name) == change(
@@ -412,7 +413,7 @@ def test_class_patterns_move_after_each_batch(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(EMClass, "descend", descend)
     delta = torch.zeros(CLASSES, 3, 16, 16)
-    EMClass(batch=16).perturb(nn.Identity(), CLEAN, torch.arange(len(CLEAN)), delta)
+    EMClass(batch=16).perturb(nn.Identity(), CLEAN, torch.arange(len(CLEAN)), delta, toy_lab(), generator(0))
     assert starts == pytest.approx([0, 1e-3, 2e-3, 3e-3])
     assert torch.allclose(delta, torch.full_like(delta, 4e-3))
 

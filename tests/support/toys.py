@@ -46,7 +46,10 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "robust.steps": 2,
     "crops": 2,
 }
-EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
+EXAMPLES = {
+    "methods": ("mi-ue-at2",),
+    "defenses": ("at-3", "iss-jpeg50", "iss-bdr4"),
+}  # one instance a pattern
 
 
 def shrink(plugin: Plugin) -> Plugin:
