@@ -37,6 +37,7 @@ SMALL: dict[str, Any] = {
     "restarts": 2,
     "epochs": 2,
     "robust.steps": 2,
+    "crops": 2,
 }
 # Runs of a class that has branches: the fields in which each differs. -1, 2: it never stops by its error.
 RUNS: dict[str, list[dict[str, Any]]] = {

@@ -45,6 +45,7 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "reference": 40,
     "leaks": 8,
     "robust.steps": 2,
+    "crops": 2,
 }
 EXAMPLES = {
     "methods": ("mi-ue-at2",),
