@@ -48,6 +48,7 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
         for scheme in found.schemes:
             shown.add_row(f"{scheme}:PATH", "", "images or deltas made elsewhere")
         yield shown
+        yield from map(Text, found.missing.values())
     yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(declare('bench.nets').NETS)}")
     yield from (Text(f"profile {name}: {profile}") for name, profile in PROFILES.items())
     yield from (Text(f"study {name}: {study(name, declare).about}") for name in STUDIES)

@@ -13,7 +13,8 @@ from bench.runner.request import Machine, Options, RunRequest, Variation, Where,
 
 FIELDS = {f.name for kind in (RunRequest, Options, Where, Machine) for f in fields(kind)}
 GROUPS = {"options", "where", "machine"}
-ASIDE = {"command", "dry_run", "img_per_s", "report"}  # of the command run: what it does with the request
+# of the command run: what it does with the request, and where that stands
+ASIDE = {"command", "dry_run", "img_per_s", "report", "config", "print_config", "own"}
 
 
 def asked(*argv: str) -> RunRequest:
