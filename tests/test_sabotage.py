@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bench.core.adversarial import attacked
+from bench.core.adversarial import attacked, raised
 from bench.core.augment import crop_flip
 from bench.core.defense import Undefended
 from bench.core.method import Lab
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import release, truncated
+from bench.core.strong import Strong, jittered
 from bench.core.train import Streams, Trainer, batches, fit, lr_at, predict
 from bench.data.folder import square, visible
 from bench.data.glyphs import lumas
@@ -51,6 +52,8 @@ from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser
 from golden.cases import cases, complaint
 from methods import _rounds, entf
+from methods.aap import AAP
+from methods.aue import AUE
 from methods.clean import Clean
 from methods.em import EM, EMClass
 from methods.em_gray import EMGray
@@ -59,6 +62,7 @@ from methods.emax import EMax
 from methods.entf import EntF
 from methods.hypo import HYPO
 from methods.miue import MIUE
+from methods.rem import REM
 from methods.tap import TAP
 from methods.uniform import Uniform
 
@@ -160,10 +164,26 @@ SABOTAGES = {
     "MI-UE leaves an image's own pair out": Sabotage(
         "mi-ue", MIUE.objective, "~same", "~same | torch.eye(len(z)).bool()"
     ),
+    "REM's gradient is of the crops alone": Sabotage("rem sem", REM.search, "net(crop + away)", "net(crop)"),
+    "REM's search goes on from the image": Sabotage(
+        "rem sem", REM.search, "uniform_(-self.eps, self.eps, generator=rng)", "zero_()"
+    ),
+    "REM learns from crops that nobody attacks": Sabotage(
+        "rem sem",
+        REM._learn,
+        "self.robust.loss(trainer.net, z, y, rng, progress)",
+        "F.cross_entropy(trainer.net(z), y)",
+    ),
+    "SEM attacks as REM does": Sabotage("sem", REM.attacked, "steps=self.inner", "steps=by.steps"),
+    "AUE sees images as they are": Sabotage("aue", AUE._perturb, "views.augment(z, rng)", "z"),
+    "AAP's target is the class before": Sabotage("aap", AAP._target, "+ self.shift", "- self.shift"),
+    "views show more of an image": Sabotage("aue aap", Strong.augment, "1 - 0.9 *", "1 - 0.8 *"),
+    "views are never gray": Sabotage("aue aap", Strong.augment, "0.2 * self.strength", "-1"),
+    "views have other hues": Sabotage("aue aap", jittered, "0.1 * strength", "0.3 * strength"),
     # defenses
     "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
     "the attack has no random start": Sabotage(
-        "at-8 at-3", attacked, "uniform_(-radius, radius, generator=rng)", "zero_()"
+        "at-8 at-3", raised, "uniform_(-radius, radius, generator=rng)", "zero_()"
     ),
     "the attack moves the averages": Sabotage("at-8", attacked, "frozen(net)", "net"),
     "Cutout's place is a corner": Sabotage("cutout", Cutout._outside, " - side // 2", ""),

@@ -28,6 +28,7 @@ from bench.data.poisons.values import Rounding, publish
 from bench.experiment.overrides import change
 from bench.experiment.registry import Plugin, catalog
 from bench.experiment.settings import PROFILES
+from methods.aue import AUE
 from methods.em import EM, EMClass
 from methods.miue import MIUE
 from support.toys import (
@@ -76,7 +77,14 @@ def crafted(name: str, seed: int = 1) -> Crafted:
     return Crafted(delta, lab.facts, ticks, (before, torch.get_rng_state()), lent)
 
 
-GROWN = {"surrogate.epochs": 8, "surrogate.batch": 16, "max_rounds": 20, "share": 0.25, "eps": 16 / 255}
+GROWN = {
+    "crops": 1,
+    "surrogate.epochs": 8,
+    "surrogate.batch": 16,
+    "max_rounds": 20,
+    "share": 0.25,
+    "eps": 16 / 255,
+}
 FAINT = toy_split(128, 0, contrast=14)  # so that the budget suffices to repaint a class
 
 
@@ -235,7 +243,7 @@ def test_profiles_change_fields_that_exist(method: Plugin, profile: str) -> None
 def test_profiles_leave_room_to_cross_the_ball(name: str, profile: str) -> None:
     value = FULL[name].at(profile).value
     reach = value.steps * value.step if hasattr(value, "step") else _reach_of_schedule(value)
-    if hasattr(value, "max_rounds") or isinstance(value, MIUE):
+    if hasattr(value, "max_rounds") or isinstance(value, MIUE | AUE):
         rounds = getattr(value, "max_rounds", None) or value.surrogate.epochs  # over which the delta persists
         assert reach * rounds >= 1
     else:  # one pass has to do
@@ -251,7 +259,7 @@ def _reach_of_schedule(value: MIUE) -> float:
 # what each of them is for
 
 
-@pytest.mark.parametrize("name", ["em", "em-class"])
+@pytest.mark.parametrize("name", ["em", "em-class", "rem", "sem", "aue"])
 def test_em_lowers_its_surrogates_loss(name: str) -> None:
     clean, perturbed = attack(name).losses()
     assert perturbed < 0.9 * clean
@@ -262,8 +270,9 @@ def test_emax_raises_its_surrogates_loss() -> None:
     assert perturbed > clean + 1
 
 
-def test_tap_moves_predictions_to_the_next_class() -> None:
-    net, x, z = attack("tap")
+@pytest.mark.parametrize("name", ["tap", "aap"])
+def test_tap_moves_predictions_to_the_next_class(name: str) -> None:
+    net, x, z = attack(name)
     assert (net(x).argmax(1) == FAINT.labels).float().mean() > 0.9
     assert (net(z).argmax(1) == (FAINT.labels + 1) % CLASSES).float().mean() > 0.5
 

@@ -33,8 +33,9 @@ FULL = catalog("methods").variants  # as published
 CO_TRAINED = ["em", "em-class", "em-mine", "mi-ue", "mi-ue-cos", "mi-ue-at2"]  # with the perturbation
 CLEAN_TRAINED = ["emax", "tap"]
 ROBUST = ["hypo", "entf-push", "entf-pull"]  # trained adversarially
-ATTACKING = CO_TRAINED + CLEAN_TRAINED + ROBUST
-CROPPING = ["tap", *ROBUST]  # what is attacked
+NEARBY = ["rem", "sem"]  # co-trained, with what lies near the perturbed images
+ATTACKING = CO_TRAINED + CLEAN_TRAINED + ROBUST + NEARBY + ["aue", "aap"]
+CROPPING = ["tap", *ROBUST]  # what is attacked, once a step
 MINDING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 STILL, MIRRORED = Augmentation(pad=0, flip=False), Augmentation(pad=0, flip=True)
 
@@ -89,6 +90,14 @@ ENTF: dict[str, object] = {
     "step": 0.05,
     "batch": 512,
 }
+REM_FULL: dict[str, object] = {  # 13 epochs are 5,000 batches of CIFAR-10, nearly
+    "surrogate": replace(PLAIN_NET, epochs=13, schedule="steps", milestones=(2000 / 5000, 4000 / 5000)),
+    "robust": Robust(radius=4 / 255, step=0.8 / 255, steps=10),
+    "steps": 10,
+    "step": 1.6 / 8,
+    "crops": 5,
+    "batch": 128,
+}
 PUBLISHED: dict[str, dict[str, object]] = {
     "em": EM_ONE,
     "em-positive": EM_ONE,
@@ -128,6 +137,23 @@ PUBLISHED: dict[str, dict[str, object]] = {
         "steps": 100,
         "step": 0.1,
         "batch": 256,
+    },
+    "rem": REM_FULL,
+    "sem": REM_FULL,
+    "aue": {
+        "surrogate": replace(MIUE_NET, epochs=60),
+        "strength": 0.6,
+        "steps": 5,
+        "step": 0.1,
+        "batch": 128,
+    },
+    "aap": {
+        "surrogate": replace(MIUE_NET, epochs=40, lr=0.5, warmup=10 / 40),
+        "strength": 0.4,
+        "steps": 250,
+        "step": 2.5 / 250,
+        "shift": 1,
+        "batch": 128,
     },
     "entf-push": ENTF | {"way": "push"},
     "entf-pull": ENTF | {"way": "pull"},
@@ -301,7 +327,7 @@ def test_who_attacks_cropped_images(name: str, passes: list[Pass]) -> None:
     """Adversarial training attacks them, too, and is left out here."""
     endless(METHODS[name].value, **{"robust.radius": 0.0}).craft(CLEAN, toy_lab())
     cropped = sum(blank_borders(p.x) for p in passes if p.attacked)
-    assert (cropped > 0) == (name in CROPPING)
+    assert (cropped > 0) == (name in CROPPING + NEARBY)
 
 
 def test_em_crops_what_it_learns_from_after_it_is_perturbed(passes: list[Pass]) -> None:
