@@ -23,6 +23,7 @@ from bench.core.defense import Undefended
 from bench.core.method import Lab
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import release, truncated
+from bench.core.strong import Strong, jittered
 from bench.core.train import Streams, Trainer, batches, fit, lr_at, predict
 from bench.data.folder import square, visible
 from bench.data.glyphs import lumas
@@ -55,7 +56,6 @@ from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser
 from golden.cases import cases, complaint
 from methods import _rounds, entf
-from methods._strong import Strong, jittered
 from methods.aap import AAP
 from methods.aue import AUE
 from methods.clean import Clean
