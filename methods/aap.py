@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from bench.core.method import PERTURBING, Lab, Method
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
+from bench.core.strong import Strong
 from bench.core.types import Augmentation, Recipe, Split
-from methods._strong import Strong
 
 SURROGATE = Recipe(epochs=40, lr=0.5, weight_decay=1e-4, final_lr=1e-6, warmup=0.25)
 

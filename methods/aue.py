@@ -21,9 +21,9 @@ from torch import Generator, Tensor, nn
 from bench.core.method import PERTURBING, Lab, Method
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
+from bench.core.strong import Strong
 from bench.core.train import Trainer, batches
 from bench.core.types import Recipe, Split
-from methods._strong import Strong
 
 READS = 0.5  # accuracy on clean images above which a surrogate learned them in place of the perturbation
 

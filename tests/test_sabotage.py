@@ -23,6 +23,7 @@ from bench.core.defense import Undefended
 from bench.core.method import Lab
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import release, truncated
+from bench.core.strong import Strong, jittered
 from bench.core.train import Streams, Trainer, batches, fit, lr_at, predict
 from bench.data.folder import square, visible
 from bench.data.glyphs import lumas
@@ -43,15 +44,18 @@ from bench.metrics.separability import separability
 from bench.nets import Net, build
 from bench.nets.body import conv, pooled
 from bench.nets.dense import mlp
+from bench.nets.densenet import densenet
+from bench.nets.mobile import efficientnet, mobilenet
 from bench.nets.plain import lenet5, vgg11
 from bench.nets.resnet import resnet
+from bench.nets.vgg import vgg
+from bench.nets.vit import vit
 from defenses._plasma import plasma
 from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser
 from golden.cases import cases, complaint
 from methods import _rounds, entf
-from methods._strong import Strong, jittered
 from methods.aap import AAP
 from methods.aue import AUE
 from methods.clean import Clean
@@ -213,6 +217,13 @@ SABOTAGES = {
     "ResNet shrinks every block": Sabotage(
         "resnet34-slim-s2", resnet, "stage and not block", "stage or block"
     ),
+    "VGG-16 has no batch norm": Sabotage("vgg-slim", vgg, "batch_norm=True", "batch_norm=False"),
+    "DenseNet keeps its pooling": Sabotage("densenet-slim", densenet, "del layers.pool0", "pass"),
+    "MobileNet's second stage shrinks": Sabotage("mobilenet-slim", mobilenet, "else 1", "else 2"),
+    "EfficientNet drops layers": Sabotage(
+        "efficientnet_b0-tv", efficientnet, "stochastic_depth_prob=0.0", "stochastic_depth_prob=0.5"
+    ),
+    "patches are drawn otherwise": Sabotage("vit-slim", vit, "** -0.5", "** -0.25"),
     # metrics
     "histograms forget a side": Sabotage(
         "smi-hist", histogram_mi, "entropies[0] + entropies[1]", "2 * entropies[0]"

@@ -27,8 +27,11 @@ def to_uint8(x: Tensor) -> Tensor:
 
 def luminance(x: Tensor) -> Tensor:
     """(N,C,H,W) -> the same shape, gray in all channels: of three by ITU-R BT.601, of others the mean."""
-    weights = x.new_tensor(LUMA) if x.shape[1] == len(LUMA) else x.new_full((x.shape[1],), 1 / x.shape[1])
-    return (x * weights[:, None, None]).sum(1, keepdim=True).expand_as(x)
+    if x.shape[1] != len(LUMA):
+        return x.mean(1, keepdim=True).expand_as(x)
+    red, green, blue = (part * weight for part, weight in zip(x.split(1, 1), LUMA, strict=True))
+    gray: Tensor = red + green + blue
+    return gray.expand_as(x)
 
 
 def levels(eps: float) -> int:

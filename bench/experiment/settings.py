@@ -44,7 +44,7 @@ class Setting:
     poison_reps: int = 1  # poisons for each method
     share: float = 1.0  # of the training images that are published poisoned; the rest is published clean
     drop_poisoned: bool = False  # victims train on that rest alone: the baseline of a share
-    # Test images attacked for robust accuracy; none: 1,000, in small runs a quarter of the training images;
+    # Test images attacked for robust accuracy; none: 1,000, in small runs a sixth of the training images;
     # 0: it is not measured
     robust_images: int | None = field(default=None, metadata=ADDED)
     # Long-tailed training images: how often the first class is there for once the last one; 1: all are kept

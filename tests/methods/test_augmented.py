@@ -19,8 +19,8 @@ from bench.core.method import Lab
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
 from bench.core.rng import generator, global_rng
+from bench.core.strong import Strong, cropped, jittered
 from bench.core.types import Augmentation
-from methods._strong import Strong, cropped, jittered
 from support.toys import CLASSES, METHODS, noise, small_net, toy_lab, toy_split
 
 CLEAN = toy_split(64, 0)

@@ -1,7 +1,7 @@
 """Strong augmentation, as contrastive learners have it: crop and resize, mirror, colour jitter, gray.
 
 Chen et al., "A Simple Framework for Contrastive Learning of Visual Representations", ICML 2020, appendix
-A, in the strengths of Wang et al. (see aue.py). All is drawn anew for each image, and differentiable.
+A, in the strengths of Wang et al. (see methods/aue.py). All is drawn anew for each image, and differentiable.
 """
 
 from __future__ import annotations
