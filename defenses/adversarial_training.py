@@ -34,6 +34,7 @@ class AdversarialTraining(Undefended):
     ramp: float = field(default=0.0, metadata=ADDED)  # share of the training in which radius and step grow
 
     revision: ClassVar[int] = 1
+    robust: ClassVar[float | None] = 8 / 255
     POSITIVE: ClassVar[tuple[str, ...]] = ("radius", "step", "steps")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"steps": 2, "step": 6 / 255, "ramp": 0.35},  # still reach the radius of 8/255

@@ -21,6 +21,11 @@ def images(to: Options) -> None:
         "--data", help="data set: glyphs, cifar10, cifar100, svhn, parquet:DIR, folder:DIR[@SIZE]"
     )
     to.add_argument("--limit", metavar="N", help="class-balanced subset of the training images; none: all")
+    to.add_argument(
+        "--imbalance",
+        metavar="R",
+        help="long-tailed training images: R of the first class for one of the last (default: 1, as is)",
+    )
     to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 
 

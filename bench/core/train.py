@@ -224,9 +224,13 @@ def accuracy(net: nn.Module, split: Split) -> float:
     return accuracies(net, split)[0]
 
 
-def accuracies(net: nn.Module, split: Split) -> tuple[float, float]:
-    """Share of images classified rightly, and the mean of that over the classes that are there; in [0,1]."""
+def accuracies(net: nn.Module, split: Split) -> tuple[float, float, list[float | None]]:
+    """Share of images classified rightly, mean of that over the classes that are there, that of each class.
+
+    All in [0,1]; None of a class without images.
+    """
     right, labels = (predict(net, split.images) == split.labels).double(), split.labels.cpu()
     images = torch.bincount(labels)
     shares = torch.bincount(labels, weights=right.cpu()) / images
-    return float(right.mean()), float(shares[images > 0].mean())
+    of_class = [share if n else None for share, n in zip(shares.tolist(), images.tolist(), strict=True)]
+    return float(right.mean()), float(shares[images > 0].mean()), of_class

@@ -23,6 +23,7 @@ from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
 from bench.core.types import Augmentation, Dataset, Split
 
+EXACT = 1e-9  # 500 / 10 may be a little less than 50
 HELD_OUT = 20  # one training image in so many goes to validation
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 DEEP = ("I", "F")  # first letters of Pillow's modes of more than 8 bits, which convert() would clip
@@ -48,6 +49,7 @@ class Source:
     pad: int | None = None  # None: an eighth of the side
     synthetic: bool = False
     resize: str = "none"
+    names: tuple[str, ...] | None = None  # of the training images, class/file, where they are files
     further: Callable[[int], Pool] | None = None  # so many images that are in neither; None: train's own rest
 
 
@@ -57,11 +59,15 @@ def at_hand(images: NDArray[Any], labels: Iterable[int] | NDArray[Any]) -> Pool:
     return Pool(torch.as_tensor(np.asarray(labels), dtype=torch.int64), lambda rows: pixels[rows])
 
 
-def dataset(source: Source, limit: int | None, reference: int = 0) -> Dataset:
+def dataset(source: Source, limit: int | None, reference: int = 0, imbalance: float = 1.0) -> Dataset:
     """Choose, hold out and check. reference: clean images to be there beside those that are published."""
     for part, pool in (("train", source.train), ("test", source.test)):
         check_labels(f"{source.name}, {part}", pool.labels, source.classes)
     chosen = choose(source.name, source.train.labels, source.classes, limit)
+    if imbalance != 1:
+        chosen = chosen[
+            long_tailed(source.name, source.train.labels[chosen], source.classes, limit, imbalance)
+        ]
     train = take(source.train, chosen)
     test = take(source.test, torch.arange(len(source.test.labels)))
     further = [_reference(source, chosen, reference)] if reference else []
@@ -83,8 +89,10 @@ def dataset(source: Source, limit: int | None, reference: int = 0) -> Dataset:
         reference=further[0] if further else None,
         reference_digest=digest(further, source.classes, augmentation) if further else None,
         limit=limit,
+        imbalance=imbalance,
         rows=rows,
         pool=len(source.train.labels),
+        names=source.names,
     )
 
 
@@ -141,6 +149,29 @@ def choose(name: str, labels: Tensor, classes: tuple[str, ...], limit: int | Non
             f"which has {int(counts[k])}; expected at most {int(counts.min()) * len(classes)}"
         )
     return draw(labels, quota, generator(seed_for(0, "limit")))
+
+
+def long_tailed(
+    name: str, labels: Tensor, classes: tuple[str, ...], limit: int | None, imbalance: float
+) -> Tensor:
+    """Choose ascending rows of a long tail: class k of K keeps a share of imbalance ** (-k / (K-1)).
+
+    Of n images a class the first keeps n and the last n / imbalance, whole numbers from below; a larger
+    imbalance gives a subset of a smaller one's. Raises BadInput where a class would keep fewer than 2 images,
+    one of which goes to validation.
+    Source: Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, section 5.1.
+    """
+    counts = labels.bincount(minlength=len(classes)).double()
+    shares = imbalance ** -(torch.arange(len(classes), dtype=torch.float64) / (len(classes) - 1))
+    quota = (counts * shares + EXACT).long()
+    few = int(quota.argmin())
+    if int(quota[few]) < 2:
+        raise BadInput(
+            f"{name}: --imbalance {imbalance:g} leaves {int(quota[few])} of the {int(counts[few])} training "
+            f"images of class {classes[few]!r}, expected at least 2; give a smaller one"
+            + ("" if limit is None else ", or a larger --limit")
+        )
+    return draw(labels, quota, generator(seed_for(0, "imbalance")))
 
 
 def check_limit(name: str, limit: int, available: int, classes: int) -> None:

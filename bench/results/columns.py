@@ -65,6 +65,9 @@ class Images(TypedDict):
     name: Name
     digest: Annotated[Name, about("sha256 of images, labels and classes")]
     limit: Annotated[Count | None, about("images that were asked for; null: all")]
+    imbalance: NotRequired[
+        Annotated[Positive, about("of a long tail that was drawn: first class over last; absent: none")]
+    ]
     resize: Annotated[Name, about("rule by which images were brought to one size")]
     train_images: Annotated[Count, about("without those for validation")]
     augmentation: Annotated[dict[str, int | bool], about("pad, in pixels, and flip")]
@@ -119,6 +122,9 @@ class Inputs(TypedDict):
     mi: Annotated[dict[str, int], about("settings of the estimator")]
     share: Annotated[Share, about("of the training images that are published poisoned")]
     drop_poisoned: Annotated[bool, about("whether victims learn from the other images alone")]
+    robust_images: NotRequired[
+        Annotated[Index, about("test images attacked; absent: 1000, or a sixth of the training images")]
+    ]
     method: dict[str, Any]  # a Method
     defense: dict[str, Any]  # a Plugin
     poison_rep: Index

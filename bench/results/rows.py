@@ -72,7 +72,15 @@ class Row:
     # what was measured of the victim
     test_acc: Annotated[Fraction | None, about("accuracy on the whole test set, after the last epoch")] = None
     balanced_acc: Annotated[Fraction | None, about("the same of each class, mean over classes")] = None
+    class_acc: Annotated[
+        list[Fraction | None], about("the same of each class, in their order; null: it has no image")
+    ] = field(default_factory=list)
     chance: Annotated[Fraction | None, about("share of the largest class in the test set")] = None
+    robust_acc: Annotated[
+        Fraction | None, about("under PGD-20 with steps of 2/255, of victims that train adversarially")
+    ] = None
+    robust_radius: Annotated[Fraction | None, about("L-inf radius of that attack, pixels in [0,1]")] = None
+    robust_images: Annotated[Count | None, about("test images that it was measured on")] = None
     train_acc: Annotated[Fraction | None, about("accuracy on the images that the victim was shown")] = None
     val_selected_acc: Annotated[
         Fraction | None, about("on the test subset, at the curve's best validation accuracy")

@@ -1,9 +1,10 @@
 """Stored results of older schemas as today's: plain values in, plain values out, for files of any age.
 
-Schema 5 of rows has what defenses report, schema 4 what is measured of perturbations, schema 3 balanced
-accuracy and chance. Schema 1 told plugins apart by digests of their code. Which revision of a plugin each of
-these is was decided by running the old code beside the new: the same deltas, bit for bit, are one revision. A
-digest that is not listed was never compared, so that its plugin stays a draft.
+Schema 6 of rows has accuracy by class and under attack, schema 5 what defenses report, schema 4 what is
+measured of perturbations, schema 3 balanced accuracy and chance. Schema 1 told plugins apart by digests of
+their code. Which revision of a plugin each of these is was decided by running the old code beside the new:
+the same deltas, bit for bit, are one revision. A digest that is not listed was never compared, so that its
+plugin stays a draft.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-ROWS = 5  # schema of rows; raised when there is another column, or one changes its name or meaning
+ROWS = 6  # schema of rows; raised when there is another column, or one changes its name or meaning
 SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
@@ -64,12 +65,19 @@ SINCE_4 = (  # columns that rows of schema 3 lack
     *("l0_median", "l0_p95", "l0_max", "psnr_median", "psnr_p05", "psnr_min"),
     *("ssim_median", "ssim_p05", "ssim_min"),
 )
+SINCE_6: dict[str, Any] = {  # columns that rows of schema 5 lack
+    "class_acc": [],
+    **dict.fromkeys(("robust_acc", "robust_radius", "robust_images")),
+}
 Values = Mapping[str, Any]
 
 
 def row(old: Values) -> dict[str, Any]:
     """Make a row of today's schema of an older one; KeyError, TypeError or AttributeError for others."""
     made = _identified(old) if old["schema"] == 1 else dict(old)
+    made |= SINCE_6
+    if old["schema"] == 5:
+        return {**made, "schema": ROWS}
     made["defense_facts"] = {}
     if old["schema"] == 4:
         return {**made, "schema": ROWS}

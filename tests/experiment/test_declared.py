@@ -197,9 +197,9 @@ def test_a_file_is_imported_only_where_it_does_more_than_declare(
 ) -> None:
     (tmp_path / "methods").mkdir()
     (tmp_path / "methods" / "odd_one.py").write_text(HEAD + rest)
-    sys.modules.pop("plugged_methods_odd_one", None)
+    sys.modules.pop("plugged_methods.odd_one", None)
     seen = catalog("methods", tmp_path, declared=True)
-    assert ("plugged_methods_odd_one" in sys.modules) == imported
+    assert ("plugged_methods.odd_one" in sys.modules) == imported
     real = catalog("methods", tmp_path)
     assert seen.names == real.names
     for name in {*real.variants} - {*IMPORTED["methods"].variants}:

@@ -100,6 +100,19 @@ def test_a_caption_says_each_budget_in_its_norm() -> None:
     assert budgets(rows[3:]) is None
 
 
+def test_accuracy_under_attack_stands_beside_accuracy_and_is_said() -> None:
+    own = {"test_acc": 0.58, "mi": 0.1, "robust_acc": 0.312, "robust_radius": 8 / 255, "robust_images": 500}
+    rows = [row("clean", "at-8", **own), row("clean", test_acc=0.9, mi=0.1)]
+    accuracy, mi = tables(rows)
+    assert accuracy.texts("clean") == ["90.0", "58.0 (31.2)"] and "(31.2)" not in mi.texts("clean")[1]
+    assert "PGD-20 within L-inf 8/255, on 500 test images." in accuracy.caption
+    assert "robust" not in mi.caption and "robust" not in tables(rows[1:])[0].caption
+    found = {
+        line["defense"]: line["robust"] for line in csv.DictReader(io.StringIO(made(rows)["accuracy.csv"]))
+    }
+    assert found == {"none": "", "at-8": "0.312"} and "robust" not in made(rows)["mi.csv"]
+
+
 def mi_rows() -> list[Row]:
     facts: dict[str, Any] = {
         "mi_null": 0.01,
