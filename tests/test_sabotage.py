@@ -120,7 +120,7 @@ SABOTAGES = {
         "evaluation", HeldOut.__init__, "if setting.prepare_test", "if True"
     ),
     "the least likely class is predicted": Sabotage("evaluation", predict, "argmax(1)", "argmin(1)"),
-    "L2 is of all images": Sabotage("evaluation", distances, 'found["l2"].mean()', 'found["l2"].sum()'),
+    "L2 is of all images": Sabotage("evaluation", distances, 'total["l2"] / n', 'total["l2"]'),
     # mi
     "MI is of other images": Sabotage("mi", subject, 'seed_for(0, "mi"', 'seed_for(1, "mi"'),
     "MI has other slices": Sabotage("mi smi-ksg", directions, "default_rng(seed)", "default_rng(seed + 1)"),
