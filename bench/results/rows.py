@@ -80,15 +80,34 @@ class Row:
     peak_acc: Annotated[Fraction | None, about("on the test subset, the curve's best: an oracle")] = None
     stem: Annotated[str | None, about("of the victim, which depends on the size of the images")] = None
     curve: Annotated[list[Point], about("accuracies during the training")] = field(default_factory=list)
-    mi: Annotated[Nats | None, about("estimated dependence, its null subtracted")] = None
+    mi: Annotated[
+        Nats | None, about("what published features tell of clean ones, in the victim; its null subtracted")
+    ] = None
     mi_null: Annotated[Nats | None, about("the estimate for permuted images")] = None
-    mi_low: Annotated[Nats | None, about("95 % interval of mi over images, from")] = None
+    mi_low: Annotated[Nats | None, about("95 % interval of mi over images and directions, from")] = None
     mi_high: Annotated[Nats | None, about("to")] = None
+    mi_ceiling: Annotated[Nats | None, about("mi of the clean features with themselves")] = None
+    mi_gap: Annotated[Nats | None, about("mi_ceiling - mi")] = None
+    mi_gap_low: Annotated[Nats | None, about("its 95 % interval over images and directions, from")] = None
+    mi_gap_high: Annotated[Nats | None, about("to")] = None
+    mi_share: Annotated[float | None, about("mi_gap as a share of mi_ceiling")] = None
+    mi_shown: Annotated[
+        Nats | None, about("mi of both as the defense prepares them; mi where it prepares nothing")
+    ] = None
+    mi_shown_gap: Annotated[Nats | None, about("the gap of that")] = None
+    mi_shown_gap_low: Annotated[Nats | None, about("its 95 % interval, from")] = None
+    mi_shown_gap_high: Annotated[Nats | None, about("to")] = None
+    mi_labels: Annotated[
+        Nats | None,
+        about("MI of the classes predicted of clean and of published images; at most log classes"),
+    ] = None
     mi_estimator: Annotated[Name | None, about("name of the estimator")] = None
     mi_images: Annotated[Count | None, about("images that it saw")] = None
-    mi_rank: Annotated[Count | None, about("dimensions of the code of the features")] = None
+    mi_rank: Annotated[Count | None, about("dimensions of the code of the features, where there was one")] = (
+        None
+    )
     mi_slices: Annotated[Count | None, about("random directions")] = None
-    mi_reason: Annotated[str | None, about("why there is no mi")] = None
+    mi_reason: Annotated[str | None, about("why there is no mi, or no mi_shown")] = None
     # what was measured of the poison as crafted, whatever share of it was published, against the clean images
     linf: Annotated[Fraction | None, about("largest change of a value, pixels in [0,1]")] = None
     l2: Annotated[Distance | None, about("mean over images, pixels in [0,1]")] = None

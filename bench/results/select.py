@@ -166,7 +166,10 @@ def reason_of(row: Row, column: str) -> str | None:
     """Say why a row does not count; None where it does, or nothing says."""
     if row.status != "ok":
         return last_line(row.reason)
-    return row.mi_reason if column == "mi" else None
+    if not column.startswith("mi"):
+        return None
+    no_ceiling = f"{row.mi_estimator} has no ceiling that a gap could be to"
+    return row.mi_reason or (no_ceiling if row.mi is not None and getattr(row, column) is None else None)
 
 
 # Those of one setting

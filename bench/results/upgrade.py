@@ -1,9 +1,9 @@
 """Stored results of older schemas as today's: plain values in, plain values out, for files of any age.
 
-Schema 4 of rows has what is measured of perturbations, schema 3 balanced accuracy and chance. Schema 1 told
-plugins apart by digests of their code. Which revision of a plugin each of these is was decided by running the
-old code beside the new: the same deltas, bit for bit, are one revision. A digest that is not listed was never
-compared, so that its plugin stays a draft.
+Schema 5 of rows has MI's gap to its ceiling, schema 4 what is measured of perturbations, schema 3 balanced
+accuracy and chance. Schema 1 told plugins apart by digests of their code. Which revision of a plugin each of
+these is was decided by running the old code beside the new: the same deltas, bit for bit, are one revision. A
+digest that is not listed was never compared, so that its plugin stays a draft.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-ROWS = 4  # schema of rows; raised when there is another column, or one changes its name or meaning
+ROWS = 5  # schema of rows; raised when there is another column, or one changes its name or meaning
 SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
@@ -64,14 +64,18 @@ SINCE_4 = (  # columns that rows of schema 3 lack
     *("l0_median", "l0_p95", "l0_max", "psnr_median", "psnr_p05", "psnr_min"),
     *("ssim_median", "ssim_p05", "ssim_min"),
 )
+SINCE_5 = (  # columns that rows of schema 4 lack
+    *("mi_ceiling", "mi_gap", "mi_gap_low", "mi_gap_high", "mi_share", "mi_labels"),
+    *("mi_shown", "mi_shown_gap", "mi_shown_gap_low", "mi_shown_gap_high"),
+)
 Values = Mapping[str, Any]
 
 
 def row(old: Values) -> dict[str, Any]:
     """Make a row of today's schema of an older one; KeyError, TypeError or AttributeError for others."""
     made = _identified(old) if old["schema"] == 1 else dict(old)
-    made |= dict.fromkeys(SINCE_4)
-    if old["schema"] == 3:
+    made |= dict.fromkeys(SINCE_5 if old["schema"] == 4 else SINCE_4 + SINCE_5)
+    if old["schema"] >= 3:
         return {**made, "schema": ROWS}
     chance = {"chance": 1 / max(made["classes"], 1)} if "classes" in made else {}
     return {**made, **chance, "balanced_acc": None, "schema": ROWS}

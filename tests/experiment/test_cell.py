@@ -24,7 +24,8 @@ from bench.experiment.evaluate import HeldOut, features, mi_columns, subject
 from bench.experiment.registry import Plugin, imported
 from bench.experiment.settings import Setting
 from bench.metrics.mi.limits import CERTIFIED
-from bench.metrics.mi.sliced import ESTIMATOR, MISettings
+from bench.metrics.mi.settings import MISettings
+from bench.metrics.mi.smi_noisy import NAME as ESTIMATOR
 from bench.results.rows import Row
 from methods.uniform import Uniform
 from support.toys import CLASSES, DEFENSES, METHODS, RECIPE, noise, small_net, toy_dataset, toy_split

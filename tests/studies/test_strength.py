@@ -210,21 +210,6 @@ def test_a_victim_that_did_not_learn_is_marked_and_in_no_step() -> None:
     assert "accuracy falls from 2 to 8/255" in line(text, "em", 0)
 
 
-def test_mi_of_other_dimensions_has_no_course() -> None:
-    """A victim that collapses under the largest budget, with a higher MI from that alone."""
-    rows = [replace(r, mi_rank=32) for r in three()]
-    strong = {made("em", 16, 0.1, rep).key for rep in range(3)}
-    rows = [replace(r, mi=0.9, mi_rank=11) if r.key in strong else r for r in rows]
-    point = at(points_of(rows), "em", 16)
-    assert (mean(point.mi), point.mi_gap, point.comparable) == (pytest.approx(0.9), None, False)
-    text = STUDY.analyse(rows, ()).text
-    assert (
-        "from 4 to 8/255" in line(text, "em", 0).split("MI")[1]
-        and "16" not in line(text, "em", 0).split("MI")[1]
-    )
-    assert "on another scale: em at 16/255." in text
-
-
 def test_the_table_has_a_line_for_each_point() -> None:
     (table,) = STUDY.analyse(all_rows(), ()).tables.values()
     assert len(table) == len(points_of(all_rows())) == 1 + 3 * 4 + 2 * 3

@@ -60,8 +60,10 @@ class Estimate:
         found = {name: getattr(self, name) for name in names}
         found |= {"bound": self.reason, "seconds": round(self.seconds, 3), **self.settings}
         if self.ceiling is not None:
-            found |= {"ceiling": self.ceiling.value, "share": self.share}
-            found |= {f"gap{end}": getattr(self.gap, name, None) for end, name in ENDS.items()}
+            found["ceiling"] = self.ceiling.value
+            for end, name in ENDS.items():
+                found[f"gap{end}"] = end_of_gap = getattr(self.gap, name, None)
+                found[f"share{end}"] = None if end_of_gap is None else end_of_gap / self.ceiling.value
         return found
 
     def __str__(self) -> str:
