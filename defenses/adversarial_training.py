@@ -16,12 +16,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from bench.core.adversarial import attacked
 from bench.core.defense import Undefended
-from bench.core.pgd import frozen, pgd
 from bench.core.types import ADDED, BadInput
 
 
@@ -35,6 +34,7 @@ class AdversarialTraining(Undefended):
     ramp: float = field(default=0.0, metadata=ADDED)  # share of the training in which radius and step grow
 
     revision: ClassVar[int] = 1
+    robust: ClassVar[float | None] = 8 / 255
     POSITIVE: ClassVar[tuple[str, ...]] = ("radius", "step", "steps")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"steps": 2, "step": 6 / 255, "ramp": 0.35},  # still reach the radius of 8/255
@@ -61,19 +61,8 @@ class AdversarialTraining(Undefended):
 
     def loss(self, net: nn.Module, x: Tensor, y: Tensor, rng: Generator, progress: float) -> Tensor:
         grown = 1.0 if progress >= self.ramp else progress / self.ramp
-        eps = self.radius * grown
-        start = torch.empty_like(x).uniform_(-eps, eps, generator=rng)
-        start = (x + start).clamp_(0, 1).sub_(x)
-        target = frozen(net)
-        delta = pgd(
-            lambda z: -F.cross_entropy(target(z), y, reduction="sum"),
-            x,
-            start,
-            eps=eps,
-            step=self.step * grown,
-            steps=self.steps,
-        )
-        return F.cross_entropy(net(x + delta), y)
+        radius, step = self.radius * grown, self.step * grown
+        return F.cross_entropy(net(attacked(net, x, y, rng, radius=radius, step=step, steps=self.steps)), y)
 
 
 def within(radius: str) -> AdversarialTraining:

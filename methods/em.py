@@ -13,6 +13,8 @@ few images and a small net, noise that is learnt in place alone does not survive
 quick takes fewer, longer steps: minutes are what it has.
 Class-wise: the fifth of every class, on which the error is measured too, is drawn once for a poison and keeps
 its order; the stop is the official README's (error 0.1; its scripts have 0.01).
+Shuffled is no method of the paper's but a control: if it is as good as em, noise tells the class and need not
+fit the image that it is added to.
 """
 
 from __future__ import annotations
@@ -143,6 +145,22 @@ class EMClass(EM):
             delta.add_(moved / seen.clamp(min=1).view(-1, 1, 1, 1)).clamp_(-self.eps, self.eps)
 
 
+@dataclass(frozen=True)
+class Shuffled(EM):
+    """Error-minimising noise of other images: each has that of another one of its class, by the seed."""
+
+    revision: ClassVar[int] = 1
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        delta = super().craft(clean, lab)
+        dealt, labels = torch.arange(len(clean)), clean.labels.cpu()
+        for label in range(lab.classes):
+            own = (labels == label).nonzero()[:, 0]
+            in_turn = own[torch.randperm(len(own), generator=generator(lab.order(f"shuffled {label}")))]
+            dealt[in_turn] = in_turn.roll(1)  # nobody keeps its own
+        return delta[dealt.to(delta.device)]
+
+
 def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
     """Train, perturb, and so on until the net makes few errors on the perturbed images."""
     trainer, rng = Trainer(lab.net(), em.surrogate), lab.rng("augment")
@@ -208,5 +226,6 @@ def _error(net: nn.Module, em: EM, clean: Split, searched: Tensor, delta: Tensor
     return int(wrong) / len(searched)
 
 
-VARIANTS = {"em": EM(), "em-positive": EM(rounding="positive"), "em-class": EMClass()}
+VARIANTS = {"em": EM(), "em-positive": EM(rounding="positive"), "em-class": EMClass(), "shuffled": Shuffled()}
+CONTROLS = ("shuffled",)
 ALL = ("em",)

@@ -55,18 +55,12 @@ class TAP(Method):
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         net, rng = frozen(lab.trained(clean, self.surrogate)), lab.rng("attack")
-        delta, first = torch.zeros(clean.images.shape, device=clean.images.device), 0
-        if state := lab.checkpoint.load():
-            delta, first = state["delta"].to(delta), state["first"]
-            rng.set_state(state["rng"])
-        while first < len(clean):
-            rows = slice(first, first + self.batch)
-            x, target = to_float(clean.images[rows]), (clean.labels[rows] + self.shift) % lab.classes
-            delta[rows] = self._best(net, x, target, lab, rng)
-            first += self.batch
-            if lab.checkpoint.due():
-                lab.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
-            lab.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
+
+        def perturb(rows: Tensor) -> Tensor:
+            target = (clean.labels[rows] + self.shift) % lab.classes
+            return self._best(net, to_float(clean.images[rows]), target, lab, rng)
+
+        delta = lab.perturbed(clean, self.batch, rng, perturb)
         if (hit := self._hit(net, clean, delta, lab.classes)) < HIT:
             lab.unreached(
                 f"the surrogate takes {100 * hit:.0f} % of the images for their target class, expected "

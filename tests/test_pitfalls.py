@@ -31,7 +31,9 @@ from bench.results.rows import load_all
 
 HERE = Path(__file__).parent
 COLUMNS = ["listed", "source", "pitfall", "tests", "cannot apply"]
-LISTED = re.compile(r"(facts [1-7](\.\d)?|peers (APBench|MI-UE|origin|users|wanted|formats)( \d+)?)")
+LISTED = re.compile(
+    r"facts [1-7](\.\d)?|peers (APBench|MI-UE|origin|users|wanted|formats)( \d+)?|breadth \d(\.\d+)?"
+)
 CODE = sorted(p for folder in ("bench", *KINDS) for p in (HOME / folder).rglob("*.py"))
 ROOT = Path(__file__).parent.parent  # of the repository; the package may be installed elsewhere
 
@@ -153,6 +155,7 @@ def test_whoever_catches_everything_passes_it_on() -> None:
 PACKAGE = {
     "PIL": "pillow",
     "sklearn": "scikit-learn",
+    "yaml": "pyyaml",
 }  # module -> the package that has it, where the names differ
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 

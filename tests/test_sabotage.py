@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from bench.core.adversarial import attacked
 from bench.core.augment import crop_flip
 from bench.core.defense import Undefended
 from bench.core.method import Lab
@@ -45,15 +46,16 @@ from bench.nets.dense import mlp
 from bench.nets.plain import lenet5, vgg11
 from bench.nets.resnet import resnet
 from defenses._plasma import plasma
-from defenses.adversarial_training import AdversarialTraining
 from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser
 from golden.cases import cases, complaint
-from methods import em
+from methods import em, entf
 from methods.clean import Clean
 from methods.em import EM, EMClass
 from methods.emax import EMax
+from methods.entf import EntF
+from methods.hypo import HYPO
 from methods.miue import MIUE
 from methods.tap import TAP
 from methods.uniform import Uniform
@@ -112,9 +114,7 @@ SABOTAGES = {
     # mi
     "MI is of other images": Sabotage("mi", subject, 'seed_for(0, "mi"', 'seed_for(1, "mi"'),
     "MI has other slices": Sabotage("mi smi-noisy", directions, "default_rng(seed)", "default_rng(seed + 1)"),
-    "the null is of pairs": Sabotage(
-        "mi smi-noisy", _scores, "null_rng.permuted(normal_scores(a), axis=1)", "normal_scores(a)"
-    ),
+    "the null is too large": Sabotage("mi smi-noisy", _scores, "] = ksg_of_rows(", "] = 0.1 + ksg_of_rows("),
     "the clean side is noisier": Sabotage(
         "mi smi-noisy", _scores, "settings.sigma *", "1.1 * settings.sigma *"
     ),
@@ -146,6 +146,12 @@ SABOTAGES = {
     "TAP's target is the class before": Sabotage("tap", TAP.craft, "+ self.shift", "- self.shift"),
     "TAP keeps the worst restart": Sabotage("tap", TAP._best, "loss < lowest", "loss > lowest"),
     "TAP attacks images as they are": Sabotage("tap", TAP._best, "crop_flip(z, lab.augmentation, rng)", "z"),
+    "HYPO attacks images as they are": Sabotage(
+        "hypo", HYPO.craft, "crop_flip(z, lab.augmentation, rng)", "z"
+    ),
+    "HYPO's surrogate is not robust": Sabotage("hypo", HYPO.craft, ", self.robust)", ")"),
+    "EntF's own class is another": Sabotage("entf-pull", entf.others, "masked_fill(own", "masked_fill(~own"),
+    "EntF pulls where it pushes": Sabotage("entf-push", EntF.objective, "return -", "return "),
     "MI-UE's step is a round ahead": Sabotage(
         "mi-ue mi-ue-cos", MIUE._perturb, "at = done /", "at = (done + 1) /"
     ),
@@ -155,9 +161,9 @@ SABOTAGES = {
     # defenses
     "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
     "the attack has no random start": Sabotage(
-        "at-8 at-3", AdversarialTraining.loss, "uniform_(-eps, eps, generator=rng)", "zero_()"
+        "at-8 at-3", attacked, "uniform_(-radius, radius, generator=rng)", "zero_()"
     ),
-    "the attack moves the averages": Sabotage("at-8", AdversarialTraining.loss, "frozen(net)", "net"),
+    "the attack moves the averages": Sabotage("at-8", attacked, "frozen(net)", "net"),
     "Cutout's place is a corner": Sabotage("cutout", Cutout._outside, " - side // 2", ""),
     "gray is a mean": Sabotage(
         "iss-gray", Gray.prepare, "BT601.to(images.device)", "torch.full((3,), 21845)"

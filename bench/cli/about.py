@@ -24,7 +24,15 @@ from bench.experiment.settings import PROFILES
 from bench.studies import NAMES as STUDIES
 from bench.studies import named as study
 
-HOOKS = {"prepare": "once, on all images", "augment": "on each batch", "loss": "at each step"}
+HOOKS = {
+    "prepare": "once, on all images",
+    "purify": "once, on all images with their labels",
+    "recipe": "of the victim",
+    "begin": "before the first step",
+    "augment": "on each batch",
+    "loss": "at each step",
+    "finish": "after the last step",
+}
 DATA = {"glyphs": "glyphs", "parquet:DIR": "parquet", "folder:DIR": "folder"}  # whose module it is, if own
 PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=Differs from the paper:)")
 

@@ -7,21 +7,35 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from types import ModuleType
 
 from bench import cli
+from bench.cli import config
 from bench.core.errors import BadInput
 
+SCRIPT = "ue-bench"  # the console script, which does the same
 
-def parser() -> argparse.ArgumentParser:
-    top = argparse.ArgumentParser(
-        prog="python -m bench", description="Unlearnable examples: methods x defenses"
-    )
+
+def parser(prog: str = "python -m bench") -> argparse.ArgumentParser:
+    top = argparse.ArgumentParser(prog=prog, description="Unlearnable examples: methods x defenses")
     chosen = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in cli.NAMES:
         one = _module(name)
-        one.configure(chosen.add_parser(name, help=one.ABOUT, description=one.ABOUT, allow_abbrev=False))
+        own = chosen.add_parser(name, help=one.ABOUT, description=one.ABOUT, allow_abbrev=False)
+        one.configure(own)
+        own.set_defaults(own=own)
     return top
+
+
+def parsed(argv: Sequence[str], prog: str = "python -m bench") -> argparse.Namespace:
+    """Parse a command line; the options of its --config come first, so that those given win. BadInput."""
+    top, argv = parser(prog), [*argv]
+    args = top.parse_args(argv)
+    if getattr(args, "config", None) is None:
+        return args
+    own = config.arguments(config.read(args.config), args.own)
+    return top.parse_args([argv[0], *own, *argv[1:]])
 
 
 def _module(command: str) -> ModuleType:
@@ -30,7 +44,15 @@ def _module(command: str) -> ModuleType:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 all is well, 1 cells failed, 2 bad input, 130 interrupted."""
-    args = parser().parse_args(argv)
+    prog = Path(sys.argv[0]).stem
+    try:
+        args = parsed(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
+        if getattr(args, "print_config", False):
+            print(config.written(args, args.own), end="")
+            return 0
+    except BadInput as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 2
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
     try:

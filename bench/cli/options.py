@@ -21,6 +21,11 @@ def images(to: Options) -> None:
         "--data", help="data set: glyphs, cifar10, cifar100, svhn, parquet:DIR, folder:DIR[@SIZE]"
     )
     to.add_argument("--limit", metavar="N", help="class-balanced subset of the training images; none: all")
+    to.add_argument(
+        "--imbalance",
+        metavar="R",
+        help="long-tailed training images: R of the first class for one of the last (default: 1, as is)",
+    )
     to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 
 
@@ -45,6 +50,7 @@ def crafting(to: Options, profile: str = "quick") -> None:
 def victims(to: Options) -> None:
     to.add_argument("--reps", metavar="V", help="victims for each poison")
     to.add_argument("--poison-reps", metavar="P", help="poisons for each method")
+    to.add_argument("--reference", metavar="N", help="clean images for the defenses that use some")
     to.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli import options
+from bench.cli import config, options
 
 ABOUT = "compute the grid: rows, tables and report"
 
@@ -39,6 +39,7 @@ def configure(run: argparse.ArgumentParser) -> None:
         action="store_false",
         help="without figures and page, which report makes",
     )
+    config.add(run)
     before = run.add_argument_group("before computing")
     before.add_argument(
         "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"

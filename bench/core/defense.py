@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from bench.core.types import Dataset, check_positive
+from bench.core.types import Dataset, Recipe, Split, check_positive
+
+Kit = Any  # a bench.core.kit.Kit, which knows the loop that trains with defenses
 
 
 @dataclass(frozen=True)
 class Undefended:
     """The defense `none`, and the base of all others: override exactly the hook you need.
 
-    The order is fixed: prepare, once -> crop and flip -> augment -> loss -> net, which normalises.
+    The order is fixed: purify (prepare), once for all victims of a poison -> begin, once for each victim ->
+    crop and flip -> augment -> loss -> net, which normalises -> finish, after the last step.
     """
 
     # Raised by whoever changes what a victim learns from, on the class itself: a class below that says none
@@ -27,9 +30,22 @@ class Undefended:
     # draw from rng alone and wait for no value: a GPU then records a training step and replays it. It is
     # said beside the hooks, and holds for no class below that has hooks of its own.
     STEADY: ClassVar[bool] = True
+    prepares_tests: ClassVar[bool] = False  # whether validation and test images pass prepare() as well
+    # L-inf radius, pixels in [0,1], at which victims that train adversarially are attacked; None: they do not
+    robust: ClassVar[float | None] = None
 
     def __post_init__(self) -> None:
         check_positive(self, self.POSITIVE)
+
+    @property
+    def reference(self) -> int:
+        """Clean images that the defense uses, beside those that are published; most have a field for it."""
+        return 0
+
+    @property
+    def leaks(self) -> int:
+        """Published images whose clean originals the defense knows, too."""
+        return 0
 
     @property
     def cost(self) -> float:
@@ -43,6 +59,23 @@ class Undefended:
     def prepare(self, images: Tensor) -> Tensor:
         """Once: uint8 (N,C,H,W) -> uint8 (N,C,H,W), what the victim is shown."""
         return images
+
+    def purify(self, images: Tensor, labels: Tensor, kit: Kit) -> Tensor:
+        """Prepare with more than the images themselves: labels (N,), and what the kit has."""
+        return self.prepare(images)
+
+    def recipe(self, victim: Recipe) -> Recipe:
+        """Say how the victim is trained, which by itself would be as victim says."""
+        return victim
+
+    def begin(self, net: nn.Module, shown: Split, kit: Kit) -> None:
+        """Before the first step, and again before a training goes on: change the net in place.
+
+        What it adds to the net as a module is trained with it. The same kit gives the same net.
+        """
+
+    def finish(self, net: nn.Module, shown: Split, kit: Kit) -> None:
+        """After the last step: change the trained net, in eval mode, in place."""
 
     def augment(self, x: Tensor, rng: Generator) -> Tensor:
         """Each batch: float32 (B,C,H,W) in [0,1] -> the same."""
@@ -61,6 +94,14 @@ def is_steady(defense: Undefended) -> bool:
         if {"augment", "loss"} & vars(own).keys():
             return False
     return False
+
+
+def trains_otherwise(defense: Undefended) -> bool:
+    """Whether a defense acts before or after the training, or changes how it goes."""
+    return any(
+        getattr(type(defense), hook) is not getattr(Undefended, hook)
+        for hook in ("recipe", "begin", "finish")
+    )
 
 
 def check_prepared(shown: Tensor, images: Tensor, who: str) -> None:

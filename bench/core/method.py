@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
 
+import torch
 from torch import Generator, Tensor, nn
 
 from bench.core.checkpoint import Checkpoint
+from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
 from bench.core.threat import Threat
@@ -60,8 +62,11 @@ class Lab:
         """Make the seed of a sequence of shuffles, see batches()."""
         return seed_for(self.seed, "order", name)
 
-    def trained(self, clean: Split, recipe: Recipe) -> nn.Module:
-        """Train a surrogate on clean images, with the data set's augmentation; in eval mode."""
+    def trained(self, clean: Split, recipe: Recipe, defense: Undefended | None = None) -> nn.Module:
+        """Train a surrogate on clean images, with the data set's augmentation; in eval mode.
+
+        defense: how it learns; with Robust adversarially.
+        """
         net = self.net()
         part, finished = self.checkpoint.part("surrogate"), self.checkpoint.part("trained")
         state = finished.load()
@@ -71,13 +76,34 @@ class Lab:
                 self.tick(share / 2, "surrogate")
 
             streams = Streams.of(self.seed, self.seed, clean.labels.device)
-            fit(net, clean, recipe, streams, self.augmentation, checkpoint=part, tick=tick)
+            fit(net, clean, recipe, streams, self.augmentation, defense=defense, checkpoint=part, tick=tick)
             finished.save(net.state_dict())
         else:
             net.load_state_dict(state)
             net.eval()  # as fit leaves it
         self.note_surrogate(net)
         return net
+
+    def perturbed(
+        self, clean: Split, batch: int, rng: Generator, perturb: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Perturb each image once, after a surrogate is trained; resumes from the checkpoint.
+
+        perturb: row numbers (B,) -> delta (B,C,H,W) of these images; it draws from rng alone. Returns
+        delta (N,C,H,W), float32.
+        """
+        delta, first = torch.zeros(clean.images.shape, device=clean.images.device), 0
+        if state := self.checkpoint.load():
+            delta, first = state["delta"].to(delta), state["first"]
+            rng.set_state(state["rng"])
+        rows = torch.arange(len(clean), device=delta.device)
+        while first < len(clean):
+            delta[first : first + batch] = perturb(rows[first : first + batch])
+            first += batch
+            if self.checkpoint.due():
+                self.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
+            self.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
+        return delta
 
     def note_surrogate(self, net: nn.Module) -> float:
         """Keep and return its accuracy, in [0,1], on clean images that are never published."""

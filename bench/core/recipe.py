@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from bench.core.errors import BadInput
@@ -44,11 +44,15 @@ class Recipe:
     milestones: tuple[float, ...] = ()
     final_lr: float = 0.0  # with "cosine": where it ends
     clip: float | None = None  # largest gradient norm
+    optimiser: Literal["sgd", "adamw"] = field(default="sgd", metadata=ADDED)  # adamw: betas 0.9 and 0.999
+    warmup: float = field(default=0.0, metadata=ADDED)  # share of the training in which lr rises from 0
 
     def __post_init__(self) -> None:
         check_positive(self, ("epochs", "batch", "lr"))
         if not 0 <= self.momentum < 1 or self.weight_decay < 0 or (self.nesterov and not self.momentum):
             raise BadInput(f"a recipe needs momentum in [0,1) and weight decay of 0 or more, got {self}")
+        if not 0 <= self.warmup < 1:
+            raise BadInput(f"a recipe's warmup is {self.warmup:g}, expected a share of 0 up to 1")
         if self.clip is not None and self.clip <= 0:
             raise BadInput(f"a recipe's clip is {self.clip:g}, expected above 0 or none")
 

@@ -64,6 +64,8 @@ def batches(n: int, size: int, order: int, epoch: int, device: torch.device) -> 
 
 def lr_at(recipe: Recipe, progress: float) -> float:
     """Return the learning rate after a share `progress` of the training."""
+    if progress < recipe.warmup:
+        return recipe.lr * progress / recipe.warmup
     if recipe.schedule == "constant":
         return recipe.lr
     if recipe.schedule in DROPS:
@@ -73,21 +75,20 @@ def lr_at(recipe: Recipe, progress: float) -> float:
 
 
 class Trainer:
-    """A net and its SGD: the one place where weights move."""
+    """A net and its optimiser: the one place where weights move."""
 
     def __init__(self, net: nn.Module, recipe: Recipe) -> None:
         self.net, self.recipe = net, recipe
         device = next(net.parameters()).device
         # on a GPU a tensor, which a replayed step reads anew
         self.lr = torch.tensor(recipe.lr, device=device) if device.type == "cuda" else recipe.lr
-        self.sgd = torch.optim.SGD(
-            net.parameters(),
-            lr=self.lr,
-            momentum=recipe.momentum,
-            weight_decay=recipe.weight_decay,
-            nesterov=recipe.nesterov,
-            fused=True,
-        )
+        own: dict[str, Any] = {"lr": self.lr, "weight_decay": recipe.weight_decay, "fused": True}
+        self.optimiser: torch.optim.Optimizer
+        if recipe.optimiser == "adamw":
+            self.optimiser = torch.optim.AdamW(net.parameters(), **own, capturable=device.type == "cuda")
+        else:
+            own |= {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
+            self.optimiser = torch.optim.SGD(net.parameters(), **own)
 
     def learner(self, loss: Loss, rngs: tuple[Generator, ...], *, steady: bool) -> Learn:
         """Make a training step on loss(rows, progress), as a function of rows and progress.
@@ -114,22 +115,22 @@ class Trainer:
         if isinstance(self.lr, Tensor):
             self.lr.fill_(lr_at(self.recipe, progress))
         else:
-            self.sgd.param_groups[0]["lr"] = lr_at(self.recipe, progress)
+            self.optimiser.param_groups[0]["lr"] = lr_at(self.recipe, progress)
 
     def _update(self, loss: Tensor) -> None:
-        self.sgd.zero_grad(set_to_none=True)
+        self.optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.recipe.clip is not None:
             nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
-        self.sgd.step()
+        self.optimiser.step()
 
     def state(self) -> dict[str, Any]:
-        return {"net": self.net.state_dict(), "sgd": self.sgd.state_dict()}
+        return {"net": self.net.state_dict(), "optimiser": self.optimiser.state_dict()}
 
     def load(self, state: dict[str, Any]) -> None:
         self.net.load_state_dict(state["net"])
-        self.sgd.load_state_dict(state["sgd"])
-        self.sgd.param_groups[0]["lr"] = self.lr
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.param_groups[0]["lr"] = self.lr
 
 
 @dataclass
@@ -223,9 +224,13 @@ def accuracy(net: nn.Module, split: Split) -> float:
     return accuracies(net, split)[0]
 
 
-def accuracies(net: nn.Module, split: Split) -> tuple[float, float]:
-    """Share of images classified rightly, and the mean of that over the classes that are there; in [0,1]."""
+def accuracies(net: nn.Module, split: Split) -> tuple[float, float, list[float | None]]:
+    """Share of images classified rightly, mean of that over the classes that are there, that of each class.
+
+    All in [0,1]; None of a class without images.
+    """
     right, labels = (predict(net, split.images) == split.labels).double(), split.labels.cpu()
     images = torch.bincount(labels)
     shares = torch.bincount(labels, weights=right.cpu()) / images
-    return float(right.mean()), float(shares[images > 0].mean())
+    of_class = [share if n else None for share, n in zip(shares.tolist(), images.tolist(), strict=True)]
+    return float(right.mean()), float(shares[images > 0].mean()), of_class

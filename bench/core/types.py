@@ -45,13 +45,17 @@ class Dataset:
     augmentation: Augmentation
     synthetic: bool = False
     resize: str = "none"  # the rule by which images were brought to one size
+    reference: Split | None = None  # further clean images, for defenses that use some; classes take turns
+    reference_digest: str | None = None  # sha256 over its images and labels
     limit: int | None = None  # training images kept, validation included
+    imbalance: float = 1.0  # of these, largest class over smallest as they were drawn; 1: all were kept
     rows: Tensor | None = None  # int64, where train's images stand among all training images; None: as here
     pool: int | None = None  # how many training images there are in all; None: those of train
 
     def to(self, device: torch.device) -> Dataset:
         splits = {name: getattr(self, name).to(device) for name in ("train", "val", "test")}
-        return replace(self, **splits)
+        reference = None if self.reference is None else self.reference.to(device)
+        return replace(self, **splits, reference=reference)
 
     @property
     def channels(self) -> int:

@@ -18,15 +18,26 @@ def names() -> list[str]:
     return ["glyphs", *DOWNLOADED, "parquet:DIR", "folder:DIR"]
 
 
-def load(spec: str, *, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Dataset:
+def load(
+    spec: str,
+    *,
+    root: Path | None,
+    limit: int | None,
+    cache: Path,
+    writes: bool = True,
+    reference: int = 0,
+    imbalance: float = 1.0,
+) -> Dataset:
     """Load the data set called spec, on the CPU; BadInput where there is none.
 
     root: where the user keeps downloaded data sets. limit: training images to keep, validation included.
-    writes: whether what is drawn or downloaded may be kept; else nothing is downloaded.
+    writes: whether what is drawn or downloaded may be kept; else nothing is downloaded. reference: clean
+    images to have beside them, for defenses that use some. imbalance: of the training images that are kept,
+    see prepare.long_tailed(); 1: as they are.
     """
     from bench.data import prepare
 
-    return prepare.dataset(source(spec, root, limit, cache, writes), limit)
+    return prepare.dataset(source(spec, root, limit, cache, writes), limit, reference, imbalance)
 
 
 def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Source:

@@ -81,7 +81,8 @@ def glyph_source(limit: int | None, cache: Path, writes: bool = True) -> Source:
         check_limit("glyphs", limit, MOST_GLYPHS, len(CLASSES))
     train = rendered(cache, limit or GLYPHS, 1, writes)
     test = rendered(cache, GLYPHS, 2, writes)
-    return Source("glyphs", train, test, tuple(CLASSES), flip=False, pad=2, synthetic=True)
+    further = lambda n: rendered(cache, n, 3, writes)  # noqa: E731
+    return Source("glyphs", train, test, CLASSES, flip=False, pad=2, synthetic=True, further=further)
 
 
 def rendered(cache: Path, n: int, seed: int, writes: bool = True) -> Pool:

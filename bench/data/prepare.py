@@ -23,6 +23,7 @@ from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
 from bench.core.types import Augmentation, Dataset, Split
 
+EXACT = 1e-9  # 500 / 10 may be a little less than 50
 HELD_OUT = 20  # one training image in so many goes to validation
 DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
 DEEP = ("I", "F")  # first letters of Pillow's modes of more than 8 bits, which convert() would clip
@@ -48,6 +49,7 @@ class Source:
     pad: int | None = None  # None: an eighth of the side
     synthetic: bool = False
     resize: str = "none"
+    further: Callable[[int], Pool] | None = None  # so many images that are in neither; None: train's own rest
 
 
 def at_hand(images: NDArray[Any], labels: Iterable[int] | NDArray[Any]) -> Pool:
@@ -56,13 +58,19 @@ def at_hand(images: NDArray[Any], labels: Iterable[int] | NDArray[Any]) -> Pool:
     return Pool(torch.as_tensor(np.asarray(labels), dtype=torch.int64), lambda rows: pixels[rows])
 
 
-def dataset(source: Source, limit: int | None) -> Dataset:
+def dataset(source: Source, limit: int | None, reference: int = 0, imbalance: float = 1.0) -> Dataset:
+    """Choose, hold out and check. reference: clean images to be there beside those that are published."""
     for part, pool in (("train", source.train), ("test", source.test)):
         check_labels(f"{source.name}, {part}", pool.labels, source.classes)
     chosen = choose(source.name, source.train.labels, source.classes, limit)
+    if imbalance != 1:
+        chosen = chosen[
+            long_tailed(source.name, source.train.labels[chosen], source.classes, limit, imbalance)
+        ]
     train = take(source.train, chosen)
     test = take(source.test, torch.arange(len(source.test.labels)))
-    train, test = alike(source.name, train, test)
+    further = [_reference(source, chosen, reference)] if reference else []
+    train, test, *further = alike(source.name, train, test, *further)
     held = hold_out(train.labels, len(source.classes))
     train, val, rows = train.take(~held), train.take(held), chosen[~held]
     pad = train.images.shape[-1] // 8 if source.pad is None else source.pad
@@ -77,10 +85,38 @@ def dataset(source: Source, limit: int | None) -> Dataset:
         augmentation=augmentation,
         synthetic=source.synthetic,
         resize=source.resize,
+        reference=further[0] if further else None,
+        reference_digest=digest(further, source.classes, augmentation) if further else None,
         limit=limit,
+        imbalance=imbalance,
         rows=rows,
         pool=len(source.train.labels),
     )
+
+
+def _reference(source: Source, chosen: Tensor, n: int) -> Split:
+    """Draw n images beside the chosen ones; the classes take turns, so that fewer are as balanced."""
+    if source.further is not None:
+        pool, rest = source.further(n), torch.arange(n)
+    else:
+        pool, left = source.train, torch.ones(len(source.train.labels), dtype=torch.bool)
+        left[chosen] = False
+        rest = left.nonzero()[:, 0]
+    rest = rest[torch.randperm(len(rest), generator=generator(seed_for(0, "reference")))]
+    labels = pool.labels[rest]
+    turn = torch.zeros_like(labels)
+    for k in range(len(source.classes)):
+        turn[labels == k] = torch.arange(int((labels == k).sum()))
+    fewest = int(labels.bincount(minlength=len(source.classes)).min()) * len(source.classes)
+    if fewest < n:
+        raise BadInput(
+            f"{source.name}: {n} clean images are asked for beside the {len(chosen)} of --limit, which leave "
+            f"{fewest} with as many of each class; expected a smaller --limit or --reference"
+        )
+    order = rest[(turn * len(source.classes) + labels).argsort()[:n]]
+    images, back = order.sort()
+    found = take(pool, images)
+    return found.take(back.argsort())
 
 
 def take(pool: Pool, rows: Tensor) -> Split:
@@ -111,6 +147,29 @@ def choose(name: str, labels: Tensor, classes: tuple[str, ...], limit: int | Non
             f"which has {int(counts[k])}; expected at most {int(counts.min()) * len(classes)}"
         )
     return draw(labels, quota, generator(seed_for(0, "limit")))
+
+
+def long_tailed(
+    name: str, labels: Tensor, classes: tuple[str, ...], limit: int | None, imbalance: float
+) -> Tensor:
+    """Choose ascending rows of a long tail: class k of K keeps a share of imbalance ** (-k / (K-1)).
+
+    Of n images a class the first keeps n and the last n / imbalance, whole numbers from below; a larger
+    imbalance gives a subset of a smaller one's. Raises BadInput where a class would keep fewer than 2 images,
+    one of which goes to validation.
+    Source: Cui et al., "Class-Balanced Loss Based on Effective Number of Samples", CVPR 2019, section 5.1.
+    """
+    counts = labels.bincount(minlength=len(classes)).double()
+    shares = imbalance ** -(torch.arange(len(classes), dtype=torch.float64) / (len(classes) - 1))
+    quota = (counts * shares + EXACT).long()
+    few = int(quota.argmin())
+    if int(quota[few]) < 2:
+        raise BadInput(
+            f"{name}: --imbalance {imbalance:g} leaves {int(quota[few])} of the {int(counts[few])} training "
+            f"images of class {classes[few]!r}, expected at least 2; give a smaller one"
+            + ("" if limit is None else ", or a larger --limit")
+        )
+    return draw(labels, quota, generator(seed_for(0, "imbalance")))
 
 
 def check_limit(name: str, limit: int, available: int, classes: int) -> None:
@@ -151,19 +210,16 @@ def check_labels(who: str, labels: Tensor, classes: tuple[str, ...]) -> None:
         raise BadInput(f"{who}: class {classes[int(empty[0])]!r} has no image, expected at least one")
 
 
-def alike(name: str, train: Split, test: Split) -> tuple[Split, Split]:
-    """Bring both splits to one shape; gray becomes colour where the other split has colour."""
-    sizes = [(split.images.shape[3], split.images.shape[2]) for split in (train, test)]
-    if sizes[0] != sizes[1] or sizes[0][0] != sizes[0][1]:
+def alike(name: str, *splits: Split) -> list[Split]:
+    """Bring splits to one shape; gray becomes colour where another split has colour."""
+    sizes = [(split.images.shape[3], split.images.shape[2]) for split in splits]
+    if len({*sizes}) > 1 or sizes[0][0] != sizes[0][1]:
         seen = " and ".join(f"{w}x{h}" for w, h in sorted(set(sizes)))
         raise BadInput(
             f"{name}: images of {seen} pixels, expected squares of one size; folder:DIR@S makes them so"
         )
-    channels = max(train.images.shape[1], test.images.shape[1])
-    train, test = (
-        Split(split.images.expand(-1, channels, -1, -1).contiguous(), split.labels) for split in (train, test)
-    )
-    return train, test
+    channels = max(split.images.shape[1] for split in splits)
+    return [Split(split.images.expand(-1, channels, -1, -1).contiguous(), split.labels) for split in splits]
 
 
 def digest(splits: Iterable[Split], classes: tuple[str, ...], augmentation: Augmentation) -> str:

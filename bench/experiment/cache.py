@@ -24,7 +24,7 @@ from bench.data.prepare import digest as data_digest
 from bench.experiment.locks import Locks
 from bench.results.rows import Row
 
-SPLITS = ("train", "val", "test")
+SPLITS = ("train", "val", "test", "reference")
 
 
 def _mapped(path: Path) -> tuple[Tensor, str]:
@@ -85,21 +85,21 @@ def save(folder: Path, poison: Poison) -> None:
             raise
 
 
-def prepared(folder: Path, make: Callable[[], Tensor]) -> Tensor:
-    """Keep what make() returns, uint8 on the CPU, in a folder: made once, and again where it is damaged.
+def prepared(folder: Path, make: Callable[[], tuple[Tensor, dict[str, Any]]]) -> Poison:
+    """Keep what make() returns, uint8 images and facts, in a folder: made once, again where it is damaged.
 
     While another process is at it, this one waits: a lock goes with its owner.
     """
     if (kept := load(folder)) is not None:
-        return kept.images
+        return kept
     locks, name = Locks(folder.parent), f".{folder.name}.lock"
     locks.take(name, seconds=-1)
     try:
         if (kept := load(folder)) is None:
-            images = make().cpu()
-            kept = Poison(images, {"published": digest(images)})
+            images, facts = make()
+            kept = Poison(images.cpu(), {"published": digest(images), "facts": facts})
             save(folder, kept)
-        return kept.images
+        return kept
     finally:
         locks.drop(name)
 
@@ -139,7 +139,7 @@ def _weights_digest(weights: dict[str, Tensor]) -> str:
 
 def share(data: Dataset, cache: Path) -> Dataset:
     """Write the images under their digest, unless they are there, whole; return the data set without them."""
-    splits = {name: getattr(data, name) for name in SPLITS}
+    splits = {name: part for name in SPLITS if (part := getattr(data, name)) is not None}
     empty: dict[str, Any] = {  # cloned: a view would take all along
         name: Split(*(part[:0].clone() for part in (split.images, split.labels)))
         for name, split in splits.items()
@@ -160,10 +160,14 @@ def open_shared(data: Dataset, cache: Path) -> Dataset:
     """
     path = _images_path(data, cache)
     try:
-        seen = data_digest(_mapped_splits(path).values(), data.classes, data.augmentation)
+        stored = _mapped_splits(path)
+        own = [stored[name] for name in SPLITS[:3]]
+        seen = data_digest(own, data.classes, data.augmentation)
+        further = [stored[name] for name in SPLITS[3:] if name in stored]
+        seen_further = data_digest(further, data.classes, data.augmentation) if further else None
     except Exception as error:  # absent, torn, or no such file at all
         raise BadInput(f"{path} cannot be read ({type(error).__name__}); remove it and run again") from error
-    if seen != data.digest:
+    if (seen, seen_further) != (data.digest, data.reference_digest):
         raise BadInput(f"{path} has other images than its name says; remove it and run again")
     splits: dict[str, Any] = _mapped_splits(path)  # anew: what has been read of a mapping counts as memory
     return replace(data, **splits)
@@ -171,8 +175,9 @@ def open_shared(data: Dataset, cache: Path) -> Dataset:
 
 def _mapped_splits(path: Path) -> dict[str, Split]:
     stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    return {name: Split(**stored[name]) for name in SPLITS}
+    return {name: Split(**stored[name]) for name in SPLITS if name in stored}
 
 
 def _images_path(data: Dataset, cache: Path) -> Path:
-    return cache / "images" / f"{data.digest[:32]}.pt"
+    of = f"-{data.reference_digest[:16]}" if data.reference_digest else ""
+    return cache / "images" / f"{data.digest[:32]}{of}.pt"

@@ -13,18 +13,20 @@ import torch
 from torch import Tensor, nn
 
 from bench.core import contract
-from bench.core.defense import Undefended, check_prepared, does_nothing
+from bench.core.defense import Undefended, check_prepared, does_nothing, trains_otherwise
+from bench.core.kit import Kit
 from bench.core.method import Lab
 from bench.core.pixels import digest, to_float
-from bench.core.rng import generator, seed_for
+from bench.core.rng import generator, global_rng, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
 from bench.core.types import Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
-from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns
+from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns, robust_columns
 from bench.experiment.registry import Plugin
 from bench.metrics.distances import DISTANCES, distances
+from bench.nets import Net
 from bench.results.identity import key_of
 from bench.results.rows import Row
 
@@ -117,23 +119,16 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
     mask = partial.mask(data, setting.share, setting.seed)
     published = published_split(context, poison)
     offered = published.take(~mask.to(context.device)) if setting.drop_poisoned else published
-    shown = Split(_shown(context, cell, offered.images), offered.labels)
+    rows = (~mask if setting.drop_poisoned else torch.ones_like(mask)).nonzero()[:, 0]
+    prepared = _shown(context, cell, offered, rows)
+    shown = Split(prepared.images.to(context.device), offered.labels)
     net = context.build(setting.net, seed_for(shared, "init"))
-    _check_active(cell, net, offered, own)
+    _check_active(cell, net, offered, shown, own)
+    kit = _kit(context, cell, own)
+    kit.checkpoint, kit.tick = context.checkpoint("victim", row.key).part("defense"), tick
     tests = HeldOut(data, setting, defense.value)
-    checkpoint = context.checkpoint("victim", row.key)
     with meter(context.device) as used:
-        trained = fit(
-            net,
-            shown,
-            setting.victim,
-            Streams.of(shared, own, context.device),
-            data.augmentation,
-            defense=defense.value,
-            checkpoint=checkpoint,
-            measure=tests.measure,
-            tick=tick,
-        )
+        trained = _trained(context, cell, net, shown, kit, Streams.of(shared, own, context.device), tests)
     if not all(bool(p.isfinite().all()) for p in net.parameters()):
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
     started = time.monotonic()
@@ -146,6 +141,7 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         cell,
         stem=net.stem,
         **accuracies,
+        **robust_columns(net, tests.test, data, setting, type(defense.value).robust),
         train_acc=accuracy(net, shown),
         **_training_columns(trained),
         **mi,
@@ -153,8 +149,32 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         mask=partial.mask_digest(mask),
         **_poison_columns(cell, poison),
         train_peak_mb=used.peak_mb,
+        defense_facts=prepared.manifest.get("facts", {}) | kit.facts,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
+
+
+def _trained(
+    context: RunContext, cell: Cell, net: Net, shown: Split, kit: Kit, streams: Streams, tests: HeldOut
+) -> Training:
+    """Train the victim in place as its defense does, which may act before and after."""
+    value = cell.defense.value
+    with global_rng(generator(seed_for(kit.seed, "begin"))):
+        value.begin(net, shown, kit)
+    trained = fit(
+        net,
+        shown,
+        value.recipe(context.setting.victim),
+        streams,
+        context.data.augmentation,
+        defense=value,
+        checkpoint=context.checkpoint("victim", context.identity(cell).key),
+        measure=tests.measure,
+        tick=kit.tick,
+    )
+    with global_rng(generator(seed_for(kit.seed, "finish"))):
+        value.finish(net, shown, kit)
+    return trained
 
 
 def published_split(context: RunContext, poison: cache.Poison) -> Split:
@@ -164,21 +184,42 @@ def published_split(context: RunContext, poison: cache.Poison) -> Split:
     return Split(partial.mixed(data.train.images, poison.images.to(context.device), mask), data.train.labels)
 
 
-def _shown(context: RunContext, cell: Cell, offered: Tensor) -> Tensor:
-    """Prepare images as the defense does, once for all victims of the poison in this share."""
-    defense = cell.defense
+def _kit(context: RunContext, cell: Cell, seed: int) -> Kit:
+    """Gather what the cell's defense says that it uses."""
+    data, setting, value = context.data, context.setting, cell.defense.value
+    build = lambda s: context.build(setting.net, s)  # noqa: E731
+    kit = Kit(len(data.classes), data.augmentation, data.val, build, seed)
+    if value.reference and data.reference is not None:
+        kit.reference = data.reference.take(torch.arange(value.reference, device=context.device))
+    return kit
 
-    def make() -> Tensor:
-        images: Tensor = defense.value.prepare(offered.clone())  # a defense may be careless
-        check_prepared(images, offered, defense.name)
-        return images
 
-    if type(defense.value).prepare is Undefended.prepare:
-        return offered
-    setting, folder = context.setting, context.poison_folder(cell.method, cell.poison_rep)
+def _shown(context: RunContext, cell: Cell, offered: Split, rows: Tensor) -> cache.Poison:
+    """Prepare images as the defense does, once for all victims of the poison in this share.
+
+    rows: where the offered images stand among the training images.
+    """
+    setting, data, defense = context.setting, context.data, cell.defense
+    plain = type(defense.value)
+    if plain.prepare is Undefended.prepare and plain.purify is Undefended.purify:
+        return cache.Poison(offered.images, {"facts": {}})
+    kit = _kit(context, cell, seed_for(setting.seed, "purify", data.name, defense.name))
+
+    def make() -> tuple[Tensor, dict[str, Any]]:
+        if leaks := defense.value.leaks:
+            order = torch.randperm(len(rows), generator=generator(seed_for(kit.seed, "leaks")))
+            leaked = order[:leaks].to(offered.labels.device)
+            kit.pairs = data.train.images[rows.to(leaked.device)[leaked]], offered.images[leaked]
+        # a defense may be careless
+        with global_rng(generator(seed_for(kit.seed, "global"))):
+            images: Tensor = defense.value.purify(offered.images.clone(), offered.labels.clone(), kit)
+        check_prepared(images, offered.images, defense.name)
+        return images, kit.facts
+
+    folder = context.poison_folder(cell.method, cell.poison_rep)
     part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
-    key = key_of({"defense": defense.inputs, **part})
-    return cache.prepared(folder / f"prepared-{key[:16]}", make).to(context.device)
+    key = key_of({"defense": context.identity(cell).inputs["defense"], **part})
+    return cache.prepared(folder / f"prepared-{key[:16]}", make)
 
 
 def _training_columns(trained: Training) -> dict[str, Any]:
@@ -208,12 +249,14 @@ def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
     }
 
 
-def _check_active(cell: Cell, net: nn.Module, published: Split, seed: int) -> None:
+def _check_active(cell: Cell, net: nn.Module, published: Split, shown: Split, seed: int) -> None:
     """Refuse a defense that changes nothing, unless it or the method is a control.
 
     Of images that nobody perturbed there may be nothing to change: gray photos saved in colour are gray.
     """
-    if cell.defense.control or cell.method.control:
+    if cell.defense.control or cell.method.control or trains_otherwise(cell.defense.value):
+        return
+    if not torch.equal(shown.images, published.images):
         return
     rows = torch.arange(min(128, len(published)), device=published.labels.device)
     batch, rng = published.take(rows), generator(seed, published.labels.device)

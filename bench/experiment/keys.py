@@ -25,7 +25,17 @@ REVISIONS = {
     "mi": 3,  # of a row's MI: images, estimators and pairs; until 2 another estimator, which had no ceiling
 }
 # Fields of the setting that a row's key takes beside those that a poison's takes
-OF_VICTIMS = ("net", "eps", "prepare_test", "points", "victim", "mi", "share", "drop_poisoned")
+OF_VICTIMS = (
+    "net",
+    "eps",
+    "prepare_test",
+    "points",
+    "victim",
+    "mi",
+    "share",
+    "drop_poisoned",
+    "robust_images",
+)
 
 
 def crafting(data: Dataset, setting: Setting, method: Plugin, poison_rep: int) -> dict[str, Any]:
@@ -43,7 +53,7 @@ def setting_inputs(data: Dataset, setting: Setting) -> dict[str, Any]:
     shared, chosen = _shared(data, setting), parameters(setting)
     revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
     revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
-    return {**shared, **{name: chosen[name] for name in OF_VICTIMS}, "revisions": revisions}
+    return {**shared, **{name: chosen[name] for name in OF_VICTIMS if name in chosen}, "revisions": revisions}
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,8 @@ class Identity:
 def cell(
     data: Dataset, setting: Setting, method: Plugin, defense: Plugin, poison_rep: int, rep: int
 ) -> Identity:
-    own = {"method": method.inputs, "defense": defense.inputs, "poison_rep": poison_rep, "rep": rep}
+    used = {"reference_digest": data.reference_digest} if defense.value.reference else {}
+    own = {"method": method.inputs, "defense": defense.inputs | used, "poison_rep": poison_rep, "rep": rep}
     shared = setting_inputs(data, setting)
     return Identity({**shared, **own}, key_of(shared))
 
@@ -77,5 +88,7 @@ def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
     revisions["surrogate"] = NETS[setting.surrogate].revision
     seen = {name: getattr(data, name) for name in ("name", "digest", "limit", "resize")}
     seen |= {"train_images": len(data.train), "augmentation": parameters(data.augmentation)}
+    if data.imbalance != 1:
+        seen["imbalance"] = data.imbalance
     chosen = {name: getattr(setting, name) for name in ("surrogate", "precision", "seed")}
     return {"revisions": revisions, "data": seen, **chosen}

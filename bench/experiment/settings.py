@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Literal
 
 from bench.core.errors import BadInput
-from bench.core.recipe import Recipe
+from bench.core.recipe import ADDED, Recipe
 from bench.experiment.registry import Plugin
 from bench.metrics.mi.settings import MISettings
 
@@ -44,6 +44,11 @@ class Setting:
     poison_reps: int = 1  # poisons for each method
     share: float = 1.0  # of the training images that are published poisoned; the rest is published clean
     drop_poisoned: bool = False  # victims train on that rest alone: the baseline of a share
+    # Test images attacked for robust accuracy; none: 1,000, in small runs a quarter of the training images;
+    # 0: it is not measured
+    robust_images: int | None = field(default=None, metadata=ADDED)
+    # Long-tailed training images: how often the first class is there for once the last one; 1: all are kept
+    imbalance: float = field(default=1.0, metadata=ADDED)
 
     def __post_init__(self) -> None:
         if self.eps is not None:
@@ -51,6 +56,10 @@ class Setting:
         if not 0 <= self.share <= 1:
             hint = f"; did you mean {self.share / 100:g}?" if 1 < self.share <= 100 else ""
             raise BadInput(f"share is {self.share:g}, expected 0 to 1 of the training images{hint}")
+        if not self.imbalance >= 1:
+            raise BadInput(f"imbalance is {self.imbalance:g}, expected 1 (none) or more, such as 10")
+        if self.robust_images is not None and self.robust_images < 0:
+            raise BadInput(f"robust_images is {self.robust_images}, expected 0 or more")
         for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
             if not least <= getattr(self, name) <= most:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")

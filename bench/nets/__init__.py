@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
 import torch
 from torch import Tensor, nn
 
 from bench.core.rng import generator, global_rng
-from bench.nets import dense, plain, resnet
 from bench.nets.body import Architecture, Body, Shape
 from bench.nets.conv import swap
 
@@ -34,7 +37,15 @@ class Net(nn.Module):
         return logits
 
 
-NETS: dict[str, Architecture] = {**dense.NETS, **plain.NETS, **resnet.NETS}
+def _families() -> Iterator[ModuleType]:
+    """Import the modules of this folder that have NETS: a family of nets is a file."""
+    for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
+        module = __import__(f"{__name__.removeprefix('declared:')}.{path.stem}", {}, {}, ["NETS"])
+        if hasattr(module, "NETS"):
+            yield module
+
+
+NETS: dict[str, Architecture] = {name: net for module in _families() for name, net in module.NETS.items()}
 
 
 def build(

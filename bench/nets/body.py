@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from torch import nn
@@ -32,6 +32,9 @@ class Architecture(NamedTuple):
 
     body: Callable[[Shape], Body]
     revision: int  # raised by whoever changes what it computes, or what a seed makes of its weights
+    recipe: Mapping[
+        str, object
+    ] = {}  # fields of a Recipe that it is trained with unless others are asked for
 
 
 def conv(into: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

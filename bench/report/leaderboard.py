@@ -16,7 +16,7 @@ from bench.report.tables import ENDING, LONGEST, Table, ending, text_of
 from bench.results import budgets
 from bench.results.aggregate import Cell
 from bench.results.describe import span
-from bench.results.leaderboard import BITES, Leaderboard, leaderboard
+from bench.results.leaderboard import BITES, Leaderboard, MethodScores, leaderboard
 from bench.results.replicates import LEARNS
 from bench.results.rows import Row
 from bench.results.select import CLEAN, by_threat
@@ -125,35 +125,41 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in methods}
     retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in methods}
     formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none)"
-    ranking = {
-        s.method: [
-            "control" if s.control else str(s.rank or "-"),
-            f"{text_of(replace(s.worst, std=None), 'accuracy')} ({s.worst.defense})" if s.worst else "-",
-            interval(s.worst),
-            percent(s.mean),
-            span(cell.poisons for cell in s.cells),
-        ]
-        for s in methods
-    }
-    beside = {
-        s.method: [
-            *(percent(s.highest(column)) for column in ("val_selected", "peak")),
-            *(
-                "-" if number is None else format(number, form)
-                for number, form in ((s.mi_gap, "z.3f"), (s.craft_seconds, ".1f"), (s.craft_peak_mb, ".0f"))
-            ),
-        ]
-        for s in methods
-    }
+    ranking, beside = ({s.method: line(s) for s in methods} for line in (_ranking, _beside))
     what = "Validation-selected and peak accuracy in percent, MI gap in nats, crafting in seconds and MB"
     columns, first = ["rank", "worst case (under)", "95 %", "mean", "poisons"], f"Leaderboard: {board.about}."
+    attack = ", in brackets under PGD-20" if any(cell.robust for s in methods for cell in s.cells) else ""
     spread = f", ± standard deviation {board.repetitions}" if board.repetitions else ""
     return [
         table(first, columns, ranking, variants=notes(board), said=summary(board), budgets=mixed),
-        table(f"Final test accuracy in percent under each defense{spread}.", across, accuracy, budgets=mixed),
+        table(
+            f"Final test accuracy in percent under each defense{spread}{attack}.",
+            across,
+            accuracy,
+            budgets=mixed,
+        ),
         table(f"Retained protection in percent under each defense d: {formula}.", across, retained),
         table(f"{what} on {board.crafted_on}.", ["val-selected", "peak", "MI gap", "seconds", "MB"], beside),
         table(budgets.CAPTION, [*budgets.HEAD], budget),
+    ]
+
+
+def _ranking(s: MethodScores) -> list[str]:
+    worst = s.worst and text_of(replace(s.worst, std=None, robust=None), "accuracy")
+    return [
+        "control" if s.control else str(s.rank or "-"),
+        f"{worst} ({s.worst.defense})" if s.worst else "-",
+        interval(s.worst),
+        percent(s.mean),
+        span(cell.poisons for cell in s.cells),
+    ]
+
+
+def _beside(s: MethodScores) -> list[str]:
+    numbers = ((s.mi_gap, "z.3f"), (s.craft_seconds, ".1f"), (s.craft_peak_mb, ".0f"))
+    return [
+        *(percent(s.highest(column)) for column in ("val_selected", "peak")),
+        *("-" if number is None else format(number, form) for number, form in numbers),
     ]
 
 
@@ -197,6 +203,7 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "low": x.cell.low,
                 "high": x.cell.high,
                 "std": x.cell.std,
+                "robust": x.cell.robust,
                 "poisons": x.cell.poisons,
                 "reps": x.cell.n,
                 "doubt": x.cell.doubt,

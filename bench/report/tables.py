@@ -10,6 +10,7 @@ from bench.core.threat import Threat
 from bench.results.aggregate import Cell, accuracy_cells, mi_cells
 from bench.results.budgets import HEAD, beside
 from bench.results.describe import (
+    attacked,
     circumstances,
     estimate,
     mixture,
@@ -125,7 +126,7 @@ def tables_of_setting(
         over = repetitions(measured(rows, column))
         return what + (f", ± standard deviation {over}" if over else "")
 
-    said = sentences(unit("Test accuracy after the last epoch in percent", "test_acc"), *end)
+    said = sentences(unit("Test accuracy after the last epoch in percent", "test_acc"), attacked(rows), *end)
     accuracy = table("accuracy", said, accuracy_cells(setting, pairs, groups))
 
     cells = mi_cells(setting, pairs, groups)
@@ -145,7 +146,8 @@ def text_of(cell: Cell, measure: str) -> str:
     signs = ("*" if cell.status == "partial" else "") + (DOUBTED if cell.doubt else "")
     if measure == "accuracy":
         spread = "" if cell.std is None else f" ±{100 * cell.std:.1f}"
-        return f"{100 * cell.mean:.1f}{signs}{spread}"
+        robust = "" if cell.robust is None else f" ({100 * cell.robust:.1f})"
+        return f"{100 * cell.mean:.1f}{signs}{spread}{robust}"
     gap = "" if cell.gap is None else f" ({cell.gap:z.3f})"
     spread = "" if cell.std is None else f" ±{cell.std:.3f}"
     return f"{cell.mean:z.3f}{signs}{spread}{gap}"

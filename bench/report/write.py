@@ -91,10 +91,11 @@ def _holds(path: Path, stamp: str) -> bool:
 
 def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
     """Map names to contents: rows.csv, and each table of the rows as CSV, Markdown and LaTeX."""
-    lines = map(_record, sorted(rows, key=identity))
+    lines = map(record, sorted(rows, key=identity))
     texts = {"rows.csv": formats.csv(lines, [*(column.name for column in fields(Row)), *FLAT])}
     names = [column.name for column in fields(Cell)]
-    columns = {"accuracy": [name for name in names if name not in ("gap", "null")], "mi": names}
+    columns = {"accuracy": [name for name in names if name not in ("gap", "null")]}
+    columns["mi"] = [name for name in names if name != "robust"]
     several = len({row.setting for row in rows}) > 1
     for table in tables:
         name = table.measure + ending(table.setting, table.threat, several=several)
@@ -104,7 +105,7 @@ def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
     return texts
 
 
-def _record(row: Row) -> dict[str, Any]:
+def record(row: Row) -> dict[str, Any]:
     """Make a row one line: what is nested as JSON, of a traceback the end."""
     values = asdict(row) | {"reason": row.reason and last_line(row.reason)}
     nested = {name: value for name, value in values.items() if isinstance(value, dict | list)}

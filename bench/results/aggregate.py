@@ -152,6 +152,7 @@ class Cell:
     low: float | None = None  # of the 95 % t interval over units; None below two
     high: float | None = None
     doubt: str | None = None  # why the accuracy is no verdict
+    robust: float | None = None  # mean accuracy under attack, over units
 
     @property
     def whole(self) -> float | None:
@@ -177,7 +178,9 @@ def accuracy_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[
     """Average test accuracy, and say where it is no verdict."""
     return {
         pair: replace(
-            pool(setting, pair, groups.get(pair, ()), "test_acc"), doubt=doubt_of(*and_clean(groups, pair))
+            pool(setting, pair, groups.get(pair, ()), "test_acc"),
+            doubt=doubt_of(*and_clean(groups, pair)),
+            robust=mean_of(units_of(groups.get(pair, ()), "robust_acc")),
         )
         for pair in pairs
     }

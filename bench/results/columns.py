@@ -65,6 +65,9 @@ class Images(TypedDict):
     name: Name
     digest: Annotated[Name, about("sha256 of images, labels and classes")]
     limit: Annotated[Count | None, about("images that were asked for; null: all")]
+    imbalance: NotRequired[
+        Annotated[Positive, about("of a long tail that was drawn: first class over last; absent: none")]
+    ]
     resize: Annotated[Name, about("rule by which images were brought to one size")]
     train_images: Annotated[Count, about("without those for validation")]
     augmentation: Annotated[dict[str, int | bool], about("pad, in pixels, and flip")]
@@ -83,6 +86,8 @@ class Recipe(TypedDict):
     milestones: Annotated[list[Share], about("shares of the training at which lr drops")]
     final_lr: Positive
     clip: Annotated[Positive | None, about("largest norm of a gradient")]
+    optimiser: NotRequired[Annotated[Name, about("sgd where it is absent")]]
+    warmup: NotRequired[Annotated[Share, about("share of the training in which lr rises; 0 where absent")]]
 
 
 class Plugin(TypedDict):
@@ -117,6 +122,9 @@ class Inputs(TypedDict):
     mi: Annotated[dict[str, Positive], about("settings of the estimator")]
     share: Annotated[Share, about("of the training images that are published poisoned")]
     drop_poisoned: Annotated[bool, about("whether victims learn from the other images alone")]
+    robust_images: NotRequired[
+        Annotated[Index, about("test images attacked; absent: 1000, or a quarter of the training images")]
+    ]
     method: dict[str, Any]  # a Method
     defense: dict[str, Any]  # a Plugin
     poison_rep: Index

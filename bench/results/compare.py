@@ -35,6 +35,7 @@ METRICS = {  # column of a row -> what it is, its scale, unit and digits
     "balanced_acc": ("balanced accuracy", 100, "points", 1),
     "val_selected_acc": ("validation-selected accuracy", 100, "points", 1),
     "peak_acc": ("peak accuracy", 100, "points", 1),
+    "robust_acc": ("robust accuracy", 100, "points", 1),
     "mi": ("MI", 1, "nats", 3),
     "mi_gap": ("MI gap", 1, "nats", 3),
 }

@@ -17,6 +17,7 @@ def circumstances(rows: Sequence[Row]) -> str:
         f"{row.data} (synthetic)" if row.synthetic else row.data,
         f"profile {' and '.join(sorted({row.profile for row in rows}))}",
         f"{inputs['data']['train_images']} training images",
+        f"long-tailed {r:g} to 1" if (r := inputs["data"].get("imbalance", 1)) != 1 else None,
         f"{100 * inputs['share']:g} % of them poisoned" if inputs["share"] != 1 else None,
         "poisoned images left out of training" if inputs["drop_poisoned"] else None,
         f"victim {inputs['net']}",
@@ -72,6 +73,17 @@ def mixture(rows: Iterable[Row]) -> str:
     mixed |= {f"crafting {name}": values for name, values in differing(crafting).items()}
     said = ", ".join(f"{name} ({', '.join(values)})" for name, values in mixed.items())
     return f"mixed: {said}" if mixed else ""
+
+
+def attacked(rows: Iterable[Row]) -> str:
+    """Say what robust accuracy is; empty where none was measured."""
+    ours = [row for row in rows if row.status == "ok" and row.robust_acc is not None]
+    if not ours:
+        return ""
+    radii = sorted({f"{255 * (row.robust_radius or 0):.4g}/255" for row in ours})
+    images = span(row.robust_images or 0 for row in ours)
+    within = f"PGD-20 within L-inf {' or '.join(radii)}, on {images} test images"
+    return f"In brackets, of victims that train adversarially, robust accuracy: {within}"
 
 
 def unreached(rows: Iterable[Row]) -> list[str]:

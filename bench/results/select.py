@@ -169,7 +169,8 @@ def reason_of(row: Row, column: str) -> str | None:
     if not column.startswith("mi"):
         return None
     no_ceiling = f"{row.mi_estimator} has no ceiling that a gap could be to"
-    return row.mi_reason or (no_ceiling if row.mi is not None and getattr(row, column) is None else None)
+    lacks = row.mi is not None and row.mi_estimator is not None and getattr(row, column) is None
+    return row.mi_reason or (no_ceiling if lacks else None)
 
 
 # Those of one setting

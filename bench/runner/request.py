@@ -5,11 +5,11 @@ No file is read but those of plugins.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import platformdirs
 
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from bench.core.types import Dataset
 
 
+T = TypeVar("T")
+
+
 @dataclass(frozen=True)
 class Options:
     """Fields of the setting that have an option of their own, as text, in the order of a command.
@@ -33,6 +36,7 @@ class Options:
 
     data: str | None = None
     limit: str | None = None
+    imbalance: str | None = None
     net: str | None = None
     surrogate: str | None = None
     precision: str | None = None
@@ -40,6 +44,7 @@ class Options:
     seed: str | None = None
     reps: str | None = None
     poison_reps: str | None = None
+    reference: str | None = None  # of the defenses that use clean images
     share: str | None = None
     prepare_test: bool = False
     drop_poisoned: bool = False
@@ -201,31 +206,60 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
     """
     if request.profile not in PROFILES:
         raise unknown("profile", request.profile, PROFILES)
-    setting = PROFILES[request.profile].setting
-    for name, value in request.options.given.items():
+    setting, asked = PROFILES[request.profile].setting, request.options.given
+    reference = asked.pop("reference", None)
+    for name, value in asked.items():
         setting = change(setting, name, value, "the setting")
+    nets = declare("bench.nets").NETS
+    for name in (setting.net, setting.surrogate):
+        if name not in nets:
+            raise unknown("net", name, nets)
+    setting = _trained_as(setting, nets[setting.net].recipe, "the setting", ("victim",))
     chosen = request.find_plugins(declared=declared)
     if twice := {p.name for p in chosen[0]} & {p.name for p in chosen[1]}:
         raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(request.profile) for kind in chosen for p in kind}
+    for name, plugin in plugins.items():
+        trained = _trained_as(plugin.value, nets[setting.surrogate].recipe, name, recipes(plugin.value))
+        plugins[name] = replace(plugin, value=trained)
+    if reference is not None:
+        plugins |= _referring({p.name: plugins[p.name] for p in chosen[1]}, str(reference))
     perturbing = [p.name for p in chosen[0] if p.value.threat.radius > 0]
     budgeted = [name for name in perturbing if plugins[name].value.threat.norm == "linf"]
     if setting.eps is not None:
-        if others := [name for name in perturbing if name not in budgeted]:
-            said = ", ".join(f"{name} ({plugins[name].value.threat})" for name in others)
-            raise BadInput(f"--eps is an L-inf budget, expected methods that have one; there are {said}")
-        for name in budgeted:
-            plugins[name] = replace(plugins[name], value=replace(plugins[name].value, eps=setting.eps))
+        plugins |= _budgeted({name: plugins[name] for name in perturbing}, setting.eps)
     for item in request.overrides:
         setting, plugins = _overridden(setting, plugins, item)
     setting.check_offered()
     for name in budgeted:
         check_eps(plugins[name].value.eps, name)
-    for name in (setting.net, setting.surrogate):
-        if name not in (nets := declare("bench.nets").NETS):
-            raise unknown("net", name, nets)
     methods, defenses = (tuple(plugins[p.name] for p in kind) for kind in chosen)
     return Resolved(request, setting, methods, defenses)
+
+
+def _trained_as(thing: T, wanted: Mapping[str, object], what: str, own: Iterable[str]) -> T:
+    """Change a thing's own recipes to what a net is trained with."""
+    for name in own:
+        for part, value in wanted.items():
+            thing = change(thing, f"{name}.{part}", value, what)
+    return thing
+
+
+def _budgeted(methods: Mapping[str, Plugin], eps: float) -> dict[str, Plugin]:
+    """Give methods this L-inf budget; BadInput where one has no such budget."""
+    if others := [plugin for plugin in methods.values() if plugin.value.threat.norm != "linf"]:
+        said = ", ".join(f"{plugin.name} ({plugin.value.threat})" for plugin in others)
+        raise BadInput(f"--eps is an L-inf budget, expected methods that have one; there are {said}")
+    return {name: replace(p, value=replace(p.value, eps=eps)) for name, p in methods.items()}
+
+
+def _referring(defenses: Mapping[str, Plugin], reference: str) -> dict[str, Plugin]:
+    """Give those that use clean images as many as are asked for; BadInput where none does."""
+    using = {name: plugin for name, plugin in defenses.items() if plugin.value.reference}
+    if not using:
+        raise BadInput(f"--reference is {reference}, expected a defense that uses clean images")
+    changed = {name: change(plugin.value, "reference", reference, name) for name, plugin in using.items()}
+    return {name: replace(using[name], value=value) for name, value in changed.items()}
 
 
 def _overridden(setting: Setting, plugins: dict[str, Plugin], item: str) -> tuple[Setting, dict[str, Plugin]]:

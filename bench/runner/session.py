@@ -115,7 +115,10 @@ def open_grid(
 def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Dataset:
     """Load the images that a request names."""
     where, setting = resolved.request.where, resolved.setting
-    return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache)
+    reference = max((defense.value.reference for defense in resolved.defenses), default=0)
+    more: dict[str, Any] = {"reference": reference} if reference else {}
+    more |= {} if setting.imbalance == 1 else {"imbalance": setting.imbalance}
+    return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
 
 
 def open_context(

@@ -321,6 +321,7 @@ def key_of(place: Path, monkeypatch: pytest.MonkeyPatch, seen: list[Row]) -> Ite
 def test_key_takes_what_moves_a_number(key_of, place: Path) -> None:  # type: ignore[no-untyped-def]
     shared = ["net=resnet18-slim", "surrogate=resnet18-slim", "precision=bf16", "eps=4/255", "seed=1"]
     shared += ["prepare_test=true", "limit=64", "victim.lr=0.01", "mi.slices=5", "points=3"]
+    shared += ["imbalance=2", "robust_images=9"]
     own = ["em.steps=5", "em.surrogate.lr=0.01", "cutout.side=0.25"]
     base = key_of()
     asked = {field: key_of("--set", field) for field in (*shared, *own)}
@@ -342,6 +343,7 @@ def test_key_takes_nothing_else(key_of, place: Path) -> None:  # type: ignore[no
         ("--out", str(place / "other")),
         ("--plugins", str(place / "elsewhere")),
         ("--reps", "3"),
+        ("--imbalance", "1"),
         ("--data", f"folder:{place / '.' / 'quad'}"),
     ):
         assert key_of(*more)[0] == base[0], more

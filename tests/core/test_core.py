@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -432,7 +433,7 @@ def test_balanced_accuracy_counts_each_class_alike() -> None:
     net[1].bias.data = torch.tensor([1.0, 0.0, 0.0, 0.0])
     labels = torch.tensor([0] * 6 + [1] * 3 + [2])
     found = accuracies(net, Split(torch.zeros(10, 3, 8, 8, dtype=torch.uint8), labels))
-    assert found == (pytest.approx(0.6), pytest.approx(1 / 3))
+    assert found == (pytest.approx(0.6), pytest.approx(1 / 3), [1.0, 0.0, 0.0])
 
 
 # measures
@@ -528,31 +529,32 @@ def test_what_is_mapped_takes_no_memory_before_it_is_used(tmp_path: Path) -> Non
     images = torch.randint(256, (20_000, 3, 32, 32), dtype=torch.uint8, generator=generator(0))
     megabytes = images.numel() / 2**20
     cache.save(tmp_path / "key", cache.Poison(images, {"published": digest(images)}))
-    cache.prepared(tmp_path / "key" / "prepared", images.clone)
+    cache.prepared(tmp_path / "key" / "prepared", lambda: (images.clone(), {}))
     before = resident_mb()
     found = cache.load(tmp_path / "key")
     kept = cache.prepared(tmp_path / "key" / "prepared", lambda: pytest.fail("made again"))
     assert found is not None and resident_mb() < before + megabytes / 2
-    assert torch.equal(found.images, images) and torch.equal(kept, images)
+    assert torch.equal(found.images, images) and torch.equal(kept.images, images)
     assert resident_mb() > before + megabytes  # it can be seen
 
 
 def test_prepared_images_are_made_once(tmp_path: Path) -> None:
     made = []
 
-    def make() -> torch.Tensor:
+    def make() -> tuple[torch.Tensor, dict[str, Any]]:
         made.append(1)
-        return DATA.images ^ 3
+        return DATA.images ^ 3, {"of": len(made)}
 
     path = tmp_path / "gray"
     for _ in range(3):
-        assert torch.equal(cache.prepared(path, make), DATA.images ^ 3)
+        found = cache.prepared(path, make)
+        assert torch.equal(found.images, DATA.images ^ 3) and found.manifest["facts"] == {"of": 1}
     assert len(made) == 1
     (kept,) = (file for file in path.iterdir() if file.suffix != ".json")
     whole = kept.read_bytes()
     for damaged in (whole[:-1] + bytes([whole[-1] ^ 1]), whole[:-1], b""):
         kept.write_bytes(damaged)
-        assert torch.equal(cache.prepared(path, make), DATA.images ^ 3)
+        assert torch.equal(cache.prepared(path, make).images, DATA.images ^ 3)
     assert len(made) == 4
     assert kept.read_bytes() == whole
 

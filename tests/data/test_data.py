@@ -122,6 +122,43 @@ def test_only_chosen_rows_are_decoded() -> None:
     assert asked == [12]
 
 
+def counts_of(made: Dataset) -> list[int]:
+    return torch.cat([made.train.labels, made.val.labels]).bincount().tolist()
+
+
+@pytest.mark.parametrize(
+    ("classes", "imbalance", "kept"),
+    [(3, 10, [100, 31, 10]), (2, 4, [100, 25]), (5, 16, [100, 50, 25, 12, 6]), (3, 1, [100] * 3)],
+)
+def test_a_long_tail_falls_exponentially(classes: int, imbalance: float, kept: list[int]) -> None:
+    """By hand: of 100 images class k of K keeps 100 / imbalance ** (k / (K - 1)), cut to whole numbers."""
+    made = prepare.dataset(in_memory([100] * classes), None, imbalance=imbalance)
+    assert counts_of(made) == kept and made.imbalance == imbalance
+    assert int(made.val.labels.bincount().min()) >= 1 and made.pool == 100 * classes
+
+
+def test_a_long_tail_is_drawn_once_after_the_limit_and_before_the_validation_cut() -> None:
+    source = in_memory([100] * 3)
+    plain, first, again = (prepare.dataset(source, 120, imbalance=r) for r in (1, 8, 8))
+    assert counts_of(first) == [40, 14, 5]
+    assert first.digest == again.digest != plain.digest and first.limit == 120
+    assert torch.equal(first.test.images, plain.test.images)
+    inside, whole = (rows_of(torch.cat([made.train.images, made.val.images])) for made in (first, plain))
+    assert inside < whole
+    more = prepare.dataset(source, 120, imbalance=4)
+    assert inside < rows_of(torch.cat([more.train.images, more.val.images]))
+
+
+def test_classes_of_unequal_size_keep_their_shares() -> None:
+    assert counts_of(prepare.dataset(in_memory([50, 100, 80]), None, imbalance=4)) == [50, 50, 20]
+
+
+def test_a_tail_too_thin_to_cut_is_refused() -> None:
+    said = r"--imbalance 100 leaves 1 of the 100 training images of class 'class 2', expected at least 2"
+    with pytest.raises(BadInput, match=said):
+        prepare.dataset(in_memory([100] * 3), None, imbalance=100)
+
+
 @pytest.mark.parametrize("counts", [[200] * 5, [20] * 10, [400, 60, 40]])
 def test_validation_is_one_twentieth_of_every_class(counts: list[int]) -> None:
     made = prepare.dataset(in_memory(counts), None)

@@ -16,12 +16,12 @@ from PIL import Image
 from torch import Generator, Tensor, nn
 
 from bench.core.augment import crop_flip
-from bench.core.defense import Undefended, check_prepared, does_nothing, is_steady
+from bench.core.defense import Undefended, check_prepared, does_nothing, is_steady, trains_otherwise
 from bench.core.errors import BadInput
 from bench.core.pixels import to_float, to_uint8
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, accuracy, fit
-from bench.core.types import Recipe
+from bench.core.types import Recipe, Split
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
 from bench.experiment.registry import Plugin, catalog
@@ -36,10 +36,13 @@ from support.toys import (
     DEFENSES,
     METHODS,
     SIZE,
+    begun,
     equal_weights,
     noise,
+    purified,
     small_net,
     toy_dataset,
+    toy_kit,
     toy_split,
 )
 
@@ -47,6 +50,12 @@ FULL = catalog("defenses")
 PUBLISHED = toy_split(64, 0)
 BATCH = PUBLISHED.take(torch.arange(32))
 X = to_float(BATCH.images)
+INERT = {"none"}
+PARTS = {
+    "images": ("prepare", "purify"),
+    "batches": ("augment",),
+    "training": ("recipe", "begin", "loss", "finish"),
+}
 WITH_VIEWS = [name for name, plugin in DEFENSES.items() if isinstance(plugin.value, UEraser)]
 ATTACKING = [name for name, plugin in DEFENSES.items() if isinstance(plugin.value, AdversarialTraining)]
 
@@ -79,6 +88,28 @@ def test_prepared_images_are_pixels(defense: Plugin) -> None:
     assert shown.is_contiguous()
 
 
+def test_purified_images_are_pixels_and_follow_from_the_kits_seed(defense: Plugin) -> None:
+    first, states = purified(defense.value, PUBLISHED).images, torch.get_rng_state()
+    check_prepared(first, PUBLISHED.images, defense.name)
+    assert first.is_contiguous()
+    torch.rand(7)
+    assert torch.equal(first, purified(defense.value, PUBLISHED).images)
+    torch.set_rng_state(states)
+    purified(defense.value, PUBLISHED)
+    assert torch.equal(torch.get_rng_state(), states)
+
+
+def test_a_training_begins_and_ends_as_the_kits_seed_says(defense: Plugin) -> None:
+    """And what begins it is trained: whoever adds a module does so before the optimiser is made."""
+    first, again = begun(defense.value, PUBLISHED), begun(defense.value, PUBLISHED)
+    assert equal_weights(first, again)
+    for net in (first, again):
+        defense.value.finish(net.eval(), PUBLISHED, toy_kit(defense.value, PUBLISHED))
+    assert equal_weights(first, again) and not first.training
+    assert first.state_dict().keys() == small_net().state_dict().keys()  # a net as others are
+    assert all(p.requires_grad and p.isfinite().all() for p in first.parameters())
+
+
 def test_prepared_one_by_one_is_prepared_together(defense: Plugin) -> None:
     together = defense.value.prepare(BATCH.images[:4])
     alone = torch.cat([defense.value.prepare(image[None]) for image in BATCH.images[:4]])
@@ -95,10 +126,12 @@ def test_augmented_images_stay_in_range(defense: Plugin, rng: Generator) -> None
 
 def test_loss_is_a_finite_scalar_with_gradients(defense: Plugin, rng: Generator) -> None:
     for progress in (0.0, 0.99):
-        net = small_net().train()
+        net = begun(defense.value, PUBLISHED)
         loss = defense.value.loss(net, X, BATCH.labels, rng, progress)
         assert loss.shape == () and loss.isfinite() and loss.requires_grad
-        grads = torch.autograd.grad(loss, list(net.parameters()))
+        parts = torch.autograd.grad(loss, [*net.parameters()], allow_unused=True)
+        assert any(g is not None for g in parts)
+        grads = [g for g in parts if g is not None]
         assert all(g.isfinite().all() for g in grads) and any(g.any() for g in grads)
         assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())
 
@@ -107,7 +140,7 @@ def test_draws_come_from_rng_alone(defense: Plugin) -> None:
     """Same stream, same loss, whatever the global states are; and these are left as they were."""
 
     def loss() -> float:
-        rng, net = generator(5), small_net().train()
+        rng, net = generator(5), begun(defense.value, PUBLISHED)
         return float(defense.value.loss(net, defense.value.augment(X, rng), BATCH.labels, rng, 0.0).detach())
 
     policy.cache_clear()  # building the transforms must not draw either
@@ -120,15 +153,26 @@ def test_draws_come_from_rng_alone(defense: Plugin) -> None:
 
 
 def test_only_controls_do_nothing(defense: Plugin, rng: Generator) -> None:
-    inert = does_nothing(defense.value, small_net(), BATCH.images, X, BATCH.labels, rng)
-    assert inert == defense.control
+    """Some controls do something: the same as a defense, but for one part of it."""
+    same = torch.equal(purified(defense.value, PUBLISHED).images, PUBLISHED.images)
+    rest = not trains_otherwise(defense.value)
+    inert = rest and same and does_nothing(defense.value, small_net(), BATCH.images, X, BATCH.labels, rng)
+    assert inert == (defense.name in INERT) and (defense.control or not inert)
+
+
+def parts(value: Undefended) -> set[tuple[str, object]]:
+    """What a defense does: to all images once, to batches, and how it trains."""
+    hooks = {(hook, getattr(type(value), hook)) for hooks in PARTS.values() for hook in hooks}
+    return {(hook, own) for hook, own in hooks if own is not getattr(Undefended, hook)}
 
 
 def test_a_defense_changes_one_thing(defense: Plugin) -> None:
-    """Images once, batches, or the loss: whoever augments besides would be credited with that, too."""
-    hooks = ("prepare", "augment", "loss")
-    own = [hook for hook in hooks if getattr(type(defense.value), hook) is not getattr(Undefended, hook)]
-    assert len(own) == (0 if defense.control else 1)
+    """Whoever augments besides would be credited with that, too, unless a control does the same."""
+    controls = [parts(plugin.value) for plugin in DEFENSES.values() if plugin.control]
+    shared = [own for own in controls if own <= parts(defense.value)]
+    own = parts(defense.value) - max(shared, key=len)
+    changed = [part for part, hooks in PARTS.items() if {hook for hook, _ in own} & {*hooks}]
+    assert len(changed) == (0 if defense.control else 1)
 
 
 def test_none_is_plain_cross_entropy(rng: Generator) -> None:
@@ -149,11 +193,12 @@ def test_profiles_change_fields_that_exist(defense: Plugin) -> None:
 
 @pytest.mark.parametrize("name", FULL.everything)
 def test_defended_victim_learns_the_toy_problem(name: str) -> None:
-    value, net = DEFENSES[name].value, small_net()
-    shown = replace(PUBLISHED, images=value.prepare(PUBLISHED.images))
+    value = DEFENSES[name].value
+    shown, net = purified(value, PUBLISHED), begun(value, PUBLISHED)
     streams = Streams.of(0, 0, torch.device("cpu"))
-    recipe = Recipe(epochs=6, batch=16, lr=0.05)
+    recipe = value.recipe(Recipe(epochs=6, batch=16, lr=0.05))
     fit(net, shown, recipe, streams, toy_dataset().augmentation, defense=value)
+    value.finish(net, shown, toy_kit(value, PUBLISHED))
     assert accuracy(net, toy_split(64, 9)) > 1.5 / CLASSES
 
 
@@ -215,10 +260,12 @@ def test_other_defenses_take_gray_images(defense: Plugin, rng: Generator) -> Non
     if defense.value.unsuited(toy_dataset(channels=1)):
         return
     gray = toy_split(16, 0, channels=1)
-    shown = defense.value.prepare(gray.images)
+    shown = purified(defense.value, gray).images
     check_prepared(shown, gray.images, defense.name)
-    x = defense.value.augment(to_float(shown), rng)
-    assert defense.value.loss(small_net(channels=1), x, gray.labels, rng, 0.0).isfinite()
+    x, net = defense.value.augment(to_float(shown), rng), begun(defense.value, gray)
+    assert x.shape == gray.images.shape
+    assert defense.value.loss(net, x, gray.labels, rng, 0.0).isfinite()
+    defense.value.finish(net.eval(), Split(shown, gray.labels), toy_kit(defense.value, gray))
 
 
 # gray, JPEG, bit depth

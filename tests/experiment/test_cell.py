@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor, nn
 from torchvision.transforms.functional import gaussian_blur
 
 from bench.core.defense import Undefended
+from bench.core.kit import Kit
 from bench.core.method import Form, Lab, Need
+from bench.core.pgd import pgd
 from bench.core.pixels import digest, to_float, to_uint8
 from bench.core.threat import Threat
 from bench.core.train import Streams, Training, accuracy, fit
@@ -20,7 +23,7 @@ from bench.core.types import Augmentation, Dataset, Recipe, Split
 from bench.experiment import cache, cell
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
-from bench.experiment.evaluate import HeldOut, features, mi_columns, subject
+from bench.experiment.evaluate import HeldOut, features, mi_columns, robust_columns, subject
 from bench.experiment.registry import Plugin, imported
 from bench.experiment.settings import Setting
 from bench.metrics.mi.limits import CERTIFIED
@@ -85,7 +88,7 @@ def test_each_accuracy_is_of_its_own_images(
     """Validation is clean and apart; training accuracy is on what the victim was shown."""
     for place in ("bench.experiment.cell.accuracy", "bench.experiment.evaluate.accuracy"):
         monkeypatch.setattr(place, told)
-    monkeypatch.setattr("bench.experiment.evaluate.accuracies", lambda *seen: (told(*seen), 0.5))
+    monkeypatch.setattr("bench.experiment.evaluate.accuracies", lambda *seen: (told(*seen), 0.5, [0.5]))
     row, data = run(tmp_path, DEFENSES["iss-gray"]), toy_dataset()
     ((net, shown),) = victims
     assert row.test_acc == told(net, data.test)
@@ -107,21 +110,122 @@ def test_chance_is_to_name_the_largest_class(tmp_path: Path) -> None:
     assert row.test_acc is not None and row.balanced_acc is not None and row.balanced_acc != row.test_acc
 
 
+def test_accuracy_by_class_is_what_the_other_two_are_means_of(tmp_path: Path) -> None:
+    row, labels = run(tmp_path), toy_dataset().test.labels
+    assert len(row.class_acc) == CLASSES
+    shares = torch.tensor([share for share in row.class_acc if share is not None])
+    assert float(shares.mean()) == pytest.approx(row.balanced_acc)
+    assert float((shares * labels.bincount() / len(labels)).sum()) == pytest.approx(row.test_acc)
+
+
+# accuracy under attack
+
+
+def attacked(net: nn.Module, split: Split, radius: float, images: int | None = None) -> dict[str, Any]:
+    data = replace(toy_dataset(), train=toy_split(200, 3))
+    return robust_columns(net, split, data, replace(SETTING, robust_images=images), radius)
+
+
+@pytest.fixture(scope="module")
+def learned() -> nn.Module:
+    """A net that knows the toy images."""
+    net, train = small_net(), toy_split(200, 5)
+    fit(net, train, Recipe(epochs=12, batch=20, lr=0.05), Streams.of(0, 0, CPU), Augmentation(0, False))
+    return net.eval()
+
+
+def test_an_attack_of_a_larger_radius_leaves_less_and_of_none_what_there_was(learned: nn.Module) -> None:
+    test = toy_split(50, 9)
+    found = [attacked(learned, test, radius, 50)["robust_acc"] for radius in (0.0, 2 / 255, 8 / 255, 0.4)]
+    assert found[0] == pytest.approx(accuracy(learned, test)) and found[0] > 0.8
+    assert sorted(found, reverse=True) == found and found[-1] < found[0] - 0.5
+
+
+def test_the_attack_stays_in_its_ball_and_range_and_takes_twenty_steps(
+    learned: nn.Module, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From a random start, which is another one for each image."""
+    asked: list[dict[str, float]] = []
+    starts: list[Tensor] = []
+
+    def watched(objective: object, x: Tensor, start: Tensor, **how: float) -> Tensor:
+        asked.append(how)
+        starts.append(start)
+        found = pgd(objective, x, start, **how)  # type: ignore[arg-type]
+        assert float(found.abs().max()) <= 8 / 255 + 1e-6
+        assert float((x + found).min()) >= 0 and float((x + found).max()) <= 1
+        return found
+
+    monkeypatch.setattr("bench.experiment.evaluate.pgd", watched)
+    attacked(learned, toy_split(30, 9), 8 / 255, 30)
+    assert asked == [{"eps": 8 / 255, "step": 2 / 255, "steps": 20}]
+    assert len(starts[0].flatten(1).unique(dim=0)) == 30 and float(starts[0].abs().max()) > 7 / 255
+
+
+@pytest.mark.parametrize(("images", "seen"), [(None, 50), (7, 7), (1000, 60), (0, None)])
+def test_so_many_test_images_are_attacked(learned: nn.Module, images: int | None, seen: int | None) -> None:
+    """By default a quarter of 200 training images; never more than there are."""
+    found = attacked(learned, toy_split(60, 9), 8 / 255, images)
+    assert found.get("robust_images") == seen and (seen is None) == (found == {})
+
+
+def test_victims_that_train_adversarially_are_attacked_and_no_others(tmp_path: Path) -> None:
+    row, plain = run(tmp_path, DEFENSES["at-3"]), run(tmp_path, DEFENSES["iss-gray"])
+    assert row.robust_acc is not None and row.test_acc is not None and 0 <= row.robust_acc <= 1
+    assert (row.robust_radius, row.robust_images) == (8 / 255, 16)  # whatever the victim trained at
+    assert (plain.robust_acc, plain.robust_radius, plain.robust_images) == (None, None, None)
+    again = run(tmp_path, DEFENSES["at-3"])
+    assert (again.robust_acc, again.key) == (row.robust_acc, row.key)
+
+
+def test_the_default_number_of_attacked_images_is_in_no_key(tmp_path: Path) -> None:
+    """Rows that were stored before any was attacked keep theirs."""
+    cell_of = Cell(METHODS["random"], DEFENSES["at-3"], 0, 0)
+    plain, other = (context_of(tmp_path, **asked).identity(cell_of) for asked in ({}, {"robust_images": 9}))
+    assert "robust_images" not in plain.inputs and plain.key != other.key
+    assert other.inputs["robust_images"] == 9 and plain.setting != other.setting
+
+
 def test_a_row_has_no_mi_outside_the_certified_range(monkeypatch: pytest.MonkeyPatch) -> None:
     data, net = replace(toy_dataset(), train=toy_split(250, 0)), small_net()
     published = Split(to_uint8(noise(*data.train.images.shape)), data.train.labels)
     setting = replace(SETTING, mi=MISettings(images=250, slices=4))
-    within = mi_columns(data, setting, net, published)
+    within = mi_columns(data, setting, net, published, Undefended())
     assert within["mi"] is not None and within["mi_reason"] is None
     assert within["mi_low"] < within["mi"] < within["mi_high"]
+    assert within["mi_gap"] == pytest.approx(within["mi_ceiling"] - within["mi"])
+    assert within["mi_share"] == pytest.approx(within["mi_gap"] / within["mi_ceiling"])
+    assert (within["mi_shown"], within["mi_shown_gap"]) == (within["mi"], within["mi_gap"])
+    assert 0 <= within["mi_labels"] <= np.log(len(data.classes))
     monkeypatch.setitem(CERTIFIED, ESTIMATOR, replace(CERTIFIED[ESTIMATOR], most=within["mi"] - 1e-6))
-    beyond = mi_columns(data, setting, net, published)
-    assert beyond["mi"] is beyond["mi_low"] is beyond["mi_high"] is None
+    beyond = mi_columns(data, setting, net, published, Undefended())
+    assert beyond["mi"] is beyond["mi_low"] is beyond["mi_high"] is beyond["mi_gap"] is None
     assert "at least" in beyond["mi_reason"] and "certified up to" in beyond["mi_reason"]
-    few = mi_columns(data, replace(SETTING, mi=MISettings(images=199, slices=4)), net, published)
-    assert (
-        "mi" not in few and few["mi_reason"] == f"{ESTIMATOR}: features of 199 images, expected 200 or more"
-    )
+    few = replace(SETTING, mi=MISettings(images=199, slices=4))
+    found = mi_columns(data, few, net, published, Undefended())
+    said = f"{ESTIMATOR}: features of 199 images, expected 200 or more"
+    assert "mi" not in found and found["mi_reason"] == said
+
+
+def test_mi_as_shown_is_of_both_as_the_defense_prepares_them() -> None:
+    class Coarse(Undefended):
+        def prepare(self, images: Tensor) -> Tensor:
+            return images // 128 * 128
+
+    class Whole(Undefended):
+        def purify(self, images: Tensor, labels: Tensor, kit: Kit) -> Tensor:
+            return images // 2
+
+    data, net = replace(toy_dataset(), train=toy_split(250, 0)), small_net()
+    change = torch.randint(0, 8, data.train.images.shape, generator=torch.Generator().manual_seed(1))
+    published = Split(data.train.images // 8 * 8 + change.to(torch.uint8), data.train.labels)
+    setting = replace(SETTING, mi=MISettings(images=250, slices=4))
+    coarse = mi_columns(data, setting, net, published, Coarse())
+    plain = mi_columns(data, setting, net, published, Undefended())
+    assert coarse["mi"] == plain["mi"] and coarse["mi_gap"] > 0
+    assert coarse["mi_shown_gap"] == 0  # this perturbation is below what is left of the images
+    whole = mi_columns(data, setting, net, published, Whole())
+    assert whole["mi"] == plain["mi"] and "mi_shown" not in whole and "purifies" in whole["mi_reason"]
 
 
 def test_mi_is_of_the_same_images_for_every_poison_and_net() -> None:

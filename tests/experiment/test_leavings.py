@@ -46,7 +46,7 @@ def save_poison(folder: Path) -> None:
 
 
 def save_prepared(folder: Path) -> None:
-    store.prepared(folder / "prepared", lambda: IMAGES)
+    store.prepared(folder / "prepared", lambda: (IMAGES, {}))
 
 
 @pytest.mark.parametrize("save", [save_checkpoint, save_poison, save_prepared])
@@ -106,14 +106,14 @@ def test_what_the_dead_left_goes_with_the_next_run(place: Path) -> None:
 def prepare(folder: Path, together: int, seconds: float) -> None:
     """What so many processes prepare at one time, each in so many seconds."""
 
-    def make() -> Tensor:
+    def make() -> tuple[Tensor, dict[str, Any]]:
         (folder / f"made-{os.getpid()}").touch()
         time.sleep(seconds)
-        return IMAGES
+        return IMAGES, {}
 
     (folder / f"ready-{os.getpid()}").touch()
     wait_for(lambda: count(folder, "ready") == together)
-    assert torch.equal(store.prepared(folder / "prepared", make), IMAGES)
+    assert torch.equal(store.prepared(folder / "prepared", make).images, IMAGES)
 
 
 def count(folder: Path, what: str) -> int:

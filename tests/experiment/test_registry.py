@@ -48,7 +48,9 @@ def test_all_means_the_contestants_and_two_controls() -> None:
 
 def test_controls() -> None:
     controls = {name for kind, name in NAMES if CATALOGS[kind].get(name).control}
-    assert controls == {"clean", "random", "none"}
+    noise = {"random", "random-signed", "random-l2", "random-l2-unit", "random-l0"}
+    defenses = {"none", "op-none"}
+    assert controls == {"clean", *noise, "region-4", "region-16", "region-64", "shuffled", *defenses}
 
 
 def test_no_name_means_two_things() -> None:

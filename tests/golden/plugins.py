@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -9,13 +10,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from bench.core import contract
+from bench.core.defense import trains_otherwise
 from bench.core.errors import BadInput
+from bench.core.kit import Kit
 from bench.core.method import Lab
 from bench.core.pixels import to_float
 from bench.core.rng import generator
+from bench.core.types import Recipe, Split
 from bench.experiment.overrides import change
 from bench.experiment.registry import Plugin
-from golden.inputs import AUGMENTATION, BATCH, CLASSES, TRAIN, VAL, Tiny, split
+from golden.inputs import AUGMENTATION, BATCH, CLASSES, TRAIN, VAL, Tiny, split, weights
 from golden.numbers import GREY, Numbers
 
 # A method's fields -> values of a run of a second, wherever it has such a field
@@ -32,6 +36,8 @@ SMALL: dict[str, Any] = {
     "max_rounds": 3,
     "max_passes": 2,
     "restarts": 2,
+    "epochs": 2,
+    "robust.steps": 2,
 }
 # Runs of a class that has branches: the fields in which each differs. -1, 2: it never stops by its error.
 RUNS: dict[str, list[dict[str, Any]]] = {
@@ -39,6 +45,8 @@ RUNS: dict[str, list[dict[str, Any]]] = {
     "EMClass": [{"stop_error": -1}, {"stop_error": 1, "augment": True}],
     "EMax": [{"stop_error": 2}, {"stop_error": 1e-9}],
 }
+# A defense's fields -> values of such a run; none of a defense that acts on batches alone
+SMALL_DEFENSE: dict[str, Any] = {"linear.batch": BATCH, "linear.epochs": 3, "reference": 24, "leaks": 9}
 PROGRESS = (0.0, 0.29, 0.3, 0.99)  # at which a defense's loss is taken
 
 
@@ -86,9 +94,15 @@ def _crafted(numbers: Numbers, value: Any, run: str) -> None:
 
 
 def defense(plugin: Plugin) -> Numbers:
-    """Of prepared and augmented images, and of the loss of two batches at several times of the training."""
+    """Of prepared and augmented images, and of the loss of two batches at several times of the training.
+
+    And of the net that it begins with, and of what it makes of it afterwards.
+    """
     numbers, data, value = Numbers(), split(BATCH + 7, 3), plugin.value
-    shown = value.prepare(data.images.clone())
+    for path, new in SMALL_DEFENSE.items():
+        with suppress(BadInput):
+            value = change(value, path, new, plugin.name)
+    shown = value.purify(data.images.clone(), data.labels, _kit(value, data))
     numbers.tensor("prepared images", shown.float(), 0.1, "grey levels")
     numbers.quantiles("prepared images", shown, 1.0, "grey levels")
     rng, x = generator(9), to_float(shown)
@@ -97,8 +111,9 @@ def defense(plugin: Plugin) -> Numbers:
         numbers.tensor(f"augmented images of batch {i}", augmented, 0.05, "grey levels", GREY)
         numbers.quantiles(f"augmented images of batch {i}", augmented, 1.0, "grey levels", GREY)
         for progress in PROGRESS:
-            net = Tiny(5).train()
-            loss = value.loss(net, augmented, data.labels[rows], rng, progress)
+            net = Tiny(5)
+            value.begin(net, data, _kit(value, data))
+            loss = value.loss(net.train(), augmented, data.labels[rows], rng, progress)
             what = f"batch {i} at {progress}"
             numbers.add(f"loss of {what}", float(loss.detach()), 3e-4, "nats")
             numbers.add(f"gradient norm of {what}", _norm(loss, net), 1e-3)
@@ -106,7 +121,34 @@ def defense(plugin: Plugin) -> Numbers:
             averages = torch.cat([average.double().flatten() for average in net.buffers()])
             numbers.add(f"mean batch-norm average after {what}", float(averages.mean()), 1e-4)
     numbers.add("what follows", int(torch.randint(10**6, (), generator=rng)))  # as many draws as ever
+    if trains_otherwise(value):
+        _trained(numbers, value, Split(shown, data.labels))
     return numbers
+
+
+def _kit(value: Any, data: Split) -> Kit:
+    """Of the pairs, the image as it was is a little darker."""
+    kit = Kit(len(CLASSES), AUGMENTATION, split(VAL, 2), Tiny, seed=1)
+    if value.reference:
+        kit.reference = split(value.reference, 4)
+    if value.leaks:
+        leaked = data.images[: value.leaks]
+        kit.pairs = leaked - leaked // 16, leaked
+    return kit
+
+
+def _trained(numbers: Numbers, value: Any, shown: Split) -> None:
+    """Of the recipe, and of the net before the first and after the last step."""
+    numbers.add("recipe", repr(value.recipe(Recipe())))
+    net, kit = Tiny(5), _kit(value, shown)
+    value.begin(net, shown, kit)
+    numbers.tensor("weights before the first step", weights(net), 1e-3)
+    value.finish(net.eval(), shown, kit)
+    numbers.tensor("weights after the last step", weights(net), 1e-3)
+    with torch.no_grad():
+        numbers.tensor("logits after the last step", net(to_float(shown.images)), 0.01)
+    for name, fact in sorted(kit.facts.items()):
+        numbers.add(name, fact, 0.05 if isinstance(fact, float) else 0.0)
 
 
 def _norm(loss: Tensor, net: nn.Module) -> float:

@@ -8,11 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import cache
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.core.adversarial import Robust
 from bench.core.errors import BadInput
 from bench.core.method import Lab, Method
 from bench.core.pixels import release, to_float
@@ -30,11 +32,13 @@ X = to_float(CLEAN.images)
 FULL = catalog("methods").variants  # as published
 CO_TRAINED = ["em", "em-class", "mi-ue", "mi-ue-cos"]  # with the perturbation
 CLEAN_TRAINED = ["emax", "tap"]
-ATTACKING = CO_TRAINED + CLEAN_TRAINED
+ROBUST = ["hypo", "entf-push", "entf-pull"]  # trained adversarially
+ATTACKING = CO_TRAINED + CLEAN_TRAINED + ROBUST
+CROPPING = ["tap", *ROBUST]  # what is attacked
 MINDING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 STILL, MIRRORED = Augmentation(pad=0, flip=False), Augmentation(pad=0, flip=True)
 
-BOUNDS = {"eps", "max_rounds", "max_passes"}  # the fields that are no paper's recipe but a run's
+BOUNDS = {"eps", "max_rounds", "max_passes", "draws"}  # the fields that are no paper's recipe but a run's
 EM_NET = Recipe(  # its epochs are not used: rounds decide
     batch=512,
     lr=0.1,
@@ -46,6 +50,7 @@ EM_NET = Recipe(  # its epochs are not used: rounds decide
     final_lr=0.0,
     clip=5.0,
 )
+PLAIN_NET = replace(EM_NET, batch=128, clip=None)
 MIUE_NET = Recipe(
     epochs=100,
     batch=128,
@@ -77,9 +82,17 @@ MIUE_FULL: dict[str, object] = {
     "batch": 512,
     "augment": False,
 }
+ENTF: dict[str, object] = {
+    "surrogate": replace(PLAIN_NET, epochs=100, schedule="steps", milestones=(0.75, 0.9)),
+    "robust": Robust(radius=4 / 255, step=2 / 255, steps=10),
+    "steps": 300,
+    "step": 0.05,
+    "batch": 512,
+}
 PUBLISHED: dict[str, dict[str, object]] = {
     "em": EM_ONE,
     "em-positive": EM_ONE,
+    "shuffled": EM_ONE,
     "em-class": EM_ONE | {"steps": 1, "subset": 0.2, "stop_error": 0.1},
     "emax": {
         "surrogate": replace(EM_NET, epochs=60, schedule="cosine"),
@@ -107,9 +120,41 @@ PUBLISHED: dict[str, dict[str, object]] = {
         "shift": 1,
         "batch": 512,
     },
+    "hypo": {
+        "surrogate": replace(PLAIN_NET, epochs=10, schedule="constant"),  # its drops come later
+        "robust": Robust(radius=2 / 255, step=2 / 4 / 255, steps=10),
+        "steps": 100,
+        "step": 0.1,
+        "batch": 256,
+    },
+    "entf-push": ENTF | {"way": "push"},
+    "entf-pull": ENTF | {"way": "pull"},
     "mi-ue": MIUE_FULL,
     "mi-ue-cos": MIUE_FULL | {"distance": 0.0},
     "mi-ue-trunc": MIUE_FULL,
+    "ar": {
+        "radius": 1.0,
+        "bound": 50.0,
+        "trials": 3,
+        "response": 10.0,
+        "response_many": 3.0,
+        "batch": 2048,  # no part of the recipe
+    },
+    "lsp": {"radius": (6 / 255) * (32 * 32 * 3) ** 0.5, "side": 4, "separation": 10.0},
+    "cuda": {"blur": 0.3, "batch": 512},
+    "ops": {"score": "code"},
+    "ops-paper": {"score": "paper"},
+    "region-4": {"side": 2},
+    "region-16": {"side": 4},
+    "region-64": {"side": 8},
+    "tue-csd": {"epochs": 40, "steps": 20, "step": 0.8 / 8, "batch": 512},
+    "pil": {
+        "surrogate": replace(MIUE_NET, epochs=30, batch=512, lr=0.003, weight_decay=0.0, final_lr=0.0),
+        "share": 0.9,
+        "steps": 30,
+        "step": (8 / 2550) / (8 / 255),
+        "batch": 512,
+    },
 }
 
 
@@ -212,10 +257,11 @@ def test_defaults_are_the_published_settings(name: str) -> None:
     """All of them: the surrogate's whole recipe, too."""
     value, expected = FULL[name].value, dict(PUBLISHED[name])
     kept = [f.name for f in fields(value) if f.name not in BOUNDS and not f.metadata.get("publishing")]
-    found = {name: getattr(value, name) for name in kept}
-    assert found.pop("surrogate") == expected.pop("surrogate")
+    found = {kind: getattr(value, kind) for kind in kept}
+    for kind in {"surrogate", "robust"} & found.keys():
+        assert found.pop(kind) == expected.pop(kind)
     assert found == pytest.approx(expected)
-    assert value.eps == 8 / 255
+    assert value.eps == (8 / 255 if value.threat.norm == "linf" else 1)
 
 
 # what is attacked
@@ -249,9 +295,11 @@ def blank_borders(z: Tensor) -> int:
 
 
 @pytest.mark.parametrize("name", ATTACKING)
-def test_only_tap_attacks_cropped_images(name: str) -> None:
-    cropped = sum(blank_borders(p.x) for p in crafted(name)[1] if p.attacked)
-    assert (cropped > 0) == (name == "tap")
+def test_who_attacks_cropped_images(name: str, passes: list[Pass]) -> None:
+    """Adversarial training attacks them, too, and is left out here."""
+    endless(METHODS[name].value, **{"robust.radius": 0.0}).craft(CLEAN, toy_lab())
+    cropped = sum(blank_borders(p.x) for p in passes if p.attacked)
+    assert (cropped > 0) == (name in CROPPING)
 
 
 def test_em_crops_what_it_learns_from_after_it_is_perturbed(passes: list[Pass]) -> None:
@@ -284,19 +332,20 @@ def test_miue_mirrors_images_and_not_their_perturbation(passes: list[Pass], atta
 # where attacks start, and what they see
 
 
-@pytest.mark.parametrize("name", [*CO_TRAINED, "emax"])
+@pytest.mark.parametrize("name", [*CO_TRAINED, "emax", "hypo"])
 def test_the_first_attack_starts_at_the_image_itself(name: str, attacks: Attacks) -> None:
     seen = attacks(name)
     endless(METHODS[name].value, batch=len(CLEAN), subset=1.0).craft(CLEAN, toy_lab())
     assert not seen[0].start.any()
 
 
-def test_tap_starts_at_gaussian_noise_that_is_cut_to_the_ball(attacks: Attacks) -> None:
+@pytest.mark.parametrize("name", ["tap", "entf-push", "entf-pull"])
+def test_a_gaussian_start_is_cut_to_the_ball(name: str, attacks: Attacks) -> None:
     """Of deviation eps: a third of the values lie on the bounds, where a uniform start has none."""
-    seen = attacks("tap")
-    value = METHODS["tap"].value
+    seen = attacks(name)
+    value = METHODS[name].value
     value.craft(CLEAN, lab_of(STILL))
-    assert len(seen) == value.restarts * -(-len(CLEAN) // value.batch)
+    assert len(seen) == getattr(value, "restarts", 1) * -(-len(CLEAN) // value.batch)
     for start in (a.start / value.eps for a in seen):
         assert start.abs().amax() <= 1 + 1e-3
         on_bounds = (start.abs() > 1 - 1e-3).float().mean()
@@ -305,9 +354,13 @@ def test_tap_starts_at_gaussian_noise_that_is_cut_to_the_ball(attacks: Attacks) 
         assert float(start.mean()) == pytest.approx(0, abs=0.02)
 
 
+@pytest.mark.parametrize("name", CROPPING)
 @pytest.mark.parametrize("augmentation", [AUGMENTATION, MIRRORED], ids=["crop", "flip"])
-def test_tap_crops_and_flips_anew_at_every_step(augmentation: Augmentation, passes: list[Pass]) -> None:
-    value = replace(METHODS["tap"].value, batch=len(CLEAN), restarts=1, steps=4)
+def test_crops_and_flips_are_drawn_anew_at_every_step(
+    augmentation: Augmentation, name: str, passes: list[Pass]
+) -> None:
+    still = {"robust.radius": 0.0}  # its attacks would be among those that are seen
+    value: Any = endless(METHODS[name].value, batch=len(CLEAN), restarts=1, steps=4, **still)
     value.craft(CLEAN, lab_of(augmentation))
     attacked = [p.x for p in passes if p.attacked]
     assert len(attacked) == value.steps
@@ -330,6 +383,15 @@ def test_co_trained_surrogates_learn_from_perturbed_images(name: str) -> None:
 def test_other_surrogates_learn_from_clean_images(name: str, passes: list[Pass]) -> None:
     endless(METHODS[name].value, steps=1, restarts=1, max_passes=1).craft(CLEAN, lab_of(STILL))
     assert max(distance(p.x, X).amax() for p in passes if p.learnt) < 1e-6
+
+
+@pytest.mark.parametrize("name", ROBUST)
+def test_robust_surrogates_learn_from_the_border_of_their_ball(name: str, passes: list[Pass]) -> None:
+    """Of clean images, in the radius that is the surrogate's and not the budget's."""
+    value: Any = endless(METHODS[name].value, steps=1, **{"robust.radius": 5 / 255, "robust.step": 4 / 255})
+    value.craft(CLEAN, lab_of(STILL))
+    away = torch.cat([distance(p.x, X) for p in passes if p.learnt])
+    assert away.amin() > 0.9 * 5 / 255 and away.amax() <= 5 / 255 + 1e-6
 
 
 # what is kept

@@ -98,6 +98,19 @@ def test_a_caption_says_each_budget_in_its_norm() -> None:
     assert budgets(rows[3:]) is None
 
 
+def test_accuracy_under_attack_stands_beside_accuracy_and_is_said() -> None:
+    own = {"test_acc": 0.58, "mi": 0.1, "robust_acc": 0.312, "robust_radius": 8 / 255, "robust_images": 500}
+    rows = [row("clean", "at-8", **own), row("clean", test_acc=0.9, mi=0.1)]
+    accuracy, mi = tables(rows)
+    assert accuracy.texts("clean") == ["90.0", "58.0 (31.2)"] and "(31.2)" not in mi.texts("clean")[1]
+    assert "PGD-20 within L-inf 8/255, on 500 test images." in accuracy.caption
+    assert "robust" not in mi.caption and "robust" not in tables(rows[1:])[0].caption
+    found = {
+        line["defense"]: line["robust"] for line in csv.DictReader(io.StringIO(made(rows)["accuracy.csv"]))
+    }
+    assert found == {"none": "", "at-8": "0.312"} and "robust" not in made(rows)["mi.csv"]
+
+
 def mi_rows() -> list[Row]:
     facts: dict[str, Any] = {
         "mi_null": 0.01,
@@ -154,19 +167,13 @@ def test_caption_says_where_intervals_are(tmp_path: Path) -> None:
     ) == ("0.08", "")
 
 
-def test_clean_of_the_same_crafting_comes_first(tmp_path: Path) -> None:
-    rows = [row("clean", poison_rep=p, mi=mi) for p, mi in enumerate((0.5, 0.9))]
-    write(made([*rows, row("em", poison_rep=1, mi=0.4)]), tmp_path)
-    assert float(read(tmp_path, "mi.csv")["em", "none"]["gap"]) == pytest.approx(0.5)
-
-
 def broken() -> list[Row]:
     trace = "Traceback (most recent call last):\n  File x\nRuntimeError: [/b] *out* of memory | " + "so " * 60
     return [
         row("clean", "none", test_acc=0.9, mi=0.5),
         row("em", "none", status="failed", reason=trace),
         row("em", "cutout", status="skipped", reason="images are gray"),
-        row("tap", "none", rep=0, test_acc=0.25, mi=0.125),
+        row("tap", "none", rep=0, test_acc=0.25, mi=0.125, mi_gap=0.375),
         row("tap", "none", rep=1, status="failed"),
         row("tap", "cutout", test_acc=0.5, mi_reason="too few images"),
     ]
@@ -197,7 +204,7 @@ def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
 
 
 def test_a_gap_that_rounds_to_zero_has_no_sign() -> None:
-    assert "(0.000)" in rendered([row("clean", mi=0.5), row("em", mi=0.50001)])
+    assert "(0.000)" in rendered([row("clean", mi=0.5), row("em", mi=0.5, mi_gap=-0.00001)])
 
 
 def test_each_setting_has_its_tables(tmp_path: Path) -> None:
@@ -252,6 +259,7 @@ def grid_rows(methods: int, defenses: int) -> list[Row]:
             rep,
             test_acc=1 - 0.1 * m - 0.02 * d * rep,
             mi=0.12 * m + 0.1 * rep,
+            mi_gap=0.8 - 0.12 * m - 0.1 * rep,
         )
         for m, (d, defense), rep in product(range(methods), enumerate(names), range(2))
     ]

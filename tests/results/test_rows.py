@@ -89,7 +89,7 @@ def test_an_unknown_column_is_refused_and_one_that_lacks(tmp_path: Path) -> None
     with pytest.raises(BadInput, match=r"a\.json has unknown columns acc, accuracy"):
         load(path)
     path.write_text(json.dumps({name: value for name, value in asdict(ROW).items() if name[:3] != "mi_"}))
-    with pytest.raises(BadInput, match=r"a\.json lacks columns mi_estimator, mi_high, mi_images"):
+    with pytest.raises(BadInput, match=r"a\.json lacks columns mi_ceiling, mi_estimator, mi_gap"):
         load(path)
 
 
@@ -139,7 +139,11 @@ WRONG: dict[str, tuple[object, ...]] = {
     "status": ("", "fine", 3, None),
     "finished": (*TEXT, None),
     "inputs": (*NAMES, {}, {"method": {"name": "em"}}),
+    **dict.fromkeys(("robust_acc", "robust_radius"), SHARE),
+    "robust_images": COUNT,
+    "class_acc": ("em", 0.5, {}, [1.5], ["em"], [[0.5]], None),
     "curve": ("em", 3, {}, [0.5], [{"epoch": 1, "val_acc": 2.5, "test_acc": 0.5}], [{"epoch": 1}], None),
+    "defense_facts": (*NAMES, {"a": [1]}, None),
     "craft": (*NAMES, {"a": [1]}, None),
     "seeds": (*NAMES, {"base": "7"}, {"base": 0.5}),
     "code": (*NAMES, {"method": "main"}, {"method": 3}),

@@ -129,7 +129,7 @@ def test_a_row_of_schema_2_keeps_all_it_says(path: Path) -> None:
     """Balanced accuracy was not measured, and all test sets had classes of one size."""
     old, row = json.loads(path.read_text(encoding="utf-8")), load(path)
     assert old["schema"] == 2 and "chance" not in old
-    later = dict.fromkeys(upgrade.SINCE_4)
+    later = {name: value for columns in upgrade.SINCE.values() for name, value in columns.items()}
     assert asdict(row) == old | later | {"schema": SCHEMA, "balanced_acc": None, "chance": 1 / old["classes"]}
 
 
@@ -172,7 +172,8 @@ def asked_again(row: Row) -> keys.Identity:
     setting = Setting(victim=Recipe(**victim), **{name: said[name] for name in names})
     data = {name: said["data"][name] for name in ("name", "digest", "limit", "resize")}
     split = range(said["data"]["train_images"])
-    images = SimpleNamespace(train=split, augmentation=Augmentation(**said["data"]["augmentation"]), **data)
+    parts = {"train": split, "imbalance": 1.0, "augmentation": Augmentation(**said["data"]["augmentation"])}
+    images = SimpleNamespace(**parts, **data)
     method, defense = (plugin(f"{kind}s", said[kind]) for kind in ("method", "defense"))
     return keys.cell(images, setting, method, defense, row.poison_rep, row.rep)  # type: ignore[arg-type]
 

@@ -37,7 +37,13 @@ def made(method: str, eps: int, acc: float, rep: int = 0, **more: object) -> Row
     more: share, drop_poisoned.
     """
     inputs = INPUTS | {"method": {"name": method, "eps": eps / 255}} | more
-    values = {"test_acc": acc, "mi": acc / 10, "classes": 10, "control": method in ("clean", "random")}
+    values = {
+        "test_acc": acc,
+        "mi": acc / 10,
+        "mi_gap": (CLEAN - acc) / 10,
+        "classes": 10,
+        "control": method in ("clean", "random"),
+    }
     reps = (rep, 0) if method == "clean" else (0, rep)
     return row(method, "none", *reps, inputs=inputs, setting=f"{eps}-{more}", **values)
 

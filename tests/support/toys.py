@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,7 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.checkpoint import Checkpoint, OutOfTime
+from bench.core.defense import Undefended
 from bench.core.errors import BadInput
+from bench.core.kit import Kit
 from bench.core.method import Lab, Method
 from bench.core.pixels import to_float
 from bench.core.rng import generator
@@ -37,6 +40,10 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "max_rounds": 4,
     "max_passes": 3,
     "restarts": 2,
+    "epochs": 1,  # passes over a delta that would end at its bounds
+    "linear.batch": 16,
+    "reference": 40,
+    "robust.steps": 2,
 }
 EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
 
@@ -96,6 +103,41 @@ def toy_lab(seed: int = 1, checkpoint: Checkpoint | None = None) -> Lab:
     lab = Lab(CLASSES, AUGMENTATION, toy_split(24, 24), small_net, seed)
     lab.checkpoint = checkpoint or Checkpoint()
     return lab
+
+
+def toy_kit(value: Undefended, offered: Split, seed: int = 1) -> Kit:
+    """What a defense says that it uses: of the pairs, the image as it was is a little darker."""
+    channels = offered.images.shape[1]
+    build = partial(small_net, channels=channels)
+    kit = Kit(CLASSES, AUGMENTATION, toy_split(24, 24, channels=channels), build, seed)
+    if value.reference:
+        kit.reference = toy_split(value.reference, 7, channels=channels)
+    if value.leaks:
+        leaked = offered.images[: value.leaks]
+        kit.pairs = leaked - leaked // 16, leaked
+    return kit
+
+
+def purified(value: Undefended, offered: Split, seed: int = 1) -> Split:
+    """What the victim is shown."""
+    images, labels = offered.images.clone(), offered.labels.clone()
+    return Split(value.purify(images, labels, toy_kit(value, offered, seed)), offered.labels)
+
+
+def begun(value: Undefended, offered: Split) -> Net:
+    """A net before its first step, in training mode."""
+    net = small_net(channels=offered.images.shape[1])
+    value.begin(net, offered, toy_kit(value, offered))
+    return net.train()
+
+
+def with_surrogate(value: Method, clean: Split, lab: Lab | None = None) -> tuple[Net, Tensor]:
+    """The surrogate of a method in eval mode, and what was crafted with it as a delta."""
+    lab, nets = lab or toy_lab(), list[Net]()
+    lab.build = lambda seed: nets.append(small_net(seed)) or nets[-1]  # type: ignore[func-returns-value]
+    delta = delta_of(value, clean, lab)
+    nets[-1].eval()
+    return nets[-1], delta
 
 
 def overdue(path: Path) -> Checkpoint:

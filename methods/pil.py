@@ -1,0 +1,88 @@
+"""PIL: subtract what a linear net takes for the class, so that nets learn that, linearly, and not the image.
+
+Liu, Chen, Zhang, "Perturbation-Induced Linearization: Constructing Unlearnable Data with Solely Linear
+Classifiers", ICLR 2026; the recipe is its official code's.
+Differs from the paper: the linear net's learning rate falls at every step, not once an epoch; its batches
+are shuffled, where the official code takes them in the data set's order; perturbed images are in the pixel
+range throughout the attack, where the official code cuts them at its end. The linear net is the official
+two layers without bias, and sees pixels in [0,1] as they are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from bench.core.method import Lab, Method, Need
+from bench.core.pgd import frozen, pgd
+from bench.core.pixels import to_float
+from bench.core.rng import generator, global_rng
+from bench.core.types import Augmentation, Recipe, Split
+
+SURROGATE = Recipe(epochs=30, batch=512, lr=0.003, weight_decay=0.0)
+STILL = Augmentation(pad=0, flip=False)
+
+
+@dataclass(frozen=True)
+class PIL(Method):
+    """Noise that a linear net trained on clean images takes for its class, taken away from the image."""
+
+    surrogate: Recipe = field(default=SURROGATE)
+    share: float = 0.9  # weight of the noise's own class against that of the image's being nothing
+    steps: int = 30  # sign steps on every image
+    step: float = 0.1  # of eps, a step
+    batch: int = 512  # images perturbed at once
+
+    revision: ClassVar[int] = 1
+    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+    POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "batch")
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        pixels = clean.images[0].numel()
+
+        def linear(seed: int) -> nn.Module:
+            with global_rng(generator(seed)):
+                one, two = (nn.Linear(width, lab.classes, bias=False) for width in (pixels, lab.classes))
+            return nn.Sequential(nn.Flatten(), one, two).to(clean.images.device)
+
+        net = frozen(replace(lab, build=linear, augmentation=STILL).trained(clean, self.surrogate))
+        delta, first, rng = torch.zeros(clean.images.shape, device=clean.images.device), 0, lab.rng("attack")
+        if state := lab.checkpoint.load():
+            delta, first = state["delta"].to(delta), state["first"]
+            rng.set_state(state["rng"])
+        while first < len(clean):
+            rows = slice(first, first + self.batch)
+            x, y = to_float(clean.images[rows]), clean.labels[rows]
+            start = torch.empty_like(x).uniform_(-self.eps, self.eps, generator=rng)
+            delta[rows] = pgd(
+                lambda z, x=x, y=y: self.objective(net, z, x - z, y),  # type: ignore[misc]
+                x,
+                (x - start).clamp_(0, 1).sub_(x),
+                eps=self.eps,
+                step=self.step * self.eps,
+                steps=self.steps,
+            )
+            first += self.batch
+            if lab.checkpoint.due():
+                lab.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
+            lab.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
+        return delta
+
+    def objective(self, net: nn.Module, z: Tensor, noise: Tensor, y: Tensor) -> Tensor:
+        """Sum over images of the noise's loss for its class, and of how sure the net is of what is left.
+
+        z: published images (B,C,H,W). noise: what was taken away from them. The second term is the divergence
+        of the net's prediction from the uniform one, KL(uniform || prediction).
+        """
+        read = net(z).log_softmax(1)
+        uniform = torch.full_like(read, 1 / read.shape[1])
+        own = F.cross_entropy(net(noise), y, reduction="sum")
+        return self.share * own + (1 - self.share) * F.kl_div(read, uniform, reduction="sum")
+
+
+VARIANTS = {"pil": PIL()}
+ALL = ()

@@ -1,0 +1,63 @@
+"""What a recipe says of the optimiser and of the learning rate."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from bench.core.errors import BadInput
+from bench.core.train import Trainer, lr_at
+from bench.core.types import Recipe
+from bench.nets import NETS
+from bench.results.identity import parameters
+from bench.runner.request import Options, RunRequest, resolve
+from support.toys import noise
+
+
+def test_the_learning_rate_rises_from_0_to_that_of_the_schedule() -> None:
+    recipe = Recipe(lr=0.4, warmup=0.1)
+    rates = [lr_at(recipe, at) for at in (0.0, 0.05, 0.0999)]
+    assert rates == pytest.approx([0.0, 0.2, 0.3996])
+    for at in (0.1, 0.5, 0.99):
+        assert lr_at(recipe, at) == lr_at(replace(recipe, warmup=0.0), at)
+    with pytest.raises(BadInput, match="warmup is 1"):
+        Recipe(warmup=1)
+
+
+def test_adamw_is_torchs_with_the_recipes_rate_and_decay() -> None:
+    recipe = Recipe(lr=3e-3, weight_decay=0.03, optimiser="adamw", schedule="constant")
+    torch.manual_seed(0)
+    ours = nn.Linear(12, 4)
+    theirs = copy.deepcopy(ours)
+    trainer = Trainer(ours, recipe)
+    torchs = torch.optim.AdamW(theirs.parameters(), lr=3e-3, weight_decay=0.03)
+    for seed in range(3):
+        x, y = noise(8, 12, seed=seed), torch.arange(8) % 4
+        trainer.step(F.cross_entropy(ours(x), y), 0.5)
+        torchs.zero_grad()
+        F.cross_entropy(theirs(x), y).backward()  # type: ignore[no-untyped-call]
+        torchs.step()
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        assert torch.allclose(one, other, atol=1e-6)
+
+
+def test_what_a_recipe_got_later_is_in_keys_only_where_it_is_asked_for() -> None:
+    assert {"optimiser", "warmup"}.isdisjoint(parameters(Recipe()))
+    assert parameters(Recipe(optimiser="adamw"))["optimiser"] == "adamw"
+
+
+def test_a_net_brings_its_recipe_and_what_is_asked_for_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = {"optimiser": "adamw", "lr": 5e-4}
+    monkeypatch.setitem(NETS, "small", NETS["small"]._replace(recipe=wanted))
+    monkeypatch.setattr("bench.runner.request.declare", lambda name: __import__(name, fromlist=["NETS"]))
+    plain = resolve(RunRequest(methods="tap", defenses="none"))
+    asked = Options(net="small", surrogate="small")
+    found = resolve(RunRequest(methods="tap", defenses="none", options=asked, overrides=("victim.lr=0.01",)))
+    assert found.setting.victim == replace(plain.setting.victim, optimiser="adamw", lr=0.01)
+    tap = found.methods[0].value
+    assert tap.surrogate == replace(plain.methods[0].value.surrogate, **wanted)  # type: ignore[arg-type]
