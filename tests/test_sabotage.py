@@ -44,8 +44,12 @@ from bench.metrics.separability import separability
 from bench.nets import Net, build
 from bench.nets.body import conv, pooled
 from bench.nets.dense import mlp
+from bench.nets.densenet import densenet
+from bench.nets.mobile import efficientnet, mobilenet
 from bench.nets.plain import lenet5, vgg11
 from bench.nets.resnet import resnet
+from bench.nets.vgg import vgg
+from bench.nets.vit import vit
 from defenses._plasma import plasma
 from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
@@ -116,7 +120,7 @@ SABOTAGES = {
         "evaluation", HeldOut.__init__, "if setting.prepare_test", "if True"
     ),
     "the least likely class is predicted": Sabotage("evaluation", predict, "argmax(1)", "argmin(1)"),
-    "L2 is of all images": Sabotage("evaluation", distances, 'found["l2"].mean()', 'found["l2"].sum()'),
+    "L2 is of all images": Sabotage("evaluation", distances, 'total["l2"] / n', 'total["l2"]'),
     # mi
     "MI is of other images": Sabotage("mi", subject, 'seed_for(0, "mi"', 'seed_for(1, "mi"'),
     "MI has other slices": Sabotage("mi smi-ksg", directions, "default_rng(seed)", "default_rng(seed + 1)"),
@@ -213,6 +217,13 @@ SABOTAGES = {
     "ResNet shrinks every block": Sabotage(
         "resnet34-slim-s2", resnet, "stage and not block", "stage or block"
     ),
+    "VGG-16 has no batch norm": Sabotage("vgg-slim", vgg, "batch_norm=True", "batch_norm=False"),
+    "DenseNet keeps its pooling": Sabotage("densenet-slim", densenet, "del layers.pool0", "pass"),
+    "MobileNet's second stage shrinks": Sabotage("mobilenet-slim", mobilenet, "else 1", "else 2"),
+    "EfficientNet drops layers": Sabotage(
+        "efficientnet_b0-tv", efficientnet, "stochastic_depth_prob=0.0", "stochastic_depth_prob=0.5"
+    ),
+    "patches are drawn otherwise": Sabotage("vit-slim", vit, "** -0.5", "** -0.25"),
     # metrics
     "histograms forget a side": Sabotage(
         "smi-hist", histogram_mi, "entropies[0] + entropies[1]", "2 * entropies[0]"
