@@ -19,44 +19,30 @@ fit the image that it is added to.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from bench.core.augment import crop_flip
-from bench.core.method import PERTURBING, PUBLISHING, Form, Lab, Method
-from bench.core.pgd import frozen, pgd
+from bench.core.method import PERTURBING, PUBLISHING, Form, Lab
+from bench.core.pgd import pgd
 from bench.core.pixels import to_float, truncated
 from bench.core.rng import generator
-from bench.core.train import Trainer, batches
-from bench.core.types import Recipe, Split
-
-# epochs is not used: rounds decide.
-SURROGATE = Recipe(batch=512, schedule="constant", clip=5.0)
+from bench.core.types import Split
+from methods._rounds import Rounds, alternate
 
 
 @dataclass(frozen=True)
-class EM(Method):
+class EM(Rounds):
     """Error-minimising noise, one perturbation an image."""
 
-    surrogate: Recipe = field(default=SURROGATE)
-    share: float = 0.1024  # of an epoch, trained in each round
-    steps: int = 20  # sign steps on every image in each round
-    step: float = 0.1  # of eps, a step
-    stop_error: float = 0.01  # on the images that are searched, perturbed
-    max_rounds: int = 500  # after which it stops, whatever the error
-    batch: int = 512  # images perturbed at once
-    augment: bool = False  # what the surrogate learns from; never what is perturbed
     # nearest: both signs, rounded; positive: no negative value, cut to grey levels, as the official loader
     rounding: Literal["nearest", "positive"] = field(default="nearest", metadata=PUBLISHING)
 
     revision: ClassVar[int] = 1
-    POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "share", "max_rounds", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {
             "surrogate.batch": 64,
@@ -70,28 +56,8 @@ class EM(Method):
         "reference": {"surrogate.batch": 64, "augment": True, "steps": 10, "max_rounds": 30},
     }
 
-    @property
-    def passes(self) -> float:
-        return self.max_rounds / 2 * (self.share + PERTURBING * self.steps)
-
-    def craft(self, clean: Split, lab: Lab) -> Tensor:
-        return alternate(self, clean, lab, torch.zeros(clean.images.shape, device=clean.images.device))
-
     def publish(self, delta: Tensor) -> Tensor:
         return truncated(delta.clamp(min=0)) if self.rounding == "positive" else delta
-
-    def searched(self, clean: Split, lab: Lab) -> Tensor:
-        """Rows of the images that are perturbed, and on which the error is measured."""
-        return torch.arange(len(clean), device=clean.labels.device)
-
-    def expand(self, delta: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
-        """Give the perturbation of these images."""
-        return delta[rows]
-
-    def perturb(self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor) -> None:
-        """Lower the net's loss on every searched image, in place in delta."""
-        for rows in searched.split(self.batch):
-            delta[rows] = self.descend(net, clean, rows, delta[rows])
 
     def descend(self, net: nn.Module, clean: Split, rows: Tensor, start: Tensor) -> Tensor:
         x, y = to_float(clean.images[rows]), clean.labels[rows]
@@ -109,7 +75,7 @@ class EMClass(EM):
 
     revision: ClassVar[int] = 2  # 1: every poison searched the same fifth, drawn from all images alike
     form: ClassVar[Form] = "class-wise"
-    POSITIVE: ClassVar[tuple[str, ...]] = (*EM.POSITIVE, "subset")
+    POSITIVE: ClassVar[tuple[str, ...]] = (*Rounds.POSITIVE, "subset")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.batch": 64, "augment": True, "max_rounds": 40},
         "cifar-cpu": {"surrogate.batch": 64, "augment": True, "max_rounds": 120},
@@ -135,7 +101,9 @@ class EMClass(EM):
     def expand(self, delta: Tensor, labels: Tensor, rows: Tensor) -> Tensor:
         return delta[labels[rows]]
 
-    def perturb(self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor) -> None:
+    def perturb(
+        self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor, lab: Lab, rng: Generator
+    ) -> None:
         """After each batch, move every class's pattern by the mean of its images' updates."""
         for rows in searched.split(self.batch):
             y = clean.labels[rows]
@@ -159,71 +127,6 @@ class Shuffled(EM):
             in_turn = own[torch.randperm(len(own), generator=generator(lab.order(f"shuffled {label}")))]
             dealt[in_turn] = in_turn.roll(1)  # nobody keeps its own
         return delta[dealt.to(delta.device)]
-
-
-def alternate(em: EM, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
-    """Train, perturb, and so on until the net makes few errors on the perturbed images."""
-    trainer, rng = Trainer(lab.net(), em.surrogate), lab.rng("augment")
-    done, error = _resume(trainer, delta, rng, lab.checkpoint.load())
-    searched = em.searched(clean, lab)
-
-    def loss(rows: Tensor, progress: float) -> Tensor:
-        z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
-        if em.augment:
-            z = crop_flip(z, lab.augmentation, rng)
-        return F.cross_entropy(trainer.net(z), clean.labels[rows])
-
-    learn = trainer.learner(loss, (rng,), steady=True)
-    while done < em.max_rounds and error > em.stop_error:
-        trainer.net.train()
-        for rows in _walk(em, clean, lab, done):
-            learn(rows, 0.0)
-        net = frozen(trainer.net)
-        em.perturb(net, clean, searched, delta)
-        error = _error(net, em, clean, searched, delta)
-        done += 1
-        if lab.checkpoint.due():
-            state = {"trainer": trainer.state(), "delta": delta, "rng": rng.get_state()}
-            lab.checkpoint.save({**state, "done": done, "error": error})
-        lab.tick(done / em.max_rounds, f"round {done}, error {error:.2f}")
-    lab.note(rounds=done, error=error, stop="error" if error <= em.stop_error else "max_rounds")
-    if error > em.stop_error >= 0:  # below 0: all rounds are wanted
-        lab.unreached(
-            f"surrogate's error {error:.2f} after {done} rounds, expected {em.stop_error:g} at most"
-        )
-    lab.note_surrogate(trainer.net)
-    return delta
-
-
-def _resume(
-    trainer: Trainer, delta: Tensor, rng: Generator, state: dict[str, Any] | None
-) -> tuple[int, float]:
-    if state is None:
-        return 0, 1.0
-    trainer.load(state["trainer"])
-    delta.copy_(state["delta"])
-    rng.set_state(state["rng"])
-    return state["done"], state["error"]
-
-
-def _walk(em: EM, clean: Split, lab: Lab, done: int) -> list[Tensor]:
-    """List a round's row numbers, by the batch, of an endless, reshuffled walk over the images."""
-    size, order = em.surrogate.batch, lab.order("surrogate")
-    per_epoch, per_round = math.ceil(len(clean) / size), max(1, round(em.share * len(clean) / size))
-    epochs = range(done * per_round // per_epoch, math.ceil((done + 1) * per_round / per_epoch))
-    walk = [b for e in epochs for b in batches(len(clean), size, order, e, clean.labels.device)]
-    first = done * per_round - epochs.start * per_epoch
-    return walk[first : first + per_round]
-
-
-@torch.inference_mode()
-def _error(net: nn.Module, em: EM, clean: Split, searched: Tensor, delta: Tensor) -> float:
-    """Share of the searched images that the net gets wrong when they are perturbed."""
-    wrong = torch.zeros((), dtype=torch.int64, device=delta.device)  # read once: it waits
-    for rows in searched.split(em.batch):
-        z = (to_float(clean.images[rows]) + em.expand(delta, clean.labels, rows)).clamp_(0, 1)
-        wrong += (net(z).argmax(1) != clean.labels[rows]).sum()
-    return int(wrong) / len(searched)
 
 
 VARIANTS = {"em": EM(), "em-positive": EM(rounding="positive"), "em-class": EMClass(), "shuffled": Shuffled()}

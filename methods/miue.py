@@ -9,6 +9,10 @@ the poison batch, the flip before delta and the distance weight (0 in its README
 follow the official recipe as published, with the training batch of that command (128).
 quick crops the images that the surrogate learns from, after delta is added: with few images and a small net,
 what is learnt in place alone does not survive the victim's own crops. Its steps are fewer, longer, all alike.
+mi-ue-at{radius}, the radius in grey levels of 255, trains the surrogate adversarially, as the official code
+can and its README does not: PGD-10 from the perturbed image, with steps of 1.6/255. There 1.6 is not divided
+by 255, so that a step crosses the ball (--set mi-ue-at4.robust.step=1.6), the radius is 8/255 unless it is
+given, and what is attacked may exceed the pixel range. Smaller profiles take fewer of these steps.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from bench.core.adversarial import Robust
 from bench.core.augment import crop_flip, flip_only
 from bench.core.method import PERTURBING, PUBLISHING, Lab, Method
 from bench.core.pgd import frozen, pgd
@@ -100,9 +105,14 @@ class MIUE(Method):
             z = (x + delta[rows]).clamp_(0, 1)
             if self.augment:
                 z = crop_flip(z, lab.augmentation, rng)
+            z = self.learnt(trainer.net, z, clean.labels[rows])
             return F.cross_entropy(trainer.net(z), clean.labels[rows])
 
         return trainer.learner(loss, (rng,), steady=True)
+
+    def learnt(self, net: nn.Module, z: Tensor, y: Tensor) -> Tensor:
+        """Give what the net learns from in the place of perturbed images (B,C,H,W) in [0,1]."""
+        return z
 
     def _perturb(
         self, net: nn.Module, clean: Split, delta: Tensor, lab: Lab, rng: Generator, done: int
@@ -148,5 +158,30 @@ def _resume(trainer: Trainer, delta: Tensor, rng: Generator, state: dict[str, An
     return int(state["done"])
 
 
+@dataclass(frozen=True)
+class RobustMIUE(MIUE):
+    """MI-UE against a surrogate that is trained adversarially."""
+
+    robust: Robust = field(default=Robust(radius=4 / 255, step=1.6 / 255))
+
+    revision: ClassVar[int] = 1
+    PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
+        name: {**fields, "robust.steps": 3} for name, fields in MIUE.PROFILES.items()
+    }
+
+    @property
+    def passes(self) -> float:
+        return self.surrogate.epochs * (self.robust.cost + PERTURBING * self.steps)
+
+    def learnt(self, net: nn.Module, z: Tensor, y: Tensor) -> Tensor:
+        return self.robust.attacked(net, z, y, rng=None)
+
+
+def against(radius: str) -> RobustMIUE:
+    """mi-ue-at{radius}: the radius in grey levels of 255."""
+    return RobustMIUE(robust=Robust(radius=int(radius) / 255, step=1.6 / 255))
+
+
 VARIANTS = {"mi-ue": MIUE(), "mi-ue-cos": MIUE(distance=0.0), "mi-ue-trunc": MIUE(rounding="truncate")}
+PATTERNS = {"mi-ue-at{radius}": against}
 ALL = ("mi-ue",)

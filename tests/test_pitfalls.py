@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import fields
 from functools import cache
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -170,8 +171,11 @@ def requirements() -> dict[str, set[Requirement]]:
 
 
 def test_no_two_requirements_contradict_and_what_is_installed_fits() -> None:
+    """timm alone may be missing: it brings nets that whoever does not ask for them can do without."""
     for name, said in requirements().items():
         assert len({str(r.specifier) for r in said}) == 1, name
+        if name == "timm" and find_spec("timm") is None:
+            continue
         assert next(iter(said)).specifier.contains(version(name), prereleases=True), name
 
 

@@ -17,12 +17,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from bench.core.adversarial import attacked
+from bench.core.adversarial import attacked, raised
 from bench.core.augment import crop_flip
 from bench.core.defense import Undefended
 from bench.core.method import Lab
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import release, truncated
+from bench.core.strong import Strong, jittered
 from bench.core.train import Streams, Trainer, batches, fit, lr_at, predict
 from bench.data.folder import square, visible
 from bench.data.glyphs import lumas
@@ -43,20 +44,29 @@ from bench.metrics.separability import separability
 from bench.nets import Net, build
 from bench.nets.body import conv, pooled
 from bench.nets.dense import mlp
+from bench.nets.densenet import densenet
+from bench.nets.mobile import efficientnet, mobilenet
 from bench.nets.plain import lenet5, vgg11
 from bench.nets.resnet import resnet
+from bench.nets.vgg import vgg
+from bench.nets.vit import vit
 from defenses._plasma import plasma
 from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser
 from golden.cases import cases, complaint
-from methods import em, entf
+from methods import _rounds, entf
+from methods.aap import AAP
+from methods.aue import AUE
 from methods.clean import Clean
 from methods.em import EM, EMClass
+from methods.em_gray import EMGray
+from methods.em_mine import EMMine
 from methods.emax import EMax
 from methods.entf import EntF
 from methods.hypo import HYPO
 from methods.miue import MIUE
+from methods.rem import REM
 from methods.tap import TAP
 from methods.uniform import Uniform
 
@@ -110,7 +120,7 @@ SABOTAGES = {
         "evaluation", HeldOut.__init__, "if setting.prepare_test", "if True"
     ),
     "the least likely class is predicted": Sabotage("evaluation", predict, "argmax(1)", "argmin(1)"),
-    "L2 is of all images": Sabotage("evaluation", distances, 'found["l2"].mean()', 'found["l2"].sum()'),
+    "L2 is of all images": Sabotage("evaluation", distances, 'total["l2"] / n', 'total["l2"]'),
     # mi
     "MI is of other images": Sabotage("mi", subject, 'seed_for(0, "mi"', 'seed_for(1, "mi"'),
     "MI has other slices": Sabotage("mi smi-noisy", directions, "default_rng(seed)", "default_rng(seed + 1)"),
@@ -133,15 +143,19 @@ SABOTAGES = {
     "clean is not": Sabotage("clean", Clean.craft, "torch.zeros", "torch.ones"),
     "noise has one sign": Sabotage("random", Uniform.craft, "-self.eps", "0"),
     "EM takes longer steps": Sabotage("em", EM.descend, "self.step * self.eps", "1.1 * self.step * self.eps"),
-    "EM attacks a net that learns": Sabotage("em", em.alternate, "frozen(trainer.net)", "trainer.net"),
-    "EM begins each round anew": Sabotage("em", em._walk, "first = done * per_round -", "first = 0 *"),
-    "EM stops late": Sabotage("em em-positive", em.alternate, "error > em.stop_error", "error >= 0"),
+    "EM attacks a net that learns": Sabotage("em", _rounds.alternate, "frozen(trainer.net)", "trainer.net"),
+    "EM begins each round anew": Sabotage("em", _rounds._walk, "first = done * per_round -", "first = 0 *"),
+    "EM stops late": Sabotage("em em-positive", _rounds.alternate, "error > method.stop_error", "error >= 0"),
     "EM's classes are unbalanced": Sabotage(
         "em-class", EMClass.searched, "place <= own @ quota.long()", "place <= own.sum(0).min() // 2"
     ),
     "EM's patterns follow the sum": Sabotage(
         "em-class", EMClass.perturb, "moved / seen.clamp(min=1).view(-1, 1, 1, 1)", "moved"
     ),
+    "EM-gray's step is a channel's": Sabotage("em-gray", EMGray._gray, "x.shape[1] * self.step", "self.step"),
+    "EM-gray has colour": Sabotage("em-gray", EMGray._gray, "delta = luminance(delta)", "pass"),
+    "EM-MINE raises the information": Sabotage("em-mine", EMMine.perturb, "+ self.weight", "- self.weight"),
+    "EM-MINE's critic learns nothing": Sabotage("em-mine", EMMine.taught, "-bound(", "0 * bound("),
     "EMax lowers the loss": Sabotage("emax", EMax._pass, "-F.cross_entropy", "F.cross_entropy"),
     "TAP's target is the class before": Sabotage("tap", TAP.craft, "+ self.shift", "- self.shift"),
     "TAP keeps the worst restart": Sabotage("tap", TAP._best, "loss < lowest", "loss > lowest"),
@@ -158,10 +172,26 @@ SABOTAGES = {
     "MI-UE leaves an image's own pair out": Sabotage(
         "mi-ue", MIUE.objective, "~same", "~same | torch.eye(len(z)).bool()"
     ),
+    "REM's gradient is of the crops alone": Sabotage("rem sem", REM.search, "net(crop + away)", "net(crop)"),
+    "REM's search goes on from the image": Sabotage(
+        "rem sem", REM.search, "uniform_(-self.eps, self.eps, generator=rng)", "zero_()"
+    ),
+    "REM learns from crops that nobody attacks": Sabotage(
+        "rem sem",
+        REM._learn,
+        "self.robust.loss(trainer.net, z, y, rng, progress)",
+        "F.cross_entropy(trainer.net(z), y)",
+    ),
+    "SEM attacks as REM does": Sabotage("sem", REM.attacked, "steps=self.inner", "steps=by.steps"),
+    "AUE sees images as they are": Sabotage("aue", AUE._perturb, "views.augment(z, rng)", "z"),
+    "AAP's target is the class before": Sabotage("aap", AAP._target, "+ self.shift", "- self.shift"),
+    "views show more of an image": Sabotage("aue aap", Strong.augment, "1 - 0.9 *", "1 - 0.8 *"),
+    "views are never gray": Sabotage("aue aap", Strong.augment, "0.2 * self.strength", "-1"),
+    "views have other hues": Sabotage("aue aap", jittered, "0.1 * strength", "0.3 * strength"),
     # defenses
     "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
     "the attack has no random start": Sabotage(
-        "at-8 at-3", attacked, "uniform_(-radius, radius, generator=rng)", "zero_()"
+        "at-8 at-3", raised, "uniform_(-radius, radius, generator=rng)", "zero_()"
     ),
     "the attack moves the averages": Sabotage("at-8", attacked, "frozen(net)", "net"),
     "Cutout's place is a corner": Sabotage("cutout", Cutout._outside, " - side // 2", ""),
@@ -191,6 +221,13 @@ SABOTAGES = {
     "ResNet shrinks every block": Sabotage(
         "resnet34-slim-s2", resnet, "stage and not block", "stage or block"
     ),
+    "VGG-16 has no batch norm": Sabotage("vgg-slim", vgg, "batch_norm=True", "batch_norm=False"),
+    "DenseNet keeps its pooling": Sabotage("densenet-slim", densenet, "del layers.pool0", "pass"),
+    "MobileNet's second stage shrinks": Sabotage("mobilenet-slim", mobilenet, "else 1", "else 2"),
+    "EfficientNet drops layers": Sabotage(
+        "efficientnet_b0-tv", efficientnet, "stochastic_depth_prob=0.0", "stochastic_depth_prob=0.5"
+    ),
+    "patches are drawn otherwise": Sabotage("vit-slim", vit, "** -0.5", "** -0.25"),
     # metrics
     "histograms forget a side": Sabotage(
         "smi-hist", histogram_mi, "entropies[0] + entropies[1]", "2 * entropies[0]"

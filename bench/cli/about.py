@@ -48,16 +48,20 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
         for scheme in found.schemes:
             shown.add_row(f"{scheme}:PATH", "", "images or deltas made elsewhere")
         yield shown
-    yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(declare('bench.nets').NETS)}")
+        yield from map(Text, found.missing.values())
+    nets = declare("bench.nets")
+    known = [*nets.NETS, *(f"{scheme}:NAME" for scheme in nets.SCHEMES)]
+    yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(known)}")
     yield from (Text(f"profile {name}: {profile}") for name, profile in PROFILES.items())
     yield from (Text(f"study {name}: {study(name, declare).about}") for name in STUDIES)
 
 
 def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     """Show source, fields, units and so on of what has this name; BadInput where nothing has."""
-    nets = declare("bench.nets").NETS
+    nets, schemes = declare("bench.nets").NETS, declare("bench.nets").SCHEMES
     plugins = [(plugin, found) for found in catalogs if (plugin := _plugin(name, found))]
-    if not (plugins or name in {*data.names(), *nets, *PROFILES, *STUDIES}):
+    is_net = name in nets or name.partition(":")[0] in schemes
+    if not (plugins or is_net or name in {*data.names(), *PROFILES, *STUDIES}):
         known = [name for found in catalogs for name in found.names]
         raise unknown("name", name, [*known, *data.names(), *nets, *PROFILES, *STUDIES])
     for plugin, found in plugins:
@@ -67,7 +71,7 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
         yield from _head(name, "data set", f"--data {name}", module.__doc__)
         revisions = declare("bench.experiment.keys").REVISIONS
         yield from _known({"revision": f"{revisions['data']}, of all data sets"})
-    if name in nets:
+    if is_net:
         yield from _of_net(name)
     if name in PROFILES:
         yield from _of_profile(name, catalogs)
@@ -120,12 +124,14 @@ def _threat(plugin: Plugin) -> str:
 
 
 def _of_net(name: str) -> Iterator[RenderableType]:
-    body, revision = (net := declare("bench.nets").NETS[name]).body, net.revision
+    net = declare("bench.nets").architecture(name)
+    body, revision = net.body, net.revision
     made = body.func if isinstance(body, partial) else body
     module = sys.modules[made.__module__]
     yield from _head(name, "net", f"--net {name}, --surrogate {name}", made.__doc__, module.__doc__)
     chosen = _pairs(body.keywords) if isinstance(body, partial) else ""
-    yield from _known({"parameters": chosen or "none", "revision": str(revision), "file": _place(module)})
+    known = {"parameters": chosen or "none", "recipe": _pairs(net.recipe) or "the profile's"}
+    yield from _known({**known, "revision": str(revision), "file": _place(module)})
 
 
 def _of_profile(name: str, catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:

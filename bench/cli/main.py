@@ -45,6 +45,7 @@ def _module(command: str) -> ModuleType:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command. Exit codes: 0 all is well, 1 cells failed, 2 bad input, 130 interrupted."""
     prog = Path(sys.argv[0]).stem
+    sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # not the methods/ of where one stands
     try:
         args = parsed(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
         if getattr(args, "print_config", False):

@@ -25,10 +25,16 @@ def attacked(
     x: float32 (B,C,H,W) in [0,1]; so is what is returned. y: int64 (B,). radius, step: pixels in [0,1].
     rng: of a uniform start in the ball, cut to the pixel range; None: the start is x itself.
     """
+    return raised(frozen(net), x, y, rng, radius=radius, step=step, steps=steps)
+
+
+def raised(
+    target: nn.Module, x: Tensor, y: Tensor, rng: Generator | None, *, radius: float, step: float, steps: int
+) -> Tensor:
+    """Do what attacked() does with a net that is frozen already, for many attacks on the same weights."""
     start = torch.zeros_like(x)
     if rng is not None:
         start = (x + start.uniform_(-radius, radius, generator=rng)).clamp_(0, 1).sub_(x)
-    target = frozen(net)
     delta = pgd(
         lambda z: -F.cross_entropy(target(z), y, reduction="sum"),
         x,

@@ -51,6 +51,10 @@ def check_delta(delta: Tensor, images: Tensor, threat: Threat, who: str) -> None
 
     Raises ValueError: wrong shape or type, not finite, over budget, or empty though the radius is above 0.
     """
+    if not isinstance(delta, Tensor):
+        raise ValueError(f"method {who!r} returned a {type(delta).__name__}, expected a tensor")
+    if delta.device != images.device:
+        raise ValueError(f"method {who!r} returned it on {delta.device}, expected {images.device}")
     if delta.shape != images.shape or delta.dtype != torch.float32:
         raise ValueError(
             f"method {who!r} returned {delta.dtype} {tuple(delta.shape)}, "

@@ -105,12 +105,30 @@ def trains_otherwise(defense: Undefended) -> bool:
 
 
 def check_prepared(shown: Tensor, images: Tensor, who: str) -> None:
-    """Raise ValueError unless a defense returned images of the same shape and type."""
+    """Raise ValueError unless a defense returned images of the same shape and type, in the same place."""
+    if not isinstance(shown, Tensor):
+        raise ValueError(f"defense {who!r} prepared a {type(shown).__name__}, expected a tensor")
+    if shown.device != images.device:
+        raise ValueError(f"defense {who!r} prepared it on {shown.device}, expected {images.device}")
     if shown.shape != images.shape or shown.dtype != torch.uint8:
         raise ValueError(
             f"defense {who!r} prepared {shown.dtype} {tuple(shown.shape)}, "
             f"expected torch.uint8 {tuple(images.shape)}"
         )
+
+
+def check_augmented(found: Tensor, x: Tensor, who: str) -> None:
+    """Raise ValueError unless a defense returned a batch of the same shape, type and place, in [0,1]."""
+    if not isinstance(found, Tensor):
+        raise ValueError(f"defense {who!r} augments to a {type(found).__name__}, expected a tensor")
+    if (found.shape, found.dtype, found.device) != (x.shape, x.dtype, x.device):
+        raise ValueError(
+            f"defense {who!r} augments to {found.dtype} {tuple(found.shape)} on {found.device}, "
+            f"expected {x.dtype} {tuple(x.shape)} on {x.device}"
+        )
+    if not bool(((found >= 0) & (found <= 1)).all()):
+        low, high = float(found.min()), float(found.max())
+        raise ValueError(f"defense {who!r} augments to values from {low:g} to {high:g}, expected [0,1]")
 
 
 def does_nothing(

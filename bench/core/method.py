@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import ClassVar, Literal
@@ -40,8 +41,16 @@ class Lab:
     facts: dict[str, Fact] = field(default_factory=dict)
 
     def note(self, **facts: Fact) -> None:
-        """Keep something about this run in the row."""
+        """Keep something about this run in the row; ValueError of what is no finite number, word or None."""
+        for name, value in facts.items():
+            plain = value is None or isinstance(value, bool | int | str)
+            if not plain and not (type(value) is float and math.isfinite(value)):
+                raise ValueError(f"note {name} is {value!r}, expected a finite number, a word or None")
         self.facts.update(facts)
+
+    def left(self, changed: str) -> None:
+        """Say which global states the plugin left changed; they have been restored."""
+        self.note(left_changed=changed)
 
     def unreached(self, what: str) -> None:
         """Say that crafting ends short of its objective; run, tables and reports show it.

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 GRID = 255  # grey levels above black
+LUMA = 0.299, 0.587, 0.114  # of red, green and blue
 LEEWAY = 1e-4  # grey levels: 8/255 as a float32 may be a little less than 8 of them
 
 
@@ -22,6 +23,15 @@ def to_float(images: Tensor) -> Tensor:
 def to_uint8(x: Tensor) -> Tensor:
     """float (N,C,H,W) in [0,1] -> the nearest uint8."""
     return x.mul(GRID).round_().clamp_(0, GRID).to(torch.uint8)
+
+
+def luminance(x: Tensor) -> Tensor:
+    """(N,C,H,W) -> the same shape, gray in all channels: of three by ITU-R BT.601, of others the mean."""
+    if x.shape[1] != len(LUMA):
+        return x.mean(1, keepdim=True).expand_as(x)
+    red, green, blue = (part * weight for part, weight in zip(x.split(1, 1), LUMA, strict=True))
+    gray: Tensor = red + green + blue
+    return gray.expand_as(x)
 
 
 def levels(eps: float) -> int:

@@ -51,6 +51,7 @@ class Dataset:
     imbalance: float = 1.0  # of these, largest class over smallest as they were drawn; 1: all were kept
     rows: Tensor | None = None  # int64, where train's images stand among all training images; None: as here
     pool: int | None = None  # how many training images there are in all; None: those of train
+    names: tuple[str, ...] | None = None  # of all of these, class/file, where they are files
 
     def to(self, device: torch.device) -> Dataset:
         splits = {name: getattr(self, name).to(device) for name in ("train", "val", "test")}

@@ -35,7 +35,10 @@ def source(place: str) -> Source:
         raise BadInput(f"{folder}: class {odd!r} is in {where} only, expected it in train and test")
     name = (folder.resolve().name or "folder") + (f"@{size}" if size else "")
     pools = pool(folder / "train", train, size), pool(folder / "test", train, size)
-    return Source(name, *pools, tuple(train), resize=RULE.format(size) if size else "none")
+    files = labelled([folder / "train" / of for of in train])[0]
+    named = tuple(f"{file.parent.name}/{file.name}" for file in files)
+    rule = RULE.format(size) if size else "none"
+    return Source(name, *pools, tuple(train), resize=rule, names=named)
 
 
 def classes(folder: Path, part: str) -> list[str]:

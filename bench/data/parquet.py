@@ -1,8 +1,8 @@
 """A folder of parquet files, as data set hubs lay them out.
 
-train.parquet and test.parquet, or shards train-*.parquet and test-*.parquet. Columns: img, a struct
-with the field bytes, an encoded image; label, a whole number. Schema metadata, all optional: classes,
-names separated by commas or as a JSON list; flip, true or false.
+train.parquet and test.parquet, or shards train-*.parquet and test-*.parquet. Columns: img or
+image, a struct with the field bytes, an encoded image; label, a whole number. Schema metadata, all optional:
+classes, names separated by commas or as a JSON list; flip, true or false.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.core.errors import BadInput
 from bench.data.prepare import Pool, Source, stack
 
+IMAGES = ("img", "image")  # what hubs call their column
 UNREADABLE = (OSError, pa.ArrowException)
 BATCH = 4096  # rows whose bytes are in memory at once
 
@@ -90,33 +91,39 @@ def labels_of(file: Path) -> Tensor:
     return torch.tensor(column.to_numpy(), dtype=torch.int64)
 
 
-def check_columns(file: Path, schema: pa.Schema) -> None:
+def check_columns(file: Path, schema: pa.Schema) -> str:
+    """Return the name of the column of images; BadInput where there is none, or no labels."""
     types = dict(zip(schema.names, schema.types, strict=True))
-    img, label = types.get("img"), types.get("label")
+    name = next((name for name in IMAGES if name in types), IMAGES[0])
+    img, label = types.get(name), types.get("label")
     encoded = img is not None and pa.types.is_struct(img) and img.get_field_index("bytes") >= 0
     if not (encoded and label is not None and pa.types.is_integer(label)):
         seen = ", ".join(f"{name} {kind}" for name, kind in types.items())
         raise BadInput(f"{file} has the columns {seen}; expected img struct<bytes, path> and label int")
+    return name
 
 
 def encoded(files: list[Path], rows: Tensor) -> Iterator[tuple[str, io.BytesIO]]:
     """Read the encoded images of ascending rows, counted through all the files."""
     start = 0
     for file in files:
-        for batch in batches(file):
-            here = rows[(rows >= start) & (rows < start + len(batch))]
-            column = batch.column("img").field("bytes").take(pa.array((here - start).numpy()))
+        for values in encodings(file):
+            here = rows[(rows >= start) & (rows < start + len(values))]
+            column = values.take(pa.array((here - start).numpy()))
             for row, value in zip(here.tolist(), column.to_pylist(), strict=True):
                 who = f"{file.name}, image {row}"
                 if value is None:
                     raise BadInput(f"{who} is missing, expected bytes in every row")
                 yield who, io.BytesIO(value)
-            start += len(batch)
+            start += len(values)
 
 
-def batches(file: Path) -> Iterator[pa.RecordBatch]:
+def encodings(file: Path) -> Iterator[pa.Array]:
+    """Read the bytes of all images, in batches."""
     try:
-        yield from pq.ParquetFile(file).iter_batches(BATCH, columns=["img.bytes"])
+        name = check_columns(file, pq.read_schema(file))
+        for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=[f"{name}.bytes"]):
+            yield batch.column(name).field("bytes")
     except UNREADABLE as error:
         raise unreadable(file, error) from error
 

@@ -49,6 +49,7 @@ class Source:
     pad: int | None = None  # None: an eighth of the side
     synthetic: bool = False
     resize: str = "none"
+    names: tuple[str, ...] | None = None  # of the training images, class/file, where they are files
     further: Callable[[int], Pool] | None = None  # so many images that are in neither; None: train's own rest
 
 
@@ -91,6 +92,7 @@ def dataset(source: Source, limit: int | None, reference: int = 0, imbalance: fl
         imbalance=imbalance,
         rows=rows,
         pool=len(source.train.labels),
+        names=source.names,
     )
 
 

@@ -13,17 +13,24 @@ import torch
 from torch import Tensor, nn
 
 from bench.core import contract
-from bench.core.defense import Undefended, check_prepared, does_nothing, trains_otherwise
+from bench.core.defense import (
+    Undefended,
+    check_augmented,
+    check_prepared,
+    does_nothing,
+    trains_otherwise,
+)
 from bench.core.kit import Kit
 from bench.core.method import Lab
 from bench.core.pixels import digest, to_float
-from bench.core.rng import generator, global_rng, seed_for
+from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
 from bench.core.types import Split
 from bench.experiment import cache, keys, partial
 from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.device import meter
 from bench.experiment.evaluate import HeldOut, accuracy_columns, mi_columns, robust_columns
+from bench.experiment.isolation import isolated
 from bench.experiment.registry import Plugin
 from bench.metrics.distances import DISTANCES, distances
 from bench.nets import Net
@@ -86,7 +93,7 @@ def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> 
 
     lab = Lab(len(data.classes), data.augmentation, val, build, seed)
     lab.checkpoint, lab.tick = checkpoint, tick
-    with meter(context.device) as used:
+    with meter(context.device) as used, isolated(seed_for(seed, "global"), context.device, lab.left):
         delta = method.value.craft(lent, lab)
     if not torch.equal(data.train.images, lent.images):
         raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
@@ -159,20 +166,21 @@ def _trained(
 ) -> Training:
     """Train the victim in place as its defense does, which may act before and after."""
     value = cell.defense.value
-    with global_rng(generator(seed_for(kit.seed, "begin"))):
+    with isolated(seed_for(kit.seed, "begin"), context.device, kit.left):
         value.begin(net, shown, kit)
-    trained = fit(
-        net,
-        shown,
-        value.recipe(context.setting.victim),
-        streams,
-        context.data.augmentation,
-        defense=value,
-        checkpoint=context.checkpoint("victim", context.identity(cell).key),
-        measure=tests.measure,
-        tick=kit.tick,
-    )
-    with global_rng(generator(seed_for(kit.seed, "finish"))):
+    with isolated(seed_for(kit.seed, "training"), context.device, kit.left):
+        trained = fit(
+            net,
+            shown,
+            value.recipe(context.setting.victim),
+            streams,
+            context.data.augmentation,
+            defense=value,
+            checkpoint=context.checkpoint("victim", context.identity(cell).key),
+            measure=tests.measure,
+            tick=kit.tick,
+        )
+    with isolated(seed_for(kit.seed, "finish"), context.device, kit.left):
         value.finish(net, shown, kit)
     return trained
 
@@ -211,7 +219,7 @@ def _shown(context: RunContext, cell: Cell, offered: Split, rows: Tensor) -> cac
             leaked = order[:leaks].to(offered.labels.device)
             kit.pairs = data.train.images[rows.to(leaked.device)[leaked]], offered.images[leaked]
         # a defense may be careless
-        with global_rng(generator(seed_for(kit.seed, "global"))):
+        with isolated(seed_for(kit.seed, "global"), context.device, kit.left):
             images: Tensor = defense.value.purify(offered.images.clone(), offered.labels.clone(), kit)
         check_prepared(images, offered.images, defense.name)
         return images, kit.facts
@@ -250,18 +258,20 @@ def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:
 
 
 def _check_active(cell: Cell, net: nn.Module, published: Split, shown: Split, seed: int) -> None:
-    """Refuse a defense that changes nothing, unless it or the method is a control.
+    """Check a batch as the defense augments it; refuse a defense that changes nothing, but for controls.
 
     Of images that nobody perturbed there may be nothing to change: gray photos saved in colour are gray.
     """
-    if cell.defense.control or cell.method.control or trains_otherwise(cell.defense.value):
-        return
-    if not torch.equal(shown.images, published.images):
-        return
+    value, control = cell.defense.value, cell.defense.control or cell.method.control
     rows = torch.arange(min(128, len(published)), device=published.labels.device)
-    batch, rng = published.take(rows), generator(seed, published.labels.device)
+    batch, rng = shown.take(rows), generator(seed, published.labels.device)
+    x = to_float(batch.images)
+    if type(value).augment is not Undefended.augment:
+        check_augmented(value.augment(x.clone(), rng), x, cell.defense.name)
+    if control or trains_otherwise(value) or not torch.equal(shown.images, published.images):
+        return
     probe = copy.deepcopy(net)  # its averages move
-    if does_nothing(cell.defense.value, probe, batch.images, to_float(batch.images), batch.labels, rng):
+    if does_nothing(value, probe, batch.images, x, batch.labels, rng):
         raise ValueError(
             f"defense {cell.defense.name!r} left images, batches and loss as they were on {len(batch)} "
             f"published images, expected it to change at least one of them"

@@ -27,7 +27,7 @@ BATCH = 500
 PURIFIED = "no mi_shown: the defense purifies all images together, and was not given the clean ones"
 CURVE_IMAGES = 1000  # of the test set
 ATTACK_STEPS, ATTACK_STEP = 20, 2 / 255  # of robust accuracy; pixels in [0,1]
-ROBUST_IMAGES, SMALL_RUN = 1000, 4  # test images attacked: so many, or the training images over the second
+ROBUST_IMAGES, SMALL_RUN = 1000, 6  # test images attacked: so many, or the training images over the second
 
 
 class HeldOut:

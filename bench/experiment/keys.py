@@ -14,7 +14,7 @@ from typing import Any
 from bench.core.types import Dataset
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
-from bench.nets import NETS
+from bench.nets import architecture
 from bench.results.identity import key_of, parameters
 
 REVISIONS = {
@@ -51,7 +51,7 @@ def publication(data: Dataset, setting: Setting, method: Plugin, poison_rep: int
 def setting_inputs(data: Dataset, setting: Setting) -> dict[str, Any]:
     """Say what the rows of one table share: all that decides a row but method, defense and repetitions."""
     shared, chosen = _shared(data, setting), parameters(setting)
-    revisions = {**shared["revisions"], "net": NETS[setting.net].revision}
+    revisions = {**shared["revisions"], "net": architecture(setting.net).revision}
     revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
     return {**shared, **{name: chosen[name] for name in OF_VICTIMS if name in chosen}, "revisions": revisions}
 
@@ -85,7 +85,7 @@ def images(data: Dataset, setting: Setting) -> str:
 def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
     """Give the images, how to compute on them, and the surrogate: what a poison's and a row's key take."""
     revisions = {name: REVISIONS[name] for name in ("data", "crafting", "training")}
-    revisions["surrogate"] = NETS[setting.surrogate].revision
+    revisions["surrogate"] = architecture(setting.surrogate).revision
     seen = {name: getattr(data, name) for name in ("name", "digest", "limit", "resize")}
     seen |= {"train_images": len(data.train), "augmentation": parameters(data.augmentation)}
     if data.imbalance != 1:

@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.core.errors import BadInput, unknown
+from bench.experiment.acceptable import bad_names, bad_values
 from bench.experiment.declared import PREFIX, declare, declare_file
 from bench.experiment.fingerprint import HOME as HOME  # noqa: PLC0414 (others take it from here)
 from bench.experiment.overrides import change
@@ -33,6 +34,10 @@ KINDS = ("methods", "defenses")
 BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
 SCHEMES = {"methods": {"file": "bench.data.poisons.imported"}}  # "file:PATH" -> module whose at(PATH) it is
+
+
+class Missing(BadInput):
+    """A plugin needs a library that is not installed: the others do without it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class Catalog:
     patterns: dict[str, tuple[Callable[[str], Any], str]] = field(default_factory=dict)
     everything: list[str] = field(default_factory=list)  # what `all` means
     load: Callable[[str], ModuleType] = importlib.import_module  # of our modules: as they are, or declare
+    missing: dict[str, str] = field(default_factory=dict)  # file -> why its plugins are not there
 
     @property
     def names(self) -> list[str]:
@@ -124,6 +130,8 @@ class Catalog:
         scheme, _, place = name.partition(":")
         if place and scheme in self.schemes:
             return imported(place, self.load)
+        if self.missing:
+            raise BadInput(f"unknown {self.kind[:-1]} {name!r}; {'; '.join(self.missing.values())}")
         raise unknown(self.kind[:-1], name, self.names)
 
     def choose(self, names: str) -> list[Plugin]:
@@ -189,9 +197,12 @@ def catalog(kind: str, plugins: Path | None = None, *, declared: bool = False) -
     found = Catalog(kind, load=declare if declared else importlib.import_module)
     folders = [HOME / kind] + ([plugins / kind] if plugins else [])
     for folder in folders:
-        for path in sorted(folder.glob("[!_]*.py")):
+        for path in sorted(folder.glob("[!_.]*.py")):
             load = found.load if folder == folders[0] else partial(_plugged, path, declared=declared)
-            _add(found, _module(path, kind, load), path)
+            try:
+                _add(found, _module(path, kind, load), path)
+            except Missing as missing:
+                found.missing[path.stem] = str(missing)
     return found
 
 
@@ -204,6 +215,8 @@ def import_plugins(folder: Path | None) -> None:
 def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleType:
     try:
         return load(f"{kind}.{path.stem}")
+    except ModuleNotFoundError as error:
+        raise Missing(f"{kind}/{path.name} needs {error.name}, which is not installed") from error
     except Exception as error:  # a plugin may break in any way
         what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise BadInput(f"{kind}/{path.name} cannot be imported, {what}") from error
@@ -211,16 +224,28 @@ def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleT
 
 def _plugged(path: Path, name: str, *, declared: bool) -> ModuleType:
     """Read a file of the user's, imported where it does not declare all that is looked for."""
-    alias = f"plugged_{name.replace('.', '_')}"
+    kind = name.partition(".")[0]
     if declared:
         with suppress(Exception):
-            return declare_file(path, f"{PREFIX}{alias}", TABLES)
+            return declare_file(path, f"{PREFIX}plugged_{name.replace('.', '_')}", TABLES)
+    alias = f"{_package(path.parent, kind)}.{path.stem}"
     spec = importlib.util.spec_from_file_location(alias, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[alias] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+def _package(folder: Path, kind: str) -> str:
+    """Make a folder of plugins a package, so that they import helpers beside them relatively."""
+    alias, place = f"plugged_{kind}", [str(folder.resolve())]
+    if getattr(sys.modules.get(alias), "__path__", None) != place:
+        for name in [name for name in sys.modules if name.startswith(f"{alias}.")]:
+            del sys.modules[name]  # of another folder
+        module = sys.modules[alias] = ModuleType(alias)
+        module.__path__ = place
+    return alias
 
 
 def _add(found: Catalog, module: ModuleType, path: Path) -> None:
@@ -237,6 +262,8 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
     for pattern in patterns:
         if len(re.findall(r"{\w+}", pattern)) != 1:
             raise BadInput(f"{where}: pattern {pattern!r}, expected one name in braces")
+    if wrong := next(bad_names([*variants, *patterns]), None):
+        raise BadInput(f"{where}: {wrong}")
     for name in [*variants, *patterns]:
         if name in found.variants or re.sub(r"{\w+}", "{}", name) in shapes or name in found.groups:
             raise BadInput(f"{where}: the name {name!r} is already taken")
@@ -244,8 +271,8 @@ def _add(found: Catalog, module: ModuleType, path: Path) -> None:
     load = declare if module.__name__.startswith(PREFIX) else importlib.import_module
     base, first = getattr(load(place), of), dict[str, Plugin]()
     for name, value in variants.items():
-        if not isinstance(value, base):
-            raise BadInput(f"{where}: {name!r} is a {type(value).__name__}, expected a {base.__name__}")
+        if wrong := next(bad_values(value, base), None):
+            raise BadInput(f"{where}: {name!r} {wrong}")
         about, control = _first_line(type(value), module), name in controls
         plugin = Plugin(found.kind, name, value, code, about, control, module=module.__name__)
         if found.kind == KINDS[0]:  # the first of those that craft the same gives them its seeds

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
+from bench.core.errors import unknown
 from bench.core.rng import generator, global_rng
 from bench.nets.body import Architecture, Body, Shape
 from bench.nets.conv import swap
@@ -37,15 +38,35 @@ class Net(nn.Module):
         return logits
 
 
-def _families() -> Iterator[ModuleType]:
-    """Import the modules of this folder that have NETS: a family of nets is a file."""
+def _families(table: str) -> Iterator[ModuleType]:
+    """Import the modules of this folder that have the table: a family of nets is a file."""
     for path in sorted(Path(__file__).parent.glob("[!_]*.py")):
-        module = __import__(f"{__name__.removeprefix('declared:')}.{path.stem}", {}, {}, ["NETS"])
-        if hasattr(module, "NETS"):
+        module = __import__(f"{__name__.removeprefix('declared:')}.{path.stem}", {}, {}, [table])
+        if hasattr(module, table):
             yield module
 
 
-NETS: dict[str, Architecture] = {name: net for module in _families() for name, net in module.NETS.items()}
+NETS: dict[str, Architecture] = {
+    name: net for module in _families("NETS") for name, net in module.NETS.items()
+}
+# SCHEME:NAME is a net of another library, by whatever name it has there
+SCHEMES: dict[str, Callable[[str], Architecture]] = {m.SCHEME: m.named for m in _families("SCHEME")}
+
+
+def architecture(name: str) -> Architecture:
+    """Find a net by its name; BadInput where there is none."""
+    scheme, colon, rest = name.partition(":")
+    if colon and scheme in SCHEMES:
+        return SCHEMES[scheme](rest)
+    if name not in NETS:
+        raise unknown("net", name, [*NETS, *(f"{scheme}:NAME" for scheme in SCHEMES)])
+    return NETS[name]
+
+
+def check(name: str, shape: Shape) -> None:
+    """Raise BadInput where the net cannot be made for such images; draws no weights."""
+    with torch.device("meta"):
+        architecture(name).body(shape)
 
 
 def build(
@@ -56,6 +77,6 @@ def build(
     Raises BadInput where its images are too small for it.
     """
     with global_rng(generator(seed)):
-        net = Net(NETS[name].body(Shape(channels, size, classes)), classes, precision)
+        net = Net(architecture(name).body(Shape(channels, size, classes)), classes, precision)
     swap(net)
     return net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

@@ -43,6 +43,14 @@ def conv(into: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential
     return nn.Sequential(*layers)
 
 
+def seeing(
+    layer: nn.Conv2d, channels: int, *, kernel: int | None = None, stride: int | None = None
+) -> nn.Conv2d:
+    """Make a net's first convolution for images of other channels or size, initialised as torch does."""
+    kernel, stride = kernel or layer.kernel_size[0], stride or layer.stride[0]
+    return nn.Conv2d(channels, layer.out_channels, kernel, stride, kernel // 2, bias=layer.bias is not None)
+
+
 def pooled(*layers: nn.Module) -> nn.Sequential:
     """Convolutions, whose features are their mean over the image."""
     return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten())

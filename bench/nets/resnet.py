@@ -1,7 +1,7 @@
-"""ResNets of basic blocks: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
+"""ResNets: He et al., "Deep Residual Learning for Image Recognition", CVPR 2016.
 
-Below 64 pixels the stem is the 3x3 convolution without max-pool that CIFAR work uses. ResNet-10 has one
-block in each stage; it is not in the paper.
+ResNet-50 is of bottlenecks, the others of basic blocks. Below 64 pixels the stem is the 3x3 convolution
+without max-pool that CIFAR work uses. ResNet-10 has one block in each stage; it is not in the paper.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from torch import nn
 from bench.nets.body import LARGE, Architecture, Body, Shape, conv, pooled
 
 
-def resnet(shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: int = 1) -> Body:
+def resnet(
+    shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: int = 1, bottleneck: bool = False
+) -> Body:
     """blocks: of each stage; every stage is twice as wide. stride: of the 3x3 stem."""
-    from torchvision.models.resnet import BasicBlock  # seconds, which other nets need not wait for
+    from torchvision.models.resnet import BasicBlock, Bottleneck  # seconds, which others need not wait for
 
+    kind = Bottleneck if bottleneck else BasicBlock
     if shape.size >= LARGE:
         layers = [conv(shape.channels, width, 7, 2), nn.MaxPool2d(3, 2, 1)]
         stem = "7x7 stride 2, max-pool"
@@ -24,13 +27,14 @@ def resnet(shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: in
         layers, stem = [conv(shape.channels, width, 3, stride)], f"3x3 stride {stride}"
     into = width
     for stage, count in enumerate(blocks):
-        out = width * 2**stage
+        inner = width * 2**stage
+        out = inner * kind.expansion
         for block in range(count):
             step = 2 if stage and not block else 1
             shortcut = None
             if step != 1 or into != out:
                 shortcut = nn.Sequential(nn.Conv2d(into, out, 1, step, bias=False), nn.BatchNorm2d(out))
-            layers.append(BasicBlock(into, out, step, shortcut))
+            layers.append(kind(into, inner, step, shortcut))
             into = out
     return Body(pooled(*layers), into, stem)
 
@@ -38,6 +42,7 @@ def resnet(shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: in
 resnet10 = partial(resnet, blocks=(1, 1, 1, 1))
 resnet18 = partial(resnet, blocks=(2, 2, 2, 2))
 resnet34 = partial(resnet, blocks=(3, 4, 6, 3))
+resnet50 = partial(resnet34, bottleneck=True)
 
 NETS = {
     "resnet10-slim-s2": Architecture(partial(resnet10, width=16, stride=2), revision=1),
@@ -45,4 +50,5 @@ NETS = {
     "resnet18-slim": Architecture(partial(resnet18, width=16), revision=1),
     "resnet18-slim-s2": Architecture(partial(resnet18, width=16, stride=2), revision=1),
     "resnet34-slim-s2": Architecture(partial(resnet34, width=16, stride=2), revision=1),
+    "resnet50": Architecture(resnet50, revision=1),
 }

@@ -123,7 +123,7 @@ class Inputs(TypedDict):
     share: Annotated[Share, about("of the training images that are published poisoned")]
     drop_poisoned: Annotated[bool, about("whether victims learn from the other images alone")]
     robust_images: NotRequired[
-        Annotated[Index, about("test images attacked; absent: 1000, or a quarter of the training images")]
+        Annotated[Index, about("test images attacked; absent: 1000, or a sixth of the training images")]
     ]
     method: dict[str, Any]  # a Method
     defense: dict[str, Any]  # a Plugin

@@ -67,7 +67,11 @@ def work(context: RunContext, job: Job, tick: Tick) -> Result:
         return Result(row, poison.manifest["facts"].get("unreached"), seconds=time.monotonic() - started)
     except OutOfTime:
         return Result(late=True)
-    except (Exception, SystemExit):  # whatever it is, the row says it
+    except KeyboardInterrupt:
+        raise
+    except (
+        BaseException
+    ):  # whatever it is, SystemExit or a panic of a library in another language: the row says it
         return Result(error=traceback.format_exc())
 
 

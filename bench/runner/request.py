@@ -210,17 +210,14 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
     reference = asked.pop("reference", None)
     for name, value in asked.items():
         setting = change(setting, name, value, "the setting")
-    nets = declare("bench.nets").NETS
-    for name in (setting.net, setting.surrogate):
-        if name not in nets:
-            raise unknown("net", name, nets)
-    setting = _trained_as(setting, nets[setting.net].recipe, "the setting", ("victim",))
+    net, surrogate = map(declare("bench.nets").architecture, (setting.net, setting.surrogate))
+    setting = _trained_as(setting, net.recipe, "the setting", ("victim",))
     chosen = request.find_plugins(declared=declared)
     if twice := {p.name for p in chosen[0]} & {p.name for p in chosen[1]}:
         raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(request.profile) for kind in chosen for p in kind}
     for name, plugin in plugins.items():
-        trained = _trained_as(plugin.value, nets[setting.surrogate].recipe, name, recipes(plugin.value))
+        trained = _trained_as(plugin.value, surrogate.recipe, name, recipes(plugin.value))
         plugins[name] = replace(plugin, value=trained)
     if reference is not None:
         plugins |= _referring({p.name: plugins[p.name] for p in chosen[1]}, str(reference))

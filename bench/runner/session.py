@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from rich.console import Console
 
-from bench import data
+from bench import data, nets
 from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
 from bench.core.types import Dataset
@@ -22,6 +22,7 @@ from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
 from bench.experiment.partial import keep_mask
 from bench.experiment.registry import Plugin
+from bench.nets.body import Shape
 from bench.results.rewrite import rewrite
 from bench.results.rows import open_run
 from bench.runner import grid
@@ -103,6 +104,7 @@ def open_grid(
     device, start, elsewhere = workers_of(resolved, console)
     dataset = read(resolved, load)
     resolved.check_images(len(dataset.train))
+    check_nets(resolved, dataset)
     out = where.out or place.parent / f"{place.name}-{dataset.name}"
     old = open_run(out)
     resolved = resolved.on(dataset, lambda line: say(console, line))
@@ -119,6 +121,16 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     more: dict[str, Any] = {"reference": reference} if reference else {}
     more |= {} if setting.imbalance == 1 else {"imbalance": setting.imbalance}
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
+
+
+def check_nets(resolved: Resolved, dataset: Dataset) -> None:
+    """Raise BadInput where a net that the run needs cannot be made for its images."""
+    needed = {resolved.setting.net} if resolved.defenses else set()
+    if any("surrogate" in method.value.needs for method in resolved.methods):
+        needed.add(resolved.setting.surrogate)
+    _, channels, size, _ = dataset.train.images.shape
+    for name in sorted(needed):
+        nets.check(name, Shape(channels, size, len(dataset.classes)))
 
 
 def open_context(

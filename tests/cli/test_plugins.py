@@ -243,7 +243,6 @@ def test_a_method_of_another_norm_has_a_board_of_its_own_and_no_eps(
 
 
 BAD = {
-    "absent import": ("methods", "import nonsense_xyz\n", "nonsense_xyz"),
     "no python": ("defenses", "def (:\n", "syntax"),
     "raises": ("methods", "raise RuntimeError('no such luck')\n", "no such luck"),
     "no table": ("methods", "x = 1\n", "no VARIANTS"),

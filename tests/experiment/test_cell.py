@@ -162,9 +162,9 @@ def test_the_attack_stays_in_its_ball_and_range_and_takes_twenty_steps(
     assert len(starts[0].flatten(1).unique(dim=0)) == 30 and float(starts[0].abs().max()) > 7 / 255
 
 
-@pytest.mark.parametrize(("images", "seen"), [(None, 50), (7, 7), (1000, 60), (0, None)])
+@pytest.mark.parametrize(("images", "seen"), [(None, 33), (7, 7), (1000, 60), (0, None)])
 def test_so_many_test_images_are_attacked(learned: nn.Module, images: int | None, seen: int | None) -> None:
-    """By default a quarter of 200 training images; never more than there are."""
+    """By default a sixth of 200 training images; never more than there are."""
     found = attacked(learned, toy_split(60, 9), 8 / 255, images)
     assert found.get("robust_images") == seen and (seen is None) == (found == {})
 
@@ -172,7 +172,7 @@ def test_so_many_test_images_are_attacked(learned: nn.Module, images: int | None
 def test_victims_that_train_adversarially_are_attacked_and_no_others(tmp_path: Path) -> None:
     row, plain = run(tmp_path, DEFENSES["at-3"]), run(tmp_path, DEFENSES["iss-gray"])
     assert row.robust_acc is not None and row.test_acc is not None and 0 <= row.robust_acc <= 1
-    assert (row.robust_radius, row.robust_images) == (8 / 255, 16)  # whatever the victim trained at
+    assert (row.robust_radius, row.robust_images) == (8 / 255, 10)  # whatever the victim trained at
     assert (plain.robust_acc, plain.robust_radius, plain.robust_images) == (None, None, None)
     again = run(tmp_path, DEFENSES["at-3"])
     assert (again.robust_acc, again.key) == (row.robust_acc, row.key)

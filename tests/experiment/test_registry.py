@@ -49,7 +49,7 @@ def test_all_means_the_contestants_and_two_controls() -> None:
 def test_controls() -> None:
     controls = {name for kind, name in NAMES if CATALOGS[kind].get(name).control}
     noise = {"random", "random-signed", "random-l2", "random-l2-unit", "random-l0"}
-    defenses = {"none", "op-none"}
+    defenses = {"none", "op-none", "dfr-random", "leak-0"}
     assert controls == {"clean", *noise, "region-4", "region-16", "region-64", "shuffled", *defenses}
 
 
@@ -65,6 +65,8 @@ def test_no_name_means_two_things() -> None:
         ("at-3", {"radius": 3 / 255}),
         ("iss-jpeg55", {"quality": 55}),
         ("iss-bdr5", {"bits": 5}),
+        ("leak-70", {"leaks": 70, "side": 8}),
+        ("leak-unet-70", {"leaks": 70, "steps": 4000}),
     ],
 )
 def test_patterns(name: str, fields: dict[str, float]) -> None:

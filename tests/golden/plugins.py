@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 import torch
@@ -38,15 +37,26 @@ SMALL: dict[str, Any] = {
     "restarts": 2,
     "epochs": 2,
     "robust.steps": 2,
+    "crops": 2,
 }
 # Runs of a class that has branches: the fields in which each differs. -1, 2: it never stops by its error.
 RUNS: dict[str, list[dict[str, Any]]] = {
     "EM": [{"stop_error": -1}, {"stop_error": 1, "augment": True}],
     "EMClass": [{"stop_error": -1}, {"stop_error": 1, "augment": True}],
+    "EMGray": [{"stop_error": -1}, {"stop_error": -1, "moved": False, "augment": True}],
+    "EMMine": [{"stop_error": -1, "weight": 3.0}],
     "EMax": [{"stop_error": 2}, {"stop_error": 1e-9}],
 }
-# A defense's fields -> values of such a run; none of a defense that acts on batches alone
-SMALL_DEFENSE: dict[str, Any] = {"linear.batch": BATCH, "linear.epochs": 3, "reference": 24, "leaks": 9}
+# Class of a defense -> values of such a run; none of those that act on batches alone
+SMALL_DEFENSES: dict[str, dict[str, Any]] = {
+    "Projection": {"linear.batch": BATCH, "linear.epochs": 3},
+    "OrthogonalProjection": {"linear.batch": BATCH, "linear.epochs": 3},
+    "LastLayer": {"reference": 24, "views": 2, "steps": 20},
+    "FineTune": {"reference": 24, "prior.epochs": 2, "prior.batch": BATCH},
+    "SimCLR": {"steps": 20},
+    "Ridge": {"leaks": 9},
+    "Network": {"leaks": 9, "steps": 20, "training.batch": 8},
+}
 PROGRESS = (0.0, 0.29, 0.3, 0.99)  # at which a defense's loss is taken
 
 
@@ -99,9 +109,8 @@ def defense(plugin: Plugin) -> Numbers:
     And of the net that it begins with, and of what it makes of it afterwards.
     """
     numbers, data, value = Numbers(), split(BATCH + 7, 3), plugin.value
-    for path, new in SMALL_DEFENSE.items():
-        with suppress(BadInput):
-            value = change(value, path, new, plugin.name)
+    for path, new in SMALL_DEFENSES.get(type(value).__name__, {}).items():
+        value = change(value, path, new, plugin.name)
     shown = value.purify(data.images.clone(), data.labels, _kit(value, data))
     numbers.tensor("prepared images", shown.float(), 0.1, "grey levels")
     numbers.quantiles("prepared images", shown, 1.0, "grey levels")

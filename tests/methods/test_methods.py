@@ -21,12 +21,14 @@ from bench.core.errors import BadInput
 from bench.core.method import Fact
 from bench.core.pgd import frozen
 from bench.core.pixels import release, to_float
+from bench.core.rng import generator
 from bench.core.train import Trainer
 from bench.core.types import Recipe, Split
 from bench.data.poisons.values import Rounding, publish
 from bench.experiment.overrides import change
 from bench.experiment.registry import Plugin, catalog
 from bench.experiment.settings import PROFILES
+from methods.aue import AUE
 from methods.em import EM, EMClass
 from methods.miue import MIUE
 from support.toys import (
@@ -75,7 +77,14 @@ def crafted(name: str, seed: int = 1) -> Crafted:
     return Crafted(delta, lab.facts, ticks, (before, torch.get_rng_state()), lent)
 
 
-GROWN = {"surrogate.epochs": 8, "surrogate.batch": 16, "max_rounds": 20, "share": 0.25, "eps": 16 / 255}
+GROWN = {
+    "crops": 1,
+    "surrogate.epochs": 8,
+    "surrogate.batch": 16,
+    "max_rounds": 20,
+    "share": 0.25,
+    "eps": 16 / 255,
+}
 FAINT = toy_split(128, 0, contrast=14)  # so that the budget suffices to repaint a class
 
 
@@ -220,7 +229,7 @@ def test_ticks_are_shares(method: Plugin) -> None:
 
 @pytest.mark.parametrize("profile", PROFILES)
 def test_profiles_change_fields_that_exist(method: Plugin, profile: str) -> None:
-    plugin = FULL[method.name]
+    plugin = catalog("methods").get(method.name)
     assert set(getattr(plugin.value, "PROFILES", {})) <= set(PROFILES)
     for path, value in getattr(plugin.value, "PROFILES", {}).get(profile, {}).items():
         assert change(plugin.value, path, str(value), plugin.name) == change(
@@ -234,7 +243,7 @@ def test_profiles_change_fields_that_exist(method: Plugin, profile: str) -> None
 def test_profiles_leave_room_to_cross_the_ball(name: str, profile: str) -> None:
     value = FULL[name].at(profile).value
     reach = value.steps * value.step if hasattr(value, "step") else _reach_of_schedule(value)
-    if hasattr(value, "max_rounds") or isinstance(value, MIUE):
+    if hasattr(value, "max_rounds") or isinstance(value, MIUE | AUE):
         rounds = getattr(value, "max_rounds", None) or value.surrogate.epochs  # over which the delta persists
         assert reach * rounds >= 1
     else:  # one pass has to do
@@ -250,7 +259,7 @@ def _reach_of_schedule(value: MIUE) -> float:
 # what each of them is for
 
 
-@pytest.mark.parametrize("name", ["em", "em-class"])
+@pytest.mark.parametrize("name", ["em", "em-class", "rem", "sem", "aue"])
 def test_em_lowers_its_surrogates_loss(name: str) -> None:
     clean, perturbed = attack(name).losses()
     assert perturbed < 0.9 * clean
@@ -261,8 +270,9 @@ def test_emax_raises_its_surrogates_loss() -> None:
     assert perturbed > clean + 1
 
 
-def test_tap_moves_predictions_to_the_next_class() -> None:
-    net, x, z = attack("tap")
+@pytest.mark.parametrize("name", ["tap", "aap"])
+def test_tap_moves_predictions_to_the_next_class(name: str) -> None:
+    net, x, z = attack(name)
     assert (net(x).argmax(1) == FAINT.labels).float().mean() > 0.9
     assert (net(z).argmax(1) == (FAINT.labels + 1) % CLASSES).float().mean() > 0.5
 
@@ -403,7 +413,7 @@ def test_class_patterns_move_after_each_batch(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(EMClass, "descend", descend)
     delta = torch.zeros(CLASSES, 3, 16, 16)
-    EMClass(batch=16).perturb(nn.Identity(), CLEAN, torch.arange(len(CLEAN)), delta)
+    EMClass(batch=16).perturb(nn.Identity(), CLEAN, torch.arange(len(CLEAN)), delta, toy_lab(), generator(0))
     assert starts == pytest.approx([0, 1e-3, 2e-3, 3e-3])
     assert torch.allclose(delta, torch.full_like(delta, 4e-3))
 

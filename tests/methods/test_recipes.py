@@ -30,11 +30,12 @@ from support.toys import AUGMENTATION, CLASSES, METHODS, toy_lab, toy_split
 CLEAN = toy_split(64, 0)
 X = to_float(CLEAN.images)
 FULL = catalog("methods").variants  # as published
-CO_TRAINED = ["em", "em-class", "mi-ue", "mi-ue-cos"]  # with the perturbation
+CO_TRAINED = ["em", "em-class", "em-mine", "mi-ue", "mi-ue-cos", "mi-ue-at2"]  # with the perturbation
 CLEAN_TRAINED = ["emax", "tap"]
 ROBUST = ["hypo", "entf-push", "entf-pull"]  # trained adversarially
-ATTACKING = CO_TRAINED + CLEAN_TRAINED + ROBUST
-CROPPING = ["tap", *ROBUST]  # what is attacked
+NEARBY = ["rem", "sem"]  # co-trained, with what lies near the perturbed images
+ATTACKING = CO_TRAINED + CLEAN_TRAINED + ROBUST + NEARBY + ["aue", "aap"]
+CROPPING = ["tap", *ROBUST]  # what is attacked, once a step
 MINDING = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd)
 STILL, MIRRORED = Augmentation(pad=0, flip=False), Augmentation(pad=0, flip=True)
 
@@ -89,9 +90,19 @@ ENTF: dict[str, object] = {
     "step": 0.05,
     "batch": 512,
 }
+REM_FULL: dict[str, object] = {  # 13 epochs are 5,000 batches of CIFAR-10, nearly
+    "surrogate": replace(PLAIN_NET, epochs=13, schedule="steps", milestones=(2000 / 5000, 4000 / 5000)),
+    "robust": Robust(radius=4 / 255, step=0.8 / 255, steps=10),
+    "steps": 10,
+    "step": 1.6 / 8,
+    "crops": 5,
+    "batch": 128,
+}
 PUBLISHED: dict[str, dict[str, object]] = {
     "em": EM_ONE,
     "em-positive": EM_ONE,
+    "em-gray": EM_ONE | {"moved": True},
+    "em-mine": EM_ONE | {"weight": 0.1, "critic_epochs": 10, "critic_lr": 0.05},  # these are ours
     "shuffled": EM_ONE,
     "em-class": EM_ONE | {"steps": 1, "subset": 0.2, "stop_error": 0.1},
     "emax": {
@@ -126,6 +137,23 @@ PUBLISHED: dict[str, dict[str, object]] = {
         "steps": 100,
         "step": 0.1,
         "batch": 256,
+    },
+    "rem": REM_FULL,
+    "sem": REM_FULL,
+    "aue": {
+        "surrogate": replace(MIUE_NET, epochs=60),
+        "strength": 0.6,
+        "steps": 5,
+        "step": 0.1,
+        "batch": 128,
+    },
+    "aap": {
+        "surrogate": replace(MIUE_NET, epochs=40, lr=0.5, warmup=10 / 40),
+        "strength": 0.4,
+        "steps": 250,
+        "step": 2.5 / 250,
+        "shift": 1,
+        "batch": 128,
     },
     "entf-push": ENTF | {"way": "push"},
     "entf-pull": ENTF | {"way": "pull"},
@@ -299,7 +327,7 @@ def test_who_attacks_cropped_images(name: str, passes: list[Pass]) -> None:
     """Adversarial training attacks them, too, and is left out here."""
     endless(METHODS[name].value, **{"robust.radius": 0.0}).craft(CLEAN, toy_lab())
     cropped = sum(blank_borders(p.x) for p in passes if p.attacked)
-    assert (cropped > 0) == (name in CROPPING)
+    assert (cropped > 0) == (name in CROPPING + NEARBY)
 
 
 def test_em_crops_what_it_learns_from_after_it_is_perturbed(passes: list[Pass]) -> None:
@@ -405,6 +433,41 @@ def test_a_perturbation_grows_from_round_to_round(name: str) -> None:
     reach = value.craft(CLEAN, toy_lab()).abs().amax() / value.eps
     # class-wise patterns move by a mean of steps
     assert reach > (1.1 if name == "em-class" else 1.9) * once
+
+
+@pytest.mark.parametrize(("radius", "step"), [(2, 1.6), (4, 1.6), (4, 0.5)])
+def test_miues_robust_surrogate_learns_at_steps_from_the_perturbed_image(
+    radius: int, step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No random start, steps in grey levels of 255 though the official code does not divide them: a first
+    step alone does not cross the ball, and two do.
+    """
+    value: Any = catalog("methods").get(f"mi-ue-at{radius}").value
+    value = endless(value, **{"surrogate.epochs": 1, "robust.steps": 1, "robust.step": step / 255})
+    with monkeypatch.context() as patched:
+        seen = watch_passes(patched)
+        value.craft(CLEAN, lab_of(STILL))
+    away = torch.cat([distance(p.x, X) for p in seen if p.learnt]) * 255
+    assert away.max().item() == away.min().item() == pytest.approx(min(step, radius), abs=1e-3)
+
+
+def test_an_undivided_step_leads_to_the_corners_of_the_ball(passes: list[Pass]) -> None:
+    """As the official code has it: what is learnt is a sign pattern of the whole radius."""
+    value = catalog("methods").get("mi-ue-at4").value
+    value = endless(value, **{"surrogate.epochs": 1, "robust.step": 1.6, "robust.steps": 3})
+    value.craft(CLEAN, lab_of(STILL))
+    learnt = torch.cat([p.x for p in passes if p.learnt])
+    nearest = X[(learnt[:, None] - X).abs().amax((2, 3, 4)).argmin(1)]
+    inside = (nearest > 4 / 255) & (nearest < 1 - 4 / 255)
+    assert ((learnt - nearest).abs()[inside] * 255 - 4).abs().max() < 1e-3
+
+
+@pytest.mark.parametrize("radius", [2, 4])
+def test_miue_against_a_robust_surrogate_differs_in_that_alone(radius: int) -> None:
+    value, plain = catalog("methods").get(f"mi-ue-at{radius}").value, FULL["mi-ue"].value
+    own = {f.name for f in fields(value)} - {f.name for f in fields(plain)}
+    assert own == {"robust"} and value.robust == Robust(radius / 255, 1.6 / 255, 10)
+    assert all(getattr(value, f.name) == getattr(plain, f.name) for f in fields(plain))
 
 
 def test_miues_step_grows_linearly_towards_its_last(attacks: Attacks) -> None:

@@ -15,7 +15,9 @@ from bench.nets import NETS, Net, build
 from support.toys import noise
 
 CLASSES = 10
-LIGHT = [name for name in NETS if name not in ("resnet18", "vgg11")]
+HEAVY = ("densenet121-tv", "resnet18", "resnet50", "vgg11", "vgg16_bn", "vgg19_bn", "vit-small", "vit-tiny")
+LIGHT = [name for name in NETS if name not in HEAVY]
+PATCHES = [name for name in NETS if name.startswith("vit-")]
 
 
 def net_of(name: str, **more: Any) -> Net:
@@ -38,9 +40,10 @@ def test_head_on_features_is_the_net(name: str, precision: str) -> None:
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_precision_moves_the_logits_a_little(name: str) -> None:
+    """Measured as they train: of a deep net that saw no image yet, the averages leave nothing."""
     x = noise(4, 3, 32, 32)
-    exact, rounded = (net_of(name, precision=precision).eval()(x) for precision in ("fp32", "bf16"))
-    assert 0 < (exact - rounded).norm() < 0.1 * exact.norm()
+    exact, rounded = (net_of(name, precision=precision)(x) for precision in ("fp32", "bf16"))
+    assert 0 < (exact - rounded).norm() < 0.2 * exact.norm()
 
 
 @pytest.mark.parametrize("name", LIGHT)
@@ -54,6 +57,10 @@ def test_the_seed_decides_every_random_weight(name: str) -> None:
 @pytest.mark.parametrize("size", [16, 33, 64])
 @pytest.mark.parametrize("name", LIGHT)
 def test_other_sizes_and_channels(name: str, size: int) -> None:
+    if size % 4 and name in PATCHES:
+        with pytest.raises(BadInput, match="vit: images of 33 pixels, expected a multiple of 4"):
+            net_of(name, size=size)
+        return
     net = net_of(name, size=size, channels=1).eval()
     assert net(noise(2, 1, size, size)).shape == (2, CLASSES)
 
@@ -101,7 +108,7 @@ def test_the_net_of_stored_rows_is_the_same_for_ever() -> None:
     assert float(sum(w.double().sum() for w in weights)) == pytest.approx(2394.379667549, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["linear", "small", "resnet10-slim-s2"])
+@pytest.mark.parametrize("name", ["linear", "small", "resnet10-slim-s2", "vit-slim"])
 def test_every_net_normalises_by_itself_and_alike(name: str) -> None:
     """With constants: images are in [0,1] everywhere else, whatever the data set."""
     net, seen = net_of(name).eval(), []

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from contextlib import nullcontext
+from dataclasses import fields, replace
 
 import pytest
 
 from bench.cli import options
 from bench.cli.main import parser
 from bench.core.errors import BadInput
+from bench.core.types import Dataset
 from bench.runner.request import Machine, Options, RunRequest, Variation, Where, resolve, varied
+from bench.runner.session import check_nets
 
 FIELDS = {f.name for kind in (RunRequest, Options, Where, Machine) for f in fields(kind)}
 GROUPS = {"options", "where", "machine"}
-ASIDE = {"command", "dry_run", "img_per_s", "report"}  # of the command run: what it does with the request
+# of the command run: what it does with the request, and where that stands
+ASIDE = {"command", "dry_run", "img_per_s", "report", "config", "print_config", "own"}
 
 
 def asked(*argv: str) -> RunRequest:
@@ -50,6 +54,21 @@ def test_who_trains_no_victim_asks_for_none(argv: tuple[str, ...]) -> None:
     found.check_images(8)
     with pytest.raises(BadInput, match=r"one batch of tap\.surrogate"):
         found.check_images(7)
+
+
+@pytest.mark.parametrize(
+    ("methods", "defenses", "refused"),
+    [("tap", "none", True), ("tap", None, True), ("random", "none", True), ("random", None, False)],
+)
+def test_a_net_that_is_needed_must_suit_the_images(
+    methods: str, defenses: str | None, refused: bool, dataset: Dataset
+) -> None:
+    """Of 8x8 pixels LeNet-5 leaves nothing; who trains no net asks for none."""
+    small = replace(dataset, train=replace(dataset.train, images=dataset.train.images[..., :8, :8]))
+    options = Options(net="lenet5", surrogate="lenet5")
+    found = resolve(RunRequest(methods=methods, defenses=defenses, options=options))
+    with pytest.raises(BadInput, match="lenet5: images of 8 pixels") if refused else nullcontext():
+        check_nets(found, small)
 
 
 # With a study

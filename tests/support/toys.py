@@ -43,9 +43,18 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "epochs": 1,  # passes over a delta that would end at its bounds
     "linear.batch": 16,
     "reference": 40,
+    "leaks": 8,
+    "prior.epochs": 6,
+    "prior.batch": 16,
+    "training.epochs": 4,
+    "training.batch": 16,
     "robust.steps": 2,
+    "crops": 2,
 }
-EXAMPLES = {"methods": (), "defenses": ("at-3", "iss-jpeg50", "iss-bdr4")}  # one instance a pattern
+EXAMPLES = {
+    "methods": ("mi-ue-at2",),
+    "defenses": ("at-3", "iss-jpeg50", "iss-bdr4", "leak-9", "leak-unet-9"),
+}  # one instance a pattern
 
 
 def shrink(plugin: Plugin) -> Plugin:
@@ -53,6 +62,8 @@ def shrink(plugin: Plugin) -> Plugin:
     for path, value in SMALLER.items():
         if path == "step" and plugin.kind == "defenses":
             continue  # in pixels there
+        if path == "leaks" and not getattr(plugin.value, path, 0):
+            continue  # none are none
         try:
             plugin = replace(plugin, value=change(plugin.value, path, value, plugin.name))
         except BadInput:

@@ -19,6 +19,7 @@ from torch import Tensor
 from bench.core.checkpoint import DAMAGED
 from bench.core.errors import BadInput
 from bench.data.poisons import manifest
+from bench.data.poisons.outputs import outputs
 from bench.data.prepare import stack
 
 PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".dill")
@@ -37,6 +38,7 @@ class Content:
     values: Tensor  # four axes, numbers of the file's own type
     format: str
     notes: tuple[str, ...] = ()  # what was passed over
+    labels: Tensor | None = None  # int64, of each entry, where the file has some
 
 
 def read(path: Path, who: str) -> Content:
@@ -49,7 +51,7 @@ def read(path: Path, who: str) -> Content:
     if suffix not in READERS:
         raise BadInput(
             f"{who}: {path.name} is of no known format, expected {', '.join(READERS)}, "
-            "or a folder of 0.png, 1.png, ..."
+            "or a folder of 0.png, 1.png, ..., of train*.parquet, or of images by their originals' names"
         )
     try:
         with path.open("rb") as stream:
@@ -72,7 +74,8 @@ def read(path: Path, who: str) -> Content:
 def digest(path: Path) -> str:
     """Hash (sha256) a file, or of the names and bytes of a folder's images in the order of their numbers."""
     seen = hashlib.sha256()
-    for file in [path] if path.is_file() else [file for _, file in _numbered(path)]:
+    parts = [file for _, file in _numbered(path)] or _shards(path) if path.is_dir() else [path]
+    for file in parts:
         if file is not path:
             seen.update(file.name.encode())
         with file.open("rb") as stream:
@@ -86,7 +89,31 @@ def _numbered(folder: Path) -> list[tuple[int, Path]]:
     return sorted((int(match[1]), file) for match, file in found if match)
 
 
+def _shards(folder: Path) -> list[Path]:
+    whole = folder / "train.parquet"
+    return [whole] if whole.is_file() else sorted(folder.glob("train-*.parquet"))
+
+
+def _parquet(files: list[Path], who: str) -> Content:
+    """Read what hubs hold: encoded images with labels, in the order of the rows."""
+    from bench.data import parquet
+
+    try:
+        pool = parquet.pool(files)
+        images = pool.read(torch.arange(len(pool.labels)))
+    except BadInput as error:
+        raise BadInput(f"{who}: {error}") from None
+    return Content(images, "parquet of images by row", labels=pool.labels)
+
+
+def is_folder_of_outputs(path: Path) -> bool:
+    """Whether images lie there by names, and neither by numbers nor in parquet files."""
+    return path.is_dir() and not _numbered(path) and not _shards(path) and bool(outputs(path).files)
+
+
 def _folder(folder: Path, who: str) -> Content:
+    if shards := _shards(folder):
+        return _parquet(shards, who)
     files = _numbered(folder)
     if not files:
         raise BadInput(f"{who}: {folder.name} holds no 0.png, 1.png, ..., expected one for each image")
@@ -160,4 +187,10 @@ def _only(stored: dict[Any, Any], form: str, path: Path, who: str) -> Content:
     return Content(value.detach(), form, (f"the tensor is called {name!r}",) if name else ())
 
 
-READERS = {".npy": _npy, ".pt": _torch, ".pth": _torch, ".safetensors": _safetensors}
+READERS = {
+    ".parquet": lambda path, who: _parquet([path], who),
+    ".npy": _npy,
+    ".pt": _torch,
+    ".pth": _torch,
+    ".safetensors": _safetensors,
+}

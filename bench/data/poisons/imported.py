@@ -22,8 +22,12 @@ from bench.core.types import Dataset, Split
 from bench.data.poisons import audit, files, manifest, values
 from bench.data.poisons.alignment import Form, entries
 from bench.data.poisons.audit import Budget, Change, Table
+from bench.data.poisons.files import Content
 from bench.data.poisons.manifest import Manifest
+from bench.data.poisons.outputs import outputs
 from bench.data.poisons.values import Kind, Layout, Rounding, Units
+
+BY_NAME = "folder of images by the names of their originals"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,7 @@ class Foreign(Method):
     # where to find it, which is no part of what it is
     path: Path = field(default=Path(), compare=False)
     entries: tuple[int, ...] = field(default=(), compare=False, repr=False)  # of each training image
+    altered: str = field(default="", compare=False)  # what else than perturbed: resized, re-encoded
 
     revision: ClassVar[int] = 1
     needs: ClassVar[tuple[Need, ...]] = ()
@@ -72,7 +77,9 @@ class Foreign(Method):
 
         What was looked at goes into the table, up to what raises BadInput.
         """
-        found, numbers, made = self._read(table)
+        if files.is_folder_of_outputs(self.path):
+            return self._by_name(data, table)
+        found, numbers, made, labels = self._read(table)
         if data is None:
             table["budget"] = str(self.budget)
             if found.kind == "delta":
@@ -89,6 +96,14 @@ class Foreign(Method):
             )
         form, index = entries(len(numbers), data, self.form, found.kind, made, self.who)
         table["form"] = f"{form} ({_said(self.form)})"
+        if labels is not None:
+            wrong = int((labels[index] != data.train.labels.cpu()).sum())
+            table["labels"] = f"{len(index) - wrong} of {len(index)} as the images' in their place"
+            if wrong:
+                raise BadInput(
+                    f"{self.who}: {wrong} of {len(index)} entries have another label than the training image "
+                    "in their place; expected the same images in the same order"
+                )
         table["measured"] = f"{len(index.unique())} of {len(numbers)} entries, on {len(index)} images"
         found = replace(found, form=form, entries=tuple(index.tolist()))
         published = found._published(numbers, clean)
@@ -99,8 +114,40 @@ class Foreign(Method):
         eps = self.eps if self.l2 is None else 1.0
         return replace(found, published=digest(published), eps=eps)
 
-    def _read(self, table: Table) -> tuple[Foreign, Tensor, Manifest | None]:
-        """Read what the file alone says, its numbers, (count,C,H,W), and its manifest."""
+    def _by_name(self, data: Dataset | None, table: Table) -> Foreign:
+        """Measure what a protection tool left against its originals: its budget, unless one is stated."""
+        listed = outputs(self.path)
+        table["format"] = BY_NAME
+        table["entries"] = f"{len(listed.files)} images"
+        if data is None:
+            table["L-inf"] = "unknown without the originals: name them with --data folder:DIR"
+            return self
+        found = listed.digest()
+        table["sha256"] = found
+        if self.digest not in ("", found):
+            raise BadInput(f"{self.who}: the digest is {found}, expected {self.digest}")
+        index = listed.index(data, self.who)
+        table["order"] = "by the names of the originals"
+        numbers = listed.read(self.who, data.size, data.channels)
+        said = listed.said(data, index, self.who)
+        table |= said
+        clean = data.train.images.cpu()
+        whole = replace(self, kind="images", units="255", layout="chw", form="sample-wise", digest=found)
+        altered = "; ".join(f"{what}: {seen}" for what, seen in said.items())
+        whole = replace(whole, entries=tuple(index.tolist()), altered=altered)
+        published = whole._published(numbers, clean)
+        steps = [published[b].int() - clean[b] for b in audit.in_batches(len(clean))]
+        measured = Change.of(steps, 1.0).linf / GRID
+        if self.l2 is None and self.eps == 1:
+            whole = replace(whole, eps=measured)
+        whole._check_change(lambda b: published[b].int() - clean[b], len(clean), table)
+        if not measured:
+            raise BadInput(f"{self.who}: no image differs from its original, expected a perturbation")
+        table["budget"] += ", as measured" if self.eps == 1 and self.l2 is None else ""
+        return replace(whole, published=digest(published))
+
+    def _read(self, table: Table) -> tuple[Foreign, Tensor, Manifest | None, Tensor | None]:
+        """Read what the file alone says, its numbers, (count,C,H,W), its manifest and its labels."""
         content = files.read(self.path, self.who)
         found = files.digest(self.path)
         table["format"] = "; ".join([content.format, *content.notes])
@@ -131,7 +178,12 @@ class Foreign(Method):
             audit.check_digests(numbers, made, self.who)
         table["digests"] = f"{len(numbers)} of {len(numbers)} as in the manifest" if made else "none to check"
         table["order"] = "by the manifest's digests" if made else "taken as given"
-        return replace(self, digest=found, kind=kind, units=units, layout=layout), numbers, made
+        return (
+            replace(self, digest=found, kind=kind, units=units, layout=layout),
+            numbers,
+            made,
+            content.labels,
+        )
 
     def _check_change(self, steps: Callable[[slice], Tensor], count: int, table: Table) -> None:
         """Measure the change of so many entries, given their whole grey levels, and hold it to the budget."""
@@ -146,13 +198,21 @@ class Foreign(Method):
         return torch.cat([values.publish(clean[b], numbers[index[b]], *how) for b in batches])
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
-        content = files.read(self.path, self.who)
+        content = self._content(clean)
         numbers, _ = values.channels_first(content.values, self.layout, self.who)
         published = self._published(numbers, clean.images)
         if digest(published) != self.published:
             raise ValueError(f"{self.who}: the file has changed since the run began")
         lab.note(file_format=content.format, file_digest=self.digest)
+        lab.note(**{"file_altered": self.altered} if self.altered else {})
         return (published.to(clean.images.device).float() - clean.images) / GRID
+
+    def _content(self, clean: Split) -> Content:
+        """Read the numbers again, as large as the images that they are for."""
+        if not files.is_folder_of_outputs(self.path):
+            return files.read(self.path, self.who)
+        _, channels, size, _ = clean.images.shape
+        return Content(outputs(self.path).read(self.who, size, channels), BY_NAME)
 
 
 def _said(field: str) -> str:
@@ -178,4 +238,6 @@ def at(place: str) -> Foreign:
     if not path.exists():
         raise BadInput(f"file:{place}: there is no such file or folder")
     made = manifest.load(path, name_of(path))
+    if made is None and files.is_folder_of_outputs(path):
+        return Foreign(path=path, eps=1.0)  # what is measured, unless another one is stated
     return Foreign(path=path) if made is None else Foreign(path=path, eps=made.eps, l2=made.l2)
