@@ -30,6 +30,10 @@ class Coin(Undefended):
     POSITIVE: ClassVar[tuple[str, ...]] = ("reach",)
     STEADY: ClassVar[bool] = True
 
+    @property
+    def cost(self) -> float:
+        return 1.1
+
     def unsuited(self, data: Dataset) -> str | None:
         return None if data.size > self.reach + 1 else f"{data.name} has images of {data.size} pixels a side"
 

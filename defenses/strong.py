@@ -33,7 +33,7 @@ class StrongViews(Strong):
 
     @property
     def cost(self) -> float:
-        return 1.3
+        return 1.5
 
 
 VARIANTS = {"strong": StrongViews()}

@@ -20,7 +20,7 @@ NETS = {"small": ("fp32", 64, 20), "resnet18-slim": ("bf16", 128, 4)}
 ATTACK = 4  # steps
 LIGHT = {  # bars: of plain steps
     "cutout": "<= 1.03",
-    **dict.fromkeys(("cutmix", "mixup", "cutmix-kornia", "mixup-kornia"), "<= 1.05"),
+    **dict.fromkeys(("cutmix", "mixup", "cutmix-kornia", "mixup-kornia"), "<= 1.1"),
     **dict.fromkeys(("noise8", "rsk", "rsk-dct30", "coin", "strong", "randaugment"), ""),
 }
 
