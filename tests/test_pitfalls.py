@@ -27,7 +27,7 @@ from packaging.utils import canonicalize_name
 from bench.core.types import Augmentation, Recipe
 from bench.experiment.registry import HOME, KINDS, catalog
 from bench.experiment.settings import Setting
-from bench.metrics.mi.sliced import MISettings
+from bench.metrics.mi.settings import MISettings
 from bench.results.rows import load_all
 
 HERE = Path(__file__).parent
