@@ -38,7 +38,7 @@ from bench.core.files import replacing
 from bench.data.prepare import Pool, Source, at_hand, check_limit
 
 # Raised by whoever changes an image, with new golden numbers. No key takes it: each has the images' digest.
-REVISION = 4  # 3: a wave of the class more often; 2: no wave; 1: low contrast, no letters, ink as often dark as bright
+REVISION = 4  # 3: the wave more often the class's; 2: none; 1: low contrast, no letters, ink dark or bright
 GLYPHS = 2_000  # training images unless --limit asks for another number, and test images
 MOST_GLYPHS = 50_000
 FONTS: tuple[str, ...] = (
