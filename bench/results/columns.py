@@ -119,7 +119,7 @@ class Inputs(TypedDict):
     prepare_test: Annotated[bool, about("whether the defense prepares test images, too")]
     points: Annotated[Count, about("of the learning curve")]
     victim: Recipe
-    mi: Annotated[dict[str, int], about("settings of the estimator")]
+    mi: Annotated[dict[str, Positive], about("settings of the estimator")]
     share: Annotated[Share, about("of the training images that are published poisoned")]
     drop_poisoned: Annotated[bool, about("whether victims learn from the other images alone")]
     robust_images: NotRequired[
