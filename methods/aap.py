@@ -46,7 +46,13 @@ class AAP(Method):
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        "quick": {"surrogate.epochs": 20, "surrogate.lr": 0.1, "steps": 30, "step": 0.1},
+        "quick": {
+            "surrogate.epochs": 14,
+            "surrogate.batch": 64,
+            "surrogate.lr": 0.1,
+            "steps": 45,
+            "step": 0.15,
+        },
         "cifar-cpu": {"surrogate.epochs": 20, "steps": 200},
         "reference": {"surrogate.epochs": 20, "steps": 200},
     }

@@ -31,15 +31,15 @@ from bench.data.parquet import source as parquet
 from bench.data.prepare import draw, hold_out
 from bench.data.torchvision_sets import cifar
 from bench.experiment import cell, keys, partial
-from bench.experiment.evaluate import HeldOut, subject
+from bench.experiment.evaluate import HeldOut, mi_columns, subject
 from bench.metrics.class_spread import class_spread
 from bench.metrics.distances import distances
 from bench.metrics.feature_distance import feature_distance
 from bench.metrics.frequency import frequency
 from bench.metrics.mi import gauss_cca, infonce
 from bench.metrics.mi.cka import debiased_cka
-from bench.metrics.mi.sliced import directions, sliced
 from bench.metrics.mi.smi_hist import histogram_mi
+from bench.metrics.mi.smi_noisy import _scores, directions
 from bench.metrics.separability import separability
 from bench.nets import Net, build
 from bench.nets.body import conv, pooled
@@ -120,12 +120,16 @@ SABOTAGES = {
         "evaluation", HeldOut.__init__, "if setting.prepare_test", "if True"
     ),
     "the least likely class is predicted": Sabotage("evaluation", predict, "argmax(1)", "argmin(1)"),
-    "L2 is of all images": Sabotage("evaluation", distances, 'found["l2"].mean()', 'found["l2"].sum()'),
+    "L2 is of all images": Sabotage("evaluation", distances, 'total["l2"] / n', 'total["l2"]'),
     # mi
     "MI is of other images": Sabotage("mi", subject, 'seed_for(0, "mi"', 'seed_for(1, "mi"'),
-    "MI has other slices": Sabotage("mi smi-ksg", directions, "default_rng(seed)", "default_rng(seed + 1)"),
-    "the null is of pairs": Sabotage(
-        "mi smi-ksg-matched", sliced, "rng.permutation(row) for row in y", "row for row in y"
+    "MI has other slices": Sabotage("mi smi-noisy", directions, "default_rng(seed)", "default_rng(seed + 1)"),
+    "the null is too large": Sabotage("mi smi-noisy", _scores, "] = ksg_of_rows(", "] = 0.1 + ksg_of_rows("),
+    "the clean side is noisier": Sabotage(
+        "mi smi-noisy", _scores, "settings.sigma *", "1.1 * settings.sigma *"
+    ),
+    "MI as shown is as published": Sabotage(
+        "mi", mi_columns, "defense.prepare(side.clone())", "side.clone()"
     ),
     # data
     "other images are held out": Sabotage("data", hold_out, '"validation"', '"held out"'),

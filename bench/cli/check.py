@@ -17,6 +17,7 @@ RUN = Path("results", "runs", "gate")
 UNITS = {  # column of a row -> how people read it: what it is, units in one, decimals
     "test_acc": ("accuracy %", 100, 1),
     "mi": ("MI nats", 1, 3),
+    "mi_gap": ("MI gap nats", 1, 3),
     "linf": ("L-inf /255", 255, 1),
     "l2": ("L2", 1, 3),
 }

@@ -139,7 +139,7 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
     if not all(bool(p.isfinite().all()) for p in net.parameters()):
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
     started = time.monotonic()
-    mi = mi_columns(data, setting, net, published)
+    mi = mi_columns(data, setting, net, published, defense.value)
     mi_seconds, accuracies = time.monotonic() - started, accuracy_columns(net, tests.test)
     if context.keep_victims:
         cache.keep_victim(net, context.cache, row.key, accuracies["test_acc"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -17,14 +18,16 @@ from bench.core.train import Point, accuracies, accuracy
 from bench.core.types import Dataset, Split
 from bench.experiment.settings import Setting
 from bench.metrics import Subject
-from bench.metrics.mi.sliced import ESTIMATOR
-from bench.metrics.mi.smi_ksg import smi_ksg
+from bench.metrics.mi.estimate import ENDS, Estimate, Interval
+from bench.metrics.mi.labels import label_information
+from bench.metrics.mi.smi_noisy import NAME, smi_noisy
 from bench.nets import Net
 
 BATCH = 500
+PURIFIED = "no mi_shown: the defense purifies all images together, and was not given the clean ones"
 CURVE_IMAGES = 1000  # of the test set
 ATTACK_STEPS, ATTACK_STEP = 20, 2 / 255  # of robust accuracy; pixels in [0,1]
-ROBUST_IMAGES, SMALL_RUN = 1000, 4  # test images attacked: so many, or the training images over the second
+ROBUST_IMAGES, SMALL_RUN = 1000, 6  # test images attacked: so many, or the training images over the second
 
 
 class HeldOut:
@@ -110,22 +113,63 @@ def features(net: Net, images: Tensor) -> Tensor:
     return torch.cat([judge.features(to_float(part)).cpu() for part in images.split(BATCH)])
 
 
-def mi_columns(data: Dataset, setting: Setting, net: Net, published: Split) -> dict[str, Any]:
-    """Estimate the row's MI columns from the victim's own features: a number in nats, or why none."""
-    seen = subject(data, setting, net, published)
-    clean, changed = seen.clean_features.numpy(), seen.published_features.numpy()
+def mi_columns(
+    data: Dataset, setting: Setting, net: Net, published: Split, defense: Undefended
+) -> dict[str, Any]:
+    """Estimate the row's MI columns from the victim's own features: numbers in nats, or why none.
+
+    Of (clean, published), and of both as the defense prepares them, which is the same where it does nothing.
+    What purifies all images at once was never given the clean ones: there is no such pair.
+    """
+    seen, device = subject(data, setting, net, published), data.train.images.device
+    clean, shown = (defense.prepare(side.clone()) for side in (seen.clean, seen.published))
+    columns = {"mi_estimator": NAME, "mi_slices": setting.mi.slices, "mi_labels": _of_classes(net, seen)}
     try:
-        found = smi_ksg(clean, changed, seen.seed, setting.mi)
+        found = as_shown = _estimate(seen, setting)
+        columns |= _of_pair(found)
+        if not (torch.equal(clean, seen.clean) and torch.equal(shown, seen.published)):
+            own, other = (features(net, side.to(device)) for side in (clean, shown))
+            as_shown = _estimate(replace(seen, clean_features=own, published_features=other), setting)
     except ValueError as error:
-        return {"mi_estimator": ESTIMATOR, "mi_reason": str(error)}
+        return columns | {"mi_reason": str(error)}
+    if type(defense).purify is not Undefended.purify:
+        return {
+            "mi_reason": PURIFIED,
+            **{name: value for name, value in columns.items() if value is not None},
+        }
+    if found.value is not None and as_shown.value is None:
+        columns["mi_reason"] = f"as shown: {as_shown}"
+    return columns | {"mi_shown": as_shown.value} | _ends("mi_shown_gap", as_shown.gap)
+
+
+def _estimate(seen: Subject, setting: Setting) -> Estimate:
+    clean, published = seen.clean_features.numpy(), seen.published_features.numpy()
+    return smi_noisy(clean, published, seen.seed, setting.mi)
+
+
+def _of_pair(found: Estimate) -> dict[str, Any]:
+    """Name what was found of clean and published features as the row does."""
     return {
         "mi": found.value,
         "mi_null": found.null,
         "mi_low": found.low,
         "mi_high": found.high,
-        "mi_estimator": found.estimator,
+        "mi_ceiling": found.ceiling.value if found.ceiling else None,
+        **_ends("mi_gap", found.gap),
+        "mi_share": found.share,
         "mi_images": found.n,
-        "mi_rank": found.rank,
-        "mi_slices": setting.mi.slices,
         "mi_reason": str(found) if found.value is None else None,
     }
+
+
+def _ends(column: str, found: Interval | None) -> dict[str, float | None]:
+    return {f"{column}{end}": getattr(found, name, None) for end, name in ENDS.items()}
+
+
+@torch.inference_mode()
+def _of_classes(net: Net, seen: Subject) -> float:
+    """Estimate MI of the classes that the net predicts of clean and of published images."""
+    judge, device = frozen(net), next(net.parameters()).device
+    both = seen.clean_features, seen.published_features
+    clean, published = (judge.head(side.to(device)).argmax(1).cpu().numpy() for side in both)
+    return label_information(clean, published)

@@ -33,7 +33,7 @@ class Setting:
     limit: int | None = 2000  # training images, validation included; none: all
     net: str = "conv5"  # of the victim
     surrogate: str = "conv5"  # net of the methods
-    victim: Recipe = field(default=Recipe(epochs=20, batch=32, lr=0.05))
+    victim: Recipe = field(default=Recipe(epochs=18, batch=32, lr=0.05))
     precision: Precision = "fp32"  # auto: see device.py; a row has the one it was
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
@@ -44,7 +44,7 @@ class Setting:
     poison_reps: int = 1  # poisons for each method
     share: float = 1.0  # of the training images that are published poisoned; the rest is published clean
     drop_poisoned: bool = False  # victims train on that rest alone: the baseline of a share
-    # Test images attacked for robust accuracy; none: 1,000, in small runs a quarter of the training images;
+    # Test images attacked for robust accuracy; none: 1,000, in small runs a sixth of the training images;
     # 0: it is not measured
     robust_images: int | None = field(default=None, metadata=ADDED)
     # Long-tailed training images: how often the first class is there for once the last one; 1: all are kept

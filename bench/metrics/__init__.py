@@ -43,13 +43,11 @@ class Metric:
 
 METRICS: dict[str, Metric] = {
     "smi-noisy": Metric("bench.metrics.mi.smi_noisy:smi_noisy", revision=1),
-    "smi-ksg": Metric("bench.metrics.mi.smi_ksg:smi_ksg", revision=1),
-    "smi-ksg-matched": Metric("bench.metrics.mi.smi_ksg:smi_ksg_matched", revision=1),
     "smi-hist": Metric("bench.metrics.mi.smi_hist:smi_hist", revision=1),
     "gauss-cca": Metric("bench.metrics.mi.gauss_cca:gauss_cca", revision=1),
     "infonce": Metric("bench.metrics.mi.infonce:infonce", revision=1),
     "cka": Metric("bench.metrics.mi.cka:cka", revision=1),
-    "class-spread": Metric("bench.metrics.class_spread:class_spread", revision=1),
+    "class-spread": Metric("bench.metrics.class_spread:class_spread", revision=2),
     "separability": Metric("bench.metrics.separability:separability", revision=1),
     "frequency": Metric("bench.metrics.frequency:frequency", revision=1),
     "feature-distance": Metric("bench.metrics.feature_distance:feature_distance", revision=1),

@@ -2,21 +2,23 @@
 
 Theorem 5.1 of Zhu et al. (ICLR 2026) bounds MI by half the mean over classes of the log determinant
 of the published features' covariance within a class, and what does not depend on the method. Here the
-covariances are those of the code that MI is measured in (a PCA fitted on the clean features, whitened
-by them), so that a net that only scales its features changes nothing; each is shrunk towards a
-multiple of the identity as Ledoit & Wolf do (J. Multivar. Anal. 88, 365, 2004), without which the
-log determinant of few images is far too low, or none.
+covariances are those of a code (a PCA fitted on the clean features, whitened by them), so that a net that
+only scales its features changes nothing. The code has as many dimensions as a tenth of the smallest class
+has images, at most MOST: a number that no method moves. The log determinant of a sample's covariance is
+too low by what is known of a normal one's (Wishart: a sum of digammas), which is added.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import digamma
 
 from bench.metrics import Subject, Value
 from bench.metrics.inputs import Doubles, both, labels_of
-from bench.metrics.mi.pca_code import fit_code, ledoit_wolf
-from bench.metrics.mi.settings import MOST
+from bench.metrics.mi.pca_code import MOST, fit_code
+
+PER_DIMENSION = 10  # images of a class for each dimension of the code
 
 
 def class_spread(subject: Subject) -> dict[str, Value]:
@@ -27,7 +29,13 @@ def class_spread(subject: Subject) -> dict[str, Value]:
     """
     clean, published = both(subject, "class-spread")
     labels = labels_of(subject, "class-spread")
-    mean, code = fit_code(clean, MOST)
+    smallest = int(np.bincount(labels, minlength=subject.classes).min())
+    if smallest < PER_DIMENSION:
+        raise ValueError(
+            f"class-spread: the smallest class has {smallest} images, expected {PER_DIMENSION} or more for "
+            f"each dimension of the features' code"
+        )
+    mean, code = fit_code(clean, min(MOST, smallest // PER_DIMENSION))
     spread = {
         name: np.mean([_log_det((x[labels == k] - mean) @ code, k, name) for k in range(subject.classes)])
         for name, x in (("clean", clean), ("published", published))
@@ -51,15 +59,15 @@ def class_spread(subject: Subject) -> dict[str, Value]:
 
 
 def _log_det(x: Doubles, k: int, name: str) -> float:
-    """Of the shrunk covariance of one class's code (m,r)."""
-    covariance = ledoit_wolf(x - x.mean(axis=0))
-    sign, found = np.linalg.slogdet(covariance)
+    """Of the covariance of one class's code (m,r), without bias where that is normal."""
+    (m, r), centred = x.shape, x - x.mean(axis=0)
+    sign, found = np.linalg.slogdet(centred.T @ centred)
     if sign <= 0 or not np.isfinite(found):
         raise ValueError(
-            f"class-spread: {name} features of class {k} are constant over {len(x)} images, "
-            f"expected some that vary"
+            f"class-spread: {name} features of class {k} are constant over {m} images along some of {r} "
+            f"directions, expected some that vary"
         )
-    return float(found)
+    return float(found - digamma((m - 1 - np.arange(r)) / 2).sum() - r * np.log(2))
 
 
 def _cosines(x: Doubles, labels: NDArray[np.int64], k: int) -> tuple[float, float]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 import torch.nn.functional as F
 from kornia.metrics import ssim
@@ -39,7 +37,7 @@ def distances(clean: Tensor, published: Tensor, labels: Tensor) -> dict[str, flo
     squares of 4x4 pixels; class_share: that of each class's mean perturbation (of independent
     noise, the number of classes over that of images); None where nothing changed.
     """
-    each: dict[str, list[Tensor]] = {name: [] for name in ("linf", "l2", "l0", "ssim")}
+    each: dict[str, list[Tensor]] = {name: [] for name in ("linf", "squares", "l0", "ssim")}
     means = torch.zeros((int(labels.max()) + 1, clean[0].numel()), dtype=torch.float64, device=clean.device)
     low = 0.0
     batches = zip(clean.split(BATCH), published.split(BATCH), labels.split(BATCH), strict=True)
@@ -47,27 +45,29 @@ def distances(clean: Tensor, published: Tensor, labels: Tensor) -> dict[str, flo
         x, z = to_float(before), to_float(after)
         change = z - x
         each["linf"].append((after.int() - before.int()).abs().amax((1, 2, 3)).double() / GRID)
-        each["l2"].append(change.flatten(1).double().norm(dim=1))
+        each["squares"].append(change.square().flatten(1).sum(1).double())
         each["l0"].append((before != after).any(1).double().mean((1, 2)))
         each["ssim"].append(ssim(x, z, 11).double().mean((1, 2, 3)))
         low += float(_averaged(change).square().double().sum())
         means.index_add_(0, of, change.flatten(1).double())
+    each["l2"] = [squares.sqrt() for squares in each["squares"]]
     found = {name: torch.cat(parts) for name, parts in each.items()}
-    energy = float(found["l2"].square().sum())
+    total = {name: sum(float(part.sum()) for part in parts) for name, parts in each.items()}
+    n, energy = len(clean), total["squares"]
     counts = labels.bincount(minlength=len(means)).clamp(min=1)
     of_classes = float((means.square().sum(1) / counts).sum())
     said: dict[str, float | None] = {
         "linf": float(found["linf"].max()),
-        "l2": float(found["l2"].mean()),
-        "l0": float(found["l0"].mean()),
+        "l2": total["l2"] / n,
+        "l0": total["l0"] / n,
         "psnr": _decibels(energy / clean.numel()),
-        "ssim": float(found["ssim"].mean()),
+        "ssim": total["ssim"] / n,
         "low_share": low / energy if energy else None,
         "class_share": of_classes / energy if energy else None,
     }
     for name in ("linf", "l2", "l0"):
         said |= dict(zip(_spread(name, HIGH), _quantiles(found[name], (0.5, 0.95, 1.0)), strict=True))
-    errors = _quantiles(found["l2"].square() / clean[0].numel(), (0.5, 0.95, 1.0))
+    errors = _quantiles(found["squares"] / clean[0].numel(), (0.5, 0.95, 1.0))
     said |= dict(zip(_spread("psnr", LOW), map(_decibels, errors), strict=True))
     said |= dict(zip(_spread("ssim", LOW), _quantiles(found["ssim"], (0.5, 0.05, 0.0)), strict=True))
     return said
@@ -86,4 +86,4 @@ def _quantiles(values: Tensor, at: tuple[float, ...]) -> list[float]:
 
 def _decibels(mse: float) -> float | None:
     """Peak signal to noise ratio in dB of a mean squared error of pixels in [0,1]; None of 0."""
-    return -10 * math.log10(mse) if mse > 0 else None
+    return -10 * float(torch.tensor(mse, dtype=torch.float64).log10()) if mse > 0 else None

@@ -34,8 +34,8 @@ LEGEND = {  # column -> what it is
     "poisons": "behind a cell, the fewest to the most",
     "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
     "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
-    "MI gap": f"{CLEAN}'s MI minus the method's, undefended, in nats; none where its victims' features "
-    f"have other dimensions than {CLEAN}'s, which alone moves MI",
+    "MI gap": "what published features do not tell of clean ones, of what could be told in the same victim, "
+    "undefended, in nats",
     "seconds, MB of crafting": "the mean over poisons, and the largest peak of memory",
     "retained protection": "how much of the accuracy that the method costs undefended it still costs under "
     "a defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than "

@@ -70,12 +70,12 @@ class Summary:
         return frozenset(row.method for row in self.rows if row.control)
 
     def points(self, defense: str) -> dict[str, tuple[float, float]]:
-        """MI in nats and accuracy of each method that has both, and its MI on the scale of clean's.
+        """MI in nats and accuracy of each method that has both.
 
         Nothing where all of them are in doubt.
         """
         cells = {m: (self.mi.cells[m, defense], self.accuracy.cells[m, defense]) for m in self.methods}
-        found = {m: (mi.mean, acc.mean) for m, (mi, acc) in cells.items() if mi.comparable}
+        found = {m: (mi.mean, acc.mean) for m, (mi, acc) in cells.items()}
         known = {m: (mi, acc) for m, (mi, acc) in found.items() if mi is not None and acc is not None}
         return known if {*known} - self.doubted(defense) else {}
 

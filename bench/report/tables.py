@@ -24,10 +24,8 @@ from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
 
 LONGEST = 100  # characters of a reason under a table
 ENDING = r"(-[0-9a-f]{8})?(-(?:linf|l2|l0)-[\d_e-]+|-unbounded)?"  # that ending() gives
-APART = "†"
 DOUBTED = "‡"
 LEARNED_NOT = "no verdict, since the victim did not learn, or clean's did not"
-APART_SAID = f"{APART}: features of other dimensions than {CLEAN}'s, which alone moves MI: no gap"
 
 
 @dataclass(frozen=True)
@@ -132,10 +130,9 @@ def tables_of_setting(
     accuracy = table("accuracy", said, accuracy_cells(setting, pairs, groups))
 
     cells = mi_cells(setting, pairs, groups)
-    intervals = "Intervals over images are in rows.csv" if measured(rows, "mi_low") else ""
-    apart = "" if all(cell.comparable for cell in cells.values()) else APART_SAID
+    intervals = "Intervals over images and directions are in rows.csv" if measured(rows, "mi_low") else ""
     estimator = estimate(measured(rows, "mi"), cells.values())
-    said = sentences(unit(f"MI in nats (gap to {CLEAN})", "mi"), estimator, apart, intervals, *end)
+    said = sentences(unit("MI in nats (gap to its ceiling)", "mi"), estimator, intervals, *end)
     return accuracy, table("mi", said, cells)
 
 
@@ -151,9 +148,9 @@ def text_of(cell: Cell, measure: str) -> str:
         spread = "" if cell.std is None else f" ±{100 * cell.std:.1f}"
         robust = "" if cell.robust is None else f" ({100 * cell.robust:.1f})"
         return f"{100 * cell.mean:.1f}{signs}{spread}{robust}"
-    gap = "" if cell.gap is None or cell.method == CLEAN else f" ({cell.gap:z.3f})"
+    gap = "" if cell.gap is None else f" ({cell.gap:z.3f})"
     spread = "" if cell.std is None else f" ±{cell.std:.3f}"
-    return f"{cell.mean:z.3f}{signs}{'' if cell.comparable else APART}{spread}{gap}"
+    return f"{cell.mean:z.3f}{signs}{spread}{gap}"
 
 
 def note_of(cell: Cell) -> str:

@@ -10,12 +10,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
-from bench.results.replicates import by_unit, doubt_of, units_of
+from bench.results.replicates import doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, Groups, grouped, measured, reason_of, told_apart
 
 LEVEL = 0.95  # of all intervals
-APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
 UNBOUNDED = -math.inf, math.inf
 SHARES = 0.0, 1.0
 ENDS = {"test_acc": (0.0, 100.0)}  # that no interval of a metric passes
@@ -126,30 +125,10 @@ def beside_clean(rows: Iterable[Row], clean: Iterable[Row], column: str) -> list
     return [(row, other) for row, other in pairs if other is not None]
 
 
-def gaps(rows: Sequence[Row], clean: Sequence[Row], column: str) -> list[float]:
-    """Return clean minus each repetition; of MI nothing where one of them is on another scale."""
-    return [gap for _, gap in gaps_of(rows, clean, column)]
-
-
 def gaps_of(rows: Sequence[Row], clean: Sequence[Row], column: str) -> list[tuple[Row, float]]:
-    """Return the gaps, each with its row."""
-    if column == "mi" and not on_scale(rows, clean):
-        return []
+    """Return clean minus each repetition, with its row."""
     pairs = beside_clean(rows, clean, column)
     return [(row, getattr(other, column) - getattr(row, column)) for row, other in pairs]
-
-
-def on_scale(rows: Iterable[Row], clean: Iterable[Row]) -> bool:
-    """Whether the MI of all repetitions can be compared with clean's."""
-    return all(comparable(row.mi_rank, other.mi_rank) for row, other in beside_clean(rows, clean, "mi"))
-
-
-def comparable(rank: int | None, other: int | None) -> bool:
-    """Whether MI from codes of so many dimensions is on one scale; sliced MI is about as 1/dimensions.
-
-    A victim that learned nothing can have features of few dimensions, and a high MI from that alone.
-    """
-    return rank is None or other is None or abs(rank - other) <= APART * max(rank, other)
 
 
 # Rows -> cells of a table
@@ -167,9 +146,8 @@ class Cell:
     n: int  # repetitions behind the mean
     status: str  # ok, partial (not all repetitions count), failed, skipped, unmeasured or missing
     reason: str | None
-    gap: float | None = None  # MI of clean minus this one, paired by repetition
+    gap: float | None = None  # of MI to its ceiling
     null: float | None = None
-    comparable: bool = True  # whether MI is on the scale of clean's
     poisons: int = 0  # that the repetitions are of
     low: float | None = None  # of the 95 % t interval over units; None below two
     high: float | None = None
@@ -209,15 +187,14 @@ def accuracy_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[
 
 
 def mi_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:
-    """Average MI, its gap to clean and its null."""
+    """Average MI, its gap to its ceiling and its null."""
     cells = {}
     for pair in pairs:
         rows, clean = and_clean(groups, pair)
         cells[pair] = replace(
             pool(setting, pair, rows, "mi"),
-            gap=mean_of(by_unit(gaps_of(rows, clean, "mi"))),
-            null=mean_of([row.mi_null for row in measured(rows, "mi") if row.mi_null is not None]),
-            comparable=on_scale(rows, clean),
+            gap=mean_of(units_of(rows, "mi_gap")),
+            null=mean_of(values_of(rows, "mi_null")),
             doubt=doubt_of(rows, clean),
         )
     return cells
@@ -237,18 +214,12 @@ class Means:
 
     def values(self, pair: Pair, metric: str) -> list[float]:
         """Return one for each unit of replication."""
-        if metric == "mi_gap":
-            return by_unit(gaps_of(*and_clean(self.groups, pair), "mi"))
         scale = 100 if metric == "test_acc" else 1
         return [scale * value for value in units_of(self.groups.get(pair, ()), metric)]
 
     def doubt(self, pair: Pair) -> str | None:
         """Say why its accuracy is no verdict."""
         return doubt_of(*and_clean(self.groups, pair))
-
-    def comparable(self, pair: Pair) -> bool:
-        """Whether its MI is on the scale of clean's."""
-        return on_scale(*and_clean(self.groups, pair))
 
 
 # Learning curves

@@ -119,11 +119,11 @@ class Inputs(TypedDict):
     prepare_test: Annotated[bool, about("whether the defense prepares test images, too")]
     points: Annotated[Count, about("of the learning curve")]
     victim: Recipe
-    mi: Annotated[dict[str, int], about("settings of the estimator")]
+    mi: Annotated[dict[str, Positive], about("settings of the estimator")]
     share: Annotated[Share, about("of the training images that are published poisoned")]
     drop_poisoned: Annotated[bool, about("whether victims learn from the other images alone")]
     robust_images: NotRequired[
-        Annotated[Index, about("test images attacked; absent: 1000, or a quarter of the training images")]
+        Annotated[Index, about("test images attacked; absent: 1000, or a sixth of the training images")]
     ]
     method: dict[str, Any]  # a Method
     defense: dict[str, Any]  # a Plugin

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
 from statistics import fmean
 
 from bench.core.errors import BadInput
-from bench.results.aggregate import LEVEL, Pair, comparable, mean_of
+from bench.results.aggregate import LEVEL, Pair, mean_of
 from bench.results.columns import PLUGINS
 from bench.results.identity import shared
 from bench.results.replicates import ROUNDING, doubt_of, is_clean, units_of
@@ -38,6 +37,7 @@ METRICS = {  # column of a row -> what it is, its scale, unit and digits
     "peak_acc": ("peak accuracy", 100, "points", 1),
     "robust_acc": ("robust accuracy", 100, "points", 1),
     "mi": ("MI", 1, "nats", 3),
+    "mi_gap": ("MI gap", 1, "nats", 3),
 }
 
 
@@ -158,8 +158,8 @@ def _difference(
             doubts.append(f"{name} has no number")
         elif why := doubt_of(own, groups.get((CLEAN, defense), ())):
             doubts.append(why if why.startswith(CLEAN) else f"{name} {why}")
-    if metric == "mi" and not all(comparable(a.mi_rank, b.mi_rank) for a, b in product(one, other)):
-        doubts.append("their features have other dimensions, which alone moves MI")
+    if metric == "mi" and any(row.mi_ceiling is None for row in (*one, *other)):
+        doubts.append("MI without a ceiling is on a scale of its own in each net")
     means = [mean_of(units_of(own, metric)) for own in (one, other)]
     found = Difference(method, defense, means[0], means[1], doubt="; ".join(dict.fromkeys(doubts)))
     return between(found, one, other, metric) if one and other else found

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.results.aggregate import Cell, mean_of, values_of
 from bench.results.rows import Row
-from bench.results.select import differing, grouped
+from bench.results.select import differing, grouped, reason_of
 
 
 def circumstances(rows: Sequence[Row]) -> str:
@@ -115,7 +115,15 @@ def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
         numbers = values_of(rows, column)
         said += [f"{span(numbers)} {word}"] if numbers else []
     null = mean_of([cell.null for cell in cells if cell.null is not None])
-    return ", ".join(said + ([] if null is None else [f"mean null {null:z.3f}"]))
+    ceilings = values_of(rows, "mi_ceiling")
+    said += [] if null is None else [f"mean null {null:z.3f}"]
+    said += [f"ceilings {min(ceilings):.3f} to {max(ceilings):.3f}"] if ceilings else []
+    return ", ".join(said) + "".join(f". No gap: {why}" for why in _no_gap(rows))
+
+
+def _no_gap(rows: Iterable[Row]) -> list[str]:
+    """Say, once for all rows with MI, why some of them have no gap."""
+    return list(dict.fromkeys(filter(None, (reason_of(row, "mi_gap") for row in rows if row.mi_gap is None))))
 
 
 def sentences(*parts: str) -> str:

@@ -16,13 +16,11 @@ from bench.core.threat import Threat
 from bench.results.aggregate import (
     Cell,
     accuracy_cells,
-    and_clean,
-    gaps_of,
     mean_of,
 )
 from bench.results.budgets import Budget, budget_of
 from bench.results.describe import circumstances, crafted_on, mixture, no_order, repetitions, sentences
-from bench.results.replicates import LEARNS, ROUNDING, by_unit, chance_of, units_of
+from bench.results.replicates import LEARNS, ROUNDING, chance_of, units_of
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
@@ -50,7 +48,7 @@ class Score:
     cell: Cell  # final accuracy on the whole test set
     val_selected: float | None  # accuracy at the best validation epoch
     peak: float | None
-    mi_gap: float | None  # MI of clean minus this one, nats
+    mi_gap: float | None  # of MI to its ceiling in the victim, nats
     retained: float | None  # share of the undefended protection, see retained()
 
 
@@ -214,7 +212,7 @@ def scores_of(
         )
 
     def mi_gap(defense: str) -> float | None:
-        return mean_of(by_unit(gaps_of(*and_clean(groups, (method, defense)), "mi")))
+        return mean_of(units_of(groups.get((method, defense), ()), "mi_gap"))
 
     own = [row for (name, _), rows in groups.items() if name == method for row in rows]
     seconds = {row.poison_rep: row.craft_seconds for row in own if row.craft_seconds is not None}

@@ -53,9 +53,7 @@ class Row:
 
     # what it was
     key: Annotated[Digest, about("sha256 of inputs")]
-    setting: Annotated[
-        Digest, about("sha256 of inputs without method, defense and repetitions: one table each")
-    ]
+    setting: Annotated[Digest, about("sha256 of inputs but method, defense, repetitions: a table")]
     data: Annotated[Name, about("data set")]
     synthetic: Annotated[bool, about("whether its images are drawn by the suite")]
     method: Annotated[Name, about("what poisoned the images")]
@@ -82,21 +80,29 @@ class Row:
     robust_radius: Annotated[Fraction | None, about("L-inf radius of that attack, pixels in [0,1]")] = None
     robust_images: Annotated[Count | None, about("test images that it was measured on")] = None
     train_acc: Annotated[Fraction | None, about("accuracy on the images that the victim was shown")] = None
-    val_selected_acc: Annotated[
-        Fraction | None, about("on the test subset, at the curve's best validation accuracy")
-    ] = None
+    val_selected_acc: Annotated[Fraction | None, about("on the test subset, at the best validation")] = None
     peak_acc: Annotated[Fraction | None, about("on the test subset, the curve's best: an oracle")] = None
     stem: Annotated[str | None, about("of the victim, which depends on the size of the images")] = None
     curve: Annotated[list[Point], about("accuracies during the training")] = field(default_factory=list)
-    mi: Annotated[Nats | None, about("estimated dependence, its null subtracted")] = None
+    mi: Annotated[Nats | None, about("what published features tell of clean ones, less its null")] = None
     mi_null: Annotated[Nats | None, about("the estimate for permuted images")] = None
-    mi_low: Annotated[Nats | None, about("95 % interval of mi over images, from")] = None
+    mi_low: Annotated[Nats | None, about("95 % interval of mi over images and directions, from")] = None
     mi_high: Annotated[Nats | None, about("to")] = None
+    mi_ceiling: Annotated[Nats | None, about("mi of the clean features with themselves")] = None
+    mi_gap: Annotated[Nats | None, about("mi_ceiling - mi")] = None
+    mi_gap_low: Annotated[Nats | None, about("its 95 % interval over images and directions, from")] = None
+    mi_gap_high: Annotated[Nats | None, about("to")] = None
+    mi_share: Annotated[float | None, about("mi_gap as a share of mi_ceiling")] = None
+    mi_shown: Annotated[Nats | None, about("mi of both as the defense prepares them")] = None
+    mi_shown_gap: Annotated[Nats | None, about("the gap of that")] = None
+    mi_shown_gap_low: Annotated[Nats | None, about("its 95 % interval, from")] = None
+    mi_shown_gap_high: Annotated[Nats | None, about("to")] = None
+    mi_labels: Annotated[Nats | None, about("MI of the classes predicted of either, at most log K")] = None
     mi_estimator: Annotated[Name | None, about("name of the estimator")] = None
     mi_images: Annotated[Count | None, about("images that it saw")] = None
-    mi_rank: Annotated[Count | None, about("dimensions of the code of the features")] = None
+    mi_rank: Annotated[Count | None, about("dimensions of the features' code, if any")] = None
     mi_slices: Annotated[Count | None, about("random directions")] = None
-    mi_reason: Annotated[str | None, about("why there is no mi")] = None
+    mi_reason: Annotated[str | None, about("why there is no mi, or no mi_shown")] = None
     # what was measured of the poison as crafted, whatever share of it was published, against the clean images
     linf: Annotated[Fraction | None, about("largest change of a value, pixels in [0,1]")] = None
     l2: Annotated[Distance | None, about("mean over images, pixels in [0,1]")] = None
@@ -114,9 +120,7 @@ class Row:
     linf_median: Annotated[Fraction | None, about("largest change of a value of an image: its median")] = None
     linf_p95: Annotated[Fraction | None, about("its 95th percentile over images")] = None
     linf_max: Annotated[Fraction | None, about("its maximum: linf")] = None
-    l2_median: Annotated[Distance | None, about("L2 norm of an image's change, pixels in [0,1]: median")] = (
-        None
-    )
+    l2_median: Annotated[Distance | None, about("L2 norm of a change, pixels in [0,1]: median")] = None
     l2_p95: Annotated[Distance | None, about("95th percentile")] = None
     l2_max: Annotated[Distance | None, about("maximum")] = None
     l0_median: Annotated[Fraction | None, about("share of an image's pixels that changed: median")] = None
@@ -131,9 +135,7 @@ class Row:
     ssim_p05: Annotated[float | None, about("fifth percentile")] = None
     ssim_min: Annotated[float | None, about("minimum")] = None
     published: Annotated[Digest | None, about("sha256 of all poisoned images")] = None
-    mask: Annotated[Digest | None, about("sha256 over which images were published poisoned; null: all")] = (
-        None
-    )
+    mask: Annotated[Digest | None, about("sha256 over which images were poisoned; null: all")] = None
     craft: Annotated[dict[str, float | int | bool | str | None], about("what the method reports")] = field(
         default_factory=dict
     )

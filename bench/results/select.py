@@ -166,7 +166,11 @@ def reason_of(row: Row, column: str) -> str | None:
     """Say why a row does not count; None where it does, or nothing says."""
     if row.status != "ok":
         return last_line(row.reason)
-    return row.mi_reason if column == "mi" else None
+    if not column.startswith("mi"):
+        return None
+    no_ceiling = f"{row.mi_estimator} has no ceiling that a gap could be to"
+    lacks = row.mi is not None and row.mi_estimator is not None and getattr(row, column) is None
+    return row.mi_reason or (no_ceiling if lacks else None)
 
 
 # Those of one setting

@@ -1,10 +1,10 @@
 """Stored results of older schemas as today's: plain values in, plain values out, for files of any age.
 
-Schema 6 of rows has accuracy by class and under attack, schema 5 what defenses report, schema 4 what is
-measured of perturbations, schema 3 balanced accuracy and chance. Schema 1 told plugins apart by digests of
-their code. Which revision of a plugin each of these is was decided by running the old code beside the new:
-the same deltas, bit for bit, are one revision. A digest that is not listed was never compared, so that its
-plugin stays a draft.
+Schema 7 of rows has MI's gap to its ceiling, schema 6 accuracy by class and under attack, schema 5 what
+defenses report, schema 4 what is measured of perturbations, schema 3 balanced accuracy and chance. Schema 1
+told plugins apart by digests of their code. Which revision of a plugin each of these is was decided by
+running the old code beside the new: the same deltas, bit for bit, are one revision. A digest that is not
+listed was never compared, so that its plugin stays a draft.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-ROWS = 6  # schema of rows; raised when there is another column, or one changes its name or meaning
+ROWS = 7  # schema of rows; raised when there is another column, or one changes its name or meaning
 SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
@@ -60,14 +60,22 @@ ABSENT: dict[str, Any] = {  # columns that the first rows of schema 1 lack
     **dict.fromkeys(("stem", "mi_low", "mi_high", "mask", "rerun")),
     "craft_environment": {},
 }
-SINCE_4 = (  # columns that rows of schema 3 lack
-    *("low_share", "class_share", "linf_median", "linf_p95", "linf_max", "l2_median", "l2_p95", "l2_max"),
-    *("l0_median", "l0_p95", "l0_max", "psnr_median", "psnr_p05", "psnr_min"),
-    *("ssim_median", "ssim_p05", "ssim_min"),
-)
-SINCE_6: dict[str, Any] = {  # columns that rows of schema 5 lack
-    "class_acc": [],
-    **dict.fromkeys(("robust_acc", "robust_radius", "robust_images")),
+SINCE: dict[int, dict[str, Any]] = {  # schema -> columns that rows of older ones lack
+    4: dict.fromkeys(
+        (
+            *("low_share", "class_share", "linf_median", "linf_p95", "linf_max"),
+            *("l2_median", "l2_p95", "l2_max", "l0_median", "l0_p95", "l0_max"),
+            *("psnr_median", "psnr_p05", "psnr_min", "ssim_median", "ssim_p05", "ssim_min"),
+        )
+    ),
+    5: {"defense_facts": {}},
+    6: {"class_acc": [], **dict.fromkeys(("robust_acc", "robust_radius", "robust_images"))},
+    7: dict.fromkeys(
+        (
+            *("mi_ceiling", "mi_gap", "mi_gap_low", "mi_gap_high", "mi_share", "mi_labels"),
+            *("mi_shown", "mi_shown_gap", "mi_shown_gap_low", "mi_shown_gap_high"),
+        )
+    ),
 }
 Values = Mapping[str, Any]
 
@@ -75,14 +83,9 @@ Values = Mapping[str, Any]
 def row(old: Values) -> dict[str, Any]:
     """Make a row of today's schema of an older one; KeyError, TypeError or AttributeError for others."""
     made = _identified(old) if old["schema"] == 1 else dict(old)
-    made |= SINCE_6
-    if old["schema"] == 5:
-        return {**made, "schema": ROWS}
-    made["defense_facts"] = {}
-    if old["schema"] == 4:
-        return {**made, "schema": ROWS}
-    made |= dict.fromkeys(SINCE_4)
-    if old["schema"] == 3:
+    since = (columns for schema, columns in SINCE.items() if old["schema"] < schema)
+    made |= {name: value for columns in since for name, value in columns.items()}
+    if old["schema"] >= 3:
         return {**made, "schema": ROWS}
     chance = {"chance": 1 / max(made["classes"], 1)} if "classes" in made else {}
     return {**made, **chance, "balanced_acc": None, "schema": ROWS}

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from bench.core.errors import unknown
 from bench.core.files import write_atomically
 from bench.metrics import METRICS
-from bench.results.aggregate import comparable, counterpart
+from bench.results.aggregate import counterpart
 from bench.results.identity import record_name
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, last_line
@@ -20,6 +20,7 @@ from bench.results.upgrade import SCHEMA
 from bench.studies.study import IMAGES, Record
 
 SCALE = "on another scale"
+APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
 Ends = tuple[float | None, float | None]
 Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
 MI_LIKE = "MI", "proxy"  # kinds whose estimates have intervals, or are bounds
@@ -72,10 +73,10 @@ def plain(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def ranks_apart(own: Record | None, other: Record | None, name: str) -> str | None:
     """Say why figures of two records are on different scales; None where they are on one."""
-    ranks = [rank_of(own), rank_of(other)]
-    if comparable(*ranks):
+    one, two = rank_of(own), rank_of(other)
+    if one is None or two is None or abs(one - two) <= APART * max(one, two):
         return None
-    return f"features of {ranks[0]} dimensions, {name}'s of {ranks[1]}: {SCALE}"
+    return f"features of {one} dimensions, {name}'s of {two}: {SCALE}"
 
 
 def rank_of(record: Record | None) -> int | None:
@@ -97,9 +98,10 @@ def figure_of(record: Record | None, key: str) -> float | str:
     return "no value" if bound is None else f"a bound only: {bound}"
 
 
-def reach_over_images(record: Record | None) -> float | None:
-    """Return half of a record's own interval, over images alone; None where it states none."""
-    width = None if record is None else difference(record, "high", record, "low")
+def reach_over_images(record: Record | None, key: str = "value") -> float | None:
+    """Return half of the interval of a record's figure, which knows one victim; None where it states none."""
+    name = "" if key == "value" else f"{key}_"
+    width = None if record is None else difference(record, f"{name}high", record, f"{name}low")
     return None if width is None else width / 2
 
 
@@ -155,7 +157,7 @@ class Readings:
 
     def reach(self, row: Row, explanation: Explanation) -> float | None:
         """Half of the figure's interval over images; of a gap, the errors of both ends are independent."""
-        own, there = map(reach_over_images, self._ends(row, explanation))
+        own, there = (reach_over_images(end, explanation.key) for end in self._ends(row, explanation))
         if explanation.gap_to is None:
             return own
         return None if own is None or there is None else hypot(own, there)

@@ -6,7 +6,6 @@ import cProfile
 import pstats
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +18,8 @@ from torch.profiler import profile as torch_profile
 
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
-from bench.metrics.mi.ksg import ksg_of_rows
-from bench.metrics.mi.sliced import MISettings, sliced
+from bench.metrics.mi.settings import MISettings
+from bench.metrics.mi.smi_noisy import smi_noisy
 from bench.report.formats import markdown
 from benchmarks import loops
 from defenses.cutout import Cutout
@@ -66,7 +65,7 @@ def sign_steps() -> None:
 
 def dependence() -> None:
     clean, noise = np.random.default_rng(0).standard_normal((2, 5000, 128))
-    sliced(clean, clean + noise, MISettings(5000, 500), 0, partial(ksg_of_rows, k=5))
+    smi_noisy(clean, clean + noise, 0, MISettings())
 
 
 def main(folder: Path) -> None:

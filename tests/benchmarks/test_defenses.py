@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from bench.core.defense import Undefended
+from bench.core.kit import Kit
 from bench.core.pixels import to_float
 from bench.core.rng import generator
+from bench.core.types import Augmentation
 from bench.experiment.registry import catalog
 from benchmarks import loops
 from benchmarks.figures import Figures, Work
@@ -16,6 +18,11 @@ from defenses.ueraser import UEraser
 
 NETS = {"small": ("fp32", 64, 20), "resnet18-slim": ("bf16", 128, 4)}
 ATTACK = 4  # steps
+LIGHT = {  # bars: of plain steps
+    "cutout": "<= 1.03",
+    **dict.fromkeys(("cutmix", "mixup", "cutmix-kornia", "mixup-kornia"), "<= 1.05"),
+    **dict.fromkeys(("noise8", "rsk", "rsk-dct30", "coin", "strong", "randaugment"), ""),
+}
 
 
 def epoch(net: str, defense: Undefended | None, full: bool) -> Work:
@@ -34,12 +41,32 @@ def test_adversarial_training(net: str, figures: Figures) -> None:
 
 
 @pytest.mark.parametrize("net", NETS)
-def test_cutout(net: str, figures: Figures) -> None:
+@pytest.mark.parametrize("name", LIGHT)
+def test_light_defenses(name: str, net: str, figures: Figures) -> None:
+    """Those that change a batch by a few operations."""
     torch.set_num_threads(1)
-    cutout = catalog("defenses").get("cutout").value
-    plain, cut = epoch(net, None, figures.full), epoch(net, cutout, figures.full)
-    ratio = figures.ratio(plain, cut, rounds=25)  # of nine the median moved by 2 %
-    figures.add(f"seconds, cutout / plain, {net}", ratio, "x", "<= 1.03")
+    value = catalog("defenses").get(name).value
+    plain, defended = epoch(net, None, figures.full), epoch(net, value, figures.full)
+    ratio = figures.ratio(plain, defended, rounds=25)  # of nine the median moved by 2 %
+    figures.add(f"seconds, {name} / plain, {net}", ratio, "x", LIGHT[name])
+
+
+@pytest.mark.parametrize("name", ["median3", "blur3", "bilateral", "dct-low30", "pca"])
+def test_prepared_once(name: str, figures: Figures) -> None:
+    """What a filter takes in all against one epoch of a small net on the same images."""
+    torch.set_num_threads(1)
+    value, n = catalog("defenses").get(name).value, 500 if figures.full else 4
+    data = loops.images(n)
+    kit = Kit(
+        10,
+        Augmentation(),
+        data.take(torch.arange(min(n, 100))),
+        lambda seed: loops.net_of("small", "fp32"),
+        0,
+    )
+    plain = loops.ours("small", "fp32", min(n, 50), 10 if figures.full else 1)
+    ratio = figures.ratio(plain, lambda: loops.void(value.purify(data.images, data.labels, kit)), rounds=5)
+    figures.add(f"seconds, {name} of all images / an epoch on them, small", ratio, "x", "")
 
 
 @pytest.mark.parametrize("net", [*NETS, "resnet18"])

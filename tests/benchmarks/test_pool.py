@@ -14,7 +14,7 @@ from bench.data.prepare import digest
 from bench.experiment.context import RunContext
 from bench.experiment.registry import catalog
 from bench.experiment.settings import Setting
-from bench.metrics.mi.sliced import MISettings
+from bench.metrics.mi.settings import MISettings
 from bench.results.rows import load_all
 from bench.runner import grid
 from bench.runner.backends.local import Pool

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import math
 import subprocess
 import sys
 
@@ -87,8 +88,24 @@ def test_ink_stands_out_in_gray():
     for seed in range(200):
         dark, bright = sorted(glyphs.lumas(np.random.default_rng(seed)))
         assert glyphs.LUMAS[0] <= dark < bright <= glyphs.LUMAS[1]
-        # what may blur the edge between them: the ground's texture, and noise on both
-        assert bright - dark > glyphs.TEXTURE + 2 * glyphs.NOISE
+        # what may blur the edge between them: the ground's texture, the wave, and noise on both
+        assert bright - dark > glyphs.TEXTURE + 2 * glyphs.NOISE + glyphs.GRAIN
+
+
+def test_a_faint_wave_is_of_the_class_more_often_than_by_chance():
+    rng = np.random.default_rng(3)
+    assert 2 / 255 < glyphs.GRAIN < 8 / 255  # a perturbation of 8/255 may take it away
+    for label in range(10):
+        drawn = [glyphs.wave(label, rng) for _ in range(200)]
+        assert np.abs(drawn).max() <= glyphs.GRAIN
+        peaks = []
+        for one in drawn:
+            power = np.abs(np.fft.rfft2(one))
+            row, column = np.unravel_index(power.argmax(), power.shape)
+            peaks.append(math.atan2(row if row <= 16 else row - 32, column) % math.pi)
+        angle = math.pi * label / 10
+        near = [abs((peak - angle + math.pi / 2) % math.pi - math.pi / 2) < math.pi / 20 for peak in peaks]
+        assert glyphs.TYPICAL - 0.1 < np.mean(near) < 1
 
 
 @pytest.mark.parametrize("luma", [0.1, 0.5, 0.9])

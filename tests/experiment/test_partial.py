@@ -21,7 +21,7 @@ from bench.experiment import partial
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
 from bench.experiment.settings import Setting
-from bench.metrics.mi.sliced import MISettings
+from bench.metrics.mi.settings import MISettings
 from bench.results.describe import circumstances
 from bench.results.rows import Row, load_all
 from bench.results.select import described

@@ -52,6 +52,8 @@ SMALL_DEFENSES: dict[str, dict[str, Any]] = {
     "Projection": {"linear.batch": BATCH, "linear.epochs": 3},
     "OrthogonalProjection": {"linear.batch": BATCH, "linear.epochs": 3},
     "LastLayer": {"reference": 24, "views": 2, "steps": 20},
+    "FineTune": {"reference": 24, "prior.epochs": 2, "prior.batch": BATCH},
+    "SimCLR": {"steps": 20},
     "Ridge": {"leaks": 9},
     "Network": {"leaks": 9, "steps": 20, "training.batch": 8},
 }

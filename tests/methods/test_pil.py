@@ -71,3 +71,12 @@ def test_the_surrogate_is_its_own() -> None:
     lab.build = None  # type: ignore[assignment]
     assert METHODS["pil"].value.craft(CLEAN, lab).any()
     assert catalog("methods").get("pil").value.needs == ("labels",)
+
+
+def test_a_net_that_learnt_nothing_is_told() -> None:
+    told_of = []
+    for surrogate in (GROWN.surrogate, replace(GROWN.surrogate, lr=1e-9)):
+        lab = toy_lab()
+        replace(GROWN, surrogate=surrogate, steps=1).craft(CLEAN, lab)
+        told_of.append("unreached" in lab.facts)
+    assert told_of == [False, True]

@@ -11,31 +11,22 @@ import torch
 from numpy.typing import NDArray
 
 from bench.metrics import METRICS, Subject, measure
-from bench.metrics.mi import cka, gauss_cca, infonce, pca_code, smi_hist, smi_ksg, smi_noisy
+from bench.metrics.mi import cka, gauss_cca, infonce, pca_code, smi_hist, smi_noisy
 from bench.metrics.mi.estimate import Estimate
 from bench.metrics.mi.limits import CERTIFIED
-from bench.metrics.mi.sliced import MISettings
+from bench.metrics.mi.settings import MISettings
 
 Doubles = NDArray[np.float64]
 FEW = MISettings(slices=16)
 ESTIMATORS = {
-    "smi-noisy": lambda x, y, seed: smi_noisy.smi_noisy(x, y, seed, smi_noisy.NoisySettings(slices=16)),
-    "smi-ksg": lambda x, y, seed: smi_ksg.smi_ksg(x, y, seed, FEW),
-    "smi-ksg-matched": lambda x, y, seed: smi_ksg.smi_ksg_matched(x, y, seed, FEW),
-    "smi-hist": lambda x, y, seed: smi_hist.smi_hist(x, y, seed, FEW),
+    "smi-noisy": lambda x, y, seed: smi_noisy.smi_noisy(x, y, seed, FEW),
+    "smi-hist": lambda x, y, seed: smi_hist.smi_hist(x, y, seed, 16),
     "gauss-cca": gauss_cca.gauss_cca,
     "infonce": infonce.infonce,
     "cka": cka.cka,
 }
 NAMES = tuple(ESTIMATORS)
-SEEDED = (
-    "smi-noisy",
-    "smi-ksg",
-    "smi-ksg-matched",
-    "smi-hist",
-    "gauss-cca",
-    "infonce",
-)  # cka's value draws nothing
+SEEDED = ("smi-noisy", "smi-hist", "gauss-cca", "infonce")  # cka's value draws nothing
 SCALES = np.array([4.0, 3.0, 2.0, 1.0])
 
 
@@ -151,12 +142,11 @@ def test_what_is_symmetric_is_so() -> None:
 # Outside of the certified range there is a bound and no number
 
 
-@pytest.mark.parametrize("name", ["smi-ksg", "smi-ksg-matched", "smi-hist"])
-def test_slices_of_one_dimension_that_follow_each_other_are_bounded(name: str) -> None:
+def test_slices_of_one_dimension_that_follow_each_other_are_bounded() -> None:
     clean = features(1000, 0.0)[0][:, :1]
-    estimate = ESTIMATORS[name](clean, 2 - clean, 0)
+    estimate = ESTIMATORS["smi-hist"](clean, 2 - clean, 0)
     assert (estimate.value, estimate.low, estimate.high) == (None, None, None)
-    assert estimate.at_least is not None and estimate.at_least > CERTIFIED[name].most / 2
+    assert estimate.at_least is not None and estimate.at_least > CERTIFIED["smi-hist"].most / 2
     assert str(estimate).startswith("at least ")
 
 
@@ -168,19 +158,6 @@ def test_without_noise_a_map_is_bounded(name: str) -> None:
     )
     assert estimate.value is None
     assert estimate.at_least is not None and estimate.at_least > 2
-
-
-def test_ksg_of_a_map_is_said_to_diverge_and_that_of_a_noisy_one_is_not() -> None:
-    clean, published = features(500, 0.5)
-    estimate = smi_ksg.smi_ksg_matched(clean, -clean, 0, FEW)
-    assert estimate.reason is not None and "diverges" in estimate.reason
-    assert smi_ksg.smi_ksg_matched(clean, published, 0, FEW).reason is None
-
-
-def test_matched_slices_have_no_value_for_clean() -> None:
-    clean, _ = features(500, 0.0)
-    with pytest.raises(ValueError, match=r"infinite.*against random"):
-        smi_ksg.smi_ksg_matched(clean, clean.copy(), 0, FEW)
 
 
 def test_few_images_for_each_dimension_are_a_bound() -> None:
@@ -254,6 +231,8 @@ def test_estimates_do_not_touch_their_input() -> None:
 
 def test_settings_are_in_the_estimate() -> None:
     pair = features(500, 1.0)
-    assert smi_hist.smi_hist(*pair, 0, FEW, bins=8).settings == {"slices": 16, "bins": 8}
-    assert smi_ksg.smi_ksg(*pair, 0, replace(FEW, neighbours=3)).settings == {"slices": 16, "neighbours": 3}
+    assert smi_hist.smi_hist(*pair, 0, 16, bins=8).settings == {"slices": 16, "bins": 8}
+    asked = replace(FEW, neighbours=5, sigma=1.0)
+    found = smi_noisy.smi_noisy(*pair, 0, asked).settings
+    assert found == {"slices": 16, "neighbours": 5, "sigma": 1.0}
     assert gauss_cca.gauss_cca(*pair, 0, sigma=0.5).settings["sigma"] == 0.5

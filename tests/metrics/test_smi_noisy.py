@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from bench.metrics.mi import smi_noisy as module
 from bench.metrics.mi.estimate import Estimate
-from bench.metrics.mi.smi_noisy import NoisySettings, normal_scores, smi_noisy
+from bench.metrics.mi.settings import MISettings
+from bench.metrics.mi.smi_noisy import normal_scores, smi_noisy
 
 Doubles = NDArray[np.float64]
-FEW = NoisySettings(slices=24)
+FEW = MISettings(slices=24)
 CAPACITY = 0.5 * np.log(5)  # of sigma 0.5
 
 
@@ -66,7 +67,7 @@ def test_clean_misses_nothing_of_itself() -> None:
 @pytest.mark.parametrize("kept", [1, 2, 8, 32])
 def test_the_number_of_dimensions_does_not_matter(kept: int) -> None:
     clean, published = pair(0.9, n=2000, d=32)
-    found = smi_noisy(clean[:, :kept], published[:, :kept], 0, NoisySettings(slices=64))
+    found = smi_noisy(clean[:, :kept], published[:, :kept], 0, MISettings(slices=64))
     assert value(found) == pytest.approx(told(0.9), abs=0.025 if kept < 8 else 0.015)
 
 
@@ -81,7 +82,7 @@ def test_the_number_of_dimensions_does_not_matter(kept: int) -> None:
 )
 def test_units_dead_features_bases_and_precision_do_not_matter(change: object) -> None:
     clean, published = pair(0.8, n=2000)
-    settings = NoisySettings(slices=64)
+    settings = MISettings(slices=64)
     plain = smi_noisy(clean, published, 0, settings)
     moved = smi_noisy(change(clean), change(published), 0, settings)
     assert value(moved) == pytest.approx(value(plain), abs=0.01)

@@ -8,7 +8,7 @@ import math
 import re
 import subprocess
 import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,9 @@ from bench.report.formats import show
 from bench.report.summary import collect
 from bench.report.tables import Table
 from bench.report.write import DERIVED, files
-from bench.results.aggregate import Means
 from bench.results.columns import FLAT
 from bench.results.describe import budgets, circumstances
 from bench.results.rows import Row
-from bench.studies.claims.ours import SettingRows
 from support.rows import INPUTS, OTHER, SETTING, row
 
 
@@ -116,71 +114,57 @@ def test_accuracy_under_attack_stands_beside_accuracy_and_is_said() -> None:
 def mi_rows() -> list[Row]:
     facts: dict[str, Any] = {
         "mi_null": 0.01,
-        "mi_estimator": "smi-ksg",
+        "mi_estimator": "smi-noisy",
         "mi_images": 500,
         "mi_slices": 50,
-        "mi_rank": 8,
+        "mi_ceiling": 0.8,
     }
-    clean = [row("clean", rep=rep, mi=mi, **facts) for rep, mi in enumerate((0.5, 0.7))]
+    clean = [row("clean", rep=rep, mi=mi, mi_gap=0.8 - mi, **facts) for rep, mi in enumerate((0.5, 0.7))]
     em = [
-        row("em", rep=rep, poison_rep=p, mi=0.1 * (1 + p + rep), **facts)
+        row("em", rep=rep, poison_rep=p, mi=(mi := 0.1 * (1 + p + rep)), mi_gap=0.8 - mi, **facts)
         for p in range(2)
         for rep in range(2)
     ]
-    return [*clean, *em, row("em", "cutout", mi=0.3, **facts), row("em", "iss", test_acc=0.5)]
+    cutout = row("em", "cutout", mi=0.3, mi_gap=0.5, **facts)
+    return [*clean, *em, cutout, row("em", "iss", test_acc=0.5)]
 
 
-@pytest.mark.parametrize(("rank", "alike"), [(32, True), (31, True), (29, False), (18, False)])
-def test_mi_of_other_dimensions_has_no_gap(rank: int, alike: bool) -> None:
-    """MI of independent slices is about as 1/dimensions: a victim of few has much of it from that alone."""
-    rows = [row("clean", rep=rep, test_acc=0.7, mi=0.03, mi_rank=32, control=True) for rep in range(2)]
-    for method in ("em", "tap", "emax"):
-        rows += [row(method, rep=rep, test_acc=0.3, mi=0.02, mi_rank=32) for rep in range(2)]
-    rows += [row("mi-ue", rep=rep, test_acc=0.1, mi=0.05, mi_rank=[32, rank][rep]) for rep in range(2)]
-    ((_, mi), (summary,)) = tables(rows), collect(rows)
-    cell = mi.cells["mi-ue", "none"]
-    assert cell.mean == pytest.approx(0.05) and cell.gap == (pytest.approx(-0.02) if alike else None)
-    text = mi.texts("mi-ue")[0]
-    assert ("†" in text) == ("†" in mi.caption) == (not alike) and text.startswith("0.050")
-    assert summary.board is not None
-    gaps = {own.method: own.mi_gap for own in summary.board.methods}
-    assert gaps["tap"] == pytest.approx(0.01) and gaps["mi-ue"] == (pytest.approx(-0.02) if alike else None)
-    assert len(Means(rows).values(("mi-ue", "none"), "mi_gap")) == alike  # of one poison
-    in_order_with_others = SettingRows(rows).values(("mi-ue", "none"), "mi")
-    assert len(in_order_with_others) == alike
-    assert ("mi-ue" in summary.points("none")) == alike and summary.correlation("none").n == 3 + alike
-
-
-def test_gap_is_paired_with_clean_of_the_same_defense(tmp_path: Path) -> None:
+def test_gap_is_that_of_the_victims_themselves(tmp_path: Path) -> None:
+    """No clean row is needed for it."""
     write(made(mi_rows()), tmp_path)
     table = read(tmp_path, "mi.csv")
     em = table["em", "none"]
     assert float(em["mean"]) == pytest.approx(0.2)
-    # both poisons are read against the only crafting of clean: (.5-.1 + .7-.2 + .5-.2 + .7-.3) / 4
-    assert float(em["gap"]) == pytest.approx(0.4)
+    assert float(em["gap"]) == pytest.approx(0.6)
     assert float(em["null"]) == pytest.approx(0.01)
-    assert table["clean", "none"]["gap"] == "0.0"
-    assert table["em", "cutout"]["gap"] == ""  # no clean there
+    assert float(table["em", "cutout"]["gap"]) == pytest.approx(0.5)
     text = (tmp_path / "mi.md").read_text()
-    assert "| clean | 0.600 ±0.141 | - | - |\n| em | 0.200 ±0.082 (0.400) | 0.300 | - |" in text
-    assert "smi-ksg, 500 images, 50 slices, 8 dimensions, mean null 0.010." in text
+    assert (
+        "| clean | 0.600 ±0.141 (0.200) | - | - |\n| em | 0.200 ±0.082 (0.600) | 0.300 (0.500) | - |" in text
+    )
+    said = "smi-noisy, 500 images, 50 slices, mean null 0.010, ceilings 0.800 to 0.800."
+    assert said in " ".join(text.split()) and "No gap" not in text
+
+
+def test_mi_of_an_estimator_without_a_ceiling_has_no_gap_and_says_so_once(tmp_path: Path) -> None:
+    old = {"mi_estimator": "smi-ksg", "mi_ceiling": None, "mi_gap": None, "mi_rank": 8}
+    rows = [replace(own, **old) if own.mi is not None else own for own in mi_rows()]
+    write(made(rows), tmp_path)
+    assert read(tmp_path, "mi.csv")["em", "none"]["gap"] == ""
+    text = " ".join((tmp_path / "mi.md").read_text().split())
+    assert "| em | 0.200 ±0.082 | 0.300 | - |" in text
+    assert text.count("No gap: smi-ksg has no ceiling") == 1
 
 
 def test_caption_says_where_intervals_are(tmp_path: Path) -> None:
     assert "Intervals" not in rendered(mi_rows())
     rows = [row("em", mi=0.1, mi_low=0.08, mi_high=0.12), row("tap", mi=0.2)]
-    assert "Intervals over images are in rows.csv." in " ".join(rendered(rows).split())
+    assert "Intervals over images and directions are in rows.csv." in " ".join(rendered(rows).split())
     write(made(rows), tmp_path)
     assert (
         read(tmp_path, "rows.csv")["em", "none"]["mi_low"],
         read(tmp_path, "rows.csv")["tap", "none"]["mi_low"],
     ) == ("0.08", "")
-
-
-def test_clean_of_the_same_crafting_comes_first(tmp_path: Path) -> None:
-    rows = [row("clean", poison_rep=p, mi=mi) for p, mi in enumerate((0.5, 0.9))]
-    write(made([*rows, row("em", poison_rep=1, mi=0.4)]), tmp_path)
-    assert float(read(tmp_path, "mi.csv")["em", "none"]["gap"]) == pytest.approx(0.5)
 
 
 def broken() -> list[Row]:
@@ -189,7 +173,7 @@ def broken() -> list[Row]:
         row("clean", "none", test_acc=0.9, mi=0.5),
         row("em", "none", status="failed", reason=trace),
         row("em", "cutout", status="skipped", reason="images are gray"),
-        row("tap", "none", rep=0, test_acc=0.25, mi=0.125),
+        row("tap", "none", rep=0, test_acc=0.25, mi=0.125, mi_gap=0.375),
         row("tap", "none", rep=1, status="failed"),
         row("tap", "cutout", test_acc=0.5, mi_reason="too few images"),
     ]
@@ -220,7 +204,7 @@ def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
 
 
 def test_a_gap_that_rounds_to_zero_has_no_sign() -> None:
-    assert "(0.000)" in rendered([row("clean", mi=0.5), row("em", mi=0.50001)])
+    assert "(0.000)" in rendered([row("clean", mi=0.5), row("em", mi=0.5, mi_gap=-0.00001)])
 
 
 def test_each_setting_has_its_tables(tmp_path: Path) -> None:
@@ -275,6 +259,7 @@ def grid_rows(methods: int, defenses: int) -> list[Row]:
             rep,
             test_acc=1 - 0.1 * m - 0.02 * d * rep,
             mi=0.12 * m + 0.1 * rep,
+            mi_gap=0.8 - 0.12 * m - 0.1 * rep,
         )
         for m, (d, defense), rep in product(range(methods), enumerate(names), range(2))
     ]

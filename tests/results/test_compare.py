@@ -129,12 +129,15 @@ def test_victims_that_did_not_learn_have_no_order() -> None:
     assert "clean did not learn under none either: 12.5 % of the test images" in said(rows)
 
 
-def test_mi_of_other_dimensions_has_no_order() -> None:
-    alike = [replace(r, mi=(r.test_acc or 0) / 10, mi_rank=32) for r in ROWS]
-    found = only(alike, metric="mi")
-    assert found.ordered and found.difference == pytest.approx(np.mean(EM) / 10 - np.mean(TAP) / 10)
-    apart = [replace(r, mi_rank=18) if r.method == "em" else r for r in alike]
-    assert not only(apart, metric="mi").ordered and "other dimensions" in only(apart, metric="mi").doubt
+def test_mi_without_a_ceiling_has_no_order() -> None:
+    rows = [replace(r, mi=(acc := (r.test_acc or 0) / 10), mi_ceiling=0.8, mi_gap=0.8 - acc) for r in ROWS]
+    for metric, sign in (("mi", 1), ("mi_gap", -1)):
+        found = only(rows, metric=metric)
+        assert found.ordered
+        assert found.difference == pytest.approx(sign * (np.mean(EM) - np.mean(TAP)) / 10)
+    old = [replace(r, mi_ceiling=None, mi_gap=None) if r.method == "em" else r for r in rows]
+    assert not only(old, metric="mi").ordered and "without a ceiling" in only(old, metric="mi").doubt
+    assert only(old, metric="mi_gap").doubt == "em has no number"
 
 
 def test_a_side_without_numbers_is_named() -> None:

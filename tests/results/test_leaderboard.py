@@ -343,10 +343,10 @@ def test_what_stands_beside(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"craft_peak_mb": 900.0, "mi": 0.5, "val_selected_acc": 0.25, "peak_acc": 0.5}
     rows = [
         cell("clean", "none", 0.9, mi=0.7),
-        cell("em", "none", 0.2, craft_seconds=10.0, **facts),
-        cell("em", "none", 0.4, 1, craft_seconds=20.0, **facts | {"craft_peak_mb": 950.0}),
+        cell("em", "none", 0.2, craft_seconds=10.0, mi_gap=0.1, **facts),
+        cell("em", "none", 0.4, 1, craft_seconds=20.0, mi_gap=0.3, **facts | {"craft_peak_mb": 950.0}),
         cell("clean", "at-8", 0.9, mi=0.9),
-        cell("em", "at-8", 0.3, craft_seconds=10.0, **facts | {"val_selected_acc": 0.75, "peak_acc": 0.875}),
+        cell("em", "at-8", 0.3, mi_gap=0.4, **facts | {"val_selected_acc": 0.75, "peak_acc": 0.875}),
     ]
     board = leaderboard(rows)
     em = of(board, "em")

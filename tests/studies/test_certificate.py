@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench.cli.main import main
 from bench.metrics import METRICS
-from bench.metrics.mi import ksg, sliced, smi_hist
+from bench.metrics.mi import ksg, smi_hist, smi_noisy
+from bench.metrics.mi.estimate import Estimate
 from bench.metrics.mi.limits import CERTIFIED
-from bench.metrics.mi.sliced import MISettings
+from bench.metrics.mi.settings import MISettings
 from bench.studies.certificate import cases as catalogue
-from bench.studies.certificate import run
+from bench.studies.certificate import noisy, run
 from bench.studies.certificate.case import Case, CaseResult, Trial, judge
 from bench.studies.certificate.cases import FULL, SMALL, cases
 from bench.studies.certificate.gaussians import Gaussians
@@ -58,19 +60,35 @@ def broken_ksg(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
 
 
 def null_left_in(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
-    plain = sliced.sliced
+    plain = smi_hist.smi_hist
 
-    def kept(*args: object, **how: object) -> object:
-        found = plain(*args, **how)
-        return replace(found, nats=found.nats + found.null)
+    def kept(*given: Any) -> Estimate:
+        found = plain(*given)
+        assert found.value is not None
+        return replace(found, value=found.value + found.null)
 
-    monkeypatch.setattr(smi_hist, "sliced", kept)
+    monkeypatch.setattr(smi_hist, "smi_hist", kept)
     return about("smi-hist: independent")
 
 
 def short_intervals(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
-    monkeypatch.setattr(sliced, "_half_width", lambda *_: 1e-4)
-    return about("smi-ksg: independent")
+    monkeypatch.setattr(smi_noisy, "_reach", lambda *_: 1e-4)
+    return about("smi-noisy: value of sigma 0.5", "rho 0.9")
+
+
+def error_left_in(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
+    monkeypatch.setattr(smi_noisy, "without_bias", lambda nats, *_: nats + 0.05)
+    return about("smi-noisy: value of sigma 0.5", "rank 16", "rho 0,")
+
+
+def copies_kept(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
+    monkeypatch.setattr(smi_noisy, "_distinct", lambda begun, *_: np.arange(begun.n))
+    return about("smi-noisy: value, 40% of independent pairs")
+
+
+def never_a_bound(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
+    monkeypatch.setattr(smi_noisy, "STILL_GROWS", 10.0)
+    return about("smi-noisy: value", "0.001 and 0.001")
 
 
 def no_limits(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
@@ -79,13 +97,26 @@ def no_limits(monkeypatch: pytest.MonkeyPatch) -> list[Case]:
     return about("smi-hist: a deterministic map")
 
 
-@pytest.mark.parametrize("sabotage", [broken_ksg, null_left_in, short_intervals, no_limits])
+SABOTAGES = (
+    broken_ksg,
+    null_left_in,
+    short_intervals,
+    error_left_in,
+    copies_kept,
+    never_a_bound,
+    no_limits,
+)
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES)
 def test_a_broken_estimator_fails(
     sabotage: Callable[[pytest.MonkeyPatch], list[Case]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chosen = sabotage(monkeypatch)
     assert "FAILED" in verdicts(chosen)
     monkeypatch.undo()
+    for kept in (noisy._drawn, noisy._drawn_on_slices):
+        kept.cache_clear()
     assert verdicts(chosen) == {"ok"}
 
 

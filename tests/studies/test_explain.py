@@ -36,7 +36,7 @@ from bench.studies.records import figure_of
 from bench.studies.study import Findings, Record
 from support.explained import ALL, BUDGETS, CONTROLS, made_records, made_row, made_rows
 
-MI = Explanation("mi", "MI", "MI", "smi-ksg", gap_to="clean")
+MI = Explanation("mi", "MI", "MI", "smi-hist", gap_to="clean")
 DISTANCE = Explanation("distance", "distance", "rival", "feature-distance")
 BUDGET = Explanation("strength", "budget", "strength")
 
@@ -83,7 +83,7 @@ def test_a_claim_of_several_parts_needs_all_of_them() -> None:
 # Points
 
 
-def record(net: str, poison: str | None = None, measure: str = "smi-ksg", **values: float | None) -> Record:
+def record(net: str, poison: str | None = None, measure: str = "smi-hist", **values: float | None) -> Record:
     rows = {f"{own.method}-{own.rep}": own.key for own in few_rows()}
     return Record(measure, rows[net], rows[poison or net], values)
 
@@ -134,7 +134,7 @@ def test_one_repetitions_gap_has_the_interval_of_both_ends() -> None:
     ends = {"low": 0.9, "high": 1.1}
     rows = [own for own in few_rows() if own.rep == 0]
     records = [record("clean-0", value=5.0, low=4.9, high=5.1), record("em-0", value=1.0, **ends)]
-    (point,) = points_of(rows, records, [MI, replace(DISTANCE, measure="smi-ksg")])
+    (point,) = points_of(rows, records, [MI, replace(DISTANCE, measure="smi-hist")])
     assert point.reach("mi") == pytest.approx(0.1 * 2**0.5) and point.reach("distance") == 0
     (point,) = points_of(few_rows(), [*records, record("em-1", value=1.0, **ends)], [MI])
     assert point.reach("mi") == 0
@@ -227,17 +227,17 @@ def drawn_texts(found: Findings) -> Iterator[str]:
 
 def test_what_was_put_into_the_records_is_found(many: Findings) -> None:
     found, judged = many, many.tables["explanations"].set_index("explanation")
-    assert judged.loc["smi-ksg-gap", "rho"] > 0.8 and judged.loc["smi-ksg-gap", "verdict"] == "held"
+    assert judged.loc["smi-noisy-gap", "rho"] > 0.8 and judged.loc["smi-noisy-gap", "verdict"] == "held"
     assert abs(judged.loc["centroid", "rho"]) < 0.5 and judged.loc["centroid", "verdict"] != "held"
     assert np.isnan(judged.loc["separability-train", "rho"])  # 1 for all of them
     partial = found.tables["partial"].set_index(["explanation", "given"])
-    assert partial.loc[("smi-ksg-gap", "strength"), "rho"] > 0.5
+    assert partial.loc[("smi-noisy-gap", "strength"), "rho"] > 0.5
     over = found.tables["theory"].over
     assert "methods and budgets, given the budget" in set(over) and "budgets of tap" in set(over)
 
 
 def test_words_follow_from_the_numbers(found: Findings, many: Findings) -> None:
-    said = r"Effective poisons lower MI\.\*\* Among these {} methods: {} with smi-ksg-gap"
+    said = r"Effective poisons lower MI\.\*\* Among these {} methods: {} with smi-noisy-gap"
     assert re.search(said.format(5, "descriptive"), found.text) and "are descriptive" in found.text
     assert re.search(said.format(8, "held"), many.text) and "descriptive" not in many.text
     rows = made_rows(ALL)
@@ -245,7 +245,7 @@ def test_words_follow_from_the_numbers(found: Findings, many: Findings) -> None:
         records = [
             replace(own, values={"value": turn * float(own.values["value"] or 0)})
             for own in made_records(rows)
-            if own.measure == "smi-ksg"
+            if own.measure == "smi-hist"
         ]
         text_of = text(rows, small(records, rows))
         assert f"**Effective poisons lower MI.** Among these 8 methods: {outcome} with mi." in text_of
@@ -254,7 +254,7 @@ def test_words_follow_from_the_numbers(found: Findings, many: Findings) -> None:
 def test_what_only_goes_with_the_budget_is_not_held() -> None:
     """Larger budgets cost more and move a figure, but methods that cost more do not move it more."""
     rows = made_rows(ALL)
-    records = [own for own in made_records(rows) if own.measure == "smi-ksg"]
+    records = [own for own in made_records(rows) if own.measure == "smi-hist"]
     noise = np.random.default_rng(1).standard_normal(len(records)) / 100
     by_budget = {own.key: 1 - own.inputs["eps"] * (own.method != "clean") for own in rows}
     records = [
@@ -297,23 +297,23 @@ def test_more_than_a_rival_needs_a_larger_correlation_and_a_rest(
 
 def test_a_rival_that_was_not_measured_is_not_beaten() -> None:
     rows = made_rows(ALL)
-    records = [own for own in made_records(rows) if own.measure == "smi-ksg"]
+    records = [own for own in made_records(rows) if own.measure == "smi-hist"]
     said = text(rows, small(records, rows)).partition("explains more than simpler stories.** ")[2]
     assert said.startswith("Among these 8 methods: undecided.") and "Not measured: distance." in said
 
 
 def test_rivals_are_compared_over_the_same_points() -> None:
     """Points that one explanation is excused from count for no rival of it."""
-    records = [own for own in made_records(made_rows()) if own.measure in ("smi-ksg", "feature-distance")]
+    records = [own for own in made_records(made_rows()) if own.measure in ("smi-hist", "feature-distance")]
     lost = {own.key for own in made_rows() if own.method == "mi-ue"}
-    records = [own for own in records if own.measure != "smi-ksg" or own.net_row not in lost]
+    records = [own for own in records if own.measure != "smi-hist" or own.net_row not in lost]
     judged = small(records).judged
     assert judged["mi"].rivals["distance"].points == judged["mi"].association.points
     assert judged["distance"].association.points == judged["mi"].association.points + len(BUDGETS)
 
 
 def test_figures_of_other_dimensions_are_left_out_with_the_reason() -> None:
-    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    records = [own for own in made_records(made_rows()) if own.measure == "smi-hist"]
     few = {own.key for own in made_rows() if own.method == "mi-ue"}
     records = [
         replace(own, values={**own.values, "rank": 11 if own.net_row in few else 32}) for own in records
@@ -325,7 +325,7 @@ def test_figures_of_other_dimensions_are_left_out_with_the_reason() -> None:
 
 
 def test_points_left_out_are_counted() -> None:
-    records = [own for own in made_records(made_rows()) if own.measure == "smi-ksg"]
+    records = [own for own in made_records(made_rows()) if own.measure == "smi-hist"]
     taps = {own.key for own in made_rows() if own.method == "tap"}
     bounds = [
         replace(own, values={"value": None, "bound": 2.0}) if own.net_row in taps else own for own in records
@@ -338,12 +338,12 @@ def test_points_left_out_are_counted() -> None:
 def test_every_estimate_is_in_a_table_with_its_interval() -> None:
     """Those of clean and those beyond the certified range as well."""
     rows = made_rows()
-    whole = {"estimator": "smi-ksg", "value": 0.5, "low": 0.4, "high": 0.6, "at_least": None, "n": 40}
+    whole = {"estimator": "smi-hist", "value": 0.5, "low": 0.4, "high": 0.6, "at_least": None, "n": 40}
     bound = whole | {"value": None, "low": None, "high": None, "at_least": 1.2, "bound": "certified up to 1"}
     clean, em = (next(own for own in rows if own.method == method) for method in ("clean", "em"))
     records = [
-        Record("smi-ksg", clean.key, clean.key, bound),
-        Record("smi-ksg", clean.key, em.key, whole),
+        Record("smi-hist", clean.key, clean.key, bound),
+        Record("smi-hist", clean.key, em.key, whole),
         Record("distance", em.key, em.key, {"value": 1.0}),
     ]
     table = STUDY.analyse(rows, records).tables["estimates"]
@@ -388,7 +388,7 @@ def test_labels_leave_the_bars_of_intervals_free() -> None:
     records = [
         replace(own, values=own.values | {"low": float(value) - 0.001, "high": float(value) + 0.001})
         for own in made_records(rows)
-        if own.measure == "smi-ksg" and (value := own.values["value"])
+        if own.measure == "smi-hist" and (value := own.values["value"])
     ]
     with style():
         figure = scatters(small(records), [MI])
@@ -424,4 +424,4 @@ def test_the_table_on_the_terminal_fits_it(found: Findings) -> None:
     console = Console(width=80, record=True, file=io.StringIO())
     show_findings(found, console)
     printed = console.export_text()
-    assert "…" not in printed and "smi-ksg-matched-gap" in printed and "undecided" in printed
+    assert "…" not in printed and "smi-noisy-gap-clean-net" in printed and "undecided" in printed

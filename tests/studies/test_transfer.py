@@ -17,9 +17,10 @@ FELL = {"resnet18-slim": 0.6, "vgg-slim": 0.4, "vit-slim": 0.1}  # net -> points
 
 
 def made(net: str, method: str, acc: float, rep: int = 0, **values: object) -> Row:
-    """MI is a tenth of the accuracy. rep: of the poison; of clean, of the victim."""
+    """A tenth of MI's ceiling is lost for a tenth of accuracy below 0.9. rep: of the poison; of clean, of the victim."""
     reps = (rep, 0) if method == "clean" else (0, rep)
-    known = {"test_acc": acc, "train_acc": 0.95, "mi": None if acc is None else acc / 10} | values
+    known = {"test_acc": acc, "train_acc": 0.95, "mi": 0.8 * acc, "mi_gap": 0.8 * (0.9 - acc)}
+    known |= {"mi_share": 0.9 - acc} | values
     return row(method, "none", *reps, inputs=INPUTS | {"net": net}, setting=net, **known)
 
 
@@ -47,18 +48,20 @@ def test_costs_are_shares_of_what_clean_has_in_the_same_net() -> None:
         assert em["accuracy"] == pytest.approx(0.91 - fell) and (em["n"], em["poisons"]) == (2, 2)
         assert em["accuracy_gap"] == pytest.approx(fell - 0.01)
         assert em["accuracy_lost"] == pytest.approx((fell - 0.01) / 0.8)
-        assert em["mi_gap"] == pytest.approx((fell - 0.01) / 10)
+        assert em["mi_gap"] == pytest.approx(0.8 * (fell - 0.01)) and em["mi_share"] == pytest.approx(
+            fell - 0.01
+        )
         assert em["accuracy_low"] < em["accuracy"] < em["accuracy_high"]
     assert [*dict.fromkeys(cells.index.get_level_values("method"))] == ["clean", "random", "em"]
 
 
 def test_one_table_has_accuracies_and_mi_and_the_text_says_where_a_poison_holds() -> None:
     found = STUDY.analyse(all_rows(), [])
-    assert "| em" in found.text and "30.0 (0.030)" in found.text and "80.0 (0.080)" in found.text
+    assert "| em" in found.text and "30.0 (60.0)" in found.text and "80.0 (10.0)" in found.text
     assert "`em`: from 12.5 % in vit-slim to 75.0 % in resnet18-slim, over 3 nets" in found.text
     assert "`random` (control)" in found.text and "One poison a method: no order" in found.text
     assert found.shown is not None
-    assert [*found.shown.columns] == ["%", *FELL] and "0.030" not in found.shown.to_string()
+    assert [*found.shown.columns] == ["%", *FELL] and "60.0" not in found.shown.to_string()
     assert len(found.tables["transfer"]) == 3 * len(FELL)
 
 
@@ -68,21 +71,22 @@ def test_a_victim_that_did_not_learn_costs_a_poison_nothing() -> None:
     ]
     found = STUDY.analyse(rows, [])
     em = cells_of(rows).set_index(["net", "method"]).loc["vgg-slim", "em"]
-    assert em["accuracy"] == pytest.approx(0.5) and pd.isna(em["accuracy_lost"]) and pd.isna(em["mi_gap"])
-    assert "50.0‡" in found.text and "compared with nothing: em in vgg-slim" in found.text
+    assert em["accuracy"] == pytest.approx(0.5) and pd.isna(em["accuracy_lost"])
+    assert em["mi_share"] == pytest.approx(0.4)
+    assert "50.0‡" in found.text and "are compared with nothing: em in vgg-slim" in found.text
     assert "over 2 nets" in found.text
 
 
 def test_what_is_lacking_is_said_and_is_no_number() -> None:
     rows = all_rows()
     lost = replace(rows[-1], status="failed", reason="Traceback\nValueError: broke", test_acc=None, mi=None)
-    other = replace(rows[-2], mi_rank=3)
-    ranked = [replace(own, mi_rank=20) if own.method == "clean" else own for own in rows[:-2]]
-    found = STUDY.analyse([*ranked, other, lost], [])
-    assert "vit-slim, em: failed, ValueError: broke" in found.text
-    assert "features have other dimensions: em in vgg-slim" in found.text
-    cells = cells_of([*ranked, other, lost]).set_index(["net", "method"])
-    assert pd.isna(cells.loc["vit-slim", "em"]["accuracy"]) and pd.isna(cells.loc["vgg-slim", "em"]["mi_gap"])
+    unknown = replace(rows[-2], mi_share=None)
+    found = STUDY.analyse([*rows[:-2], unknown, lost], [])
+    assert "vit-slim, em: failed, ValueError: broke" in found.text and "50.0 |" in found.text
+    cells = cells_of([*rows[:-2], unknown, lost]).set_index(["net", "method"])
+    assert pd.isna(cells.loc["vit-slim", "em"]["accuracy"]) and pd.isna(
+        cells.loc["vgg-slim", "em"]["mi_share"]
+    )
 
 
 def test_transfer_of_nothing_is_no_error() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bench.core.recipe import Recipe
+from bench.experiment.keys import REVISIONS
 from bench.results import upgrade
 from bench.results.identity import key_of, record_name
 from bench.results.rows import Row
@@ -65,6 +66,8 @@ def completed(row: Row) -> Row:
 
 def aged(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make rows and records of a run's folder ones of schema 1; digests of today's code count as reviewed."""
+    # as if schema 1 had been of today's estimator: no row of it was
+    monkeypatch.setattr(upgrade, "_mi_revision", lambda *_: REVISIONS["mi"])
     keys = {}
     for path in (out / "rows").iterdir():
         row = json.loads(path.read_text(encoding="utf-8"))

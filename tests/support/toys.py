@@ -44,6 +44,10 @@ SMALLER = {  # field -> value, wherever a plugin has such a field
     "linear.batch": 16,
     "reference": 40,
     "leaks": 8,
+    "prior.epochs": 6,
+    "prior.batch": 16,
+    "training.epochs": 4,
+    "training.batch": 16,
     "robust.steps": 2,
     "crops": 2,
 }

@@ -3,7 +3,7 @@
 Kornblith et al., ICML 2019, arXiv 1905.00414, with the unbiased HSIC of Song et al., JMLR 13, 2012. Of
 the features as they are, without a code: alike up to rotation and scale gives 1, independent 0. It may
 fall below 0 by chance. The null, of permuted pairs, is stated and not subtracted, since debiasing has
-done so; the interval is by subsampling, as that of smi-ksg.
+done so; the interval is by subsampling, as that of smi-hist.
 """
 
 from __future__ import annotations

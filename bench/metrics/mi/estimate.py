@@ -51,7 +51,7 @@ class Estimate:
     @property
     def share(self) -> float | None:
         """Return the gap as a share of the ceiling."""
-        return self.gap.value / self.ceiling.value if self.gap and self.ceiling else None
+        return self._shares().get("share")
 
     @property
     def figures(self) -> dict[str, Setting | None]:
@@ -60,9 +60,16 @@ class Estimate:
         found = {name: getattr(self, name) for name in names}
         found |= {"bound": self.reason, "seconds": round(self.seconds, 3), **self.settings}
         if self.ceiling is not None:
-            found |= {"ceiling": self.ceiling.value, "share": self.share}
+            found["ceiling"] = self.ceiling.value
             found |= {f"gap{end}": getattr(self.gap, name, None) for end, name in ENDS.items()}
+            found |= dict.fromkeys(f"share{end}" for end in ENDS) | self._shares()
         return found
+
+    def _shares(self) -> dict[str, float]:
+        """Return the gap and its ends as shares of the ceiling, where there is one that can be shared."""
+        if self.gap is None or self.ceiling is None or self.ceiling.value <= 0:
+            return {}
+        return {f"share{end}": getattr(self.gap, name) / self.ceiling.value for end, name in ENDS.items()}
 
     def __str__(self) -> str:
         if self.value is None:

@@ -19,14 +19,11 @@ class Range:
 
 CERTIFIED = {
     "smi-noisy": Range(images=200, most=1.0),
-    "smi-ksg": Range(images=200, most=1.3),
-    "smi-ksg-matched": Range(images=200, most=1.3),
     "smi-hist": Range(images=500, most=0.5),
     "gauss-cca": Range(images=200, most=12.0, per_dimension=100),
     "infonce": Range(images=2000, most=2.5, per_dimension=100),
     "cka": Range(images=200, most=1.0),
 }
-GROWTH = 0.5  # nats for each e-fold of images; a deterministic map grows by 1, an estimate at rest by 0
 STILL_GROWS = 0.03  # nats for each e-fold of images from which on smi-noisy is but a bound
 NEARLY_ONE = 0.999  # a canonical correlation from which on its MI is not told from infinite
 SIGMA = 1.0  # of noise on the published code, which makes MI finite; in standard deviations of clean there

@@ -6,18 +6,16 @@ from dataclasses import dataclass
 
 from bench.core.errors import BadInput
 
-MOST = 32  # dimensions of the code, unless said otherwise
-
 
 @dataclass(frozen=True)
 class MISettings:
     """How dependence is estimated."""
 
     images: int = 5000  # training images used; the caller picks them
-    slices: int = 500  # pairs of directions, over which the estimate is a mean
-    rank: int = MOST  # most dimensions of the PCA code
-    neighbours: int = 5  # k of KSG
+    slices: int = 300  # directions, over which the estimate is a mean
+    neighbours: int = 3  # k of KSG
+    sigma: float = 0.5  # of the noise on the clean side, in its standard deviations
 
     def __post_init__(self) -> None:
-        if min(self.images, self.slices - 1, self.rank, self.neighbours) < 1:
-            raise BadInput(f"MI settings must all be at least 1, and slices 2, got {self}")
+        if min(self.images, self.slices - 1, self.neighbours) < 1 or not self.sigma > 0:
+            raise BadInput(f"MI settings must be at least 1, slices 2 and sigma above 0, got {self}")

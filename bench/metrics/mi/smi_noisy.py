@@ -47,6 +47,7 @@ from bench.metrics.mi.calibration import without_bias
 from bench.metrics.mi.estimate import DISTINCT, LEVEL, Begun, Estimate, Interval, begin_paired
 from bench.metrics.mi.ksg import Doubles, Floats, Integers, ksg_of_rows, varies
 from bench.metrics.mi.limits import STILL_GROWS
+from bench.metrics.mi.settings import MISettings
 
 NAME = "smi-noisy"
 SUBSAMPLES = 10  # of the images, disjoint; fewer where one would have less than LEAST for each neighbour
@@ -57,20 +58,9 @@ SAME = 1e-6  # standard deviations within which two values are one
 POINT = 0.01  # share of the images above which pairs that are alike are no copies, but collapsed features
 
 
-@dataclass(frozen=True)
-class NoisySettings:
-    """How much is drawn."""
-
-    slices: int = 300  # directions, over which the estimate is a mean
-    neighbours: int = 3  # k of KSG
-    sigma: float = 0.5  # of the noise on the clean side, in its standard deviations
-
-
-def smi_noisy(
-    clean: Floats, published: Floats, seed: int, settings: NoisySettings = NoisySettings()
-) -> Estimate:
+def smi_noisy(clean: Floats, published: Floats, seed: int, settings: MISettings | None = None) -> Estimate:
     """Estimate value, ceiling and gap of features (n,d) of the same images; ValueError where unusable."""
-    begun = begin_paired(NAME, clean, published)
+    begun, settings = begin_paired(NAME, clean, published), settings or MISettings()
     theta = directions(settings.slices, clean.shape[1], seed)
     order = np.random.default_rng([seed, 1]).permutation(len(clean))
     x, y = clean[order].astype(np.float64), published[order].astype(np.float64)
@@ -133,7 +123,7 @@ class _Scores:
     parts: Doubles
 
 
-def _scores(x: Doubles, y: Doubles, theta: Doubles, settings: NoisySettings, seed: int) -> _Scores:
+def _scores(x: Doubles, y: Doubles, theta: Doubles, settings: MISettings, seed: int) -> _Scores:
     """All slices of features (n,d), whose images are in random order."""
     (n, _), k, slices = x.shape, settings.neighbours, len(theta)
     noise_rng, null_rng, rng = (np.random.default_rng([seed, stream]) for stream in (2, 3, 4))

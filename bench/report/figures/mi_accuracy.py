@@ -23,9 +23,8 @@ CAPTION = (
     "ρ: Spearman's rank correlation over methods without controls (hollow); n: number of methods, of which a "
     "variant beside its base (em-class beside em) is none of its own; in brackets: 95 % interval, from "
     "drawing methods with replacement. Below "
-    f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is an "
-    "estimated dependence in the victim's own features; its scale differs between defenses. Left "
-    "out: methods whose features have other dimensions than clean's."
+    f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is what "
+    "published features tell of clean ones in the victim itself: a victim that failed shows in both axes."
 )
 DOUBTS = f" Pale, and in no correlation: {LEARNED_NOT}."
 

@@ -10,12 +10,12 @@ from math import inf
 
 import numpy as np
 
-from bench.metrics.mi import cka, gauss_cca, infonce, ksg, smi_hist, smi_ksg
+from bench.metrics.mi import cka, gauss_cca, infonce, ksg, smi_hist
 from bench.metrics.mi.estimate import Estimator
 from bench.metrics.mi.ksg import Doubles
 from bench.metrics.mi.limits import CERTIFIED
-from bench.metrics.mi.pca_code import fit_code
-from bench.metrics.mi.sliced import MISettings, directions
+from bench.metrics.mi.pca_code import MOST, fit_code
+from bench.metrics.mi.smi_hist import directions
 from bench.metrics.mi.smi_noisy import normal_scores
 from bench.studies.certificate import noisy, scalars
 from bench.studies.certificate.case import Case, Skip, Trial, trial
@@ -71,11 +71,8 @@ SMALL = Plan(
 
 
 def cases(plan: Plan) -> list[Case]:
-    settings = MISettings(slices=plan.slices)
     estimators: Estimators = {
-        "smi-ksg": lambda x, y, seed: smi_ksg.smi_ksg(x, y, seed, settings),
-        "smi-ksg-matched": lambda x, y, seed: smi_ksg.smi_ksg_matched(x, y, seed, settings),
-        "smi-hist": lambda x, y, seed: smi_hist.smi_hist(x, y, seed, settings),
+        "smi-hist": lambda x, y, seed: smi_hist.smi_hist(x, y, seed, plan.slices),
         "gauss-cca": gauss_cca.gauss_cca,
         "cka": cka.cka,
         "infonce": infonce.infonce,
@@ -129,28 +126,22 @@ def _beside_scikit_learn(n: int, draw: int) -> Trial:
 
 
 def _sliced(plan: Plan, estimators: Estimators) -> Iterator[Case]:
-    # share of the truth, at most, by which a value may be off; of hist the loss of binning
-    loose = {"smi-ksg": 0.05, "smi-ksg-matched": 0.05, "smi-hist": 0.25}
+    name = smi_hist.NAME
     for n, draws in plan.sliced.items():
-        for (d, rank), share, name in product(plan.shapes, plan.shares, loose):
-            family, matched = Gaussians(d, rank, share * rank), name == "smi-ksg-matched"
-            truth = partial(_sliced_truth, family, plan.slices, matched)
-            about = family.sliced(family.whitening, *_directions(plan.slices, rank, 0, matched))
+        for (d, rank), share in product(plan.shapes, plan.shares):
+            family = Gaussians(d, rank, share * rank)
+            truth = partial(_sliced_truth, family, plan.slices)
+            about = family.sliced(family.whitening, *directions(plan.slices, rank, 0))
             what = f"Gaussians of rank {rank}, the same slices, {family.nats:.3g} nats in all"
             one = partial(_against, estimators[name], family, n, truth)
-            within = about <= CERTIFIED[name].most
-            tolerance = 0.005 + loose[name] * about + 3 / n if within else None
-            yield Case(name, what, d, n, draws, one, tolerance, within and name != "smi-hist", about)
+            # of the loss of binning, a share of the truth
+            tolerance = 0.005 + 0.25 * about + 3 / n if about <= CERTIFIED[name].most else None
+            yield Case(name, what, d, n, draws, one, tolerance, about=about)
 
 
-def _sliced_truth(family: Gaussians, slices: int, matched: bool, clean: Doubles, seed: int) -> float:
-    _, code = fit_code(clean, MISettings().rank)
-    return family.sliced(code, *_directions(slices, code.shape[1], seed, matched))
-
-
-def _directions(slices: int, rank: int, seed: int, matched: bool) -> tuple[Doubles, Doubles]:
-    theta, phi = directions(MISettings(slices=slices), rank, seed)
-    return theta, theta if matched else phi
+def _sliced_truth(family: Gaussians, slices: int, clean: Doubles, seed: int) -> float:
+    _, code = fit_code(clean, MOST)
+    return family.sliced(code, *directions(slices, code.shape[1], seed))
 
 
 def _vectors(plan: Plan, estimators: Estimators) -> Iterator[Case]:
@@ -172,7 +163,7 @@ def _vectors(plan: Plan, estimators: Estimators) -> Iterator[Case]:
 
 
 def _exact(family: Gaussians, clean: Doubles, _: int) -> float:
-    return family.exact(fit_code(clean, MISettings().rank)[1])
+    return family.exact(fit_code(clean, MOST)[1])
 
 
 def _against(estimator: Estimator, family: Gaussians, n: int, truth: Truth, draw: int) -> Trial:
@@ -236,9 +227,9 @@ def _deterministic(plan: Plan, estimators: Estimators) -> Iterator[Case]:
         "gauss-cca": lambda x, y, seed: gauss_cca.gauss_cca(x, y, seed, sigma=0.0),
         "infonce": lambda x, y, seed: infonce.infonce(x, y, seed, sigma=0.0),
     }
-    for name in ("smi-ksg", "smi-ksg-matched", "smi-hist", "gauss-cca", "infonce"):
+    for name in ("smi-hist", "gauss-cca", "infonce"):
         for n in plan.critic:
-            alone = 1 if name in ("smi-ksg", "smi-hist") else 4  # one dimension has only matched slices
+            alone = 1 if name == "smi-hist" else 4  # one dimension has only matched slices
             one = partial(_of_map, noiseless[name], alone, n)
             yield Case(name, "a deterministic map without noise", alone, n, 2, one)
 

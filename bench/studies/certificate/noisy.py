@@ -11,7 +11,8 @@ import numpy as np
 
 from bench.metrics.mi.estimate import Estimate, Interval
 from bench.metrics.mi.ksg import Doubles
-from bench.metrics.mi.smi_noisy import NAME, NoisySettings, directions, smi_noisy
+from bench.metrics.mi.settings import MISettings
+from bench.metrics.mi.smi_noisy import NAME, directions, smi_noisy
 from bench.studies.certificate.case import Case, Trial
 from bench.studies.certificate.slices import Family, Pair, Rectified, classes, normals, student
 
@@ -59,7 +60,7 @@ def cases(plan: NoisyPlan) -> Iterator[Case]:
 
 
 def _estimate(plan: NoisyPlan, pair: Pair, seed: int, sigma: float = 0.5) -> Estimate:
-    return smi_noisy(*pair, seed, NoisySettings(slices=plan.slices, sigma=sigma))
+    return smi_noisy(*pair, seed, MISettings(slices=plan.slices, sigma=sigma))
 
 
 def _trial(truth: float, figure: Figure, found: Estimate) -> Trial:
@@ -126,7 +127,7 @@ def _others(plan: NoisyPlan) -> Iterator[Case]:
 
 @cache
 def _told(plan: NoisyPlan, family: Family) -> tuple[float, float]:
-    return family.told(directions(plan.slices, family.d, SAME_SEED), NoisySettings().sigma)
+    return family.told(directions(plan.slices, family.d, SAME_SEED), MISettings().sigma)
 
 
 @cache
@@ -166,7 +167,7 @@ def _copied(plan: NoisyPlan, n: int, share: float, draw: int) -> Trial:
 def _maps(plan: NoisyPlan) -> Iterator[Case]:
     """Bend published features along one direction: what they tell is the same."""
     family = normals(1, 1, 0.9)
-    truth = family.told(np.ones((1, 1)), NoisySettings().sigma)[0]
+    truth = family.told(np.ones((1, 1)), MISettings().sigma)[0]
     for name, bend in MAPS.items():
         for n, draws in plan.others.items():
             one = partial(_bent, plan, family, n, bend, truth)
@@ -191,7 +192,7 @@ def _bent(
 def _collapsed(plan: NoisyPlan) -> Iterator[Case]:
     """Publish one point, which tells nothing and misses all that could be told."""
     family = normals(16, 2, 1.0)
-    ceiling = family.told(directions(1, 16, 0), NoisySettings().sigma)[1]
+    ceiling = family.told(directions(1, 16, 0), MISettings().sigma)[1]
     for n, draws in plan.others.items():
         for figure in FIGURES:
             one = partial(_of_point, plan, family, n, figure, ceiling)

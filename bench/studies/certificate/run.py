@@ -59,7 +59,7 @@ def version(estimator: str) -> tuple[int, int]:
 
 def cost(case: Case) -> float:
     """About how long a case takes, in seconds of one core."""
-    each = {"ksg": 1e-6, "smi-hist": 3e-5, "gauss-cca": 1e-4, "cka": 2e-5, "infonce": 3e-4}
+    each = {"ksg": 1e-6, "smi-hist": 3e-5, "smi-noisy": 4e-5, "gauss-cca": 1e-4, "cka": 2e-5, "infonce": 3e-4}
     return case.draws * case.n * each.get(case.estimator, 3e-4)
 
 

@@ -24,6 +24,11 @@ Each estimator against what is known to be true; nats, and 1 of CKA. Bias and sp
 are those of the error over draws; coverage is the share of 95 % intervals that hold the truth, asked for
 where "accepted" names it. A bound is an "at least" in place of a number. `python -m bench mi-check` makes
 this file.
+
+What smi-noisy, the rows' own, cannot see: it is measured in the victim's own net, so that a victim that
+failed shows it there, and it explains nothing by itself; and one direction is matched with itself, so that
+dependence which turns directions is missed. `gauss-cca` and `cka` see that, and the studies measure the same
+in a net that was trained on clean images.
 """
 
 

@@ -16,7 +16,6 @@ from enum import StrEnum
 from bench.core.threat import Threat
 from bench.results.aggregate import Mean
 from bench.results.rows import Row
-from bench.results.select import CLEAN
 from bench.studies.claims.claim import FOREIGN, Claim
 from bench.studies.claims.nearness import ORDER, Nearness, SettingMatch, nearness, same_data
 from bench.studies.claims.ours import SettingRows, settings_of
@@ -35,7 +34,6 @@ class ClaimVerdict(StrEnum):
     UNDECIDED = "undecided"
     ONE_POISON = "undecided: one poison"
     DID_NOT_LEARN = "did not learn"
-    INCOMPARABLE = "not comparable"
     NOT_RUN = "not run"
 
 
@@ -86,8 +84,6 @@ def judge(claims: Sequence[Claim], rows: Sequence[Row]) -> list[JudgedClaim]:
         own = choose(claim, claims, found)
         if own is not None and own.near.setting is not SettingMatch.OTHER:
             judged.append(_judged(own, claims, found))
-        elif any(among.incomparable(claim) for among in everything):
-            judged.append(JudgedClaim(claim, ClaimVerdict.INCOMPARABLE))
         else:
             judged.append(JudgedClaim(claim, ClaimVerdict.NOT_RUN, own.near if own else None))
     return judged
@@ -186,8 +182,6 @@ def apart(one: Mean, other: Mean) -> int | None:
 
 def why_not(judged: JudgedClaim) -> str:
     """Why there is nothing of ours beside a claim."""
-    if judged.verdict is ClaimVerdict.INCOMPARABLE:
-        return f"features of other dimensions than {CLEAN}'s, which alone moves MI"
     if judged.near is not None:
         return f"of another setting only: {', '.join(judged.near.decisive)}"
     for kind, names in FOREIGN.items():

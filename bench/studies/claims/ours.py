@@ -9,24 +9,13 @@ from bench.results.correlation import correlation
 from bench.results.rows import Row
 from bench.results.select import CLEAN, bare, by_setting, one_a_family
 from bench.studies.claims.claim import Claim
-from bench.studies.claims.nearness import SettingMatch, nearness, same_data
+from bench.studies.claims.nearness import same_data
 
 ROUNDING = 1e-9  # of budgets
 
 
 class SettingRows(Means):
     """The rows of one setting, as claims ask for them."""
-
-    def values(self, pair: Pair, metric: str) -> list[float]:
-        """None of an MI on another scale than clean's: its order among others would say nothing."""
-        return super().values(pair, metric) if metric != "mi" or self.comparable(pair) else []
-
-    def incomparable(self, claim: Claim) -> bool:
-        """Whether there are rows near enough for it whose MI is on another scale."""
-        pair = self.pair(claim) if claim.metric in ("mi", "mi_gap") else None
-        if pair is None or nearness(claim, self.groups[pair][0]).setting is SettingMatch.OTHER:
-            return False
-        return not self.comparable(pair)
 
     def pair(self, claim: Claim) -> Pair | None:
         """Whose rows are the claim's: of several variants the one with most rows here, then the latest."""

@@ -83,7 +83,7 @@ def _nothing_beside(card: Card) -> str:
     """One line for all cells of a source that lack the same; empty where none lacks anything."""
     idle: dict[tuple[str, str], list[str]] = {}
     for own in card.judged:
-        if own.verdict in (ClaimVerdict.INCOMPARABLE, ClaimVerdict.NOT_RUN):
+        if own.verdict is ClaimVerdict.NOT_RUN:
             cell = f"{own.claim.cell} {own.claim.published}"
             idle.setdefault((title(own.claim), why_not(own)), []).append(cell)
     body = [[*key, "; ".join(cells)] for key, cells in idle.items()]

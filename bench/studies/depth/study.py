@@ -5,16 +5,14 @@ the same net, defense and repetition. A victim's own MI mixes two effects, anoth
 net, so every poison is also looked at through the net of that kind that was trained on clean images.
 All nets share the victims' recipe, as in MI-UE (arXiv 2603.03725), whose claim this is.
 
-MI of different nets is not on one scale, nor is an accuracy gap: a net that learns more has more to
-lose. So over nets both are taken as shares of what clean has, and gaps are compared within a net, over
-methods.
+A net that learns more has more accuracy to lose, so over nets it is taken as a share of what clean has above
+chance, and MI as a share of its ceiling.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from math import hypot
 
 import pandas as pd
 
@@ -26,7 +24,7 @@ from bench.results.select import CLEAN, last_line
 from bench.runner.request import Options, Variation
 from bench.studies.depth.figures import by_depth
 from bench.studies.depth.text import TABLES, text_of
-from bench.studies.records import SCALE, Explanation, Readings, rank_of
+from bench.studies.records import Explanation, Readings
 from bench.studies.study import Findings, Record, Study
 
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
@@ -41,16 +39,15 @@ LAYERS = {
     "resnet34-slim-s2": 34,
 }
 METHODS = (CLEAN, "random", "em", "emax", "tap", "mi-ue")
-MEASURE = "smi-ksg"
+MEASURE = "smi-noisy"
 LEARNED = 0.05  # accuracy above chance from which on a share of it means anything
 Quantities = dict[str, tuple[float, float | None]]  # with half of the interval over images
-OWN_NET = Explanation("mi", "MI", "MI", MEASURE)
-CLEAN_NET = replace(OWN_NET, through_clean=True)
+OWN_NET = Explanation("mi", "MI", "MI", MEASURE, by_rank=False)
+KEYS = {"mi": "value", "mi_gap": "gap", "mi_lost": "share"}  # of MI -> key of the records
 FIGURES = {  # of MI -> how each is read from the records
-    "mi": OWN_NET,
-    "mi_gap": replace(OWN_NET, gap_to=CLEAN),
-    "mi_clean_net": CLEAN_NET,
-    "mi_gap_clean_net": replace(CLEAN_NET, gap_to=CLEAN, by_rank=False),
+    f"{name}{end}": replace(OWN_NET, key=key, through_clean=bool(end))
+    for end in ("", "_clean_net")
+    for name, key in KEYS.items()
 }
 OVER_NETS = {
     "depth and accuracy gap": ("layers", "accuracy_gap"),
@@ -104,34 +101,22 @@ def cells_of(rows: Sequence[Row], records: Iterable[Record]) -> pd.DataFrame:
 
 
 def quantities(row: Row, readings: Readings) -> Quantities:
-    """Of one repetition, with half of the interval over images that MI has; losses are shares of clean's.
+    """Of one repetition, with half of the interval that MI has in it.
 
-    The errors of two estimates are taken as independent; clean loses nothing of itself, exactly.
+    Losses are shares, of accuracy of clean's and of MI of its ceiling.
     """
     found: Quantities = {} if row.test_acc is None else {"accuracy": (row.test_acc, None)}
     for name, figure in FIGURES.items():
         value = readings.figure(row, figure)
         if not isinstance(value, str):
             found[name] = value, readings.reach(row, figure)
-    rank, clean = rank_of(readings.record(row, OWN_NET)), readings.against(row, CLEAN)
-    found |= {} if rank is None else {"rank": (rank, None)}
+    clean = readings.against(row, CLEAN)
     if clean is None:
         return found
     if clean.test_acc is not None and row.test_acc is not None:
         gap, above_chance = clean.test_acc - row.test_acc, clean.test_acc - chance_of([clean])
         found |= {"accuracy_gap": (gap, None)}
         found |= {"accuracy_lost": (gap / above_chance, None)} if above_chance > LEARNED else {}
-    whole, doubt = readings.figure(clean, OWN_NET), readings.reach(clean, OWN_NET)
-    for end in ("", "_clean_net"):
-        (part, own), lost = found.get(f"mi{end}", (0.0, None)), found.get(f"mi_gap{end}")
-        if lost is None or isinstance(whole, str) or whole <= 0:
-            continue
-        reach = None
-        if own is not None and doubt is not None and clean is not row:
-            reach = hypot(own, doubt * part / whole) / whole
-        found[f"mi_lost{end}"] = lost[0] / whole, reach
-    if clean is row:
-        found |= {name: (found[name][0], None) for name in ("mi_gap", "mi_gap_clean_net") if name in found}
     return found
 
 
@@ -199,15 +184,11 @@ def _lacking(rows: Sequence[Row], records: Iterable[Record]) -> Iterator[str]:
         if row.status != "ok":
             yield f"{name}: {row.status}, {last_line(row.reason)}"
             continue
-        own, gap, through = (readings.figure(row, FIGURES[each]) for each in ("mi", "mi_gap", "mi_clean_net"))
+        own, through = (readings.figure(row, FIGURES[each]) for each in ("mi_gap", "mi_gap_clean_net"))
         if isinstance(own, str):
             yield f"{name}: no MI, {own}"
-        if row.method == CLEAN or readings.against(row, CLEAN) is None:
-            continue
-        if isinstance(through, str):
+        if row.method != CLEAN and readings.against(row, CLEAN) is not None and isinstance(through, str):
             yield f"{name}, clean-trained net: {through}"
-        if isinstance(gap, str) and gap.endswith(SCALE):
-            yield f"{name}: no MI gap of its own net, {gap}"
 
 
 STUDY = Study(

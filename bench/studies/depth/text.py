@@ -20,11 +20,14 @@ TABLES = {
     "accuracy_lost": ("Share lost of clean's accuracy above chance, %", 100, 0),
     "mi": ("MI of each victim on its own poison, nats", 1, 3),
     "mi_gap": ("MI gap, nats: own net", 1, 3),
-    "mi_lost": ("Share lost of clean's MI, %: own net", 100, 0),
-    "rank": ("Dimensions of the features' code that own net's MI is of", 1, 0),
+    "mi_lost": ("MI gap as a share of its ceiling, %: own net", 100, 0),
     "mi_clean_net": ("MI through the clean-trained net, nats", 1, 3),
     "mi_gap_clean_net": ("MI gap, nats: one clean-trained net for all poisons", 1, 3),
-    "mi_lost_clean_net": ("Share lost of clean's MI, %: one clean-trained net for all poisons", 100, 0),
+    "mi_lost_clean_net": (
+        "MI gap as a share of its ceiling, %: one clean-trained net for all poisons",
+        100,
+        0,
+    ),
 }
 
 

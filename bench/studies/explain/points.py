@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.results.aggregate import gaps, mean_of, summary
+from bench.results.aggregate import gaps_of, mean_of, summary
 from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
@@ -77,7 +77,7 @@ def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Expla
             ends[name] = readings.interval(ours[0], explanation)
     clean = {net.key: net for row in ours for net in readings.clean_nets(row)}
     doubt = doubt_of(ours, [*clean.values()])
-    gap = by_unit((row, one) for row in ours for one in gaps([row], readings.clean_nets(row), "test_acc"))
+    gap = by_unit(one for row in ours for one in gaps_of([row], readings.clean_nets(row), "test_acc"))
     return MethodPoint(
         setting=rows[0].setting,
         method=rows[0].method,

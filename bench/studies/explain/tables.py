@@ -16,7 +16,23 @@ from bench.studies.records import MI_LIKE
 from bench.studies.study import Record
 
 PLACE = ("estimator", "net", "method", "eps_255", "poison_rep", "rep")
-KEPT = ("value", "low", "high", "at_least", "bound", "null", "n", "d", "rank", "sigma", "seconds")
+KEPT = (
+    "value",
+    "low",
+    "high",
+    "at_least",
+    "bound",
+    "null",
+    "ceiling",
+    "gap",
+    "gap_low",
+    "gap_high",
+    "n",
+    "d",
+    "rank",
+    "sigma",
+    "seconds",
+)
 
 
 def tables(

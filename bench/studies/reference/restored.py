@@ -36,7 +36,6 @@ class CellNumbers:
     accuracy: Mean | None = None
     mi: float | None = None
     mi_gap: float | None = None
-    comparable: bool = True  # whether MI is on the scale of clean's
     doubt: str | None = None  # why the accuracy is no verdict
 
     @property
@@ -52,7 +51,7 @@ class CellNumbers:
         own = vars(self) | {"accuracy": shares.pop("mean")}
         return {
             name: own[name] for name in ("method", "defense", "control", "reps", "poisons", "accuracy")
-        } | (shares | {name: own[name] for name in ("mi", "mi_gap", "comparable", "doubt")})
+        } | (shares | {name: own[name] for name in ("mi", "mi_gap", "doubt")})
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ def cell_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> CellNum
         (mi.mean if mi else None, gap.mean if gap else None),
     )
     counts = len(rows), len({row.poison_rep for row in rows})
-    return CellNumbers(*pair, control, *counts, accuracy, *values, means.comparable(pair), means.doubt(pair))
+    return CellNumbers(*pair, control, *counts, accuracy, *values, means.doubt(pair))
 
 
 # The share given back

@@ -64,7 +64,7 @@ def _undefended(lines: Sequence[CellNumbers]) -> dict[str, Any]:
             "poisons": str(line.poisons),
             "repetitions": str(line.reps),
             "MI, nats": line.mi,
-            "MI gap to clean": line.mi_gap,
+            "MI gap": line.mi_gap,
         }
         for line in ordered
     ]
@@ -78,7 +78,6 @@ def _undefended(lines: Sequence[CellNumbers]) -> dict[str, Any]:
         "no_order": few,
         "undefended": markdown(pd.DataFrame(table, dtype=object)) if table else "",
         "tied": pairs,
-        "apart": [line.method for line in ordered if not line.comparable],
     }
 
 

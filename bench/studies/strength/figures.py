@@ -86,7 +86,7 @@ def _panels(
     accuracy, gap = figure.subplots(1, 2)
     places = sorted({across.place(p) for p in shown})
     accuracy.set_title("test accuracy, %")
-    gap.set_title("MI gap to clean, nats")
+    gap.set_title("MI gap, nats")
     for axes, column in ((accuracy, "accuracy"), (gap, "mi_gap")):
         axes.grid(visible=True)
         if across.log:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from bench.results.aggregate import Change, Mean, change, gaps_of, mean_of, on_scale, summary
+from bench.results.aggregate import Change, Mean, change, gaps_of, mean_of, summary
 from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, in_order, measured
@@ -30,7 +30,6 @@ class StrengthPoint:
     accuracy_gap: float | None  # clean's minus this, victims of one seed beside each other
     mi: Mean | None
     mi_gap: Mean | None
-    comparable: bool  # whether MI is on the scale of clean's
     baseline: Mean | None  # accuracy of the victims that learned from the clean rest alone
     doubt: str | None  # why the accuracy is no verdict
 
@@ -42,12 +41,12 @@ class StrengthPoint:
     @property
     def columns(self) -> dict[str, object]:
         """Return what a table has of it."""
-        found = {name: value for name, value in vars(self).items() if name not in ("comparable", "doubt")}
+        found = {name: value for name, value in vars(self).items() if name != "doubt"}
         for name in ("accuracy", "mi", "mi_gap", "baseline"):
             mean = found.pop(name)
             found |= {f"{name}{end}": getattr(mean, of, None) for end, of in ENDS.items()}
         gain, reach = self.gain or (None, None)
-        return found | {"gain": gain, "gain_reach": reach, "comparable": self.comparable, "doubt": self.doubt}
+        return found | {"gain": gain, "gain_reach": reach, "doubt": self.doubt}
 
 
 ENDS = {"": "mean", "_low": "low", "_high": "high"}  # of a column's name, and the fields of a mean
@@ -96,8 +95,7 @@ def _point(
         accuracy=summary(units_of(rows, "test_acc")),
         accuracy_gap=mean_of(by_unit(gaps_of(rows, clean, "test_acc"))),
         mi=summary(units_of(rows, "mi")),
-        mi_gap=summary(by_unit(gaps_of(rows, clean, "mi"))),
-        comparable=on_scale(rows, clean),
+        mi_gap=summary(units_of(rows, "mi_gap")),
         baseline=summary(units_of(baseline, "test_acc")),
         doubt=doubt_of(rows, clean),
     )

@@ -42,7 +42,6 @@ def text(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> str:
         clean=next((p for p in points if p.method == CLEAN and p.accuracy is not None), None),
         budgets=[(own[0], _course(own, "accuracy"), _course(own, "mi")) for own in budgets.values()],
         budget_table=_table(by_budget, "accuracy, % (MI gap, nats)", "/255"),
-        apart=[_place(p) for own in budgets.values() for p in own if not p.comparable],
         shares=[(own[0].method, _gains(own)) for own in shares.values()],
         share_table=_table(by_share, "accuracy, %", " % poisoned"),
         lost=[_lost(row) for row in rows if row.status != "ok"],
@@ -88,7 +87,7 @@ def _table(down: dict[str, dict[float, str]], first: str, unit: str) -> str:
 
 def _course(points: Sequence[StrengthPoint], column: Literal["accuracy", "mi"]) -> list[str]:
     """At which steps of the budget it falls or rises, by more than its interval over poisons."""
-    known = [p for p in points if not p.doubt and (column != "mi" or p.comparable)]
+    known = [p for p in points if not p.doubt]
     steps = [
         (f"from {a.eps_255:g} to {b.eps_255:g}/255", change(getattr(b, column), getattr(a, column)))
         for a, b in pairwise(known)

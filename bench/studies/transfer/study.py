@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
-from bench.results.aggregate import gaps_of, mean_of, on_scale, summary
+from bench.results.aggregate import gaps_of, mean_of, summary
 from bench.results.replicates import by_unit, chance_of, doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, in_order
@@ -23,7 +23,7 @@ VICTIMS = ("resnet18-slim", "vgg-slim", "densenet-slim", "mobilenet-slim", "vit-
 METHODS = (CLEAN, "random", "em", "emax", "tap", "mi-ue")
 ENDS = {"": "mean", "_low": "low", "_high": "high"}  # of a column's name, and the fields of a mean
 COLUMNS = ["net", "method", "control", "n", "poisons", *(f"accuracy{end}" for end in ENDS)]
-COLUMNS += ["accuracy_gap", "accuracy_lost", *(f"mi{end}" for end in ENDS), "mi_gap", "comparable", "doubt"]
+COLUMNS += ["accuracy_gap", "accuracy_lost", *(f"mi{end}" for end in ENDS), "mi_gap", "mi_share", "doubt"]
 
 
 def grids() -> list[Variation]:
@@ -39,7 +39,8 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
 def cells_of(rows: Iterable[Row]) -> pd.DataFrame:
     """Give each method in each net a line: means over poisons, of clean over victims; see COLUMNS.
 
-    Accuracies in [0,1], MI in nats; accuracy_lost is the gap as a share of what clean has above chance.
+    Accuracies in [0,1], MI in nats; accuracy_lost is the gap to clean as a share of what clean has above
+    chance, mi_share MI's gap to its ceiling as a share of that.
     """
     nets: dict[str, list[Row]] = {name: [] for name in VICTIMS}
     for row in rows:
@@ -54,11 +55,10 @@ def cells_of(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def _cell(rows: Sequence[Row], clean: Sequence[Row]) -> dict[str, object]:
-    """Summarise one method in one net; of victims that did not learn nothing is compared."""
+    """Summarise one method in one net; of victims that did not learn no accuracy is compared."""
     done = [row for row in rows if row.status == "ok"]
     doubt, top = doubt_of(done, clean), mean_of(units_of(clean, "test_acc"))
     gap = None if doubt else mean_of(by_unit(gaps_of(done, clean, "test_acc")))
-    mi_gap = None if doubt else mean_of(by_unit(gaps_of(done, clean, "mi")))
     found: dict[str, object] = {
         "control": rows[0].control,
         "n": len(done),
@@ -71,8 +71,8 @@ def _cell(rows: Sequence[Row], clean: Sequence[Row]) -> dict[str, object]:
     return found | {
         "accuracy_gap": gap,
         "accuracy_lost": lost,
-        "mi_gap": mi_gap,
-        "comparable": on_scale(done, clean),
+        "mi_gap": mean_of(units_of(done, "mi_gap")),
+        "mi_share": mean_of(units_of(done, "mi_share")),
         "doubt": doubt or "",
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bench.report.formats import markdown
-from bench.report.prose import nats, percent, render
+from bench.report.prose import percent, render
 from bench.report.tables import DOUBTED
 from bench.results.describe import no_order
 from bench.results.rows import Row
@@ -25,13 +25,10 @@ def text(cells: pd.DataFrame, rows: Sequence[Row]) -> str:
         __name__,
         about=f"{rows[0].data}, surrogate {rows[0].inputs['surrogate']}" if rows else "no rows",
         recipes=recipes,
-        accuracies=markdown(table(cells, "accuracy, % (MI, nats)")) if len(cells) else "",
+        accuracies=markdown(table(cells, "accuracy, % (MI gap, %)")) if len(cells) else "",
         losses=markdown(table(crafted, LOST, "accuracy_lost")) if len(crafted) else "",
         ranges=[_range(str(name), own) for name, own in crafted.groupby("method", sort=False)],
         doubted=[f"{one['method']} in {one['net']}" for one in cells.to_dict("records") if one["doubt"]],
-        apart=[
-            f"{one['method']} in {one['net']}" for one in crafted.to_dict("records") if not one["comparable"]
-        ],
         sign=DOUBTED,
         no_order=no_order(zip(crafted["method"], crafted["poisons"], strict=True)),
         lacking=[
@@ -49,7 +46,9 @@ def table(cells: pd.DataFrame, first: str = "%", column: str = "accuracy") -> pd
         said = "-" if pd.isna(cell[column]) else percent(cell[column])
         if column == "accuracy" and said != "-":
             said += DOUBTED if cell["doubt"] else ""
-            said += f" ({nats(cell['mi'])})" if "MI" in first and not pd.isna(cell["mi"]) else ""
+            said += (
+                f" ({percent(cell['mi_share'])})" if "MI" in first and not pd.isna(cell["mi_share"]) else ""
+            )
         down.setdefault(str(cell["method"]), {})[str(cell["net"])] = said
     return pd.DataFrame.from_dict(down, orient="index").fillna("-").rename_axis(first).reset_index()
 
