@@ -77,6 +77,22 @@ def test_the_configuration_on_the_page_is_one(tmp_path: Path) -> None:
     assert (args.methods, args.overrides) == ("em,tap", ["em.steps=5"])
 
 
+def test_the_comparison_on_the_page_is_what_its_command_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = DOCS / "leaderboard.md"
+    (asked,) = [
+        arguments
+        for arguments in commands(page)
+        if "results/reference" in arguments and arguments[0] == "compare"
+    ]
+    (said,) = blocks(page, "text")
+    monkeypatch.chdir(ROOT)
+    assert main(asked) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert " ".join(said.split()) in printed
+
+
 # Lists that are generated
 
 
