@@ -17,7 +17,7 @@ FELL = {"resnet18-slim": 0.6, "vgg-slim": 0.4, "vit-slim": 0.1}  # net -> points
 
 
 def made(net: str, method: str, acc: float, rep: int = 0, **values: object) -> Row:
-    """Of MI's ceiling 0.8 as much is lost as of accuracy below 0.9. rep: of the poison; of clean, of the victim."""
+    """MI loses as large a share as accuracy loses points. rep: of the poison; of clean, of the victim."""
     reps = (rep, 0) if method == "clean" else (0, rep)
     known = {"test_acc": acc, "train_acc": 0.95, "mi": 0.8 * acc, "mi_gap": 0.8 * (0.9 - acc)}
     known |= {"mi_share": 0.9 - acc} | values
