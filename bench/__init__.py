@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bench.api import Published, craft, evaluate, load_rows, run
 
+__version__ = "0.1.0"  # the one place: pyproject.toml takes it from here
 __all__ = ["Published", "craft", "evaluate", "load_rows", "run"]
 
 

@@ -43,7 +43,7 @@ class UEraser(Undefended):
 
     revision: ClassVar[int] = 1
     POSITIVE: ClassVar[tuple[str, ...]] = ("draws",)
-    PROFILES: ClassVar[dict[str, dict[str, object]]] = {"quick": {"draws": 2}}
+    PROFILES: ClassVar[dict[str, dict[str, object]]] = {"quick": {"draws": 2, "until": 0.15}}
 
     @property
     def cost(self) -> float:

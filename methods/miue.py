@@ -55,7 +55,7 @@ class MIUE(Method):
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "first_step", "last_step", "temperature", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {
-            "surrogate.epochs": 20,
+            "surrogate.epochs": 24,
             "surrogate.batch": 128,
             "augment": True,
             "steps": 5,

@@ -59,13 +59,13 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
 def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     """Show source, fields, units and so on of what has this name; BadInput where nothing has."""
     nets, schemes = declare("bench.nets").NETS, declare("bench.nets").SCHEMES
-    plugins = [(plugin, found) for found in catalogs if (plugin := _plugin(name, found))]
+    plugins = [(chosen, found) for found in catalogs if (chosen := plugin(name, found))]
     is_net = name in nets or name.partition(":")[0] in schemes
     if not (plugins or is_net or name in {*data.names(), *PROFILES, *STUDIES}):
         known = [name for found in catalogs for name in found.names]
         raise unknown("name", name, [*known, *data.names(), *nets, *PROFILES, *STUDIES])
-    for plugin, found in plugins:
-        yield from _of_plugin(plugin, found)
+    for chosen, found in plugins:
+        yield from _of_plugin(chosen, found)
     if name in data.names():
         module = declare(f"bench.data.{DATA.get(name, 'torchvision_sets')}")
         yield from _head(name, "data set", f"--data {name}", module.__doc__)
@@ -80,10 +80,10 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
         yield from _head(name, "study", told.about, module.__doc__)
         yield Text("\nits grids: methods x defenses, and what it chooses itself")
         for grid in told.grids():
-            yield Text(f"  {grid.methods} x {grid.defenses} {_pairs(grid.options.given)}".rstrip())
+            yield Text(f"  {grid.methods} x {grid.defenses} {pairs(grid.options.given)}".rstrip())
 
 
-def _plugin(name: str, found: Catalog) -> Plugin | None:
+def plugin(name: str, found: Catalog) -> Plugin | None:
     """Find the plugin; of a pattern or of file:PATH, any example under that name."""
     examples = {f"{scheme}:PATH": f"{scheme}:{HOME}" for scheme in found.schemes}
     examples |= {pattern: re.sub(r"{\w+}", "1", pattern) for pattern in found.patterns}
@@ -99,23 +99,28 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
     yield from _head(plugin.name, found.kind[:-1], plugin.about, module.__doc__)
     known = {"revision": str(plugin.revision or "none: a draft, which rows tell by its code")}
     if found.kind == "methods":
-        known = {"threat model": _threat(plugin), **known}
+        known = {"threat model": threat(plugin), **known}
     else:
-        above = [each for each in kind.__mro__ if each.__name__ != BASES[found.kind][1]]
-        own = [hook for hook in HOOKS if any(hook in vars(each) for each in above)]
-        known = {"hooks": ", ".join(f"{hook} ({HOOKS[hook]})" for hook in own) or "none", **known}
+        own = ", ".join(f"{hook} ({HOOKS[hook]})" for hook in hooks(plugin, found))
+        known = {"hooks": own or "none", **known}
     for other in found.variants.values():
         if type(other.value) is kind and other.name != plugin.name:
             ours, theirs = ({path: v for path, v, _ in settable(p.value)} for p in (plugin, other))
             changed = {path: v for path, v in theirs.items() if v != ours[path]}
-            known[f"variant {other.name}"] = _pairs(changed) or "same"
+            known[f"variant {other.name}"] = pairs(changed) or "same"
     for profile, changed in getattr(kind, "PROFILES", {}).items():
-        known[f"profile {profile}"] = _pairs(changed)
-    yield from _known({**known, "file": _place(module)})
+        known[f"profile {profile}"] = pairs(changed)
+    yield from _known({**known, "file": place(module)})
     yield from _fields(plugin.value, f"{plugin.name}.")
 
 
-def _threat(plugin: Plugin) -> str:
+def hooks(plugin: Plugin, found: Catalog) -> list[str]:
+    """List the hooks that a defense overrides, in the order in which they act."""
+    above = [each for each in type(plugin.value).__mro__ if each.__name__ != BASES[found.kind][1]]
+    return [hook for hook in HOOKS if any(hook in vars(each) for each in above)]
+
+
+def threat(plugin: Plugin) -> str:
     """Say what a method may do, and what it needs."""
     value = plugin.value
     needs = " and ".join(value.needs).replace("surrogate", "a surrogate") or "nothing but the images"
@@ -129,9 +134,9 @@ def _of_net(name: str) -> Iterator[RenderableType]:
     made = body.func if isinstance(body, partial) else body
     module = sys.modules[made.__module__]
     yield from _head(name, "net", f"--net {name}, --surrogate {name}", made.__doc__, module.__doc__)
-    chosen = _pairs(body.keywords) if isinstance(body, partial) else ""
-    known = {"parameters": chosen or "none", "recipe": _pairs(net.recipe) or "the profile's"}
-    yield from _known({**known, "revision": str(revision), "file": _place(module)})
+    chosen = pairs(body.keywords) if isinstance(body, partial) else ""
+    known = {"parameters": chosen or "none", "recipe": pairs(net.recipe) or "the profile's"}
+    yield from _known({**known, "revision": str(revision), "file": place(module)})
 
 
 def _of_profile(name: str, catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
@@ -143,7 +148,7 @@ def _of_profile(name: str, catalogs: Iterable[Catalog]) -> Iterator[RenderableTy
         if name in getattr(plugin.value, "PROFILES", {}):
             scaled.setdefault(type(plugin.value), []).append(plugin.name)
     for kind, names in scaled.items():
-        known[", ".join(names)] = _pairs(kind.PROFILES[name])  # type: ignore[attr-defined]
+        known[", ".join(names)] = pairs(kind.PROFILES[name])  # type: ignore[attr-defined]
     yield from _known(known)
     yield from _fields(profile.setting, "")
 
@@ -193,10 +198,10 @@ def text_of(value: Any) -> str:
     return str(value) if isinstance(value, str) else str(value).lower()
 
 
-def _pairs(values: Mapping[str, Any]) -> str:
+def pairs(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {text_of(value)}" for name, value in values.items())
 
 
-def _place(module: ModuleType) -> str:
+def place(module: ModuleType) -> str:
     path = Path(str(module.__file__))
     return str(path.relative_to(HOME)) if path.is_relative_to(HOME) else path.name

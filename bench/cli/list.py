@@ -12,6 +12,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "name", nargs="?", metavar="NAME", help="say what this is: source, fields, units, threat model"
     )
+    parser.add_argument(
+        "--markdown",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="print the tables that README has of methods and defenses, or bring those of a page up to date",
+    )
     parser.add_argument("--plugins", type=Path, metavar="DIR", help="folder with methods/ or defenses/")
 
 
@@ -23,6 +30,14 @@ def main(args: argparse.Namespace) -> int:
     from bench.experiment.registry import KINDS, catalog
 
     catalogs = [catalog(kind, args.plugins, declared=True) for kind in KINDS]
+    if args.markdown:
+        from bench.cli import markdown
+
+        if args.markdown == "-":
+            print(markdown.overview(catalogs))
+        else:
+            markdown.rewrite(Path(args.markdown), catalogs)
+        return 0
     console = Console()
     for part in about.everything(catalogs) if args.name is None else about.one(args.name, catalogs):
         console.print(part, highlight=False)

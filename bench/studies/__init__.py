@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bench.studies.study import Study
 
-NAMES = ("depth", "explain", "reference", "strength")
+NAMES = ("depth", "explain", "reference", "strength", "transfer")
 
 
 def named(name: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Study:

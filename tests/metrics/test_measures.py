@@ -126,6 +126,31 @@ def test_what_has_no_spread_is_refused() -> None:
             measure("class-spread")(given)
 
 
+@pytest.mark.parametrize(("images", "rank"), [(10, 1), (20, 2), (200, 20)])
+def test_log_det_of_few_images_is_not_too_low_and_its_rank_is_theirs(images: int, rank: int) -> None:
+    """Of normals whose covariance within classes is the identity in the code: its log det is known."""
+    found, classes = [], 4
+    for seed in range(30):
+        labels = torch.arange(classes * images) % classes
+        clean = draws(classes * images, 24, seed=seed)
+        clean = torch.linalg.qr(clean - clean.mean(0)).Q * math.sqrt(len(labels))
+        published = draws(classes * images, 24, seed=seed + 100)
+        one = measure("class-spread")(
+            subject(labels=labels, clean_features=clean, published_features=published)
+        )
+        assert one["rank"] == rank
+        found.append(float(one["log_det"] or 0) / rank)
+    assert sum(found) / len(found) == pytest.approx(0, abs=0.15)
+
+
+def test_a_class_of_too_few_images_is_refused() -> None:
+    few = torch.arange(36) % CLASSES
+    with pytest.raises(ValueError, match="smallest class has 9 images, expected 10"):
+        measure("class-spread")(
+            subject(labels=few, clean_features=draws(36, 6), published_features=draws(36, 6, seed=1))
+        )
+
+
 # feature-distance
 
 

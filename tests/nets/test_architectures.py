@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from math import log
+
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench.core.errors import BadInput
+from bench.core.pixels import to_float
+from bench.core.recipe import Recipe
+from bench.core.train import Trainer
 from bench.nets import NETS, Net, architecture, build, check
 from bench.nets.body import LARGE, Shape
-from support.toys import noise
+from support.toys import noise, toy_split
 
 CIFAR = Shape(3, 32, 10)
 # weights, and millions of products for an image of CIFAR-10; of ResNets and VGGs as many as in pytorch-cifar,
@@ -74,6 +80,21 @@ def test_a_net_draws_nothing_as_it_computes(name: str) -> None:
     before = torch.get_rng_state()
     one, again = net(noise(4, 3, 16, 16)), net(noise(4, 3, 16, 16))
     assert torch.equal(one, again) and torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("name", [*SLIM, "efficientnet_b0-tv"])
+def test_a_net_learns_by_its_recipe(name: str) -> None:
+    """Bright quadrants: on new images the loss comes down to half of chance's. Attention takes longest."""
+    shape = {"channels": 3, "classes": 4, "size": 16, "precision": "fp32", "seed": 0}
+    net = build(name, **shape, device=torch.device("cpu")).train()  # type: ignore[arg-type]
+    recipe = Recipe(**{"lr": 0.02} | dict(NETS[name].recipe))  # type: ignore[arg-type]
+    trainer, steps, losses = Trainer(net, recipe), 250, [log(4)] * 5
+    while len(losses) < steps and sum(losses[-5:]) / 5 > log(4) / 2:
+        batch = toy_split(32, len(losses))
+        loss = F.cross_entropy(net(to_float(batch.images)), batch.labels)
+        trainer.step(loss, len(losses) / steps)
+        losses.append(float(loss.detach()))
+    assert 5 < len(losses) < steps
 
 
 def test_patches_do_not_overlap_and_cover_the_image() -> None:

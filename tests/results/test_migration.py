@@ -6,7 +6,6 @@ stands for is measured anew.
 
 from __future__ import annotations
 
-import csv
 import json
 from hashlib import sha256
 from pathlib import Path
@@ -31,7 +30,6 @@ MEASURED = (
     *("train_seconds", "train_peak_mb", "mi_seconds", "seeds", "environment", "craft_environment"),
     *("attempt", "finished", "rerun"),
 )
-VERSIONS = ("code", "revision", "cases", "libraries")  # of a line of the certificate
 GRID = ("cells", "rules", "environment", "estimator", "code")  # of the baseline
 
 
@@ -55,12 +53,7 @@ def numbers(results: Path) -> dict[str, dict[str, str]]:
             pair = [legacy.get(record.pop(end)) for end in ("net_row", "poison_row")]
             if None not in pair:
                 found[name][" ".join([record["measure"], *(old[:12] for old in pair)])] = digest(record)
-    with (results / "mi" / "certificate.csv").open(encoding="utf-8", newline="") as file:
-        lines = [
-            [value for name, value in line.items() if name not in VERSIONS] for line in csv.DictReader(file)
-        ]
     baseline = json.loads((results / "baseline" / "glyphs.json").read_text(encoding="utf-8"))
-    found["mi"] = {"certificate": digest(lines)}
     found["baseline"] = {"glyphs": digest({name: baseline[name] for name in GRID})}
     return found
 

@@ -34,7 +34,7 @@ from support.toys import METHODS as TOYS
 from support.toys import toy_dataset
 
 GRID = "em,tap", "none,cutout"
-README = Path(__file__).parent.parent.parent / "README.md"
+RECIPE = Path(__file__).parent.parent.parent / "docs" / "running.md"
 LOOPBACK = ("--host", "127.0.0.1", "--dashboard-address", "127.0.0.1:0")
 HERE = "/proc/self/cwd"  # another folder in every process
 LETHAL = """
@@ -162,9 +162,9 @@ def jobs_at_work(place: Path) -> int:
 
 
 def test_only_this_machine_can_reach_it(town: Town) -> None:
-    """Whoever reaches a port runs code; so the recipe in README binds what the tests bind."""
+    """Whoever reaches a port runs code; so the recipe in the documentation binds what the tests bind."""
     assert town.listening() == {"127.0.0.1"}
-    commands = re.findall(r"^.*-m dask .*$", README.read_text(encoding="utf-8"), re.M)
+    commands = re.findall(r"^.*-m dask .*$", RECIPE.read_text(encoding="utf-8"), re.M)
     assert len(commands) == 3 and all(" ".join(LOOPBACK) in command for command in commands)
 
 

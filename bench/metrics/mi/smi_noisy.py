@@ -168,7 +168,7 @@ def _still_grows(scores: _Scores, n: int, k: int) -> str | None:
     at_first = without_bias(float(means.mean()), n // len(means), k)
     at_last = without_bias(float((scores.whole[0] - scores.nulls)[:used].mean()), n, k)
     folds, error = np.log(len(means)), means.std(ddof=1) / np.sqrt(len(means))
-    if at_last - at_first - 2 * error <= STILL_GROWS * folds:
+    if at_last - at_first - stdtrit(len(means) - 1, (1 + LEVEL) / 2) * error <= STILL_GROWS * folds:
         return None
     growth = (at_last - at_first) / folds
     return f"it still grows by {growth:.2f} nats for each e-fold of images, accepted up to {STILL_GROWS:g}"

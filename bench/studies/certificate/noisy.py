@@ -38,10 +38,10 @@ class NoisyPlan:
 
 FULL = NoisyPlan(
     slices=64,
-    normals={200: 60, 500: 60, 1000: 60, 5000: 10, 10_000: 4},
+    normals={200: 40, 500: 40, 1000: 40, 5000: 6, 10_000: 3},
     others={500: 20, 1000: 20, 5000: 4},
     shapes=((1, 1), (2, 2), (16, 16), (64, 4), (512, 512)),
-    correlations=(0.0, 0.5, 0.9, 1.0),
+    correlations=(0.0, 0.5, 0.95),
     classes=(10, 100),
 )
 SMALL = NoisyPlan(
