@@ -95,8 +95,8 @@ SABOTAGES = {
     "crops miss a border": Sabotage("training", crop_flip, "2 * pad + 1", "max(2 * pad, 1)"),
     "most images are mirrored": Sabotage("training", crop_flip, "< 0.5", "< 0.6"),
     "a milestone counts a step late": Sabotage("training", lr_at, ">= at", "> at"),
-    "weights do not decay": Sabotage("training", Trainer.__init__, "=recipe.weight_decay", "=0.0"),
-    "momentum is plain": Sabotage("training", Trainer.__init__, "=recipe.nesterov", "=False"),
+    "weights do not decay": Sabotage("training", Trainer.__init__, ": recipe.weight_decay", ": 0.0"),
+    "momentum is plain": Sabotage("training", Trainer.__init__, ": recipe.nesterov", ": False"),
     "gradients are clipped late": Sabotage("training", Trainer._update, "recipe.clip)", "recipe.clip * 2)"),
     "streams are mixed up": Sabotage("training", Streams.of, 'own, "defense"', 'shared, "defense"'),
     "a victim's weights follow its defense": Sabotage(

@@ -62,8 +62,8 @@ def distances(clean: Tensor, published: Tensor, labels: Tensor) -> dict[str, flo
         "l0": total["l0"] / n,
         "psnr": _decibels(energy / clean.numel()),
         "ssim": total["ssim"] / n,
-        "low_share": low / energy if energy else None,
-        "class_share": of_classes / energy if energy else None,
+        "low_share": min(low / energy, 1.0) if energy else None,
+        "class_share": min(of_classes / energy, 1.0) if energy else None,
     }
     for name in ("linf", "l2", "l0"):
         said |= dict(zip(_spread(name, HIGH), _quantiles(found[name], (0.5, 0.95, 1.0)), strict=True))

@@ -13,7 +13,10 @@ from PIL import Image
 from torch import Tensor
 
 from bench.cli.main import main
+from bench.core.method import Lab, Method
 from bench.core.pgd import pgd
+from bench.core.pixels import to_float
+from bench.core.types import Split
 from bench.experiment import device
 from bench.experiment.registry import catalog
 from bench.report import write as derive
@@ -121,7 +124,13 @@ Craft = Callable[[Any, Any, Any], Tensor]
 
 
 def zeroed(craft: Craft) -> Craft:
-    return lambda *args: craft(*args) * 0
+    """No delta; of a method that returns images, the clean ones."""
+
+    def nothing(self: Method, clean: Split, lab: Lab) -> Tensor:
+        found: Tensor = craft(self, clean, lab) * 0
+        return found + to_float(clean.images) if self.maps_images else found
+
+    return nothing
 
 
 def faint(craft: Craft) -> Craft:

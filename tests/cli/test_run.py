@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from bench.cli.main import main
+from bench.results import upgrade
 from bench.results.rows import Row, load_all, path_of
 from support.commands import BAD, command, plug, refused, rows_of
 from support.pictures import QUADRANTS, draw_images
@@ -773,7 +774,8 @@ def test_a_run_goes_on_among_rows_of_an_older_schema(
     assert main(command(done, "clean,em", "none,cutout,iss-gray")) == 0
     assert "4 rows are there already" in " ".join(capsys.readouterr().out.split())
     after = rows_of(done)
-    old = {pair: replace(row, balanced_acc=None) for pair, row in before.items()}  # which that schema lacks
+    lacking = {name: value for columns in upgrade.SINCE.values() for name, value in columns.items()}
+    old = {pair: replace(row, balanced_acc=None, **lacking) for pair, row in before.items()}
     assert {pair: replace(after[pair], legacy_key=None) for pair in before} == old and len(after) == 6
     assert {path.stem for path in folder.iterdir()} == {row.key[:16] for row in after.values()}
 

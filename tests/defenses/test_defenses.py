@@ -228,15 +228,21 @@ def run_toy(value: Undefended, cache: Path, rep: int = 0, method: str = "clean")
 
 
 def test_what_does_not_change_is_prepared_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All victims of a poison share it; the look whether the defense does anything is on a batch."""
+    """All victims of a poison share it; what is looked at besides is a batch, and MI's choice of images."""
     monkeypatch.setattr("bench.experiment.cell.does_nothing", lambda *a: False)
-    calls, prepare = [], Gray.prepare
-    monkeypatch.setattr(Gray, "prepare", lambda self, images: calls.append(1) or prepare(self, images))
+    calls, prepare = list[Tensor](), Gray.prepare
+
+    def counted(self: Gray, images: Tensor) -> Tensor:
+        calls.append(images.clone())
+        return prepare(self, images)
+
+    monkeypatch.setattr(Gray, "prepare", counted)
     rows = [run_toy(Gray(), tmp_path, rep) for rep in (0, 1, 0)]
-    assert len(calls) == 1
+    assert sum(torch.equal(calls[0], images) for images in calls) == 1
     assert rows[0].test_acc == rows[2].test_acc and rows[0].curve == rows[2].curve
+    before = len(calls)
     run_toy(replace(Jpeg(), quality=50), tmp_path)
-    assert len(calls) == 1
+    assert len(calls) == before
 
 
 def test_inert_defense_is_refused(tmp_path: Path) -> None:
