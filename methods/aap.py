@@ -19,7 +19,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.core.method import PERTURBING, Lab, Method
 from bench.core.pgd import frozen, pgd
@@ -67,7 +67,7 @@ class AAP(Method):
         rng = lab.rng("attack")
 
         def perturb(rows: Tensor) -> Tensor:
-            x, target = to_float(clean.images[rows]), self._target(clean, rows, lab.classes)
+            x, target = to_float(clean.images[rows]), (clean.labels[rows] + self.shift) % lab.classes
             return pgd(
                 lambda z: F.cross_entropy(net(views.augment(z, rng)), target, reduction="sum"),
                 x,
@@ -78,24 +78,13 @@ class AAP(Method):
             )
 
         delta = lab.perturbed(clean, self.batch, rng, perturb)
-        if (hit := self._hit(net, clean, delta, lab.classes)) < HIT:
+        targets = (clean.labels + self.shift) % lab.classes
+        if (hit := lab.taken(net, clean, delta, targets, self.batch)) < HIT:
             lab.unreached(
                 f"the surrogate takes {100 * hit:.0f} % of the images for their target class, expected "
                 f"{100 * HIT:.0f} or more"
             )
         return delta
-
-    def _target(self, clean: Split, rows: Tensor, classes: int) -> Tensor:
-        return (clean.labels[rows] + self.shift) % classes
-
-    def _hit(self, net: nn.Module, clean: Split, delta: Tensor, classes: int) -> float:
-        """Share of the perturbed images that the surrogate takes for their target class, in [0,1]."""
-        hits = torch.zeros((), dtype=torch.int64, device=delta.device)  # read once: it waits
-        with torch.inference_mode():
-            for rows in torch.arange(len(clean), device=delta.device).split(self.batch):
-                z = to_float(clean.images[rows]) + delta[rows]
-                hits = hits + (net(z).argmax(1) == self._target(clean, rows, classes)).sum()
-        return int(hits) / len(clean)
 
 
 VARIANTS = {"aap": AAP()}

@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from bench.core.adversarial import Robust
 from bench.core.augment import crop_flip
@@ -67,21 +67,12 @@ class HYPO(Method):
             )
 
         delta = lab.perturbed(clean, self.batch, rng, lower)
-        if (right := self._right(net, clean, delta)) < RIGHT:
+        if (right := lab.taken(net, clean, delta, clean.labels, self.batch)) < RIGHT:
             lab.unreached(
                 f"the surrogate takes {100 * right:.0f} % of the perturbed images for their class, expected "
                 f"{100 * RIGHT:.0f} or more"
             )
         return delta
-
-    def _right(self, net: nn.Module, clean: Split, delta: Tensor) -> float:
-        """Share of the perturbed images that the surrogate takes for their class, in [0,1]."""
-        right = torch.zeros((), dtype=torch.int64, device=delta.device)  # read once: it waits
-        with torch.inference_mode():
-            for rows in torch.arange(len(clean), device=delta.device).split(self.batch):
-                z = to_float(clean.images[rows]) + delta[rows]
-                right = right + (net(z).argmax(1) == clean.labels[rows]).sum()
-        return int(right) / len(clean)
 
 
 VARIANTS = {"hypo": HYPO()}

@@ -61,21 +61,13 @@ class TAP(Method):
             return self._best(net, to_float(clean.images[rows]), target, lab, rng)
 
         delta = lab.perturbed(clean, self.batch, rng, perturb)
-        if (hit := self._hit(net, clean, delta, lab.classes)) < HIT:
+        targets = (clean.labels + self.shift) % lab.classes
+        if (hit := lab.taken(net, clean, delta, targets, self.batch)) < HIT:
             lab.unreached(
                 f"the surrogate takes {100 * hit:.0f} % of the images for their target class, expected "
                 f"{100 * HIT:.0f} or more"
             )
         return delta
-
-    def _hit(self, net: nn.Module, clean: Split, delta: Tensor, classes: int) -> float:
-        """Share of the perturbed images that the surrogate takes for their target class, in [0,1]."""
-        hits = torch.zeros((), dtype=torch.int64, device=delta.device)  # read once: it waits
-        with torch.inference_mode():
-            for rows in torch.arange(len(clean), device=delta.device).split(self.batch):
-                target = (clean.labels[rows] + self.shift) % classes
-                hits = hits + (net(to_float(clean.images[rows]) + delta[rows]).argmax(1) == target).sum()
-        return int(hits) / len(clean)
 
     def _best(self, net: nn.Module, x: Tensor, target: Tensor, lab: Lab, rng: Generator) -> Tensor:
         def objective(z: Tensor) -> Tensor:

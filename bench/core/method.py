@@ -13,6 +13,7 @@ from torch import Generator, Tensor, nn
 from bench.core.checkpoint import Checkpoint
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
+from bench.core.pixels import to_float
 from bench.core.rng import generator, seed_for
 from bench.core.threat import Threat
 from bench.core.train import Streams, Tick, accuracy, fit, quiet
@@ -113,6 +114,15 @@ class Lab:
                 self.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
             self.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
         return delta
+
+    def taken(self, net: nn.Module, clean: Split, delta: Tensor, labels: Tensor, batch: int) -> float:
+        """Measure the share, in [0,1], of images plus delta (N,C,H,W) that a net takes for labels (N,)."""
+        hits = torch.zeros((), dtype=torch.int64, device=delta.device)  # read once: it waits
+        with torch.inference_mode():
+            for rows in torch.arange(len(clean), device=delta.device).split(batch):
+                z = to_float(clean.images[rows]) + delta[rows]
+                hits = hits + (net(z).argmax(1) == labels[rows]).sum()
+        return int(hits) / len(clean)
 
     def note_surrogate(self, net: nn.Module) -> float:
         """Keep and return its accuracy, in [0,1], on clean images that are never published."""

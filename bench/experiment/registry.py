@@ -130,9 +130,7 @@ class Catalog:
         scheme, _, place = name.partition(":")
         if place and scheme in self.schemes:
             return imported(place, self.load)
-        if self.missing:
-            raise BadInput(f"unknown {self.kind[:-1]} {name!r}; {'; '.join(self.missing.values())}")
-        raise unknown(self.kind[:-1], name, self.names)
+        raise BadInput("; ".join([str(unknown(self.kind[:-1], name, self.names)), *self.missing.values()]))
 
     def choose(self, names: str) -> list[Plugin]:
         """Choose all (the default matrix), everything, or names separated by commas, each once."""
