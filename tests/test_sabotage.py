@@ -184,7 +184,7 @@ SABOTAGES = {
     ),
     "SEM attacks as REM does": Sabotage("sem", REM.attacked, "steps=self.inner", "steps=by.steps"),
     "AUE sees images as they are": Sabotage("aue", AUE._perturb, "views.augment(z, rng)", "z"),
-    "AAP's target is the class before": Sabotage("aap", AAP._target, "+ self.shift", "- self.shift"),
+    "AAP's target is the class before": Sabotage("aap", AAP.craft, "+ self.shift", "- self.shift"),
     "views show more of an image": Sabotage("aue aap", Strong.augment, "1 - 0.9 *", "1 - 0.8 *"),
     "views are never gray": Sabotage("aue aap", Strong.augment, "0.2 * self.strength", "-1"),
     "views have other hues": Sabotage("aue aap", jittered, "0.1 * strength", "0.3 * strength"),
