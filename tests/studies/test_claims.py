@@ -31,7 +31,7 @@ from bench.studies.claims.figures import drawable, scatter
 from bench.studies.claims.judge import ClaimVerdict, JudgedClaim, OurNumber, judge, sign
 from bench.studies.claims.nearness import SettingMatch, nearness
 from bench.studies.claims.write import markdown
-from support.rows import completed, row
+from support.rows import keyed, row
 
 STORED = Path(__file__).parent.parent.parent / "results" / "claims.csv"
 CLAIMS = load(STORED)
@@ -635,7 +635,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (found / "rows").mkdir()
     for one in all_rows():
         if one.method in ("clean", "tap"):  # two panels: a card of all takes seconds to draw
-            save(completed(one), found / "rows")
+            save(keyed(one), found / "rows")
     return found
 
 
@@ -678,7 +678,7 @@ def test_a_row_of_several_folders_counts_as_in_the_first(
     monkeypatch.chdir(tmp_path)
     for name, acc in (("first", 0.2), ("second", 0.6)):
         Path(name, "rows").mkdir(parents=True)
-        save(completed(dataclasses.replace(made(20), test_acc=acc)), Path(name, "rows"))
+        save(keyed(dataclasses.replace(made(20), test_acc=acc)), Path(name, "rows"))
     assert run("--rows", "first", "--rows", "second", "--out", "out") == 0
     table = pd.read_csv("out/card.csv").set_index("id")
     assert table["ours"]["miue-c10-em"] == pytest.approx(20) and table["n"]["miue-c10-em"] == 1
