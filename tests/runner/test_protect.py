@@ -71,6 +71,8 @@ def test_manifest_says_what_was_done_and_what_survives(done: Path) -> None:
     assert {"size", "applied", "orientation", "alpha", "gray", "validation"} <= {*said["rules"]}
     assert said["method"]["name"] == "tap" and said["eps"] == 8 / 255 and said["rounding"]
     assert "16x16" in said["rules"]["size"] and str(done) not in json.dumps(said)
+    leaked = said["leak"]
+    assert (leaked["pairs"], leaked["images"]) == (6, 6) and leaked["left"] > 0
     images = said["images"]
     assert isinstance(images, list) and [one["file"] for one in images] == sorted(
         str(p.relative_to(done / "out")) for p in (done / "out").glob("*/*")
