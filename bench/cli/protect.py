@@ -15,7 +15,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "dir",
         type=Path,
         metavar="DIR",
-        help="DIR/CLASS/* or DIR/train/CLASS/*: png, jpg and others, see list data",
+        help="DIR/CLASS/* or DIR/train/CLASS/*: png, jpg, ...; see list data",
     )
     parser.add_argument("--method", dest="methods", required=True, metavar="M", help="one name, such as tap")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR2", help="folder to make")

@@ -1,6 +1,6 @@
 """A folder of image files: DIR/train/<class>/* and DIR/test/<class>/*.
 
-folder:DIR@S brings images of any size to S x S pixels, where DIR is a folder. rules.py says how files are read.
+folder:DIR@S, where DIR is a folder, brings images of any size to S x S pixels; rules.py has the rules.
 """
 
 from __future__ import annotations
