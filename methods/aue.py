@@ -12,20 +12,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from bench.core.method import PERTURBING, Lab, Method
-from bench.core.pgd import frozen, pgd
+from bench.core.pgd import pgd
 from bench.core.pixels import to_float
 from bench.core.strong import Strong
-from bench.core.train import Trainer, batches
+from bench.core.train import Loss
 from bench.core.types import Recipe, Split
-
-READS = 0.5  # accuracy on clean images above which a surrogate learned them in place of the perturbation
+from methods._cotrained import Perturb, cotrained
 
 
 @dataclass(frozen=True)
@@ -52,34 +51,16 @@ class AUE(Method):
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         """One epoch of training on views of the perturbed images, one pass of perturbing them, and so on."""
-        trainer, rng = Trainer(lab.net(), self.surrogate), lab.rng("augment")
-        views = Strong(self.strength, lab.augmentation.flip)
-        delta, rounds = torch.zeros(clean.images.shape, device=clean.images.device), self.surrogate.epochs
-        done = _resume(trainer, delta, rng, lab.checkpoint.load())
+        views, rng = Strong(self.strength, lab.augmentation.flip), lab.rng("augment")
 
-        def loss(rows: Tensor, progress: float) -> Tensor:
-            z = views.augment(to_float(clean.images[rows]) + delta[rows], rng)
-            return F.cross_entropy(trainer.net(z), clean.labels[rows])
+        def objectives(net: nn.Module, delta: Tensor) -> tuple[Loss, Perturb]:
+            def loss(rows: Tensor, progress: float) -> Tensor:
+                z = views.augment(to_float(clean.images[rows]) + delta[rows], rng)
+                return F.cross_entropy(net(z), clean.labels[rows])
 
-        learn = trainer.learner(loss, (rng,), steady=views.STEADY)
-        while done < rounds:
-            trainer.net.train()
-            rows = batches(len(clean), self.surrogate.batch, lab.order("surrogate"), done, delta.device)
-            for at, some in enumerate(rows):
-                learn(some, (done + at / len(rows)) / rounds)
-            self._perturb(frozen(trainer.net), clean, delta, views, rng)
-            done += 1
-            if lab.checkpoint.due():
-                state = {"trainer": trainer.state(), "delta": delta, "rng": rng.get_state(), "done": done}
-                lab.checkpoint.save(state)
-            lab.tick(done / rounds, f"round {done}")
-        lab.note(rounds=rounds, stop="rounds")
-        if (clean_acc := lab.note_surrogate(trainer.net)) > READS:
-            lab.unreached(
-                f"the co-trained net reads {100 * clean_acc:.0f} % of clean images rightly, expected "
-                f"{100 * READS:.0f} at most: it learned the images, not what is added to them"
-            )
-        return delta
+            return loss, lambda judge, done: self._perturb(judge, clean, delta, views, rng)
+
+        return cotrained(clean, lab, self.surrogate, rng, objectives, steady=views.STEADY, falls=True)
 
     def _perturb(self, net: nn.Module, clean: Split, delta: Tensor, views: Strong, rng: Generator) -> None:
         """Lower the net's loss on views of every image, another one at each step, in place in delta."""
@@ -93,15 +74,6 @@ class AUE(Method):
                 step=self.step * self.eps,
                 steps=self.steps,
             )
-
-
-def _resume(trainer: Trainer, delta: Tensor, rng: Generator, state: dict[str, Any] | None) -> int:
-    if state is None:
-        return 0
-    trainer.load(state["trainer"])
-    delta.copy_(state["delta"])
-    rng.set_state(state["rng"])
-    return int(state["done"])
 
 
 VARIANTS = {"aue": AUE()}

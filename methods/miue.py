@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,12 +28,11 @@ from torch import Generator, Tensor, nn
 from bench.core.adversarial import Robust
 from bench.core.augment import crop_flip, flip_only
 from bench.core.method import PERTURBING, PUBLISHING, Lab, Method
-from bench.core.pgd import frozen, pgd
+from bench.core.pgd import pgd
 from bench.core.pixels import to_float, truncated
-from bench.core.train import Learn, Trainer, batches
+from bench.core.train import Loss, batches
 from bench.core.types import ADDED, Recipe, Split
-
-READS = 0.5  # accuracy on clean images above which a surrogate learned them in place of the perturbation
+from methods._cotrained import Perturb, cotrained
 
 
 @dataclass(frozen=True)
@@ -72,43 +71,23 @@ class MIUE(Method):
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         """One epoch of training on the perturbed images, one pass of perturbing them, and so on."""
-        trainer, rng = Trainer(lab.net(), self.surrogate), lab.rng("flip")
-        delta, rounds = torch.zeros(clean.images.shape, device=clean.images.device), self.surrogate.epochs
-        done = _resume(trainer, delta, rng, lab.checkpoint.load())
-        learn = self._learner(trainer, clean, delta, lab, rng)
-        while done < rounds:
-            trainer.net.train()
-            for rows in batches(len(clean), self.surrogate.batch, lab.order("surrogate"), done, delta.device):
-                learn(rows, done / rounds)
-            self._perturb(frozen(trainer.net), clean, delta, lab, rng, done)
-            done += 1
-            if lab.checkpoint.due():
-                state = {"trainer": trainer.state(), "delta": delta, "rng": rng.get_state(), "done": done}
-                lab.checkpoint.save(state)
-            lab.tick(done / rounds, f"round {done}")
-        lab.note(rounds=rounds, stop="rounds")
-        if (clean_acc := lab.note_surrogate(trainer.net)) > READS:
-            lab.unreached(
-                f"the co-trained net reads {100 * clean_acc:.0f} % of clean images rightly, expected "
-                f"{100 * READS:.0f} at most: it learned the images, not what is added to them"
-            )
-        return delta
+        rng, flip = lab.rng("flip"), flip_only(lab.augmentation)
+
+        def objectives(net: nn.Module, delta: Tensor) -> tuple[Loss, Perturb]:
+            def loss(rows: Tensor, progress: float) -> Tensor:
+                x = crop_flip(to_float(clean.images[rows]), flip, rng)  # flipped before delta is added
+                z = (x + delta[rows]).clamp_(0, 1)
+                if self.augment:
+                    z = crop_flip(z, lab.augmentation, rng)
+                z = self.learnt(net, z, clean.labels[rows])
+                return F.cross_entropy(net(z), clean.labels[rows])
+
+            return loss, lambda judge, done: self._perturb(judge, clean, delta, lab, rng, done)
+
+        return cotrained(clean, lab, self.surrogate, rng, objectives, steady=True, falls=False)
 
     def publish(self, delta: Tensor) -> Tensor:
         return truncated(delta).clamp_(-self.eps, self.eps) if self.rounding == "truncate" else delta
-
-    def _learner(self, trainer: Trainer, clean: Split, delta: Tensor, lab: Lab, rng: Generator) -> Learn:
-        flip = flip_only(lab.augmentation)
-
-        def loss(rows: Tensor, progress: float) -> Tensor:
-            x = crop_flip(to_float(clean.images[rows]), flip, rng)  # flipped before delta is added
-            z = (x + delta[rows]).clamp_(0, 1)
-            if self.augment:
-                z = crop_flip(z, lab.augmentation, rng)
-            z = self.learnt(trainer.net, z, clean.labels[rows])
-            return F.cross_entropy(trainer.net(z), clean.labels[rows])
-
-        return trainer.learner(loss, (rng,), steady=True)
 
     def learnt(self, net: nn.Module, z: Tensor, y: Tensor) -> Tensor:
         """Give what the net learns from in the place of perturbed images (B,C,H,W) in [0,1]."""
@@ -147,15 +126,6 @@ class MIUE(Method):
         squares = (square[:, None] + square - 2 * z @ z.T).clamp(min=1e-12)
         spread = (squares.sqrt() * same).sum(1) / z.shape[1]
         return (apart + self.distance * spread.log1p()).mean()
-
-
-def _resume(trainer: Trainer, delta: Tensor, rng: Generator, state: dict[str, Any] | None) -> int:
-    if state is None:
-        return 0
-    trainer.load(state["trainer"])
-    delta.copy_(state["delta"])
-    rng.set_state(state["rng"])
-    return int(state["done"])
 
 
 @dataclass(frozen=True)

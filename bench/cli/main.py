@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -43,24 +45,39 @@ def _module(command: str) -> ModuleType:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Exit codes: 0 all is well, 1 cells failed, 2 bad input, 130 interrupted."""
+    """Run a command.
+
+    Exit codes: 0 all is well, 1 cells failed, 2 bad input, 3 the disk is full, 130 interrupted.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # whatever a name holds
     prog = Path(sys.argv[0]).stem
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # not the methods/ of where one stands
     try:
-        args = parsed(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
-        if getattr(args, "print_config", False):
-            print(config.written(args, args.own), end="")
-            return 0
+        return _run(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
     except BadInput as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+        return _stopped(str(error), 2)
+    except KeyboardInterrupt:
+        return _stopped("interrupted; the same command goes on where it stopped", 130)
+    except OSError as error:  # of whatever path was given
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _stopped("the disk is full; all that was finished is saved, the same command goes on", 3)
+        if error.filename is None:
+            raise
+        return _stopped(f"{error.filename}: {error.strerror}, expected a path that can be used", 2)
+
+
+def _run(argv: Sequence[str], prog: str) -> int:
+    args = parsed(argv, prog)
+    if getattr(args, "print_config", False):
+        print(config.written(args, args.own), end="")
+        return 0
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
-    try:
-        return int(_module(args.command).main(args))
-    except BadInput as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
+    return int(_module(args.command).main(args))
+
+
+def _stopped(why: str, code: int) -> int:
+    print(f"bench: {why}", file=sys.stderr)
+    return code

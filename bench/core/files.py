@@ -20,6 +20,14 @@ from bench.core.errors import BadInput
 YOUNG = 3600.0  # seconds: what is no older is left alone, whoever wrote it
 
 
+def expanded(place: str) -> Path:
+    """Read a path, with ~ and ~user; BadInput where there is no such user."""
+    try:
+        return Path(place).expanduser()
+    except RuntimeError as error:
+        raise BadInput(f"{place}: {error}") from None
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a path of the same name elsewhere, for a file or a folder to be made there and moved to path.

@@ -150,7 +150,7 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         **accuracies,
         **robust_columns(net, tests.test, data, setting, type(defense.value).robust),
         train_acc=accuracy(net, shown),
-        **_training_columns(trained),
+        **_training_columns(trained, defense.value),
         **mi,
         mi_seconds=mi_seconds,
         mask=partial.mask_digest(mask),
@@ -230,8 +230,13 @@ def _shown(context: RunContext, cell: Cell, offered: Split, rows: Tensor) -> cac
     return cache.prepared(folder / f"prepared-{key[:16]}", make)
 
 
-def _training_columns(trained: Training) -> dict[str, Any]:
-    """Collect what the row takes over from the victim's training: seconds, accuracies in [0,1]."""
+def _training_columns(trained: Training, defense: Undefended) -> dict[str, Any]:
+    """Collect what the row takes over from the victim's training: seconds, accuracies in [0,1].
+
+    Of a net that its defense changes after the training no epoch can be chosen by the curve.
+    """
+    if type(defense).finish is not Undefended.finish:
+        return {"curve": trained.curve, "train_seconds": trained.seconds}
     selected = max(trained.curve, key=lambda point: point["val_acc"])
     return {
         "val_selected_acc": selected["test_acc"],

@@ -12,7 +12,7 @@ from typing import Any
 from bench.core.errors import BadInput
 from bench.report import formats
 from bench.report.prose import render
-from bench.report.tables import ENDING, LONGEST, Table, ending, text_of
+from bench.report.tables import EARLY, ENDING, LONGEST, STOPPED, Table, ending, text_of
 from bench.results import budgets
 from bench.results.aggregate import Cell
 from bench.results.describe import span
@@ -33,7 +33,8 @@ LEGEND = {  # column -> what it is
     "victims did not learn has no rank, nor has a control; on synthetic images nobody has one",
     "poisons": "behind a cell, the fewest to the most",
     "val-selected, peak": "the highest over the set of the accuracy at the best validation epoch, and of "
-    "that at the best epoch on test images, which nobody can choose; both on the curve's test subset",
+    "that at the best epoch on test images, which nobody can choose; both on the curve's test subset, "
+    "neither of a defense that acts after the training",
     "MI gap": "what published features do not tell of clean ones, of what could be told in the same victim, "
     "undefended, in nats",
     "seconds, MB of crafting": "the mean over poisons, and the largest peak of memory",
@@ -123,6 +124,9 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
 
     across, methods = board.defenses, board.methods
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in methods}
+    stopped = any(s.early is not None for s in methods)
+    if stopped:
+        accuracy = {s.method: [*accuracy[s.method], percent(s.early)] for s in methods}
     retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in methods}
     formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none)"
     ranking, beside = ({s.method: line(s) for s in methods} for line in (_ranking, _beside))
@@ -133,8 +137,8 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     return [
         table(first, columns, ranking, variants=notes(board), said=summary(board), budgets=mixed),
         table(
-            f"Final test accuracy in percent under each defense{spread}{attack}.",
-            across,
+            f"Final test accuracy in percent under each defense{spread}{attack}." + f" {STOPPED}." * stopped,
+            [*across, *([EARLY] if stopped else [])],
             accuracy,
             budgets=mixed,
         ),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
+from typing import Any
 
 from bench.core.threat import Threat
-from bench.results.aggregate import Cell, accuracy_cells, mi_cells
+from bench.results.aggregate import Cell, accuracy_cells, early_cells, mi_cells
 from bench.results.budgets import HEAD, beside
 from bench.results.describe import (
     attacked,
@@ -25,6 +26,8 @@ from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
 LONGEST = 100  # characters of a reason under a table
 ENDING = r"(-[0-9a-f]{8})?(-(?:linf|l2|l0)-[\d_e-]+|-unbounded)?"  # that ending() gives
 DOUBTED = "‡"
+EARLY = "early-stop"  # a column that is no defense of its own
+STOPPED = f"{EARLY}: undefended victims at their best validation epoch, on the learning curve's test images"
 LEARNED_NOT = "no verdict, since the victim did not learn, or clean's did not"
 
 
@@ -43,6 +46,8 @@ class Table:
     threat: Threat | None = field(default=None, kw_only=True)  # None: its setting has one, or they are mixed
     # Of methods of several threat models what they declare and change, under HEAD
     budgets: Mapping[str, Sequence[str]] = field(default_factory=dict, kw_only=True)
+    # Of each method what undefended victims reach who stop early, under EARLY
+    early: Mapping[str, Cell] = field(default_factory=dict, kw_only=True)
 
     @property
     def id(self) -> str:
@@ -51,12 +56,13 @@ class Table:
 
     @property
     def columns(self) -> list[str]:
-        """Name what stands beside a method: its budgets where they differ, then the defenses."""
-        return [*(HEAD if self.budgets else ()), *self.defenses]
+        """Name what stands beside a method: its budgets where they differ, the defenses, early stopping."""
+        return [*(HEAD if self.budgets else ()), *self.defenses, *([EARLY] if self.early else ())]
 
     def line(self, method: str) -> list[str]:
         """Write what stands beside a method."""
-        return [*self.budgets.get(method, ()), *self.texts(method)]
+        stopped = [text_of(self.early[method], self.measure)] if self.early else []
+        return [*self.budgets.get(method, ()), *self.texts(method), *stopped]
 
     @property
     def footnote(self) -> str:
@@ -118,15 +124,19 @@ def tables_of_setting(
     contestants = [] if rows[0].synthetic else list(dict.fromkeys(r.method for r in rows if not r.control))
     budgets = beside(rows)
 
+    early = early_cells(setting, down, EARLY, groups) if UNDEFENDED in across else {}
+
     def table(measure: str, said: str, cells: dict[tuple[str, str], Cell]) -> Table:
-        own = {"contestants": contestants, "threat": threat, "budgets": budgets}
+        own: dict[str, Any] = {"contestants": contestants, "threat": threat, "budgets": budgets}
+        own |= {"early": early} if measure == "accuracy" else {}
         return Table(measure, setting, said, down, across, cells, variants, **own)  # type: ignore[arg-type]
 
     def unit(what: str, column: str) -> str:
         over = repetitions(measured(rows, column))
         return what + (f", ± standard deviation {over}" if over else "")
 
-    said = sentences(unit("Test accuracy after the last epoch in percent", "test_acc"), attacked(rows), *end)
+    what = unit("Test accuracy after the last epoch in percent", "test_acc")
+    said = sentences(what, attacked(rows), STOPPED * bool(early), *end)
     accuracy = table("accuracy", said, accuracy_cells(setting, pairs, groups))
 
     cells = mi_cells(setting, pairs, groups)

@@ -99,7 +99,8 @@ def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
     several = len({row.setting for row in rows}) > 1
     for table in tables:
         name = table.measure + ending(table.setting, table.threat, several=several)
-        texts[f"{name}.csv"] = formats.csv(map(asdict, table.cells.values()), columns[table.measure])
+        cells = [*table.cells.values(), *table.early.values()]
+        texts[f"{name}.csv"] = formats.csv(map(asdict, cells), columns[table.measure])
         texts[f"{name}.md"] = formats.captioned(table)
         texts[f"{name}.tex"] = formats.latex(table, name)
     return texts

@@ -12,7 +12,7 @@ from statistics import fmean, stdev
 
 from bench.results.replicates import doubt_of, units_of
 from bench.results.rows import Row
-from bench.results.select import CLEAN, Groups, grouped, measured, reason_of, told_apart
+from bench.results.select import CLEAN, UNDEFENDED, Groups, grouped, measured, reason_of, told_apart
 
 LEVEL = 0.95  # of all intervals
 UNBOUNDED = -math.inf, math.inf
@@ -184,6 +184,16 @@ def accuracy_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[
         )
         for pair in pairs
     }
+
+
+def early_cells(setting: str, methods: Iterable[str], name: str, groups: Groups) -> dict[str, Cell]:
+    """Average what undefended victims reach at their best validation epoch, in cells of this name.
+
+    Empty where no row has it.
+    """
+    rows = {method: groups.get((method, UNDEFENDED), ()) for method in methods}
+    cells = {method: pool(setting, (method, name), own, "val_selected_acc") for method, own in rows.items()}
+    return cells if any(cell.mean is not None for cell in cells.values()) else {}
 
 
 def mi_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, Cell]:

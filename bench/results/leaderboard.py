@@ -107,9 +107,17 @@ class MethodScores:
         return self.scores[UNDEFENDED].cell.whole if UNDEFENDED in self.scores else None
 
     def highest(self, column: str) -> float | None:
-        """Give the largest of val_selected or peak over the set; None unless all cells are whole."""
-        values = [getattr(score, column) for score in self.scores.values()]
-        return None if self.lacks or None in values else max(values)
+        """Give the largest of val_selected or peak over the set; None unless all cells are whole.
+
+        Defenses whose learning curve says nothing have neither.
+        """
+        values = [value for s in self.scores.values() if (value := getattr(s, column)) is not None]
+        return None if self.lacks else max(values, default=None)
+
+    @property
+    def early(self) -> float | None:
+        """Accuracy of undefended victims at their best validation epoch."""
+        return self.scores[UNDEFENDED].val_selected if UNDEFENDED in self.scores else None
 
 
 @dataclass(frozen=True)

@@ -19,8 +19,9 @@ from bench.data.folder import SMALLEST
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import RULES, Album, Photo, album, opened, save_sheet
 from bench.data.prepare import check_labels, digest, hold_out
-from bench.experiment.registry import Plugin
+from bench.experiment.registry import Plugin, catalog
 from bench.runner.export import crafted, described, one_method
+from bench.runner.leaks import leak
 from bench.runner.progress import Progress
 from bench.runner.request import RunRequest
 from bench.runner.session import say
@@ -36,6 +37,8 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
     data = dataset(images, size, console)
     context, method, poison = crafted(resolved, device, data, console)
     steps = poison.images.int() - data.train.images
+    defenses = [*catalog("defenses", request.where.plugins).variants.values()]
+    leaked = leak(context, Split(poison.images.to(device), context.data.train.labels), defenses)
     with replacing(out) as folder:
         kept = publish(images, steps.float(), folder, console)
         totals = Kept.over(kept, levels(method.value.eps))
@@ -44,6 +47,7 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
             "kind": "protected folder",
             "rules": rules(size),
             "survives": totals,
+            "leak": leaked and leaked.said,
             "images": [one.said for one in kept],
         }
         manifest.write(folder, said)
@@ -52,6 +56,8 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
         save_sheet(pairs, folder / SHEET)
     for line in (*rules(size).values(), f"{method.name}, profile {request.profile}: {survival(totals)}"):
         say(console, line)
+    if leaked:
+        say(console, str(leaked))
     say(console, f"{out}: {len(images.files)} images, {manifest.NAME} and {SHEET}")
     return 0
 
@@ -78,7 +84,7 @@ def dataset(images: Album, size: int, console: Console) -> Dataset:
     with Progress(console).alone(f"reading {n} images") as tick:
         for index, file in enumerate(images.files):
             photo = opened(file)
-            colours = max(colours, photo.colour.shape[2])
+            colours = colours if photo.gray else 3
             pixels[index] = photo.at(size, 3)
             tick((index + 1) / n, "resizing")
     train = Split(pixels[:, :colours].contiguous(), images.labels)

@@ -239,6 +239,14 @@ def test_mi_is_of_the_same_images_for_every_poison_and_net() -> None:
     assert torch.equal(one.published_features, features(asked[0][0], one.published))
 
 
+@dataclass(frozen=True)
+class Late(Undefended):
+    """Changes the net after the training."""
+
+    def finish(self, net: nn.Module, shown: Split, kit: Kit) -> None:
+        net.head.bias.data.zero_()  # type: ignore[union-attr]
+
+
 def test_the_accuracy_is_the_last_epochs_and_the_best_stands_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,6 +262,8 @@ def test_the_accuracy_is_the_last_epochs_and_the_best_stands_beside(
     row = run(tmp_path)
     assert row.test_acc == accuracy(nets[0], toy_dataset().test)
     assert (row.val_selected_acc, row.peak_acc, row.curve) == (0.5, 0.8, curve)
+    late = run(tmp_path, plugged(Late()))  # whose net is another one than any epoch's
+    assert (late.val_selected_acc, late.peak_acc, late.curve) == (None, None, curve)
 
 
 @dataclass(frozen=True)

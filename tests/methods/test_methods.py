@@ -448,7 +448,7 @@ def test_miues_step_goes_from_its_first_towards_its_last(monkeypatch: pytest.Mon
         return delta
 
     monkeypatch.setattr("methods.miue.pgd", attack_none)
-    monkeypatch.setattr(MIUE, "_learner", lambda *arguments: lambda rows, progress: None)
+    monkeypatch.setattr(Trainer, "learner", lambda *arguments, **how: lambda rows, progress: None)
     MIUE().craft(CLEAN, toy_lab())
     assert len(steps) == 100 and (steps[0], steps[-1]) == pytest.approx((0.2, 0.398))
     assert [b - a for a, b in pairwise(steps)] == pytest.approx([0.002] * 99)

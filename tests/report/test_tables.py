@@ -98,6 +98,26 @@ def test_a_caption_says_each_budget_in_its_norm() -> None:
     assert budgets(rows[3:]) is None
 
 
+def test_early_stopping_is_a_column_of_undefended_victims(tmp_path: Path) -> None:
+    """By validation: the best epoch on test images is nobody's to choose."""
+    curve = {"mi": 0.1, "peak_acc": 0.9}
+    rows = [
+        row("clean", test_acc=0.9, val_selected_acc=0.88, **curve),
+        *(row("em", rep=rep, test_acc=0.2, val_selected_acc=0.4 + rep / 5, **curve) for rep in (0, 1)),
+        row("em", "at-8", test_acc=0.6, val_selected_acc=0.7, **curve),
+    ]
+    accuracy, mi = tables(rows)
+    assert accuracy.columns == ["none", "at-8", "early-stop"] and "early-stop" not in mi.columns
+    assert [accuracy.line(method)[-1] for method in ("clean", "em")] == ["88.0", "50.0 ±14.1"]
+    assert "early-stop: undefended victims at their best validation epoch" in accuracy.caption
+    write(made(rows), tmp_path)
+    assert float(read(tmp_path, "accuracy.csv")["em", "early-stop"]["mean"]) == pytest.approx(0.5)
+    assert "| early-stop |" in (tmp_path / "accuracy.md").read_text() and "early-stop" in rendered(rows)
+    for without in (rows[-1:], [row("em", test_acc=0.2)]):  # no undefended victim; no curve
+        table, _ = tables(without)
+        assert "early-stop" not in [*table.columns, table.caption]
+
+
 def test_accuracy_under_attack_stands_beside_accuracy_and_is_said() -> None:
     own = {"test_acc": 0.58, "mi": 0.1, "robust_acc": 0.312, "robust_radius": 8 / 255, "robust_images": 500}
     rows = [row("clean", "at-8", **own), row("clean", test_acc=0.9, mi=0.1)]

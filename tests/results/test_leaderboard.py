@@ -353,7 +353,16 @@ def test_what_stands_beside(tmp_path: Path) -> None:
     assert em.mi_gap == pytest.approx(0.2) and em.scores["at-8"].mi_gap == pytest.approx(0.4)
     assert (em.craft_seconds, em.craft_peak_mb) == (15.0, 950.0)
     assert (em.highest("val_selected"), em.highest("peak")) == (0.75, 0.875)
-    assert "| em | 75.0 | 87.5 | 0.200 | 15.0 | 950 |" in texts(board, tmp_path)["md"]
+    said = texts(board, tmp_path)["md"]
+    assert "| em | 75.0 | 87.5 | 0.200 | 15.0 | 950 |" in said
+    assert re.search(r"\| method *\| none *\| at-8 *\| early-stop *\|", said) and em.early == 0.25
+
+
+def test_a_defense_without_an_early_stop_leaves_that_of_the_others() -> None:
+    own = {"val_selected_acc": 0.25, "peak_acc": 0.5}
+    rows = [cell(m, d, 0.3, **own if d == "none" else {}) for m in ("clean", "em") for d in ("none", "probe")]
+    em = of(leaderboard(rows, ["none", "probe"]), "em")
+    assert (em.highest("val_selected"), em.scores["probe"].val_selected, em.early) == (0.25, None, 0.25)
 
 
 def test_seconds_and_memory_of_crafting_stand_beside_their_device(tmp_path: Path) -> None:

@@ -71,6 +71,8 @@ def test_manifest_says_what_was_done_and_what_survives(done: Path) -> None:
     assert {"size", "applied", "orientation", "alpha", "gray", "validation"} <= {*said["rules"]}
     assert said["method"]["name"] == "tap" and said["eps"] == 8 / 255 and said["rounding"]
     assert "16x16" in said["rules"]["size"] and str(done) not in json.dumps(said)
+    leaked = said["leak"]
+    assert (leaked["pairs"], leaked["images"]) == (6, 6) and leaked["left"] > 0
     images = said["images"]
     assert isinstance(images, list) and [one["file"] for one in images] == sorted(
         str(p.relative_to(done / "out")) for p in (done / "out").glob("*/*")
@@ -161,7 +163,7 @@ def test_a_train_folder_becomes_a_data_set_to_train_on(tmp_path: Path) -> None:
     draw(tmp_path / "own" / "train", "L")
     draw(tmp_path / "own" / "test", "L")
     assert main(protecting(tmp_path / "own", tmp_path / "out")) == 0
-    assert folders.classes(tmp_path / "out", "train") == ["a", "b"]
+    assert [place.name for place in folders.class_folders(tmp_path / "out" / "train")] == ["a", "b"]
     with Image.open(tmp_path / "out" / "train" / "a" / "1.png") as image:
         assert image.mode == "L" and image.size == SIZES[1]
     assert not (tmp_path / "out" / "test").exists()

@@ -33,7 +33,8 @@ from bench.studies.claims.nearness import SettingMatch, nearness
 from bench.studies.claims.write import markdown
 from support.rows import keyed, row
 
-STORED = Path(__file__).parent.parent.parent / "results" / "claims.csv"
+HOME = Path(__file__).parent.parent.parent
+STORED = HOME / "bench" / "studies" / "claims" / "claims.csv"
 CLAIMS = load(STORED)
 EPS = 8 / 255
 PLAIN = {  # a claim in text
@@ -646,7 +647,7 @@ def test_the_card_is_the_same_from_another_process_which_needs_no_torch(
     code = "import sys; from bench.cli.main import main; code = main(sys.argv[1:])\n"
     code += "assert 'torch' not in sys.modules; sys.exit(code)"
     asked = [sys.executable, "-c", code, "claims", "--claims", STORED, "--rows", folder, "--out", "a"]
-    path = {"PYTHONPATH": str(STORED.parent.parent)}
+    path = {"PYTHONPATH": str(HOME)}
     subprocess.run([*map(str, asked)], check=True, stdout=subprocess.DEVNULL, env=os.environ | path)
     assert run("--rows", folder / "rows", "--rows", folder, "--out", "b") == 0
     names = {"card.csv", "card.md", "card.png", "card.svg"}

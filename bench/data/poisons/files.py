@@ -18,9 +18,9 @@ from torch import Tensor
 
 from bench.core.checkpoint import DAMAGED
 from bench.core.errors import BadInput
+from bench.data.images import stack
 from bench.data.poisons import manifest
 from bench.data.poisons.outputs import outputs
-from bench.data.prepare import stack
 
 PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".dill")
 SAVE_AS = "save the array with numpy.save as .npy, or with safetensors"

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
+from bench.core.files import expanded
 from bench.core.method import Lab, Method, Need
 from bench.core.pixels import GRID, digest
 from bench.core.threat import Threat
@@ -234,7 +235,7 @@ def name_of(path: Path) -> str:
 
 def at(place: str) -> Foreign:
     """Find a file or folder, with the budget that its manifest declares, or the usual one; else BadInput."""
-    path = Path(place).expanduser().absolute()  # worker processes may stand elsewhere
+    path = expanded(place).absolute()  # worker processes may stand elsewhere
     if not path.exists():
         raise BadInput(f"file:{place}: there is no such file or folder")
     made = manifest.load(path, name_of(path))

@@ -46,7 +46,8 @@ def measured(table: Table, *, colored: bool = False) -> Grid:
 
     def values(method: str) -> list[Value]:
         beside = [by_text(text) for text in table.budgets.get(method, ())]
-        return beside + [value(table.cells[method, d]) for d in table.defenses]
+        stopped = [by_text(text) for text in table.line(method)[len(beside) + len(table.defenses) :]]
+        return beside + [value(table.cells[method, d]) for d in table.defenses] + stopped
 
     return table, {method: values(method) for method in table.methods}
 
