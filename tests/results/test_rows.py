@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -277,6 +278,16 @@ def test_every_command_refuses_it_in_one_line(
     said = capsys.readouterr()
     assert said.err == "bench: out: a.json: test_acc is 2.5, expected number in [0, 1] or null\n"
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "rows", "a.json"]
+
+
+@pytest.mark.parametrize("verb", ["table", "report", "leaderboard", "check"])
+def test_a_fifo_among_rows_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    save(ROW, tmp_path / "rows")
+    os.mkfifo(tmp_path / "rows" / "a.json")
+    assert main([verb, str(tmp_path), *(["--write", str(tmp_path / "b")] if verb == "check" else [])]) == 2
+    assert "a.json is a FIFO, expected a regular file" in capsys.readouterr().err
 
 
 # What is made of the columns
