@@ -9,8 +9,11 @@ from math import hypot, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.core.errors import unknown
+import msgspec
+
+from bench.core.errors import BadInput, unknown
 from bench.core.files import write_atomically
+from bench.core.stored import decoded, read
 from bench.metrics import METRICS
 from bench.results.aggregate import counterpart
 from bench.results.identity import record_name
@@ -26,6 +29,13 @@ Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no 
 MI_LIKE = "MI", "proxy"  # kinds whose estimates have intervals, or are bounds
 
 
+class Stored(msgspec.Struct):
+    """What lies in a record's file."""
+
+    inputs: dict[str, str | int]
+    record: Record
+
+
 class Records:
     """The records of some measures in a folder."""
 
@@ -39,10 +49,13 @@ class Records:
         """None where there is none, or only one of another revision."""
         inputs = self._inputs(measure, net_row, poison_row)
         try:
-            stored = json.loads(self._path(inputs).read_text(encoding="utf-8"))
-            return Record(**stored["record"]) if stored["inputs"] == inputs else None
-        except (OSError, ValueError, KeyError, TypeError):
+            stored = decoded(read(self._path(inputs)), Stored, "a record")
+        except (OSError, BadInput):
             return None
+        own = measure, net_row, poison_row
+        record = stored.record
+        named = record.measure, record.net_row, record.poison_row
+        return record if stored.inputs == inputs and named == own else None
 
     def save(self, record: Record) -> None:
         """In the place of one of an older revision."""
