@@ -17,7 +17,7 @@ from bench.results.identity import record_name
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, last_line
 from bench.results.upgrade import SCHEMA
-from bench.studies.study import IMAGES, Record
+from bench.studies.study import FORM, IMAGES, Record
 
 SCALE = "on another scale"
 APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
@@ -40,7 +40,9 @@ class Records:
         inputs = self._inputs(measure, net_row, poison_row)
         try:
             stored = json.loads(self._path(inputs).read_text(encoding="utf-8"))
-            return Record(**stored["record"]) if stored["inputs"] == inputs else None
+            exact = {name: value for name, value in inputs.items() if name != "features"}
+            # from before features were kept: of the exact ones, which differ by less than any interval
+            return Record(**stored["record"]) if stored["inputs"] in (inputs, exact) else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -52,8 +54,10 @@ class Records:
 
     def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:
         """All that decides a record; images and seeds are in the rows' keys."""
-        pair = {"measure": measure, "net": net_row, "poison": poison_row}
-        return {**pair, "images": IMAGES, "revision": METRICS[measure].revision}
+        metric = METRICS[measure]
+        made: dict[str, str | int] = {"measure": measure, "net": net_row, "poison": poison_row}
+        made |= {"images": IMAGES, "revision": metric.revision}
+        return made if metric.of_images else made | {"features": FORM}
 
     def _path(self, inputs: dict[str, str | int]) -> Path:
         return self.folder / record_name(inputs)
