@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from bench.core.files import write_atomically
-from bench.core.stored import read
+from bench.core.stored import plain, read
 from bench.results import rows, upgrade
 from bench.results.identity import record_name
 
@@ -37,7 +37,7 @@ def rewrite(run: Path) -> int:
 def _record(path: Path, keys: dict[str, str]) -> bool:
     """Whether it was of schema 1, and of rows that are there."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = plain(read(path), path.name)
         if "schema" in stored:
             return False
         changed = upgrade.record(stored, keys)

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,12 +19,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.core.errors import BadInput
 from bench.core.files import write_atomically
+from bench.core.stored import MIB, read
 from bench.metrics import Subject
 from bench.results.identity import key_of
 from bench.results.rows import Row
 from bench.studies.study import FORM, IMAGES
 
+MOST = 512 * MIB  # bytes of a file
 CLEAN_SIDE = "clean"  # in the place of a poison's digest
 
 
@@ -93,11 +97,12 @@ class Features:
 
     def _load(self, net: Row, images: str) -> _Side | None:
         try:
-            with np.load(self._path(net, images), allow_pickle=False) as kept:
+            content = read(self._path(net, images), MOST)
+            with np.load(io.BytesIO(content), allow_pickle=False) as kept:
                 said = json.loads(str(kept["said"]))
                 digest = said.pop("digest")
                 side = _Side(kept["halves"], kept["largest"], kept["labels"], said)
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except (OSError, BadInput, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
             return None
         expected = _inputs(net, images)
         whole = digest == side.digest and {name: said.get(name) for name in expected} == expected

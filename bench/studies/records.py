@@ -9,8 +9,11 @@ from math import hypot, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.core.errors import unknown
+import msgspec
+
+from bench.core.errors import BadInput, unknown
 from bench.core.files import write_atomically
+from bench.core.stored import decoded, read
 from bench.metrics import METRICS
 from bench.results.aggregate import counterpart
 from bench.results.identity import record_name
@@ -26,6 +29,13 @@ Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no 
 MI_LIKE = "MI", "proxy"  # kinds whose estimates have intervals, or are bounds
 
 
+class Stored(msgspec.Struct):
+    """What lies in a record's file."""
+
+    inputs: dict[str, str | int]
+    record: Record
+
+
 class Records:
     """The records of some measures in a folder."""
 
@@ -39,12 +49,15 @@ class Records:
         """None where there is none, or only one of another revision."""
         inputs = self._inputs(measure, net_row, poison_row)
         try:
-            stored = json.loads(self._path(inputs).read_text(encoding="utf-8"))
-            exact = {name: value for name, value in inputs.items() if name != "features"}
-            # from before features were kept: of the exact ones, which differ by less than any interval
-            return Record(**stored["record"]) if stored["inputs"] in (inputs, exact) else None
-        except (OSError, ValueError, KeyError, TypeError):
+            stored = decoded(read(self._path(inputs)), Stored, "a record")
+        except (OSError, BadInput):
             return None
+        own = measure, net_row, poison_row
+        record = stored.record
+        named = record.measure, record.net_row, record.poison_row
+        exact = {name: value for name, value in inputs.items() if name != "features"}
+        # those from before features were kept are of the exact ones, which differ by less than any interval
+        return record if stored.inputs in (inputs, exact) and named == own else None
 
     def save(self, record: Record) -> None:
         """In the place of one of an older revision."""

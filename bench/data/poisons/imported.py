@@ -175,7 +175,7 @@ class Foreign(Method):
         table["rounding"] = "none, the numbers are whole" if whole else self.rounding
         made = manifest.load(self.path, self.who)
         if made:
-            table["made by"] = f"{made.method} for {made.data}"
+            table["made by"] = f"{made.method.name} for {made.data.name}"
             audit.check_digests(numbers, made, self.who)
         table["digests"] = f"{len(numbers)} of {len(numbers)} as in the manifest" if made else "none to check"
         table["order"] = "by the manifest's digests" if made else "taken as given"
@@ -183,7 +183,7 @@ class Foreign(Method):
             replace(self, digest=found, kind=kind, units=units, layout=layout),
             numbers,
             made,
-            content.labels,
+            content.labels if made is None or made.labels is None else torch.tensor(made.labels),
         )
 
     def _check_change(self, steps: Callable[[slice], Tensor], count: int, table: Table) -> None:
