@@ -543,8 +543,8 @@ def deeper_is_worse(reps: int = 1) -> tuple[list[Row], list[Record]]:
 def test_depth_finds_what_was_put_in() -> None:
     found = depth.analyse(*deeper_is_worse())
     cells = found.tables["cells"].set_index(["net", "method"])
-    em = cells.loc["resnet18-slim-s2", "em"]
-    place = [*depth.LAYERS].index("resnet18-slim-s2")
+    em = cells.loc["resnet18-slim", "em"]
+    place = [*depth.LAYERS].index("resnet18-slim")
     assert em["accuracy_gap"] == pytest.approx(0.1 + 0.1 * place)
     assert em["mi_gap"] == pytest.approx(0.2 - 0.02 * place)
     assert em["mi_gap_clean_net"] == pytest.approx(0.1 + 0.03 * place)
