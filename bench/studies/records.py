@@ -20,7 +20,7 @@ from bench.results.identity import record_name
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, last_line
 from bench.results.upgrade import SCHEMA
-from bench.studies.study import IMAGES, Record
+from bench.studies.study import FORM, IMAGES, Record
 
 SCALE = "on another scale"
 APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
@@ -55,7 +55,9 @@ class Records:
         own = measure, net_row, poison_row
         record = stored.record
         named = record.measure, record.net_row, record.poison_row
-        return record if stored.inputs == inputs and named == own else None
+        exact = {name: value for name, value in inputs.items() if name != "features"}
+        # those from before features were kept are of the exact ones, which differ by less than any interval
+        return record if stored.inputs in (inputs, exact) and named == own else None
 
     def save(self, record: Record) -> None:
         """In the place of one of an older revision."""
@@ -65,8 +67,10 @@ class Records:
 
     def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:
         """All that decides a record; images and seeds are in the rows' keys."""
-        pair = {"measure": measure, "net": net_row, "poison": poison_row}
-        return {**pair, "images": IMAGES, "revision": METRICS[measure].revision}
+        metric = METRICS[measure]
+        made: dict[str, str | int] = {"measure": measure, "net": net_row, "poison": poison_row}
+        made |= {"images": IMAGES, "revision": metric.revision}
+        return made if metric.of_images else made | {"features": FORM}
 
     def _path(self, inputs: dict[str, str | int]) -> Path:
         return self.folder / record_name(inputs)

@@ -15,6 +15,7 @@ from bench.results.rows import Row
 from bench.runner.request import Variation
 
 IMAGES = 5000  # at most, on which victims are measured; a row's own MI can be of fewer
+FORM = 1  # revision: how features are kept, see features.py; in every record of features
 
 
 @dataclass(frozen=True)
