@@ -215,9 +215,6 @@ class Cluster:
         else:
             ours.set_result(done.result())
 
-    def revive(self) -> None:
-        """Do nothing: Dask replaces its workers, and no job is lost with another's."""
-
     def close(self, *, now: bool) -> None:
         self.executor.shutdown(wait=not now)  # without waiting it cancels: workers notice at their next step
         self.opened.close()
