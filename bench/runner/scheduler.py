@@ -109,7 +109,9 @@ class Scheduler(Generic[J]):
 
     def _submit(self) -> None:
         """Keep the workers busy; what is locked is asked for again the next time."""
-        self.ready.sort(key=lambda j: (self._last_try(j), j.name not in self.first, -j.cost))
+        self.ready.sort(
+            key=lambda j: (self._last_try(j), not self.deaths[j.name], j.name not in self.first, -j.cost)
+        )
         later, workers = list[J](), self.pool.workers
         while self.ready and len(self.running) < workers:
             if self.running and any(map(self._last_try, (self.ready[0], *self.running.values()))):

@@ -352,7 +352,7 @@ def test_a_measure_that_kills_its_worker_is_named(
     done: Path, dying: Callable[..., int], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """All else is measured, of the same victim too."""
-    assert dying(2, 3, 4) == 2
+    assert dying(2, 3, MEASURED + 2) == 2
     (said,) = capsys.readouterr().err.splitlines()
     seen: list[Any] = [stored["record"] for stored in records(done).values()]
     assert sorted(one["measure"] for one in seen) == ["norm"] * ROWS + ["shift"] * (MEASURED - 1)
