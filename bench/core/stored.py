@@ -7,9 +7,10 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from hashlib import sha256
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -40,9 +41,7 @@ def read(path: Path, most: int = SMALL) -> bytes:
     opened = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:
         seen = os.fstat(opened)
-        if not stat.S_ISREG(seen.st_mode):
-            kind = KINDS.get(stat.S_IFMT(seen.st_mode), "special file")
-            raise BadInput(f"{path.name} is a {kind}, expected a regular file")
+        _check_regular(path, seen)
         if seen.st_size > most:
             raise BadInput(f"{path.name} has {seen.st_size} bytes, expected at most {most}")
         parts = [os.read(opened, most + 1)]
@@ -53,6 +52,26 @@ def read(path: Path, most: int = SMALL) -> bytes:
     finally:
         os.close(opened)
     return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def check_regular(path: Path) -> None:
+    """Raise BadInput where there is something that is no regular file; OSError where there is nothing."""
+    _check_regular(path, path.stat())
+
+
+def _check_regular(path: Path, seen: os.stat_result) -> None:
+    if not stat.S_ISREG(seen.st_mode):
+        kind = KINDS.get(stat.S_IFMT(seen.st_mode), "special file")
+        raise BadInput(f"{path.name} is a {kind}, expected a regular file")
+
+
+def sealed(place: str, said: Mapping[str, Any]) -> str:
+    """Make the checksum of what is said of a cached file: of the place that it is kept under, too.
+
+    So that what is right and lies in another's place is found.
+    """
+    text = json.dumps(json.loads(json.dumps(said)), sort_keys=True)
+    return sha256(f"{place}\n{text}".encode()).hexdigest()
 
 
 def read_or_say(path: Path, expected: str, most: int = SMALL) -> bytes:

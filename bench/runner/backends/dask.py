@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,9 @@ class Cluster:
             lent = replace(
                 context, data=share(context.data, checked.cache), cache=checked.cache, gallery=None
             )
-            write_atomically(self.terms.folder / "run.pickle", pickle.dumps((work, lent)))
+            content = pickle.dumps((work, lent))
+            write_atomically(self.terms.folder / "run.pickle", content)
+            self.terms = replace(self.terms, run=sha256(content).hexdigest())
             client = stack.enter_context(contextlib.closing(connect(checked.address)))
             client.subscribe_topic(self.terms.token, lambda event: report(*event[1]))
             self.executor = client.get_executor(pure=False, resources=checked.resources)
