@@ -137,8 +137,8 @@ class Explanation:
     name: str  # of its column
     label: str  # for people, with the unit
     kind: Kind
-    measure: str = ""  # none: the budget itself
-    key: str = "value"
+    measure: str = ""  # none: a column of the row
+    key: str = "value"  # in the record, or the column
     gap_to: str | None = None  # the method from whose figure this one's is subtracted
     expected: int = 1  # whether the story says it rises with the gap (1), falls (-1), or says neither (0)
     by_rank: bool = True  # whether its scale depends on the dimensions of the features' code
@@ -159,8 +159,8 @@ class Readings:
     def figure(self, row: Row, explanation: Explanation) -> float | str:
         """Of the row's poison, or why there is none."""
         if not explanation.measure:
-            eps = row.inputs["eps"]
-            return "no budget was stated" if eps is None else 255 * float(eps)
+            size = getattr(row, explanation.key)
+            return f"no {explanation.key} was measured" if size is None else float(size)
         own, there = self._ends(row, explanation)
         value, name = figure_of(own, explanation.key), explanation.gap_to
         if name is None or isinstance(value, str):
