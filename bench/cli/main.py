@@ -16,6 +16,7 @@ from bench.cli import config
 from bench.cli.signals import stopping
 from bench.core.errors import BadInput
 from bench.core.files import is_full
+from bench.core.texts import printable
 
 SCRIPT = "ue-bench"  # the console script, which does the same
 
@@ -54,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         with stopping():
             return _main(argv)
     except BadInput as error:
-        print(f"bench: {error}", file=sys.stderr)
+        print(f"bench: {printable(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt as stop:
         print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from bench import data, nets
 from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
+from bench.core.texts import printable
 from bench.core.types import Dataset
 from bench.experiment.context import Cell, RunContext
 from bench.experiment.device import decided, device_of, environment, set_up
@@ -81,7 +83,7 @@ class Grid:
 
 def say(console: Console, line: str) -> None:
     """Print a line as it is, however long."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(Text(printable(line)), soft_wrap=True)
 
 
 def open_grid(
