@@ -7,7 +7,9 @@ import importlib
 import os
 import signal
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
 
@@ -18,6 +20,7 @@ from bench.core.errors import BadInput
 from bench.core.files import is_full
 from bench.core.texts import printable
 
+REPEATED = ("--set", "--rows")  # options that take several things
 SCRIPT = "ue-bench"  # the console script, which does the same
 
 
@@ -61,8 +64,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
     except OSError as error:
-        if not is_full(error):
+        if not is_full(error) and error.filename is None:
             raise
+        if not is_full(error):  # of whatever path was given
+            print(f"bench: {printable(error.filename)}: {error.strerror}", file=sys.stderr)
+            return 2
         where = f" {error.filename}" if error.filename else ""
         print(
             f"bench: cannot write{where} ({error.strerror or error}); what is in rows/ is whole, and "
@@ -72,10 +78,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
 
 
+def said_twice(argv: Sequence[str]) -> list[str]:
+    """List options, and fields of --set, that a command line has more than once."""
+    named = [part.partition("=")[0] for part in argv if part.startswith("--")]
+    once = [name for name in named if name not in REPEATED]
+    sets = [f"--set {item.partition('=')[0]}" for option, item in pairwise(argv) if option == "--set"]
+    return [name for name, n in Counter([*once, *sets]).items() if n > 1]
+
+
 def _main(argv: Sequence[str] | None) -> int:
     prog = Path(sys.argv[0]).stem
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # not the methods/ of where one stands
-    args = parsed(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
+    argv = sys.argv[1:] if argv is None else argv
+    args = parsed(argv, SCRIPT if prog == SCRIPT else "python -m bench")
+    for name in said_twice(argv):
+        print(f"bench: {printable(name)} is given twice; the last counts", file=sys.stderr)
     if getattr(args, "print_config", False):
         print(config.written(args, args.own), end="")
         return 0

@@ -16,6 +16,13 @@ class Options(Protocol):
     def add_argument(self, *names: str, **how: Any) -> Any: ...
 
 
+def folder(text: str) -> Path:
+    """Read a folder's path; an empty one would mean the current folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("the path is empty, expected a folder")
+    return Path(text)
+
+
 def images(to: Options) -> None:
     to.add_argument(
         "--data", help="data set: glyphs, cifar10, cifar100, svhn, parquet:DIR, folder:DIR[@SIZE]"
@@ -26,7 +33,14 @@ def images(to: Options) -> None:
         metavar="R",
         help="long-tailed training images: R of the first class for one of the last (default: 1, as is)",
     )
-    to.add_argument("--data-root", type=Path, metavar="DIR", help="where cifar10, cifar100, svhn lie")
+    to.add_argument("--columns", metavar="IMAGE,LABEL", help="of parquet files (default: the usual names)")
+    to.add_argument("--test-split", metavar="NAME", help="parquet files to test on (default: test)")
+    to.add_argument(
+        "--allow-duplicates",
+        action="store_true",
+        help="though over 1 %% of the test images are learned from",
+    )
+    to.add_argument("--data-root", type=folder, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 
 
 def crafting(to: Options, profile: str = "quick") -> None:
@@ -80,7 +94,9 @@ def names_of(text: str | None) -> list[str] | None:
 
 def machine(to: Options) -> None:
     to.add_argument("--plugins", type=Path, metavar="DIR", help="folder with further methods/ or defenses/")
-    to.add_argument("--cache", type=Path, metavar="DIR", help="poisons and checkpoints; default: the user's")
+    to.add_argument(
+        "--cache", type=folder, metavar="DIR", help="poisons and checkpoints; default: the user's"
+    )
     to.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
     to.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of each (default: 1)")
     to.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
@@ -88,7 +104,7 @@ def machine(to: Options) -> None:
 
 def where(to: Options, out: str) -> None:
     """Add what computes a grid and where its rows go. out: the folder where none is given."""
-    to.add_argument("--out", type=Path, metavar="DIR", help=f"default: {out}")
+    to.add_argument("--out", type=folder, metavar="DIR", help=f"default: {out}")
     machine(to)
     to.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
     to.add_argument("--minutes", type=float, metavar="M", help="start no job that will not fit")
@@ -107,12 +123,18 @@ def request(args: argparse.Namespace) -> RunRequest:
     """Read all that the options ask for; what has no option, or is not given, is as by default."""
     from dataclasses import fields
 
+    from bench.data.rules import Reading
     from bench.runner.request import Machine, Options, RunRequest, Where
 
     def made(kind: type[Any], **more: Any) -> Any:
         given = {f.name: getattr(args, f.name, None) for f in fields(kind)} | more
         return kind(**{name: value for name, value in given.items() if value is not None})
 
-    groups = {"options": made(Options), "where": made(Where), "machine": made(Machine)}
+    groups = {
+        "options": made(Options),
+        "where": made(Where),
+        "machine": made(Machine),
+        "reading": made(Reading),
+    }
     read: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
     return read

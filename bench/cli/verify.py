@@ -40,6 +40,8 @@ def main(args: argparse.Namespace) -> int:
     resolved = resolve(request)
     (method,), console = resolved.methods, Console()
     images = read(resolved) if args.data else None
+    for note in images.notes if images else ():
+        say(console, note)
     table: dict[str, str] = {}
     try:
         method.value.audited(images, table)

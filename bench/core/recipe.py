@@ -11,6 +11,7 @@ from bench.core.errors import BadInput
 # Metadata of a plugin's field that came after rows were stored, and whose default is what there was before:
 # no key takes it where it has its default, so that those rows keep theirs. The default never changes.
 ADDED = {"added": True}
+MOST_LR = 100  # beyond it no training is meant
 
 
 def check_positive(thing: object, names: Iterable[str]) -> None:
@@ -51,6 +52,13 @@ class Recipe:
         check_positive(self, ("epochs", "batch", "lr"))
         if not 0 <= self.momentum < 1 or self.weight_decay < 0 or (self.nesterov and not self.momentum):
             raise BadInput(f"a recipe needs momentum in [0,1) and weight decay of 0 or more, got {self}")
+        if self.lr > MOST_LR or not 0 <= self.final_lr <= MOST_LR:
+            raise BadInput(f"a recipe's rates are {self.lr:g} to {self.final_lr:g}, expected 0 to {MOST_LR}")
+        if wrong := [at for at in self.milestones if not 0 < at <= 1]:
+            hint = f"; did you mean {wrong[0] / self.epochs:g}?" if 1 < wrong[0] <= self.epochs else ""
+            raise BadInput(
+                f"a recipe's milestone is {wrong[0]:g}, expected a share of the training, 0 to 1{hint}"
+            )
         if not 0 <= self.warmup < 1:
             raise BadInput(f"a recipe's warmup is {self.warmup:g}, expected a share of 0 up to 1")
         if self.clip is not None and self.clip <= 0:

@@ -52,6 +52,7 @@ class Dataset:
     rows: Tensor | None = None  # int64, where train's images stand among all training images; None: as here
     pool: int | None = None  # how many training images there are in all; None: those of train
     names: tuple[str, ...] | None = None  # of all of these, class/file, where they are files
+    notes: tuple[str, ...] = ()  # what its reader has to say: copies, labels that were renumbered
 
     def to(self, device: torch.device) -> Dataset:
         splits = {name: getattr(self, name).to(device) for name in ("train", "val", "test")}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.core.errors import unknown
-from bench.core.files import expanded
+from bench.core.errors import BadInput, unknown
+from bench.data.rules import AS_RULED, Reading
 
 if TYPE_CHECKING:  # torch comes in with load(), not with names()
     from bench.core.types import Dataset
@@ -28,21 +29,32 @@ def load(
     writes: bool = True,
     reference: int = 0,
     imbalance: float = 1.0,
+    reading: Reading = AS_RULED,
 ) -> Dataset:
     """Load the data set called spec, on the CPU; BadInput where there is none.
 
     root: where the user keeps downloaded data sets. limit: training images to keep, validation included.
     writes: whether what is drawn or downloaded may be kept; else nothing is downloaded. reference: clean
     images to have beside them, for defenses that use some. imbalance: of the training images that are kept,
-    see prepare.long_tailed(); 1: as they are.
+    see prepare.long_tailed(); 1: as they are. reading: what is stated of how files are read.
     """
     from bench.data import prepare
 
-    return prepare.dataset(source(spec, root, limit, cache, writes), limit, reference, imbalance)
+    found = source(spec, root, limit, cache, writes, reading)
+    return prepare.dataset(found, limit, reference, imbalance, reading.allow_duplicates)
 
 
-def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Source:
+def source(
+    spec: str,
+    root: Path | None,
+    limit: int | None,
+    cache: Path,
+    writes: bool = True,
+    reading: Reading = AS_RULED,
+) -> Source:
     kind, _, place = spec.partition(":")
+    if kind != "parquet" and replace(reading, allow_duplicates=False) != AS_RULED:
+        raise BadInput(f"--columns and --test-split are of parquet files, and the data set is {spec}")
     if spec == "glyphs":
         from bench.data import glyphs
 
@@ -54,7 +66,7 @@ def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes:
     if kind == "parquet" and place:
         from bench.data import parquet
 
-        return parquet.source(expanded(place))
+        return parquet.source(place, reading)
     if kind == "folder" and place:
         from bench.data import folder
 

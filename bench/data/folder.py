@@ -24,16 +24,7 @@ SMALLEST = 8  # pixels
 
 def source(place: str) -> Source:
     """List the images. place: the folder, with @S behind it or not."""
-    parts = re.fullmatch(r"(.+)@(\d+)", place)
-    folder, size = expanded(place), None
-    if parts and expanded(parts[1]).is_dir():
-        if folder.is_dir():
-            raise BadInput(
-                f"folder:{place} is {parts[1]} at a size, and a folder; with a / behind it is that"
-            )
-        folder, size = expanded(parts[1]), int(parts[2])
-    if size is not None and size < SMALLEST:
-        raise BadInput(f"folder:{place} asks for {size} pixels, expected at least {SMALLEST}")
+    folder, size = sized("folder", place)
     parted = {part: class_folders(_part(folder, part)) for part in ("train", "test")}
     train, test = ([plain(of.name) for of in folders] for folders in parted.values())
     if train != test:
@@ -46,6 +37,21 @@ def source(place: str) -> Source:
     rule = RULE.format(size) if size else "none"
     pools = pool(files, labels, size), pool(*labelled(parted["test"]), size)
     return Source(name, *pools, tuple(train), resize=rule, names=named)
+
+
+def sized(scheme: str, place: str) -> tuple[Path, int | None]:
+    """Split DIR@S where DIR is a folder; BadInput where DIR@S is one as well."""
+    parts = re.fullmatch(r"(.+)@(\d+)", place)
+    folder, size = expanded(place), None
+    if parts and expanded(parts[1]).is_dir():
+        if folder.is_dir():
+            raise BadInput(
+                f"{scheme}:{place} is {parts[1]} at a size, and a folder; with a / behind it is that"
+            )
+        folder, size = expanded(parts[1]), int(parts[2])
+    if size is not None and size < SMALLEST:
+        raise BadInput(f"{scheme}:{place} asks for {size} pixels, expected at least {SMALLEST}")
+    return folder, size
 
 
 def _part(folder: Path, part: str) -> Path:

@@ -81,7 +81,7 @@ class Given:
     def tested_on(self, test: Given) -> Dataset:
         """Make a data set of these and of test images, with one in HELD_OUT of these held out."""
         source = Source("given", _pool(self), _pool(test), self.classes)
-        return dataset(source, None)
+        return dataset(source, None, allow_duplicates=True)
 
 
 def _pool(given: Given) -> Any:

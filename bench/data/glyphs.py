@@ -86,8 +86,9 @@ ROWS, COLUMNS = np.mgrid[:SIZE, :SIZE] / (SIZE - 1) - 0.5
 
 
 def glyph_source(limit: int | None, cache: Path, writes: bool = True) -> Source:
-    """Draw a training pool of exactly the size asked for, and a test set; BadInput for one out of range."""
+    """Draw a training pool of exactly the size asked for, and a test set; BadInput where it is too small."""
     if limit is not None:
+        limit = min(limit, MOST_GLYPHS)
         check_limit("glyphs", limit, MOST_GLYPHS, len(CLASSES))
     train = rendered(cache, limit or GLYPHS, 1, writes)
     test = rendered(cache, GLYPHS, 2, writes)

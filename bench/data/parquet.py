@@ -1,120 +1,193 @@
-"""A folder of parquet files, as data set hubs lay them out.
+"""A folder of parquet files, as data set hubs lay them out: DIR or DIR/data.
 
-train.parquet and test.parquet, or shards train-*.parquet and test-*.parquet. Columns: img or
-image, a struct with the field bytes, an encoded image; label, a whole number. Schema metadata, all optional:
-classes, names separated by commas or as a JSON list; flip, true or false.
+train.parquet and test.parquet, or shards train-00000-of-00002.parquet and so on, of one generation and
+complete; --test-split validation tests on validation-*. Columns, unless --columns names them: image or img, a
+struct with the field bytes, an encoded image; label, labels, fine_label or coarse_label, a whole number or a
+name. Whole numbers that do not count from 0, and names, are numbered in their order. Schema metadata, all
+optional: classes, names separated by commas or as a JSON list; flip, true or false. parquet:DIR@S brings
+images of any size to S x S pixels; rules.py has the rules.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.data.images import all_gray, stack
+from bench.data.folder import sized
+from bench.data.images import all_gray, square, stack
 from bench.data.prepare import Pool, Source
+from bench.data.rules import AS_RULED, RULE, Reading, plain
+from bench.data.shards import shards
 
-IMAGES = ("img", "image")  # what hubs call their column
+IMAGES = ("img", "image")  # what hubs call their columns; the first that is there
+LABELS = ("label", "labels", "fine_label", "coarse_label")
 UNREADABLE = (OSError, pa.ArrowException)
 BATCH = 4096  # rows whose bytes are in memory at once
+Columns = tuple[str, str]  # of images and of labels
+Values = NDArray[Any]  # labels as they are stored: whole numbers or names
 
 
-def source(place: Path) -> Source:
-    train, test = shards(place, "train"), shards(place, "test")
-    meta, test_meta = metadata(train[0]), metadata(test[0])
-    pools = pool(train), pool(test)
-    classes, test_classes = declared(meta), declared(test_meta)
-    if classes and test_classes and classes != test_classes:
-        raise BadInput(
-            f"{place}: train has the classes {shown(classes)}, test {shown(test_classes)}, expected the same"
-        )
-    numbers = torch.cat([pool.labels for pool in pools]).unique().tolist()
-    classes = classes or test_classes or tuple(map(str, numbers))
-    flip = meta.get("flip", "true").lower()
+def source(place: str, reading: Reading = AS_RULED) -> Source:
+    folder, size = sized("parquet", str(place))
+    train, test = shards(folder, "train"), shards(folder, reading.test_split)
+    columns = columns_of(train[0], reading.columns)
+    names = agreed([*train, *test], columns)
+    values = [np.concatenate([labels_of(file, columns) for file in files]) for files in (train, test)]
+    labels, classes, said = numbered(str(folder), values, names)
+    pools = pool(train, labels[0], columns, size), pool(test, labels[1], columns, size)
+    flip = metadata(train[0]).get("flip", "true").lower()
     if flip not in ("true", "false"):
         raise BadInput(f"{train[0]}: the metadata says flip = {flip!r}, expected true or false")
-    return Source(place.resolve().name or "parquet", *pools, classes, flip=flip == "true")
+    name = (plain(folder.resolve().name) or "parquet") + (f"@{size}" if size else "")
+    rule = RULE.format(size) if size else "none"
+    return Source(name, *pools, classes, flip=flip == "true", resize=rule, notes=said)
+
+
+def whole(files: list[Path]) -> tuple[Tensor, Tensor]:
+    """Read all images, uint8 (N,C,H,W), and their labels, int64 (N,), by the rules alone."""
+    columns = columns_of(files[0])
+    values = np.concatenate([labels_of(file, columns) for file in files])
+    (labels,), _, _ = numbered(str(files[0]), [values], agreed(files, columns))
+    return pool(files, labels, columns).read(torch.arange(len(labels))), labels
+
+
+def pool(files: list[Path], labels: Tensor, columns: Columns, size: int | None = None) -> Pool:
+    fit = functools.partial(square, size=size) if size else None
+    mend = "; parquet:DIR@S brings all to S x S"
+    return Pool(
+        labels,
+        lambda rows: stack(len(rows), encoded(files, rows, columns[0]), fit, mend),
+        lambda: all_gray(encoded(files, torch.arange(len(labels)), columns[0])),
+    )
+
+
+def columns_of(file: Path, stated: str | None = None) -> Columns:
+    """Find the columns of images and labels; BadInput where there are none of the usual names."""
+    there = schema(file).names
+    if stated is None:
+        found = [next((name for name in usual if name in there), usual[0]) for usual in (IMAGES, LABELS)]
+    else:
+        found = [name.strip() for name in stated.split(",")]
+    if len(found) != 2:
+        raise BadInput(f"--columns is {stated}, expected two names, IMAGE,LABEL")
+    return found[0], found[1]
+
+
+def check_columns(file: Path, columns: Columns) -> None:
+    known = schema(file)
+    types = dict(zip(known.names, known.types, strict=True))
+    img, label = (types.get(name) for name in columns)
+    image = img is not None and pa.types.is_struct(img) and img.get_field_index("bytes") >= 0
+    if not (image and label is not None and (pa.types.is_integer(label) or is_name(label))):
+        seen = ", ".join(f"{name} {kind}" for name, kind in types.items())
+        raise BadInput(
+            f"{file} has the columns {seen}; expected {columns[0]} struct<bytes, path> and {columns[1]} int "
+            "or string; --columns IMAGE,LABEL names others"
+        )
+
+
+def is_name(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def labels_of(file: Path, columns: Columns) -> Values:
+    check_columns(file, columns)
+    try:
+        column = pq.read_table(file, columns=[columns[1]]).column(columns[1])
+    except UNREADABLE as error:
+        raise unreadable(file, error) from error
+    if column.null_count:
+        raise BadInput(f"{file}: {column.null_count} rows have no label, expected one in every row")
+    return np.array(column.to_pylist()) if is_name(column.type) else column.to_numpy().astype(np.int64)
+
+
+def numbered(
+    who: str, parts: Sequence[Values], names: tuple[str, ...]
+) -> tuple[list[Tensor], tuple[str, ...], tuple[str, ...]]:
+    """Give labels from 0, int64 (N,) of each part, the classes, and what was renumbered; BadInput.
+
+    names: declared classes, which whole numbers are places in.
+    """
+    kinds = {part.dtype.kind == "U" for part in parts}
+    if len(kinds) > 1:
+        raise BadInput(f"{who}: labels are whole numbers in one part and names in another, expected one kind")
+    found = np.unique(np.concatenate(parts))
+    if kinds == {False}:
+        if int(found[0]) < 0:
+            raise BadInput(f"{who}: a label is {found[0]}, expected 0 or more; -1 stands for a hidden label")
+        if names or found[-1] == len(found) - 1:
+            return [torch.from_numpy(part) for part in parts], names or tuple(map(str, found)), ()
+    known = np.array(names) if names else found
+    if len(strange := np.setdiff1d(found, known)):
+        raise BadInput(f"{who}: a label is {str(strange[0])!r}, expected one of {shown(names)}")
+    order = known.argsort()
+    labels = [torch.from_numpy(order[np.searchsorted(known, part, sorter=order)]) for part in parts]
+    said = ", ".join(f"{name} is {place}" for place, name in enumerate(known))
+    return labels, tuple(map(str, known)), (f"{who}: labels are numbered in their order: {said}",)
+
+
+def agreed(files: Sequence[Path], columns: Columns) -> tuple[str, ...]:
+    """Read the class names that files declare; BadInput where two declare other ones, () where none does."""
+    known: dict[tuple[str, ...], Path] = {}
+    for file in files:
+        if names := declared(metadata(file), columns[1]):
+            known.setdefault(names, file)
+    if len(known) > 1:
+        (ours, one), (theirs, other), *_ = known.items()
+        said = f"{one.name} has the classes {shown(ours)}, {other.name} {shown(theirs)}"
+        raise BadInput(f"{one.parent}: {said}, expected the same")
+    return next(iter(known), ())
 
 
 def shown(classes: tuple[str, ...]) -> str:
     return ",".join(classes[:10]) + (",..." if len(classes) > 10 else "")
 
 
-def shards(place: Path, part: str) -> list[Path]:
-    whole = place / f"{part}.parquet"
-    found = [whole] if whole.is_file() else sorted(place.glob(f"{part}-*.parquet"))
-    if not found:
-        raise BadInput(f"{place}: no {part}.parquet and no {part}-*.parquet, expected one or the other")
-    return found
+def schema(file: Path) -> pa.Schema:
+    try:
+        return pq.read_schema(file)
+    except UNREADABLE as error:
+        raise unreadable(file, error) from error
 
 
 def metadata(file: Path) -> dict[str, str]:
-    try:
-        found = pq.read_schema(file).metadata or {}
-    except UNREADABLE as error:
-        raise unreadable(file, error) from error
+    found = schema(file).metadata or {}
     return {key.decode(errors="replace"): value.decode(errors="replace") for key, value in found.items()}
 
 
-def declared(meta: dict[str, str]) -> tuple[str, ...]:
+def declared(meta: dict[str, str], label: str = "label") -> tuple[str, ...]:
     """Read class names from the key classes, or from what the hub writes; empty where there are none."""
     try:
         if "classes" in meta:
             text = meta["classes"].strip()
             named = json.loads(text) if text.startswith("[") else text.split(",")
             return tuple(str(name).strip() for name in named)
-        return tuple(json.loads(meta["huggingface"])["info"]["features"]["label"]["names"])
+        return tuple(json.loads(meta["huggingface"])["info"]["features"][label]["names"])
     except (KeyError, TypeError, json.JSONDecodeError):
         return ()
 
 
-def pool(files: list[Path]) -> Pool:
-    labels = torch.cat([labels_of(file) for file in files])
-    rows = torch.arange(len(labels))
-    return Pool(
-        labels, lambda rows: stack(len(rows), encoded(files, rows)), lambda: all_gray(encoded(files, rows))
-    )
-
-
-def labels_of(file: Path) -> Tensor:
-    try:
-        schema = pq.read_schema(file)
-        check_columns(file, schema)
-        column = pq.read_table(file, columns=["label"]).column("label")
-    except UNREADABLE as error:
-        raise unreadable(file, error) from error
-    if column.null_count:
-        raise BadInput(f"{file}: {column.null_count} rows have no label, expected one in every row")
-    return torch.tensor(column.to_numpy(), dtype=torch.int64)
-
-
-def check_columns(file: Path, schema: pa.Schema) -> str:
-    """Return the name of the column of images; BadInput where there is none, or no labels."""
-    types = dict(zip(schema.names, schema.types, strict=True))
-    name = next((name for name in IMAGES if name in types), IMAGES[0])
-    img, label = types.get(name), types.get("label")
-    encoded = img is not None and pa.types.is_struct(img) and img.get_field_index("bytes") >= 0
-    if not (encoded and label is not None and pa.types.is_integer(label)):
-        seen = ", ".join(f"{name} {kind}" for name, kind in types.items())
-        raise BadInput(f"{file} has the columns {seen}; expected img struct<bytes, path> and label int")
-    return name
-
-
-def encoded(files: list[Path], rows: Tensor) -> Iterator[tuple[str, io.BytesIO]]:
+def encoded(files: list[Path], rows: Tensor, column: str) -> Iterator[tuple[str, io.BytesIO]]:
     """Read the encoded images of ascending rows, counted through all the files."""
     start = 0
     for file in files:
-        for values in encodings(file):
+        for values in encodings(file, column):
             here = rows[(rows >= start) & (rows < start + len(values))]
-            column = values.take(pa.array((here - start).numpy()))
-            for row, value in zip(here.tolist(), column.to_pylist(), strict=True):
+            chosen = values.take(pa.array((here - start).numpy()))
+            for row, value in zip(here.tolist(), chosen.to_pylist(), strict=True):
                 who = f"{file.name}, image {row}"
                 if value is None:
                     raise BadInput(f"{who} is missing, expected bytes in every row")
@@ -122,12 +195,11 @@ def encoded(files: list[Path], rows: Tensor) -> Iterator[tuple[str, io.BytesIO]]
             start += len(values)
 
 
-def encodings(file: Path) -> Iterator[pa.Array]:
+def encodings(file: Path, column: str) -> Iterator[pa.Array]:
     """Read the bytes of all images, in batches."""
     try:
-        name = check_columns(file, pq.read_schema(file))
-        for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=[f"{name}.bytes"]):
-            yield batch.column(name).field("bytes")
+        for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=[f"{column}.bytes"]):
+            yield batch.column(column).field("bytes")
     except UNREADABLE as error:
         raise unreadable(file, error) from error
 

@@ -18,6 +18,7 @@ from torch import Generator, Tensor
 from bench.core.errors import BadInput
 from bench.core.rng import generator, seed_for
 from bench.core.types import Augmentation, Dataset, Split
+from bench.data import copies
 
 EXACT = 1e-9  # 500 / 10 may be a little less than 50
 HELD_OUT = 20  # one training image in so many goes to validation
@@ -45,6 +46,7 @@ class Source:
     synthetic: bool = False
     resize: str = "none"
     names: tuple[str, ...] | None = None  # of the training images, class/file, where they are files
+    notes: tuple[str, ...] = ()  # what its reader has to say
     further: Callable[[int], Pool] | None = None  # so many images that are in neither; None: train's own rest
 
 
@@ -54,8 +56,18 @@ def at_hand(images: NDArray[Any], labels: Iterable[int] | NDArray[Any]) -> Pool:
     return Pool(torch.as_tensor(np.asarray(labels), dtype=torch.int64), lambda rows: pixels[rows])
 
 
-def dataset(source: Source, limit: int | None, reference: int = 0, imbalance: float = 1.0) -> Dataset:
-    """Choose, hold out and check. reference: clean images to be there beside those that are published."""
+def dataset(
+    source: Source,
+    limit: int | None,
+    reference: int = 0,
+    imbalance: float = 1.0,
+    allow_duplicates: bool = False,
+) -> Dataset:
+    """Choose, hold out and check. reference: clean images to be there beside those that are published.
+
+    allow_duplicates: whether many copies across the splits are no error. A limit above the data is the data.
+    """
+    limit = None if limit is None else min(limit, len(source.train.labels))
     for part, pool in (("train", source.train), ("test", source.test)):
         check_labels(f"{source.name}, {part}", pool.labels, source.classes)
     chosen = choose(source.name, source.train.labels, source.classes, limit)
@@ -73,6 +85,7 @@ def dataset(source: Source, limit: int | None, reference: int = 0, imbalance: fl
         train, test, *further = (Split(s.images.repeat(1, 3, 1, 1), s.labels) for s in splits)
     held = hold_out(train.labels, len(source.classes))
     train, val, rows = train.take(~held), train.take(held), chosen[~held]
+    said = copies.notes(source.name, train, val, test, allow_duplicates)
     pad = train.images.shape[-1] // 8 if source.pad is None else source.pad
     augmentation = Augmentation(pad=pad, flip=source.flip)
     return Dataset(
@@ -92,6 +105,7 @@ def dataset(source: Source, limit: int | None, reference: int = 0, imbalance: fl
         rows=rows,
         pool=len(source.train.labels),
         names=source.names,
+        notes=(*source.notes, *said),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import dataclass
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".avif", ".ppm", ".pgm")
 PIXELS = 178_956_970  # of an image: twice Pillow's MAX_IMAGE_PIXELS, above which it refuses
@@ -22,6 +23,18 @@ RULES = {
     "all are whole numbers, of these; files in the order of their names",
     "passed over": "hidden files, Thumbs.db, desktop.ini, __MACOSX",
 }
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a user states of how a data set is read, where rules leave it open."""
+
+    columns: str | None = None  # of parquet files: IMAGE,LABEL; None: the first of the usual names
+    test_split: str = "test"  # name of the parquet files to test on
+    allow_duplicates: bool = False  # whether many copies across the splits are no error
+
+
+AS_RULED = Reading()
 
 
 def plain(name: str) -> str:

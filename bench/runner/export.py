@@ -36,7 +36,10 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
             f"--poison-rep is {poison_rep}, expected 0"
         )
     check_free(out)
-    context, method, poison = crafted(resolved, device, read(resolved), console, poison_rep)
+    images = read(resolved)
+    for note in images.notes:
+        say(console, note)
+    context, method, poison = crafted(resolved, device, images, console, poison_rep)
     published, count = poison.images, len(poison.images)
     said = described(context, method, poison) | {
         "kind": manifest.KIND,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from math import inf
 from pathlib import Path
@@ -57,6 +58,16 @@ def largest_batch(context: RunContext, methods: Sequence[Plugin]) -> int:
 def available_mb() -> float:
     """Ask what this process and its children may still take: of the machine, and of their container."""
     return min(psutil.virtual_memory().available / MB, _granted_mb())
+
+
+def cores(group: Path = Path("/sys/fs/cgroup")) -> int:
+    """Count the cores that this process may use: its affinity, or fewer where a container's quota says so."""
+    there = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(int, (group / "cpu.max").read_text().split())
+    except (OSError, ValueError):  # no quota, which reads "max"
+        return there
+    return max(1, min(there, quota // period))
 
 
 def _granted_mb(group: Path = Path("/sys/fs/cgroup")) -> float:

@@ -15,6 +15,7 @@ import platformdirs
 
 from bench.core.errors import BadInput, unknown
 from bench.core.recipe import recipes
+from bench.data.rules import AS_RULED, Reading
 from bench.experiment.declared import declare
 from bench.experiment.overrides import change
 from bench.experiment.registry import KINDS, Plugin, catalog
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+MOST = 1024  # processes, and threads of each
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,10 @@ class Where:
     data_root: Path | None = None  # of cifar10, cifar100 and svhn
     plugins: Path | None = None  # with further methods/ or defenses/
 
+    def __post_init__(self) -> None:
+        if self.out and self.out.absolute().resolve().is_relative_to(self.cache.absolute().resolve()):
+            raise BadInput(f"--out {self.out} is in the cache {self.cache}, expected a folder outside of it")
+
 
 @dataclass(frozen=True)
 class Machine:
@@ -75,6 +81,14 @@ class Machine:
     minutes: float | None = None  # after which nothing is begun; None: no limit
     save_seconds: float = 30.0  # between checkpoints
     scheduler: str | None = None  # address of Dask's, whose workers compute
+
+    def __post_init__(self) -> None:
+        for what, count in (("--workers", self.workers), ("--threads", self.threads)):
+            if count is not None and not 1 <= count <= MOST:
+                raise BadInput(f"{what} is {count}, expected 1 to {MOST}")
+        for what, number in (("--minutes", self.minutes), ("--save-seconds", self.save_seconds)):
+            if number is not None and not 0 <= number < float("inf"):
+                raise BadInput(f"{what} is {number}, expected 0 or more")
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,7 @@ class RunRequest:
     overrides: tuple[str, ...] = ()  # FIELD=VALUE, of the setting or, as NAME.FIELD, of a plugin
     where: Where = field(default_factory=Where)
     machine: Machine = field(default=Machine())
+    reading: Reading = AS_RULED
     keep_victims: bool = False  # whether their weights stay in the cache
 
     def find_plugins(self, *, declared: bool = False) -> tuple[list[Plugin], list[Plugin]]:
@@ -106,6 +121,9 @@ class RunRequest:
         for name, value in options.given.items():
             said += [_option(name)] if value is True else [_option(name), str(value)]
         said += ["--threads", str(self.machine.threads)] if self.machine.threads != 1 else []  # last bits
+        for name, value in vars(self.reading).items():
+            if value != getattr(AS_RULED, name):
+                said += [_option(name)] if value is True else [_option(name), str(value)]
         said += ["--plugins", PLACE] if self.where.plugins else []
         own, sets = {f.name for f in fields(Setting)}, []
         for item in self.overrides:
@@ -173,6 +191,11 @@ class Resolved:
         """Raise BadInput where a recipe's batch is more than its training images. None: not known yet."""
         if images is None:
             return
+        if self.defenses and self.setting.mi.neighbours >= min(images, self.setting.mi.images):
+            raise BadInput(
+                f"mi.neighbours is {self.setting.mi.neighbours}, expected fewer than the "
+                f"{min(images, self.setting.mi.images)} images of the estimate"
+            )
         used = {"victim": self.setting.victim} if self.defenses else {}
         for method in self.methods:
             used |= {f"{method.name}.{name}": recipe for name, recipe in recipes(method.value).items()}

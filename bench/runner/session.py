@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +18,7 @@ from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
 from bench.core.texts import printable
 from bench.core.types import Dataset
+from bench.data.rules import AS_RULED
 from bench.experiment.context import Cell, RunContext
 from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
@@ -30,7 +30,7 @@ from bench.results.rows import open_run
 from bench.runner import grid
 from bench.runner.backends.local import Pool
 from bench.runner.jobs import keep_samples
-from bench.runner.memory import affordable
+from bench.runner.memory import affordable, cores
 from bench.runner.progress import Progress
 from bench.runner.request import Machine, Resolved, RunRequest, resolve
 from bench.runner.scheduler import Report, Workers
@@ -105,6 +105,8 @@ def open_grid(
         open_run(where.out)
     device, start, elsewhere = workers_of(resolved, console)
     dataset = read(resolved, load)
+    for note in dataset.notes:
+        say(console, note)
     resolved.check_images(len(dataset.train))
     check_nets(resolved, dataset)
     out = where.out or place.parent / f"{place.name}-{dataset.name}"
@@ -122,6 +124,7 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     reference = max((defense.value.reference for defense in resolved.defenses), default=0)
     more: dict[str, Any] = {"reference": reference} if reference else {}
     more |= {} if setting.imbalance == 1 else {"imbalance": setting.imbalance}
+    more |= {} if resolved.request.reading == AS_RULED else {"reading": resolved.request.reading}
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
 
 
@@ -193,12 +196,6 @@ def workers_of(
 def open_device(machine: Machine) -> torch.device:
     """Find the device and set torch up for it; BadInput where there is none of that name."""
     device = device_of(machine.device)
-    for what, count in (("--workers", machine.workers), ("--threads", machine.threads)):
-        if count is not None and count < 1:
-            raise BadInput(f"{what} is {count}, expected 1 or more")
-    for what, number in (("--minutes", machine.minutes), ("--save-seconds", machine.save_seconds)):
-        if number is not None and not 0 <= number < float("inf"):
-            raise BadInput(f"{what} is {number}, expected 0 or more")
     set_up(device, machine.threads)
     return device
 
@@ -213,7 +210,7 @@ def workers_to_start(
     is one worker for each.
     """
     if context.device.type == "cpu":
-        default = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        default = cores()
     else:
         default = torch.cuda.device_count() if context.device == torch.device("cuda") else 1
     workers = machine.workers or default

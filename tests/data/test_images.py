@@ -51,7 +51,7 @@ def by_folder(blob: bytes, place: Path) -> np.ndarray:
 def by_parquet(blob: bytes, place: Path) -> np.ndarray:
     rows = pa.table({"img": [{"bytes": blob, "path": ""}], "label": [0]})
     pq.write_table(rows, place / "train.parquet")
-    return parquet.pool([place / "train.parquet"]).read(torch.tensor([0]))[0].permute(1, 2, 0).numpy()
+    return parquet.whole([place / "train.parquet"])[0][0].permute(1, 2, 0).numpy()
 
 
 def by_file(blob: bytes, place: Path, channels: int = 3) -> np.ndarray:
@@ -350,8 +350,8 @@ def test_a_path_that_cannot_be_used_is_one_line(
     kind: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     where = ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out")]
-    asked = ["--methods", f"file:{place}"] if kind == "file" else ["--data", f"{kind}:{place}"]
-    assert main(["run", "--methods", "clean", "--defenses", "none", *asked, *where]) == 2
+    methods, of = (f"file:{place}", "glyphs") if kind == "file" else ("clean", f"{kind}:{place}")
+    assert main(["run", "--methods", methods, "--defenses", "none", "--data", of, *where]) == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("bench: ")
 
@@ -374,9 +374,9 @@ def refuse(error: OSError) -> Callable[..., None]:
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (PermissionError(13, "Permission denied", "a/b"), 2, "a/b: Permission denied, expected a path"),
-        (OSError(28, "No space left on device", "a/b"), 3, "the disk is full"),
-        (OSError(28, "No space left on device"), 3, "the disk is full"),
+        (PermissionError(13, "Permission denied", "a/b"), 2, "bench: a/b: Permission denied"),
+        (OSError(28, "No space left on device", "a/b"), 3, "cannot write"),
+        (OSError(28, "No space left on device"), 3, "cannot write"),
     ],
 )
 def test_one_place_catches_what_paths_raise(

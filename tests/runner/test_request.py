@@ -11,11 +11,12 @@ from bench.cli import options
 from bench.cli.main import parser
 from bench.core.errors import BadInput
 from bench.core.types import Dataset
+from bench.data.rules import Reading
 from bench.runner.request import Machine, Options, RunRequest, Variation, Where, resolve, varied
 from bench.runner.session import check_nets
 
-FIELDS = {f.name for kind in (RunRequest, Options, Where, Machine) for f in fields(kind)}
-GROUPS = {"options", "where", "machine"}
+FIELDS = {f.name for kind in (RunRequest, Options, Where, Machine, Reading) for f in fields(kind)}
+GROUPS = {"options", "where", "machine", "reading"}
 # of the command run: what it does with the request, and where that stands
 ASIDE = {"command", "dry_run", "img_per_s", "report", "config", "print_config", "own"}
 

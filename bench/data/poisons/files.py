@@ -99,11 +99,10 @@ def _parquet(files: list[Path], who: str) -> Content:
     from bench.data import parquet
 
     try:
-        pool = parquet.pool(files)
-        images = pool.read(torch.arange(len(pool.labels)))
+        images, labels = parquet.whole(files)
     except BadInput as error:
         raise BadInput(f"{who}: {error}") from None
-    return Content(images, "parquet of images by row", labels=pool.labels)
+    return Content(images, "parquet of images by row", labels=labels)
 
 
 def is_folder_of_outputs(path: Path) -> bool:

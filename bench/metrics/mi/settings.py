@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from bench.core.errors import BadInput
 
+MOST_SLICES = 100_000
+
 
 @dataclass(frozen=True)
 class MISettings:
@@ -19,3 +21,7 @@ class MISettings:
     def __post_init__(self) -> None:
         if min(self.images, self.slices - 1, self.neighbours) < 1 or not self.sigma > 0:
             raise BadInput(f"MI settings must be at least 1, slices 2 and sigma above 0, got {self}")
+        if self.neighbours >= self.images or self.slices > MOST_SLICES:
+            raise BadInput(
+                f"MI settings need fewer neighbours than images, and at most {MOST_SLICES} slices, got {self}"
+            )

@@ -1,0 +1,76 @@
+"""Settings outside of their bounds are refused before anything runs; what is given twice is said."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.cli.main import main
+from bench.runner.memory import cores
+
+BAD: dict[str, tuple[list[str], str]] = {
+    "milestones in epochs": (["--set", "victim.milestones=60,80"], "milestone is 60, expected a share"),
+    "milestone 0": (["--set", "victim.milestones=0"], "milestone is 0, expected a share"),
+    "a negative last rate": (["--set", "victim.final_lr=-0.1"], "rates are 0.05 to -0.1"),
+    "a rate beyond all": (["--set", "victim.lr=1e9"], "expected 0 to 100"),
+    "no workers": (["--workers", "0"], "--workers is 0, expected 1 to 1024"),
+    "too many workers": (["--workers", "100000"], "--workers is 100000, expected 1 to 1024"),
+    "too many threads": (["--threads", "100000"], "--threads is 100000, expected 1 to 1024"),
+    "no threads": (["--threads", "0"], "--threads is 0, expected 1 to 1024"),
+    "minutes": (["--minutes", "-1"], "--minutes is -1.0, expected 0 or more"),
+    "neighbours": (["--set", "mi.neighbours=9999"], "fewer neighbours than images"),
+    "neighbours of few images": (["--limit", "60", "--set", "mi.neighbours=80", "--set", "victim.batch=8"],
+                                 "mi.neighbours is 80, expected fewer than the 60 images"),
+    "slices": (["--set", "mi.slices=10000000"], "at most 100000 slices"),
+    "reps": (["--reps", "0"], "reps is 0, expected 1 to"),
+    "poison reps": (["--poison-reps", "-3"], "poison_reps is -3, expected 1 to"),
+    "out is the cache": (["--out", "cache"], "--out cache is in the cache"),
+    "out in the cache": (["--out", "cache/x/../y"], "is in the cache"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_is_out_of_bounds_is_refused_before_anything_runs(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    more, said = BAD[case]
+    out = [] if "--out" in more else ["--out", "out"]
+    assert main(["run", "--methods", "clean", "--defenses", "none", "--cache", "cache", *out, *more]) == 2
+    line = capsys.readouterr().err
+    assert line.startswith("bench: ") and said in line and line.count("\n") == 1
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("option", ["--out", "--cache"])
+def test_an_empty_path_is_no_folder(option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["run", option, ""])
+    assert end.value.code == 2 and "the path is empty, expected a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("twice", "said"),
+    [
+        (["--seed", "1", "--seed", "2"], "bench: --seed is given twice; the last counts"),
+        (["--seed=1", "--seed", "2"], "bench: --seed is given twice; the last counts"),
+        (["--set", "points=1", "--set", "points=2"], "bench: --set points is given twice; the last counts"),
+        (["--set", "points=1", "--set", "reps=2"], ""),
+    ],
+)
+def test_what_is_given_twice_is_said(
+    twice: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--workers", "0"]
+    assert main(["run", *where, *twice]) == 2
+    assert (said in capsys.readouterr().err.splitlines()) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "most"), [("100000 100000\n", 1), ("50000 100000\n", 1), ("max 100000\n", None), ("junk", None)]
+)
+def test_a_containers_quota_counts_as_its_cores(text: str, most: int | None, tmp_path: Path) -> None:
+    free = cores(tmp_path)
+    (tmp_path / "cpu.max").write_text(text)
+    assert cores(tmp_path) == (free if most is None else most)
