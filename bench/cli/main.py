@@ -20,7 +20,6 @@ from bench.core.errors import BadInput
 from bench.core.files import is_full
 from bench.core.texts import printable
 
-REPEATED = ("--set", "--rows")  # options that take several things
 SCRIPT = "ue-bench"  # the console script, which does the same
 
 
@@ -79,11 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def said_twice(argv: Sequence[str]) -> list[str]:
-    """List options, and fields of --set, that a command line has more than once."""
-    named = [part.partition("=")[0] for part in argv if part.startswith("--")]
-    once = [name for name in named if name not in REPEATED]
+    """List --seed, and fields of --set, that a command line has more than once."""
+    seeds = [part.partition("=")[0] for part in argv if part.partition("=")[0] == "--seed"]
     sets = [f"--set {item.partition('=')[0]}" for option, item in pairwise(argv) if option == "--set"]
-    return [name for name, n in Counter([*once, *sets]).items() if n > 1]
+    return [name for name, n in Counter([*seeds, *sets]).items() if n > 1]
 
 
 def _main(argv: Sequence[str] | None) -> int:
@@ -91,11 +89,11 @@ def _main(argv: Sequence[str] | None) -> int:
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # not the methods/ of where one stands
     argv = sys.argv[1:] if argv is None else argv
     args = parsed(argv, SCRIPT if prog == SCRIPT else "python -m bench")
-    for name in said_twice(argv):
-        print(f"bench: {printable(name)} is given twice; the last counts", file=sys.stderr)
     if getattr(args, "print_config", False):
         print(config.written(args, args.own), end="")
         return 0
+    for name in said_twice(argv):
+        print(f"{printable(name)} is given twice; the last counts")
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
     return int(_module(args.command).main(args))

@@ -53,9 +53,9 @@ def test_an_empty_path_is_no_folder(option: str, capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("twice", "said"),
     [
-        (["--seed", "1", "--seed", "2"], "bench: --seed is given twice; the last counts"),
-        (["--seed=1", "--seed", "2"], "bench: --seed is given twice; the last counts"),
-        (["--set", "points=1", "--set", "points=2"], "bench: --set points is given twice; the last counts"),
+        (["--seed", "1", "--seed", "2"], "--seed is given twice; the last counts"),
+        (["--seed=1", "--seed", "2"], "--seed is given twice; the last counts"),
+        (["--set", "points=1", "--set", "points=2"], "--set points is given twice; the last counts"),
         (["--set", "points=1", "--set", "reps=2"], ""),
     ],
 )
@@ -64,7 +64,7 @@ def test_what_is_given_twice_is_said(
 ) -> None:
     where = ["--cache", str(tmp_path / "cache"), "--out", str(tmp_path / "out"), "--workers", "0"]
     assert main(["run", *where, *twice]) == 2
-    assert (said in capsys.readouterr().err.splitlines()) == bool(said)
+    assert (said in capsys.readouterr().out.splitlines()) == bool(said)
 
 
 @pytest.mark.parametrize(
