@@ -113,7 +113,7 @@ class Soak:
                 self.faults.append(f"other rows after exit code {code}")
             if code == 0:
                 break
-            if code not in (-9, -15, -1, 129, 130, 143):  # below 0: before Python had begun
+            if code not in (-9, -15, -2, -1, 129, 130, 143):  # below 0: before Python had begun
                 self.faults.append(f"exit code {code}")
         self.check(place, whole)
 
@@ -135,7 +135,7 @@ class Soak:
                 "# Soak: random signals to a grid on two workers",
                 "",
                 f"Written by `tests/soak.py` on {platform.machine()}, {os.cpu_count()} cores: "
-                f"{self.sent.total()} signals to {self.grids} grids of six cells, each ended with all of its rows.",
+                f"{self.sent.total()} signals to {self.grids} grids of six cells, which ended with all rows.",
                 "",
                 "| signal | sent |",
                 "| :-- | --: |",

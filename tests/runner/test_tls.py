@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -49,11 +50,10 @@ def begin(tmp_path: Path) -> Iterator[Callable[[list[str]], psutil.Popen]]:
         process.wait()
 
 
-def listening(process: psutil.Popen) -> int | None:
-    """The port where it takes connections."""
-    found = [c.laddr for c in process.net_connections("inet") if c.status == psutil.CONN_LISTEN]
-    assert all(place.ip == "127.0.0.1" for place in found)
-    return found[0].port if found else None
+def listening(process: psutil.Popen) -> set[str]:
+    """Where it takes connections."""
+    found = process.net_connections("inet")
+    return {c.laddr.ip for c in found if c.status == psutil.CONN_LISTEN}
 
 
 def test_a_grid_over_tls(
@@ -63,9 +63,13 @@ def test_a_grid_over_tls(
     made, scheduler, worker, run = documented()
     subprocess.run(made, cwd=tmp_path, check=True, capture_output=True)
     at = scheduler.index("--port")
-    first = begin([sys.executable, *scheduler[1:at], "--port", "0", *scheduler[at + 2 :]])
-    wait_for(lambda: listening(first) is not None, 120)
-    address = f"tls://127.0.0.1:{listening(first)}"
+    file = tmp_path / "scheduler.json"
+    first = begin(
+        [sys.executable, *scheduler[1:at], "--port", "0", *scheduler[at + 2 :], "--scheduler-file", str(file)]
+    )
+    wait_for(lambda: file.exists() and file.read_text().endswith("\n}"), 120)
+    address = json.loads(file.read_text())["address"]
+    assert address.startswith("tls://127.0.0.1:") and listening(first) == {"127.0.0.1"}
     place = ["--local-directory", str(tmp_path / "local")]
     begin([sys.executable, *(address if part.startswith("tls://") else part for part in worker[1:]), *place])
     draw_images(tmp_path / "quad")
