@@ -134,7 +134,7 @@ SABOTAGES = {
     # data
     "other images are held out": Sabotage("data", hold_out, '"validation"', '"held out"'),
     "classes lose their quota": Sabotage("data", draw, "rank < quota", "rank <= quota"),
-    "files are read backwards": Sabotage("data", visible, "entry.name\n", "[-ord(c) for c in entry.name]\n"),
+    "files are read backwards": Sabotage("data", visible, "sorted(found)", "sorted(found, reverse=True)"),
     "shrinking is coarse": Sabotage("data", square, "BILINEAR", "NEAREST"),
     "hub images are mirrored": Sabotage("data", parquet, 'flip=flip == "true"', "flip=True"),
     "channels come last": Sabotage("data", cifar, "part.data, 3, 1", "part.data, 1, 3"),

@@ -52,6 +52,7 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
     nets = declare("bench.nets")
     known = [*nets.NETS, *(f"{scheme}:NAME" for scheme in nets.SCHEMES)]
     yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(known)}")
+    yield Text("list data says how image files are read")
     yield from (Text(f"profile {name}: {profile}") for name, profile in PROFILES.items())
     yield from (Text(f"study {name}: {study(name, declare).about}") for name in STUDIES)
 
@@ -61,9 +62,12 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     nets, schemes = declare("bench.nets").NETS, declare("bench.nets").SCHEMES
     plugins = [(chosen, found) for found in catalogs if (chosen := plugin(name, found))]
     is_net = name in nets or name.partition(":")[0] in schemes
-    if not (plugins or is_net or name in {*data.names(), *PROFILES, *STUDIES}):
+    if not (plugins or is_net or name in {"data", *data.names(), *PROFILES, *STUDIES}):
         known = [name for found in catalogs for name in found.names]
         raise unknown("name", name, [*known, *data.names(), *nets, *PROFILES, *STUDIES])
+    if name == "data":
+        yield Text("how every image file is read, by folder:, parquet:, file: and protect")
+        yield from _known(declare("bench.data.rules").RULES)
     for chosen, found in plugins:
         yield from _of_plugin(chosen, found)
     if name in data.names():

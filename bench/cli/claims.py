@@ -10,13 +10,13 @@ if TYPE_CHECKING:
     from bench.results.rows import Row
 
 ABOUT = "the report card: published numbers beside ours, and a verdict for each"
-CLAIMS = Path("results", "claims.csv")
+CLAIMS = Path(__file__).parent.parent / "studies" / "claims" / "claims.csv"
 REFERENCE = Path("results", "reference")
 OUT = Path("results", "claims")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--claims", type=Path, default=CLAIMS, metavar="FILE", help=f"default: {CLAIMS}")
+    parser.add_argument("--claims", type=Path, default=CLAIMS, metavar="FILE", help="default: the suite's")
     parser.add_argument(
         "--rows",
         type=Path,

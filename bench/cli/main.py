@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,10 @@ from types import ModuleType
 
 from bench import cli
 from bench.cli import config
+from bench.cli.signals import stopping
 from bench.core.errors import BadInput
+from bench.core.files import is_full
+from bench.core.texts import printable
 
 SCRIPT = "ue-bench"  # the console script, which does the same
 
@@ -43,24 +47,38 @@ def _module(command: str) -> ModuleType:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command. Exit codes: 0 all is well, 1 cells failed, 2 bad input, 130 interrupted."""
+    """Run a command.
+
+    Exit codes: 0 all is well, 1 cells failed, 2 bad input, 3 no room to write, 128 + N ended by signal N.
+    """
+    try:
+        with stopping():
+            return _main(argv)
+    except BadInput as error:
+        print(f"bench: {printable(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 128 + getattr(stop, "number", signal.SIGINT)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        print(
+            f"bench: cannot write{where} ({error.strerror or error}); what is in rows/ is whole, and "
+            "the same command goes on from there once it can be written",
+            file=sys.stderr,
+        )
+        return 3
+
+
+def _main(argv: Sequence[str] | None) -> int:
     prog = Path(sys.argv[0]).stem
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # not the methods/ of where one stands
-    try:
-        args = parsed(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
-        if getattr(args, "print_config", False):
-            print(config.written(args, args.own), end="")
-            return 0
-    except BadInput as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
+    args = parsed(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
+    if getattr(args, "print_config", False):
+        print(config.written(args, args.own), end="")
+        return 0
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
-    try:
-        return int(_module(args.command).main(args))
-    except BadInput as error:
-        print(f"bench: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
-        return 130
+    return int(_module(args.command).main(args))

@@ -12,7 +12,10 @@ ABOUT = "publish a folder of labelled images of any size so that nets learn litt
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "dir", type=Path, metavar="DIR", help="DIR/CLASS/* or DIR/train/CLASS/*: png, jpg, bmp, webp"
+        "dir",
+        type=Path,
+        metavar="DIR",
+        help="DIR/CLASS/* or DIR/train/CLASS/*: png, jpg, ...; see list data",
     )
     parser.add_argument("--method", dest="methods", required=True, metavar="M", help="one name, such as tap")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR2", help="folder to make")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from bench.cli import options
+from bench.core.errors import BadInput
 from bench.studies import NAMES, named
 
 ABOUT = "answer one question by grids of its own and by measures of their victims"
@@ -18,6 +19,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     options.victims(what)
     where = parser.add_argument_group("where and how")
     options.where(where, "results/studies/NAME-DATA")
+    where.add_argument(
+        "--kept",
+        action="store_true",
+        help="measure again in --out from kept features alone: no victim, no images (an estimator changed)",
+    )
 
 
 def main(args: argparse.Namespace) -> int:
@@ -30,4 +36,8 @@ def main(args: argparse.Namespace) -> int:
 
     from bench.studies import driver
 
+    if args.kept:
+        if args.out is None:
+            raise BadInput("--kept goes on in a folder, expected --out DIR")
+        return driver.again(args.name, args.out)
     return driver.run(args.name, request)

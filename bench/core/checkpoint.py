@@ -2,18 +2,65 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
+from torch import Tensor
 
 from bench.core.files import replacing
+from bench.core.stored import check_regular
 
 DAMAGED = (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError, BadZipFile)
+
+
+def check_whole(*tensors: Tensor) -> None:
+    """Raise ValueError for a tensor of more numbers than its file holds, as a stride of 0 makes it."""
+    for tensor in tensors:
+        held, said = tensor.untyped_storage().nbytes(), tensor.numel() * tensor.element_size()
+        if said > held:
+            raise ValueError(f"a tensor of {said} bytes, of which {held} are there")
+
+
+def fingerprint_of(state: Any, seen: Any = None) -> str:
+    """Hash (sha256) a state of tensors, numbers, strings, lists and dicts, whatever device it is on."""
+    seen = seen or sha256()
+    if isinstance(state, Tensor):
+        check_whole(state)
+        seen.update(f"{state.dtype}{tuple(state.shape)}".encode())
+        seen.update(state.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    elif isinstance(state, Mapping):
+        seen.update(f"{{{len(state)}".encode())
+        for name, part in state.items():
+            seen.update(f"{name!r}:".encode())
+            fingerprint_of(part, seen)
+    elif isinstance(state, list | tuple):
+        seen.update(f"[{len(state)}".encode())
+        for part in state:
+            fingerprint_of(part, seen)
+    else:
+        seen.update(f"{type(state).__name__} {state!r},".encode())
+    return str(seen.hexdigest())
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Have torch say as others do that a file has no room."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "write" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 class OutOfTime(Exception):
@@ -61,10 +108,15 @@ class Checkpoint:
         if self.path is None or not self.path.exists():
             return None
         try:
-            if ZipFile(self.path).testzip() is not None:  # torch does not look at checksums
-                return None
+            check_regular(self.path)
+            with ZipFile(self.path) as archive:
+                if archive.testzip() is not None:  # torch does not look at checksums
+                    return None
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
+            checksum = stored.pop("checksum", None)
             spent, state, device = float(stored["spent"]), dict(stored["state"]), stored["device"]
+            if checksum != self._checksum(stored):
+                return None  # another work's, or of before there were checksums
         except DAMAGED:
             return None  # torn by a full disk or a foreign hand: the work starts again
         if device != self.device:
@@ -83,11 +135,15 @@ class Checkpoint:
         if self.path is None:
             return
         stored = {"state": state, "spent": self.clock.spent, "device": self.device}
-        with replacing(self.path) as temporary:
-            torch.save(stored, temporary)
+        with replacing(self.path) as temporary, written():
+            torch.save(stored | {"checksum": self._checksum(stored)}, temporary)
         self.saved = time.monotonic()
         if self._late():
             raise OutOfTime
+
+    def _checksum(self, stored: dict[str, Any]) -> str:
+        """Of all that is stored, and of the file's name, which says what it is a state of."""
+        return fingerprint_of([self.path.name if self.path else "", stored])
 
     def clear(self) -> None:
         """Forget this state and those of its parts."""

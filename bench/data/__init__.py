@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import unknown
+from bench.core.files import expanded
 
 if TYPE_CHECKING:  # torch comes in with load(), not with names()
     from bench.core.types import Dataset
@@ -53,7 +54,7 @@ def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes:
     if kind == "parquet" and place:
         from bench.data import parquet
 
-        return parquet.source(Path(place).expanduser())
+        return parquet.source(expanded(place))
     if kind == "folder" and place:
         from bench.data import folder
 

@@ -1,6 +1,6 @@
 """A folder of image files: DIR/train/<class>/* and DIR/test/<class>/*.
 
-folder:DIR@S brings images of any size to S x S pixels by the rule in RULE.
+folder:DIR@S, where DIR is a folder, brings images of any size to S x S pixels; rules.py has the rules.
 """
 
 from __future__ import annotations
@@ -10,42 +10,49 @@ import re
 from pathlib import Path
 
 import torch
-from PIL import Image
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.data.prepare import Pool, Source, stack
+from bench.core.files import expanded
+from bench.data.images import all_gray, square, stack
+from bench.data.prepare import Pool, Source
+from bench.data.rules import ENDINGS, RULE, plain
 
-KINDS = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-RULE = "shorter side to {0} with antialiased bilinear, then centre crop {0}x{0}"
+PASSED_OVER = ("thumbs.db", "desktop.ini", "__macosx")  # and hidden files; in any case of letters
 SMALLEST = 8  # pixels
 
 
 def source(place: str) -> Source:
     """List the images. place: the folder, with @S behind it or not."""
     parts = re.fullmatch(r"(.+)@(\d+)", place)
-    size = int(parts[2]) if parts else None
-    folder = Path(parts[1] if parts else place).expanduser()
+    folder, size = expanded(place), None
+    if parts and expanded(parts[1]).is_dir():
+        if folder.is_dir():
+            raise BadInput(
+                f"folder:{place} is {parts[1]} at a size, and a folder; with a / behind it is that"
+            )
+        folder, size = expanded(parts[1]), int(parts[2])
     if size is not None and size < SMALLEST:
         raise BadInput(f"folder:{place} asks for {size} pixels, expected at least {SMALLEST}")
-    train, test = classes(folder, "train"), classes(folder, "test")
+    parted = {part: class_folders(_part(folder, part)) for part in ("train", "test")}
+    train, test = ([plain(of.name) for of in folders] for folders in parted.values())
     if train != test:
         odd = sorted(set(train) ^ set(test))[0]
         where = "train" if odd in train else "test"
         raise BadInput(f"{folder}: class {odd!r} is in {where} only, expected it in train and test")
-    name = (folder.resolve().name or "folder") + (f"@{size}" if size else "")
-    pools = pool(folder / "train", train, size), pool(folder / "test", train, size)
-    files = labelled([folder / "train" / of for of in train])[0]
-    named = tuple(f"{file.parent.name}/{file.name}" for file in files)
+    name = (plain(folder.resolve().name) or "folder") + (f"@{size}" if size else "")
+    files, labels = labelled(parted["train"])
+    named = tuple(f"{plain(file.parent.name)}/{plain(file.name)}" for file in files)
     rule = RULE.format(size) if size else "none"
+    pools = pool(files, labels, size), pool(*labelled(parted["test"]), size)
     return Source(name, *pools, tuple(train), resize=rule, names=named)
 
 
-def classes(folder: Path, part: str) -> list[str]:
+def _part(folder: Path, part: str) -> Path:
     place = folder / part
     if not place.is_dir():
         raise BadInput(f"{place} is not a folder, expected {folder}/train/CLASS and {folder}/test/CLASS")
-    return [entry.name for entry in class_folders(place)]
+    return place
 
 
 def class_folders(place: Path) -> list[Path]:
@@ -58,18 +65,26 @@ def class_folders(place: Path) -> list[Path]:
         raise BadInput(f"{stray[0]} lies beside the class folders, expected only folders there")
     if len(found) < 2:
         raise BadInput(f"{place} has one class folder, {found[0].name!r}, expected at least 2")
+    if all(entry.name.isdecimal() for entry in found):
+        return sorted(found, key=lambda entry: int(entry.name))
     return found
 
 
 def visible(place: Path) -> list[Path]:
-    return sorted(
-        (entry for entry in place.iterdir() if not entry.name.startswith(".")), key=lambda entry: entry.name
-    )
+    """List a folder in the order of names; BadInput where two differ in their spelling alone."""
+    found: dict[str, Path] = {}
+    for entry in place.iterdir():
+        name = plain(entry.name)
+        if name.startswith(".") or name.lower() in PASSED_OVER:
+            continue
+        if found.setdefault(name, entry) != entry:
+            raise BadInput(f"{place} has two entries called {name!r} in Unicode's NFC, expected one; rename")
+    return [found[name] for name in sorted(found)]
 
 
-def pool(place: Path, names: list[str], size: int | None) -> Pool:
-    files, labels = labelled([place / name for name in names])
-    return Pool(labels, functools.partial(read, files, size))
+def pool(files: list[Path], labels: Tensor, size: int | None) -> Pool:
+    gray = functools.partial(all_gray, [(str(file), file) for file in files])
+    return Pool(labels, functools.partial(read, files, size), gray)
 
 
 def labelled(folders: list[Path]) -> tuple[list[Path], Tensor]:
@@ -84,8 +99,8 @@ def pictures(place: Path) -> list[Path]:
     if not files:
         raise BadInput(f"{place} is empty, expected images in every class")
     for file in files:
-        if file.suffix.lower() not in KINDS or file.is_dir():
-            raise BadInput(f"{file} is not an image, expected only {', '.join(KINDS)}")
+        if file.suffix.lower() not in ENDINGS or file.is_dir():
+            raise BadInput(f"{plain(str(file))} is not an image, expected only {', '.join(ENDINGS)}")
     return files
 
 
@@ -94,12 +109,3 @@ def read(files: list[Path], size: int | None, rows: Tensor) -> Tensor:
     fit = functools.partial(square, size=size) if size else None
     mend = "; folder:DIR@S brings all to S x S"
     return stack(len(chosen), ((str(file), file) for file in chosen), fit, mend)
-
-
-def square(image: Image.Image, size: int) -> Image.Image:
-    """Resize by RULE; Pillow's resize widens its filter when it shrinks, which is the antialiasing."""
-    short = min(image.size)
-    w, h = (round(side * size / short) for side in image.size)
-    image = image.resize((w, h), Image.Resampling.BILINEAR)
-    left, top = (w - size) // 2, (h - size) // 2
-    return image.crop((left, top, left + size, top + size))

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.data.prepare import Pool, Source, stack
+from bench.data.images import all_gray, stack
+from bench.data.prepare import Pool, Source
 
 IMAGES = ("img", "image")  # what hubs call their column
 UNREADABLE = (OSError, pa.ArrowException)
@@ -76,7 +77,10 @@ def declared(meta: dict[str, str]) -> tuple[str, ...]:
 
 def pool(files: list[Path]) -> Pool:
     labels = torch.cat([labels_of(file) for file in files])
-    return Pool(labels, lambda rows: stack(len(rows), encoded(files, rows)))
+    rows = torch.arange(len(labels))
+    return Pool(
+        labels, lambda rows: stack(len(rows), encoded(files, rows)), lambda: all_gray(encoded(files, rows))
+    )
 
 
 def labels_of(file: Path) -> Tensor:

@@ -6,17 +6,13 @@ Rows are chosen from the labels alone, so that only the images that are used are
 from __future__ import annotations
 
 import hashlib
-import struct
-import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
 from torch import Generator, Tensor
 
 from bench.core.errors import BadInput
@@ -25,8 +21,6 @@ from bench.core.types import Augmentation, Dataset, Split
 
 EXACT = 1e-9  # 500 / 10 may be a little less than 50
 HELD_OUT = 20  # one training image in so many goes to validation
-DAMAGED = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error, Image.DecompressionBombError)
-DEEP = ("I", "F")  # first letters of Pillow's modes of more than 8 bits, which convert() would clip
 
 
 @dataclass(frozen=True)
@@ -35,6 +29,7 @@ class Pool:
 
     labels: Tensor  # int64 (N,)
     read: Callable[[Tensor], Tensor]  # ascending rows -> uint8 (n,C,H,W)
+    gray: Callable[[], bool] = lambda: True  # whether none has a colour, where those that are read have none
 
 
 @dataclass(frozen=True)
@@ -72,6 +67,10 @@ def dataset(source: Source, limit: int | None, reference: int = 0, imbalance: fl
     test = take(source.test, torch.arange(len(source.test.labels)))
     further = [_reference(source, chosen, reference)] if reference else []
     train, test, *further = alike(source.name, train, test, *further)
+    rest = len(chosen) < len(source.train.labels)  # gray is what the set is, not what the limit leaves
+    if rest and train.images.shape[1] == 1 and not source.train.gray():
+        splits = (train, test, *further)
+        train, test, *further = (Split(s.images.repeat(1, 3, 1, 1), s.labels) for s in splits)
     held = hold_out(train.labels, len(source.classes))
     train, val, rows = train.take(~held), train.take(held), chosen[~held]
     pad = train.images.shape[-1] // 8 if source.pad is None else source.pad
@@ -232,43 +231,3 @@ def digest(splits: Iterable[Split], classes: tuple[str, ...], augmentation: Augm
         seen.update(split.images.numpy().data)
         seen.update(split.labels.numpy().astype("<i8").data)
     return seen.hexdigest()
-
-
-def stack(
-    n: int,
-    files: Iterable[tuple[str, Path | IO[bytes]]],
-    fit: Callable[[Image.Image], Image.Image] | None = None,
-    mend: str = "",
-) -> Tensor:
-    """Decode n images, each with a name for errors -> uint8 (n,C,H,W), one channel where all are gray.
-
-    fit: brings a decoded image to the common size. mend: what a user can do about unequal sizes.
-    """
-    images: NDArray[np.uint8] = np.empty((n, 3, 0, 0), np.uint8)
-    first, gray = "", True
-    for row, (who, file) in enumerate(files):
-        image = decode(who, file, lambda found: found if found.mode == "L" else found.convert("RGB"))
-        pixels = np.asarray(fit(image) if fit else image)
-        if row == 0:
-            first, images = who, np.empty((n, 3, *pixels.shape[:2]), np.uint8)
-        elif pixels.shape[:2] != images.shape[2:]:
-            raise BadInput(
-                f"{who} is {pixels.shape[1]}x{pixels.shape[0]} pixels, "
-                f"expected {images.shape[3]}x{images.shape[2]} as in {first}{mend}"
-            )
-        gray = gray and pixels.ndim == 2
-        images[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return torch.from_numpy(images[:, :1].copy() if gray else images)
-
-
-def decode(who: object, file: Path | IO[bytes], bring: Callable[[Image.Image], Image.Image]) -> Image.Image:
-    """Read an image and bring it to a mode; BadInput where it is damaged or has over 8 bits a channel."""
-    try:
-        with Image.open(file) as image:
-            image.load()
-            if not image.mode.startswith(DEEP):
-                return bring(image)
-    except DAMAGED as error:
-        why = "no known image format" if isinstance(error, UnidentifiedImageError) else error
-        raise BadInput(f"{who} cannot be read ({why}), expected a whole image file") from error
-    raise BadInput(f"{who} has more than 8 bits a channel, expected 8")

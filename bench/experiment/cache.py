@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,14 +17,19 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
+from bench.core.checkpoint import check_whole, written
 from bench.core.errors import BadInput
 from bench.core.files import replacing, write_atomically
 from bench.core.pixels import digest
+from bench.core.stored import MIB, check_regular, plain, read, sealed
 from bench.core.types import Dataset, Split
 from bench.data.prepare import digest as data_digest
 from bench.experiment.locks import Locks
 from bench.results.rows import Row
 
+LOG = logging.getLogger("bench")
+CHECKSUM = "checksum"
+LARGEST = 64 * MIB  # bytes of a manifest
 SPLITS = ("train", "val", "test", "reference")
 
 
@@ -51,12 +57,34 @@ class Poison:
 
 
 def manifest(folder: Path) -> dict[str, Any] | None:
-    """Read what is said of the poison in a folder; None if nothing is."""
+    """Read what is said of the poison in a folder; None if nothing is, or what was said of another.
+
+    Its checksum is of the folder's name, too, which is a key: a poison in another's place is none.
+    """
+    path = folder / "manifest.json"
     try:
-        said = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        said = plain(read(path, LARGEST), str(path))
+        if not isinstance(said, dict):
+            raise BadInput(f"{path} is no object")
+        checksum = said.pop(CHECKSUM, None)
+    except FileNotFoundError:
         return None
-    return said if isinstance(said, dict) else None
+    except (OSError, BadInput) as error:
+        _say_wrong(folder, error)
+        return None
+    if checksum == sealed(_place(folder), said):
+        return said
+    _say_wrong(folder, "its checksum")
+    return None
+
+
+def _place(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
+def _say_wrong(what: Path, why: object) -> None:
+    """Say that something in the cache is not what was put there, and that it is made again."""
+    LOG.warning("bench: %s is not what was stored there (%s); it is computed again", what, why)
 
 
 def load(folder: Path) -> Poison | None:
@@ -65,10 +93,15 @@ def load(folder: Path) -> Poison | None:
     if said is None:
         return None
     try:
+        check_regular(folder / "published.npy")
         images, seen = _mapped(folder / "published.npy")
-    except (OSError, ValueError, EOFError):
+    except (OSError, ValueError, EOFError, TypeError) as error:
+        _say_wrong(folder, error)
         return None
-    return Poison(images, said) if said.get("published") == seen else None
+    if said.get("published") == seen:
+        return Poison(images, said)
+    _say_wrong(folder, "its images' digest")
+    return None
 
 
 def save(folder: Path, poison: Poison) -> None:
@@ -77,7 +110,8 @@ def save(folder: Path, poison: Poison) -> None:
         with replacing(folder) as temporary:
             temporary.mkdir()
             np.save(temporary / "published.npy", poison.images.contiguous().numpy())
-            (temporary / "manifest.json").write_text(json.dumps(poison.manifest, indent=1), encoding="utf-8")
+            said = poison.manifest | {CHECKSUM: sealed(_place(folder), poison.manifest)}
+            (temporary / "manifest.json").write_text(json.dumps(said, indent=1), encoding="utf-8")
             if load(folder) is None:
                 shutil.rmtree(folder, ignore_errors=True)  # damaged
     except OSError:
@@ -120,14 +154,22 @@ def keep_victim(net: nn.Module, cache: Path, key: str, test_acc: float) -> None:
 
 def load_victim(cache: Path, row: Row) -> dict[str, Tensor] | None:
     """Read the weights of the row's victim, to the CPU; None if they are not there, or not the row's."""
+    path = _victim_path(cache, row.key)
     try:
-        with safe_open(_victim_path(cache, row.key), framework="pt") as kept:
+        check_regular(path)
+        with safe_open(path, framework="pt") as kept:
             said = kept.metadata() or {}
             weights = {name: kept.get_tensor(name) for name in kept.keys()}  # noqa: SIM118 (no mapping)
-    except (OSError, SafetensorError):
+    except FileNotFoundError:
+        return None
+    except (OSError, SafetensorError, BadInput) as error:
+        _say_wrong(path, error)
         return None
     expected = {"key": row.key, "test_acc": repr(row.test_acc), "weights": _weights_digest(weights)}
-    return weights if said == expected else None
+    if said == expected:
+        return weights
+    _say_wrong(path, "its checksum")
+    return None
 
 
 def _weights_digest(weights: dict[str, Tensor]) -> str:
@@ -148,7 +190,7 @@ def share(data: Dataset, cache: Path) -> Dataset:
     try:
         open_shared(shared, cache)
     except BadInput:  # absent or damaged
-        with replacing(path) as temporary:
+        with replacing(path) as temporary, written():
             torch.save({name: vars(split) for name, split in splits.items()}, temporary)
     return shared
 
@@ -174,8 +216,12 @@ def open_shared(data: Dataset, cache: Path) -> Dataset:
 
 
 def _mapped_splits(path: Path) -> dict[str, Split]:
+    check_regular(path)
     stored = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    return {name: Split(**stored[name]) for name in SPLITS if name in stored}
+    found = {name: Split(**stored[name]) for name in SPLITS if name in stored}
+    for split in found.values():
+        check_whole(split.images, split.labels)
+    return found
 
 
 def _images_path(data: Dataset, cache: Path) -> Path:

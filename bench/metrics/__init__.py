@@ -39,6 +39,7 @@ class Metric:
     # which says what was seen and what was expected, where there is none; of those in mi/ an Estimator
     place: str
     revision: int  # raised by whoever changes what it returns
+    of_images: bool = False  # whether it looks at the images, not at what a net makes of them
 
 
 METRICS: dict[str, Metric] = {
@@ -48,8 +49,8 @@ METRICS: dict[str, Metric] = {
     "infonce": Metric("bench.metrics.mi.infonce:infonce", revision=1),
     "cka": Metric("bench.metrics.mi.cka:cka", revision=1),
     "class-spread": Metric("bench.metrics.class_spread:class_spread", revision=2),
-    "separability": Metric("bench.metrics.separability:separability", revision=1),
-    "frequency": Metric("bench.metrics.frequency:frequency", revision=1),
+    "separability": Metric("bench.metrics.separability:separability", revision=1, of_images=True),
+    "frequency": Metric("bench.metrics.frequency:frequency", revision=1, of_images=True),
     "feature-distance": Metric("bench.metrics.feature_distance:feature_distance", revision=1),
 }
 

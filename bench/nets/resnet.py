@@ -45,6 +45,7 @@ resnet34 = partial(resnet, blocks=(3, 4, 6, 3))
 resnet50 = partial(resnet34, bottleneck=True)
 
 NETS = {
+    "resnet10-slim": Architecture(partial(resnet10, width=16), revision=1),
     "resnet10-slim-s2": Architecture(partial(resnet10, width=16, stride=2), revision=1),
     "resnet18": Architecture(resnet18, revision=1),
     "resnet18-slim": Architecture(partial(resnet18, width=16), revision=1),

@@ -14,6 +14,7 @@ from msgspec import Meta
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
+from bench.core.stored import plain, read_or_say
 from bench.results import upgrade
 from bench.results.aggregate import pool
 from bench.results.describe import mixture
@@ -22,7 +23,8 @@ from bench.results.rows import Row
 from bench.results.select import grouped, last_line, reason_of, told_apart
 
 SCHEMA = upgrade.SCHEMA
-Rep = tuple[int, int]  # poison_rep, rep
+Index = Annotated[int, Meta(ge=0)]
+Rep = tuple[Index, Index]  # poison_rep, rep
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Rule:
     """How far a mean may move: the floor, or so many of the baseline's spreads if they are more."""
 
     floor: float  # in the measure's unit, above 0
-    spreads: float
+    spreads: Annotated[float, Meta(ge=0)]
 
     def __post_init__(self) -> None:
         if self.floor <= 0:  # Meta(gt=0) lets 0 pass in a process that flushes denormals
@@ -56,7 +58,7 @@ class Measured:
     """A measure over the repetitions of a cell."""
 
     mean: float
-    spread: float  # standard deviation of the sample
+    spread: Annotated[float, Meta(ge=0)]  # standard deviation of the sample
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ class Baseline:
     setting: dict[str, Any]  # what all rows share of their inputs: must agree
     methods: dict[str, dict[str, Any]]  # name -> inputs: all but the revision must agree
     defenses: dict[str, dict[str, Any]]
-    estimator: str  # of MI: must agree
+    estimator: Annotated[str, Meta(min_length=1)]  # of MI: must agree
     code: dict[str, str]  # plugin -> digest: may change, that is what the gate is for
     environment: dict[str, str | int]  # may change
     rules: Annotated[dict[str, Rule], Meta(min_length=1)]
@@ -184,11 +186,9 @@ def save(baseline: Baseline, path: Path) -> None:
 def load(path: Path) -> Baseline:
     """BadInput: no such file, another schema, or no baseline at all."""
     try:
-        values = msgspec.json.decode(path.read_bytes())
-    except OSError as error:
-        raise BadInput(f"baseline {path}: {error.strerror}") from None
-    except msgspec.DecodeError as error:
-        raise BadInput(f"baseline {path} is damaged: {error}") from None
+        values = plain(read_or_say(path, "a baseline"), str(path))
+    except BadInput as error:
+        raise BadInput(f"baseline {path} is damaged: {str(error).removeprefix(f'{path} ')}") from None
     schema = values.get("schema") if isinstance(values, dict) else None
     if type(schema) is not int or not 1 <= schema <= SCHEMA:
         raise BadInput(f"baseline {path} has schema {schema!r}, this suite reads 1 to {SCHEMA}")
@@ -204,8 +204,13 @@ def load(path: Path) -> Baseline:
 
 
 def _check_parts(baseline: Baseline) -> None:
-    """Refuse cells of plugins that it does not describe, and those that lack a measure."""
+    """Refuse cells of plugins that it does not describe, those that lack a measure, and two of one pair."""
+    if len({cell.name for cell in baseline.cells}) < len(baseline.cells):
+        raise ValueError("two cells are of one method and defense")
     for cell in baseline.cells:
+        accuracy = cell.measures.get("test_acc")
+        if accuracy and not 0 <= accuracy.mean <= 1:
+            raise ValueError(f"{cell.name} has test_acc {accuracy.mean:g}, expected it in [0, 1]")
         _ = baseline.methods[cell.method], baseline.defenses[cell.defense]
         if lacking := baseline.rules.keys() - {*cell.measures, *LACKING}:
             raise ValueError(f"{cell.name} lacks {', '.join(sorted(lacking))}")

@@ -6,7 +6,10 @@ import json
 from contextlib import suppress
 from pathlib import Path
 
+import msgspec
+
 from bench.core.files import write_atomically
+from bench.core.stored import plain, read
 from bench.results import rows, upgrade
 from bench.results.identity import record_name
 
@@ -21,7 +24,7 @@ def rewrite(run: Path) -> int:
     for path in {row.key: path for path, row in found.items()}.values():
         place = rows.path_of(found[path].key, path.parent)
         with suppress(FileNotFoundError):  # another run moved it meanwhile
-            older = rows.schema_in(path.read_bytes(), path.name) < rows.SCHEMA
+            older = msgspec.json.decode(read(path))["schema"] < rows.SCHEMA
             if older and (place == path or not place.exists()):
                 rows.save(found[path], path.parent)
                 moved += 1
@@ -34,7 +37,7 @@ def rewrite(run: Path) -> int:
 def _record(path: Path, keys: dict[str, str]) -> bool:
     """Whether it was of schema 1, and of rows that are there."""
     try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
+        stored = plain(read(path), path.name)
         if "schema" in stored:
             return False
         changed = upgrade.record(stored, keys)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
@@ -15,6 +14,7 @@ from msgspec import Meta
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
+from bench.core.stored import plain, read, uncollected
 from bench.core.threat import Norm, Threat
 from bench.results import upgrade
 from bench.results.columns import (
@@ -36,7 +36,7 @@ from bench.results.columns import (
     page,
     schema_of,
 )
-from bench.results.identity import OF_CELL
+from bench.results.identity import contradictions
 
 if TYPE_CHECKING:  # dicts, to those who read them
     Inputs: TypeAlias = dict[str, Any]
@@ -202,77 +202,68 @@ def describe(folder: Path) -> None:
     write_atomically(folder / "README.md", page(schema()))
 
 
-DECODER, NAMES = msgspec.json.Decoder(Row), msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
 def parsed(text: bytes, where: str) -> Row:
-    """Make a row of this schema of its JSON; BadInput, which names the column, where it is none."""
-    names = NAMES.decode(text).keys()
-    if unknown := names - schema()["properties"]:
-        raise BadInput(f"{where} has unknown columns {', '.join(sorted(unknown))}")
-    if absent := schema()["properties"] - names:
-        raise BadInput(f"{where} lacks columns {', '.join(sorted(absent))}")
-    above: tuple[str, ...] = ()
+    """Make a row of its JSON, of any schema; BadInput, which names the column, where it is none."""
+    values = plain(text, where, "a row")
+    if not isinstance(values, dict):
+        raise BadInput(f"{where} is not a row: {type(values).__name__}, expected an object")
+    stated = values.get("schema")
+    if type(stated) is not int or not 1 <= stated <= SCHEMA:
+        raise BadInput(f"{where} has row schema {stated!r}, this suite reads 1 to {SCHEMA}")
     try:
-        row = DECODER.decode(text)
-        for kind, model in PLUGINS.items():
-            above = "inputs", kind
-            msgspec.convert(row.inputs[kind], model)
-    except msgspec.ValidationError as error:
-        said = complaint(error, json.loads(text), schema(), above)
-        raise BadInput(f"{where}: {said}") from None
-    if contradiction := next(_contradictions(row), None):
+        values = upgrade.row(values) if stated < SCHEMA else values
+    except (AttributeError, KeyError, TypeError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise BadInput(f"{where} is not a row of schema {stated}: {said}") from None
+    names, columns = values.keys(), schema()["properties"].keys()
+    if unknown := names != columns and names - columns:
+        raise BadInput(f"{where} has unknown columns {', '.join(sorted(unknown))}")
+    if absent := names != columns and columns - names:
+        raise BadInput(f"{where} lacks columns {', '.join(sorted(absent))}")
+    row = _row(values, where)
+    needed = "test_acc" if row.status == "ok" else "reason"
+    if getattr(row, needed) is None:
+        said = f"{needed} is None, expected a value, since status is {row.status}"
+        raise BadInput(f"{where}: {said}")
+    if contradiction := next(contradictions(values), None):
         raise BadInput(f"{where}: {contradiction}")
     return row
 
 
-def _contradictions(row: Row) -> Iterator[str]:
-    """Say what cannot be true of one row."""
-    needed = "test_acc" if row.status == "ok" else "reason"
-    if getattr(row, needed) is None:
-        yield f"{needed} is None, expected a value, since status is {row.status}"
-    for column in OF_CELL:
-        seen, own = getattr(row, column), row.inputs[column]
-        own = own["name"] if column in PLUGINS else own
-        if seen != own:
-            yield f"{column} is {seen!r}, expected {own!r} as in inputs"
+def _row(values: dict[str, Any], where: str) -> Row:
+    """Make a row of its columns."""
+    above: tuple[str, ...] = ()
+    try:
+        row = msgspec.convert(values, Row)
+        for kind, model in PLUGINS.items():
+            above = "inputs", kind
+            msgspec.convert(row.inputs[kind], model)
+    except msgspec.ValidationError as error:
+        raise BadInput(f"{where}: {complaint(error, values, schema(), above)}") from None
+    return row
 
 
 def load(path: Path) -> Row:
     """Load the row in a file of any schema; BadInput where it is none, or a newer suite's."""
-    text = path.read_bytes()
-    stated = schema_in(text, path.name)
-    if stated == SCHEMA:
-        return parsed(text, path.name)
-    try:
-        values = upgrade.row(msgspec.json.decode(text))
-    except (AttributeError, KeyError, TypeError, msgspec.DecodeError) as error:
-        said = f"{type(error).__name__}: {error}"
-        raise BadInput(f"{path.name} is not a row of schema {stated}: {said}") from None
-    return parsed(msgspec.json.encode(values), path.name)
-
-
-def schema_in(text: bytes, where: str) -> int:
-    """Find the schema of a row, which this suite must know."""
-    try:
-        stated = NAMES.decode(text).get("schema", b"null")
-        number = msgspec.json.decode(stated)
-    except msgspec.DecodeError as error:
-        raise BadInput(f"{where} is not a row: {error}") from None
-    if type(number) is not int or not 1 <= number <= SCHEMA:
-        raise BadInput(f"{where} has row schema {number!r}, this suite reads 1 to {SCHEMA}")
-    return number
+    return parsed(read(path), path.name)
 
 
 def load_files(folder: Path) -> dict[Path, Row]:
     """Load every file of a run's rows, of several with one key the one that counts last: ok, then the latest.
 
-    An absent folder has none; what another run moves away meanwhile is passed over.
+    Each must be in the file of its key, unless it is from schema 1, which had other keys: else BadInput. An
+    absent folder has none; what another run moves away meanwhile is passed over.
     """
-    found = {}
-    for path in sorted(folder.glob("*.json")):
-        with suppress(FileNotFoundError):
-            found[path] = load(path)
+    found, names = {}, (path.name for path in folder.glob("*.json"))
+    with uncollected():
+        for name in sorted(names):
+            with suppress(FileNotFoundError):
+                found[folder / name] = load(folder / name)
+    for path, row in found.items():
+        own = path_of(row.key, folder)
+        if path != own and row.legacy_key is None:
+            beside = ", as that does" if own in found else ""
+            raise BadInput(f"{path.name} has the row that {own.name} should have{beside}: one file for a key")
     rows = sorted(found.items(), key=lambda one: (one[1].key, one[1].status == "ok", one[1].finished))
     return dict(rows)
 

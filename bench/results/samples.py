@@ -9,18 +9,29 @@ import io
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
+import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from bench.core.files import slug, write_atomically
+from bench.core.stored import decoded, read
 
 IMAGES = 8
 LARGEST = 64  # pixels; of larger images the middle
 NOTE = "ue-bench"
 Pixels = NDArray[np.uint8]
+
+
+class Note(msgspec.Struct):
+    """What is said in the file."""
+
+    indices: Annotated[list[Annotated[int, Meta(ge=0)]], Meta(min_length=1, max_length=IMAGES)]
+    size: Annotated[int, Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -79,10 +90,12 @@ def find(folder: Path, digest: str) -> Sample | None:
 def load(path: Path) -> Sample | None:
     """Load the sample in a file; None where there is none, or something else."""
     try:
-        with Image.open(path) as image:
-            note = json.loads(image.text[NOTE])  # type: ignore[attr-defined]
+        with Image.open(io.BytesIO(read(path)), formats=("PNG",)) as image:
+            if max(image.size) > IMAGES * LARGEST:  # before it is decoded
+                return None
+            note = decoded(image.text[NOTE].encode(), Note, path.name)  # type: ignore[attr-defined]
             pixels = np.array(image)
-        indices, size = list(note["indices"]), int(note["size"])
+        indices, size = note.indices, note.size
         rows = pixels.reshape(
             2, pixels.shape[0] // 2, len(indices), -1, pixels.shape[2] if pixels.ndim == 3 else 1
         )

@@ -84,7 +84,7 @@ def dataset(images: Album, size: int, console: Console) -> Dataset:
     with Progress(console).alone(f"reading {n} images") as tick:
         for index, file in enumerate(images.files):
             photo = opened(file)
-            colours = max(colours, photo.colour.shape[2])
+            colours = colours if photo.gray else 3
             pixels[index] = photo.at(size, 3)
             tick((index + 1) / n, "resizing")
     train = Split(pixels[:, :colours].contiguous(), images.labels)

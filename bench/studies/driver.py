@@ -9,7 +9,9 @@ from pathlib import Path
 from rich.console import Console
 
 from bench import data
+from bench.core.errors import BadInput
 from bench.experiment.cache import load_victim
+from bench.metrics import METRICS
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
 from bench.results import rows as files
@@ -18,15 +20,17 @@ from bench.results.rows import Row
 from bench.runner.request import RunRequest, varied
 from bench.runner.session import Grid, open_grid, say
 from bench.studies import named
-from bench.studies.measure import known, measure_all, measure_jobs, pending
+from bench.studies.features import Features
+from bench.studies.measure import enough, known, measure_all, measure_jobs, measure_kept, pairs, pending
 from bench.studies.records import Records
 from bench.studies.study import Findings, Record, Study
 
 STUDIES = Path("results", "studies")
+FEATURES = "features"  # folder beside the records, in no repository
 
 
 def run(name: str, request: RunRequest) -> int:
-    """Compute what is not there; OUT has rows/, records/, and what follows from them.
+    """Compute what is not there; OUT has rows/, records/, features/, and what follows from them.
 
     Returns exit code 1 where cells failed.
     """
@@ -40,17 +44,45 @@ def run(name: str, request: RunRequest) -> int:
     finished = {key for key, row in _rows(grids).items() if row.status != "failed"}
     failed, left = _compute(grids, {*cells} - finished)
     rows = _rows(grids)
+    features = Features(out / FEATURES)
     everything = measure_jobs(study, rows.values(), cells)
     todo = pending(records, everything)
-    failed += _compute(grids, {job.net.key for job in todo})[0]  # victims that are not kept any more
-    able = [job for job in todo if load_victim(grids[0].context.cache, job.net) is not None]
-    measure_all(grids, able, records)
+    blind = [job for job in todo if not enough(features, job)]
+    failed += _compute(grids, {job.net.key for job in blind})[0]  # victims that are not kept any more
+    lost = [job for job in blind if load_victim(grids[0].context.cache, job.net) is None]
+    measure_all(grids, [job for job in todo if job not in lost], records, features)
     left += sum(job.cost for job in pending(records, todo))
     measured = [record for job in everything for record in known(records, job).values()]
     _conclude(study, [*rows.values()], measured, out, console, left)
     if left:
         say(console, f"{left} cells or measures are left; the same command goes on")
     return 1 if failed else 0
+
+
+def again(name: str, out: Path) -> int:
+    """Measure from kept features alone, without victims and images, and write what follows from the rows.
+
+    Measures of images stay as they are. Raises BadInput where there are no rows, or where features of a
+    measure that is lacking are not kept.
+    """
+    study, console = named(name), Console()
+    rows = files.load_all(out / "rows") if (out / "rows").is_dir() else []
+    if not rows:
+        raise BadInput(f"{out} has no rows, expected the folder of a study that was run")
+    records = Records(out / "records", {*study.measures, *study.through_clean})
+    everything = pairs(study, rows)
+    lacking = measure_kept(records, Features(out / FEATURES), everything)
+    if lost := [pair for pair in lacking if any(not METRICS[own].of_images for own in pair.measures)]:
+        first = lost[0]
+        raise BadInput(
+            f"features of {len(lost)} of {len(everything)} pairs are not kept whole, first those of "
+            f"{first.poison.method} {first.poison.key[:8]} in the net of {first.net.method} "
+            f"{first.net.key[:8]}; the command without --kept computes them again"
+        )
+    measured = [record for pair in everything for record in known(records, pair).values()]
+    left = sum(len(pair.measures) for pair in lacking)
+    _conclude(study, rows, measured, out, console, left)
+    return 0
 
 
 def requests(name: str, study: Study, request: RunRequest) -> list[RunRequest]:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from bench.core.errors import BadInput
-from bench.core.train import Tick
+from bench.core.train import Tick, quiet
 from bench.experiment import keys
 from bench.experiment.cache import load_victim
 from bench.experiment.cell import craft, published_split
@@ -17,28 +18,36 @@ from bench.experiment.evaluate import subject
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
-from bench.metrics import Subject, measure
+from bench.metrics import METRICS, Subject, measure
 from bench.results.identity import key_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 from bench.runner.progress import Progress
 from bench.runner.scheduler import Scheduler, Work, WorkersDied
 from bench.runner.session import Grid
+from bench.studies.features import Features
 from bench.studies.records import Records, plain
 from bench.studies.study import IMAGES, Record, Study
 
+P = TypeVar("P", bound="Pair")
 ASIDE = ("method", "poison_rep", "eps")  # inputs of a row that another poison for the same net differs in
 
 
 @dataclass(frozen=True)
-class MeasureJob:
-    """What a worker measures at a time."""
+class Pair:
+    """One net on one poison, and what is measured of it."""
 
     net: Row  # whose victim it is
     poison: Row  # whose published images they are
+    measures: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class MeasureJob(Pair):
+    """What a worker measures at a time."""
+
     method: Plugin  # of the poison
     setting: Setting
-    measures: tuple[str, ...]
 
     @property
     def cost(self) -> int:
@@ -52,23 +61,31 @@ class MeasureJob:
         return f"{self.setting.net}: {row.method} x {row.defense} {row.key[:8]}{through}"
 
 
-def measure_jobs(
-    study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[RunContext, Cell]]
-) -> list[MeasureJob]:
-    """All that the study measures of these rows. cells: by the rows' keys."""
+def pairs(study: Study, rows: Iterable[Row]) -> list[Pair]:
+    """All that the study measures of these rows."""
     done = sorted((row for row in rows if row.status == "ok"), key=lambda row: row.key)
     clean = {_net_of(row): row for row in done if row.method == CLEAN}
     wanted: dict[tuple[str, str], list[str]] = {}
     for row in done:
-        pairs = [(row, study.measures)]
-        pairs += [(clean[_net_of(row)], study.through_clean)] if _net_of(row) in clean else []
-        for net, measures in pairs:
+        asked = [(row, study.measures)]
+        asked += [(clean[_net_of(row)], study.through_clean)] if _net_of(row) in clean else []
+        for net, measures in asked:
             wanted.setdefault((net.key, row.key), []).extend(measures)
-    by_key, found = {row.key: row for row in done}, []
-    for (net_row, poison_row), names in wanted.items():
-        context, cell = cells[poison_row]
-        distinct = tuple(dict.fromkeys(names))
-        found.append(MeasureJob(by_key[net_row], by_key[poison_row], cell.method, context.setting, distinct))
+    by_key = {row.key: row for row in done}
+    return [
+        Pair(by_key[net], by_key[poison], tuple(dict.fromkeys(names)))
+        for (net, poison), names in wanted.items()
+    ]
+
+
+def measure_jobs(
+    study: Study, rows: Iterable[Row], cells: Mapping[str, tuple[RunContext, Cell]]
+) -> list[MeasureJob]:
+    """Make a job of each pair. cells: by the rows' keys."""
+    found = []
+    for pair in pairs(study, rows):
+        context, cell = cells[pair.poison.key]
+        found.append(MeasureJob(pair.net, pair.poison, pair.measures, cell.method, context.setting))
     return found
 
 
@@ -77,13 +94,13 @@ def _net_of(row: Row) -> str:
     return key_of({name: value for name, value in row.inputs.items() if name not in ASIDE})
 
 
-def known(records: Records, job: MeasureJob) -> dict[str, Record]:
+def known(records: Records, job: Pair) -> dict[str, Record]:
     """Load what has been measured of it already, by measure."""
     found = {name: records.load(name, job.net.key, job.poison.key) for name in job.measures}
     return {name: record for name, record in found.items() if record is not None}
 
 
-def pending(records: Records, wanted: Sequence[MeasureJob]) -> list[MeasureJob]:
+def pending(records: Records, wanted: Sequence[P]) -> list[P]:
     """List what is left to measure."""
     left = []
     for job in wanted:
@@ -107,19 +124,51 @@ def see(context: RunContext, job: MeasureJob) -> Subject:
     return subject(context.data, setting, net, published_split(context, poison))
 
 
-def work(records: Records, context: RunContext, job: MeasureJob, tick: Tick) -> None:
-    """Measure, and save each record at once; those that a worker saved before it died are there."""
+def of_features(measures: Iterable[str]) -> bool:
+    """Whether none of them looks at images, so that kept features are enough."""
+    return not any(METRICS[name].of_images for name in measures)
+
+
+def enough(features: Features, pair: Pair) -> bool:
+    """Whether kept features are all that it takes."""
+    return of_features(pair.measures) and features.load(pair.net, pair.poison) is not None
+
+
+def subject_of(context: RunContext, job: MeasureJob, features: Features) -> Subject:
+    """Take the features that were kept, as far as they are enough; else compute and keep them."""
+    kept = features.load(job.net, job.poison) if of_features(job.measures) else None
+    return kept or features.keep(job.net, job.poison, see(context, job))
+
+
+def measure_pair(records: Records, pair: Pair, seen: Subject, tick: Tick = quiet) -> None:
+    """Measure, and save each record at once."""
+    for index, name in enumerate(pair.measures):
+        tick(index / len(pair.measures), name)
+        started, values, reason = time.monotonic(), {}, None
+        try:
+            values = plain(measure(name)(seen))
+        except ValueError as error:
+            reason = str(error)
+        seconds = time.monotonic() - started
+        records.save(Record(name, pair.net.key, pair.poison.key, values, reason, seconds))
+
+
+def work(records: Records, features: Features, context: RunContext, job: MeasureJob, tick: Tick) -> None:
+    """Measure what is left of a job; records that a worker saved before it died are there."""
     for left in pending(records, [job]):
-        seen = see(replace(context, setting=job.setting), left)
-        for index, name in enumerate(left.measures):
-            tick(index / len(left.measures), name)
-            started, values, reason = time.monotonic(), {}, None
-            try:
-                values = plain(measure(name)(seen))
-            except ValueError as error:
-                reason = str(error)
-            seconds = time.monotonic() - started
-            records.save(Record(name, left.net.key, left.poison.key, values, reason, seconds))
+        measure_pair(records, left, subject_of(replace(context, setting=job.setting), left, features), tick)
+
+
+def measure_kept(records: Records, features: Features, wanted: Sequence[Pair]) -> list[Pair]:
+    """Measure what is left of the pairs from kept features alone; returns what they are not enough for."""
+    lacking = []
+    for pair in pending(records, wanted):
+        own = tuple(name for name in pair.measures if of_features([name]))
+        seen = features.load(pair.net, pair.poison) if own else None
+        if seen is not None:
+            measure_pair(records, replace(pair, measures=own), seen)
+        lacking += pending(records, [pair])
+    return lacking
 
 
 @dataclass
@@ -148,7 +197,9 @@ class _Measuring(Work[MeasureJob]):
         return []
 
 
-def measure_all(grids: Sequence[Grid], wanted: Sequence[MeasureJob], records: Records) -> None:
+def measure_all(
+    grids: Sequence[Grid], wanted: Sequence[MeasureJob], records: Records, features: Features
+) -> None:
     """Measure what is wanted, as far as there is time: all of one data set on the same workers.
 
     Raises BadInput, once all else is done, where measures took down their workers.
@@ -162,12 +213,12 @@ def measure_all(grids: Sequence[Grid], wanted: Sequence[MeasureJob], records: Re
     for jobs in groups.values():
         grid, count = place[jobs[0].poison.key], sum(job.cost for job in jobs)
         progress, locks = Progress(grid.console), Locks(grid.context.cache / "locks")
-        pool = grid.start(partial(work, records), grid.context, report=progress.tick)
+        pool = grid.start(partial(work, records, features), grid.context, report=progress.tick)
         measuring = _Measuring(records, progress, deadly)
         with progress.grid(count, count, "measures"):
             Scheduler(measuring, pool, progress, locks, grid.context.deadline).run(jobs)
     if deadly:
         raise BadInput(
-            f"a worker process died twice (killed, or out of memory) over {', '.join(deadly)}; the same "
-            "command goes on, with fewer --workers in less memory"
+            f"a worker process died three times (killed, or out of memory) over {', '.join(deadly)}; the "
+            "same command goes on, with fewer --workers in less memory"
         )

@@ -9,21 +9,31 @@ from math import hypot, isfinite
 from pathlib import Path
 from typing import Any, Literal
 
-from bench.core.errors import unknown
+import msgspec
+
+from bench.core.errors import BadInput, unknown
 from bench.core.files import write_atomically
+from bench.core.stored import decoded, read
 from bench.metrics import METRICS
 from bench.results.aggregate import counterpart
 from bench.results.identity import record_name
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, last_line
 from bench.results.upgrade import SCHEMA
-from bench.studies.study import IMAGES, Record
+from bench.studies.study import FORM, IMAGES, Record
 
 SCALE = "on another scale"
 APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
 Ends = tuple[float | None, float | None]
 Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
 MI_LIKE = "MI", "proxy"  # kinds whose estimates have intervals, or are bounds
+
+
+class Stored(msgspec.Struct):
+    """What lies in a record's file."""
+
+    inputs: dict[str, str | int]
+    record: Record
 
 
 class Records:
@@ -39,10 +49,15 @@ class Records:
         """None where there is none, or only one of another revision."""
         inputs = self._inputs(measure, net_row, poison_row)
         try:
-            stored = json.loads(self._path(inputs).read_text(encoding="utf-8"))
-            return Record(**stored["record"]) if stored["inputs"] == inputs else None
-        except (OSError, ValueError, KeyError, TypeError):
+            stored = decoded(read(self._path(inputs)), Stored, "a record")
+        except (OSError, BadInput):
             return None
+        own = measure, net_row, poison_row
+        record = stored.record
+        named = record.measure, record.net_row, record.poison_row
+        exact = {name: value for name, value in inputs.items() if name != "features"}
+        # those from before features were kept are of the exact ones, which differ by less than any interval
+        return record if stored.inputs in (inputs, exact) and named == own else None
 
     def save(self, record: Record) -> None:
         """In the place of one of an older revision."""
@@ -52,8 +67,10 @@ class Records:
 
     def _inputs(self, measure: str, net_row: str, poison_row: str) -> dict[str, str | int]:
         """All that decides a record; images and seeds are in the rows' keys."""
-        pair = {"measure": measure, "net": net_row, "poison": poison_row}
-        return {**pair, "images": IMAGES, "revision": METRICS[measure].revision}
+        metric = METRICS[measure]
+        made: dict[str, str | int] = {"measure": measure, "net": net_row, "poison": poison_row}
+        made |= {"images": IMAGES, "revision": metric.revision}
+        return made if metric.of_images else made | {"features": FORM}
 
     def _path(self, inputs: dict[str, str | int]) -> Path:
         return self.folder / record_name(inputs)
@@ -120,8 +137,8 @@ class Explanation:
     name: str  # of its column
     label: str  # for people, with the unit
     kind: Kind
-    measure: str = ""  # none: the budget itself
-    key: str = "value"
+    measure: str = ""  # none: a column of the row
+    key: str = "value"  # in the record, or the column
     gap_to: str | None = None  # the method from whose figure this one's is subtracted
     expected: int = 1  # whether the story says it rises with the gap (1), falls (-1), or says neither (0)
     by_rank: bool = True  # whether its scale depends on the dimensions of the features' code
@@ -142,8 +159,8 @@ class Readings:
     def figure(self, row: Row, explanation: Explanation) -> float | str:
         """Of the row's poison, or why there is none."""
         if not explanation.measure:
-            eps = row.inputs["eps"]
-            return "no budget was stated" if eps is None else 255 * float(eps)
+            size = getattr(row, explanation.key)
+            return f"no {explanation.key} was measured" if size is None else float(size)
         own, there = self._ends(row, explanation)
         value, name = figure_of(own, explanation.key), explanation.gap_to
         if name is None or isinstance(value, str):

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Annotated
 
 import pandas as pd
 from matplotlib.figure import Figure
+from msgspec import Meta
 
 from bench.metrics import Value
 from bench.results.rows import Row
 from bench.runner.request import Variation
 
 IMAGES = 5000  # at most, on which victims are measured; a row's own MI can be of fewer
+FORM = 1  # revision: how features are kept, see features.py; in every record of features
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,7 @@ class Record:
     poison_row: str  # key of a row of the poison; the net's own row, unless another net looks at it
     values: Mapping[str, Value] = field(default_factory=dict)
     reason: str | None = None
-    seconds: float = 0.0
+    seconds: Annotated[float, Meta(ge=0)] = 0.0
 
 
 @dataclass(frozen=True)

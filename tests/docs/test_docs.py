@@ -25,10 +25,7 @@ from bench.core.types import Recipe, Split
 from bench.experiment.registry import KINDS, Plugin, catalog
 from bench.nets import Net
 from bench.nets.body import Architecture, Shape
-from bench.results.rows import load_all
-from support.commands import command
 from support.pages import DOCS, PAGES, ROOT, blocks, commands, headings, relative_links, text_of
-from support.pictures import draw_images
 from support.toys import CLASSES, SIZE, shrink, small_net, toy_kit, toy_lab
 
 PLUGGED = ("README.md", "docs/your-own-method.md", "docs/your-own-defense.md")
@@ -192,19 +189,6 @@ def test_defenses_keep_the_contract(plugged: Path, split: Split) -> None:
         assert losses[0].ndim == 0 and torch.isfinite(losses[0]) and losses[0] == losses[1]
         moved = not torch.equal(prepared, split.images) or losses[0] != losses[2]
         assert moved, f"{plugin.name} does nothing"
-
-
-def test_what_the_pages_add_is_in_a_table(plugged: Path, tmp_path: Path) -> None:
-    """A run with the plugins of all pages, as a reader would start it."""
-    draw_images(tmp_path / "quad")
-    own = {"surrogate.epochs": 1, "surrogate.batch": 48, "steps": 2}
-    fast = [f"{name}.{field}={value}" for name in ("push", "collide") for field, value in own.items()]
-    more = [part for field in fast for part in ("--set", field)]
-    names = "clean,push,collide,waves-2", "none,paste,halve"
-    assert main(command(tmp_path, *names, "--plugins", str(plugged), *more)) == 0
-    rows = load_all(tmp_path / "out" / "rows")
-    assert {row.status for row in rows} == {"ok"} and len(rows) == 12
-    assert "push (draft)" in (tmp_path / "out" / "accuracy-linf-8.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("source", blocks(DOCS / "your-own-net.md", "python"))

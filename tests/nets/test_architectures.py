@@ -40,7 +40,8 @@ TIMM = {
     "resnet18:stem=kept": (11_181_642, 37.0),
     "densenet121:stem=kept": (6_964_106, 57.8),
 }
-SLIM = [name for name in NETS if name.endswith("-slim") and name != "vgg11-slim"]
+LESS = ("resnet10-slim", "vgg11-slim")  # fewer layers, or none at full size
+SLIM = [name for name in NETS if name.endswith("-slim") and name not in LESS]
 
 
 def counted(name: str, shape: Shape = CIFAR) -> tuple[int, float]:

@@ -17,7 +17,7 @@ from bench.report.summary import collect
 from bench.results.budgets import HEAD, budget_of
 from bench.results.rows import Row, save
 from bench.results.select import by_threat
-from support.rows import completed, row
+from support.rows import keyed, row
 
 EPS = 8 / 255
 THREATS = {
@@ -64,8 +64,8 @@ def matrix(methods: list[str] = [*THREATS]) -> list[Row]:  # noqa: B006 (not cha
 
 def stored(folder: Path, rows: list[Row]) -> Path:
     (folder / "rows").mkdir(parents=True)
-    for number, one in enumerate(rows):
-        save(completed(replace(one, key=f"{number:064x}"[::-1])), folder / "rows")
+    for one in rows:
+        save(keyed(one), folder / "rows")
     return folder
 
 
@@ -169,7 +169,7 @@ def test_a_section_of_the_report_for_each(run: Path, capsys: pytest.CaptureFixtu
     seen = Ids(page)
     assert max(seen.ids.values()) == 1 and seen.links <= {*seen.ids}
     sections = [name for name in seen.ids if name.startswith("setting.")]
-    assert sections == [f"setting.{matrix()[0].setting[:8]}-{board}" for board in BOARDS]
+    assert sections == [f"setting.{keyed(matrix()[0]).setting[:8]}-{board}" for board in BOARDS]
     assert ">glyphs, profile quick, L2 1.3</h2>" in page
     said = capsys.readouterr().out
     doubts = [line for line in said.splitlines() if line.startswith("doubt:")]

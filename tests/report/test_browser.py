@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import shutil
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from bench.report.summary import anchor, collect
 from bench.report.write import derive
 from bench.results.rows import Row, load_all, save
 from support.evidence import grid, keep_sample, row
-from support.rows import completed
+from support.rows import keyed
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 DRIVER = shutil.which("chromedriver")
@@ -48,9 +47,8 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         if request.param == "quick"
         else {"grid": grid, "wide": wide}[request.param]()
     )
-    for number, each in enumerate(rows):
-        kept = each if request.param == "quick" else replace(completed(each), key=f"{number:064x}"[::-1])
-        save(kept, run / "rows")
+    for each in rows:
+        save(each if request.param == "quick" else keyed(each), run / "rows")
     if request.param == "grid":
         keep_sample(run, "em")
     derive(run, Console(file=io.StringIO()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from bench.results import baseline
 from bench.results.baseline import RULES, SCHEMA, Measured, Rule
 from bench.results.regression import compare
 from bench.results.rows import Row, save
-from support.rows import completed
+from support.rows import keyed
 
 ROOT = Path(__file__).parent.parent.parent
 CONDITIONS: dict[str, Any] = {
@@ -377,7 +378,7 @@ def place(tmp_path: Path) -> Path:
     """A run's folder and the baseline of its rows."""
     (tmp_path / "run" / "rows").mkdir(parents=True)
     for r in ROWS:
-        save(completed(r), tmp_path / "run" / "rows")
+        save(keyed(r), tmp_path / "run" / "rows")
     assert main(["check", str(tmp_path / "run"), "--write", str(tmp_path / "new" / "b.json")]) == 0
     return tmp_path
 
@@ -389,21 +390,22 @@ def check(place: Path) -> int:
 def test_exit_codes(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert check(place) == 0
     assert "passed: 20 within" in capsys.readouterr().out
-    save(replace(completed(ROWS[6]), test_acc=0.95), place / "run" / "rows")
+    save(replace(keyed(ROWS[6]), test_acc=0.95), place / "run" / "rows")
     assert check(place) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[-1] == "FAILED: 1 moved, 19 within"
     assert "tap x none" in said[2] and "moved" in said[2] and "20.0" in said[2]
     assert all(len(line) <= 80 for line in said)
+    shutil.rmtree(place / "run" / "rows")
     for r in with_inputs("victim.epochs", 4):
-        save(completed(r), place / "run" / "rows")
+        save(keyed(r), place / "run" / "rows")
     assert check(place) == 2
     said_wrong = capsys.readouterr().err.splitlines()
     assert len(said_wrong) == 1 and "victim.epochs is 4, in the baseline 3" in said_wrong[0]
 
 
 def test_a_failed_cell_is_told_with_its_reason(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    save(replace(completed(ROWS[6]), status="failed", reason="ValueError: [no] luck"), place / "run" / "rows")
+    save(replace(keyed(ROWS[6]), status="failed", reason="ValueError: [no] luck"), place / "run" / "rows")
     assert check(place) == 1
     assert "tap x none: failed, ValueError: [no] luck" in capsys.readouterr().out
 
@@ -411,7 +413,7 @@ def test_a_failed_cell_is_told_with_its_reason(place: Path, capsys: pytest.Captu
 def test_nothing_is_written_of_rows_that_are_no_baseline(
     place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    save(replace(completed(ROWS[0]), status="failed", reason="no"), place / "run" / "rows")
+    save(replace(keyed(ROWS[0]), status="failed", reason="no"), place / "run" / "rows")
     before = (place / "new" / "b.json").read_bytes()
     assert main(["check", str(place / "run"), "--write", str(place / "new" / "b.json")]) == 2
     assert main(["check", str(place / "run"), "--write", str(place / "other" / "b.json")]) == 2

@@ -18,7 +18,7 @@ from bench.report.compare import sentence, sentences, table
 from bench.report.formats import grid
 from bench.results.compare import Difference, differs, of_methods, of_runs
 from bench.results.rows import Row, save
-from support.rows import OTHER, row
+from support.rows import OTHER, keyed, row
 
 EM, TAP = (0.20, 0.24, 0.19), (0.33, 0.36, 0.30)
 
@@ -213,7 +213,7 @@ def test_two_runs_are_compared_cell_by_cell() -> None:
 
 def stored(folder: Path, rows: Sequence[Row]) -> Path:
     for own in rows:
-        save(own, folder / "rows")
+        save(keyed(own), folder / "rows")
     return folder
 
 

@@ -24,7 +24,7 @@ from bench.results.leaderboard import BITES, Leaderboard, MethodScores, leaderbo
 from bench.results.replicates import LEARNS
 from bench.results.rows import Row, save
 from bench.results.select import in_order
-from support.rows import INPUTS, OTHER, SETTING, completed, row
+from support.rows import INPUTS, OTHER, SETTING, keyed, row
 
 DEFENSES = ("none", "cutout", "at-8")
 ACCURACIES = {  # under DEFENSES
@@ -505,8 +505,8 @@ def test_never_nan(tmp_path: Path, rows: list[Row]) -> None:
 
 def stored(folder: Path, rows: list[Row]) -> Path:
     (folder / "rows").mkdir(parents=True)
-    for number, one in enumerate(rows):
-        save(completed(replace(one, key=f"{number:064x}"[::-1])), folder / "rows")
+    for one in rows:
+        save(keyed(one), folder / "rows")
     return folder
 
 
@@ -576,12 +576,13 @@ def test_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str], more: lis
 def test_files_of_another_shape_of_folder_go(tmp_path: Path) -> None:
     out = stored(tmp_path, matrix())
     assert main(["leaderboard", str(out)]) == 0
-    other = [replace(r, setting="f" * 64, key=r.key[::-1]) for r in matrix()]
+    other = [keyed(replace(r, setting="f" * 64)) for r in matrix()]
     for r in other:
-        save(completed(r), out / "rows")
-    assert main(["leaderboard", str(out), "--setting", "ffff"]) == 0
+        save(r, out / "rows")
+    setting = other[0].setting[:8]
+    assert main(["leaderboard", str(out), "--setting", setting]) == 0
     assert {p.name for p in out.glob("leaderboard*")} == {
-        name.replace("leaderboard", "leaderboard-ffffffff") for name in FILES
+        name.replace("leaderboard", f"leaderboard-{setting}") for name in FILES
     }
 
 
@@ -591,15 +592,18 @@ def test_no_rows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_one_setting_at_a_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = [replace(r, setting=OTHER, inputs=INPUTS | {"victim": {"epochs": 60}}) for r in matrix()]
+    longer = INPUTS["victim"] | {"epochs": 60}
+    other = [keyed(replace(r, inputs=keyed(r).inputs | {"victim": longer}, setting=OTHER)) for r in matrix()]
+    first, second = keyed(matrix()[0]).setting[:8], other[0].setting[:8]
     out = stored(tmp_path, [*matrix(), *other[:12]])
     said = refused([str(out)], capsys)
-    assert "2 settings" in said and "11111111 (victim.epochs 30); 22222222 (victim.epochs 60)" in said
+    assert "2 settings" in said and f"{first} (" in said and "victim.epochs 30)" in said
+    assert f"{second} (" in said and "victim.epochs 60)" in said
     assert "ambiguous" in refused([str(out), "--setting", ""], capsys)
     assert {path.name for path in out.iterdir()} == {"rows"}
-    assert main(["leaderboard", str(out), "--setting", "22"]) == 0
+    assert main(["leaderboard", str(out), "--setting", second]) == 0
     (path,) = out.glob("*.csv")
-    assert path.name == "leaderboard-22222222.csv"
+    assert path.name == f"leaderboard-{second}.csv"
     assert {*pd.read_csv(path).method} == {"clean", "em"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,10 @@ from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.results.rows import SCHEMA, Row, describe, load, load_all, save
-from support.rows import completed
+from support.rows import keyed
 
 RESULTS = Path(__file__).parent.parent.parent / "results"
-ROW = completed(
+ROW = keyed(
     Row(
         key="0123456789abcdef" * 4,
         setting="fedcba9876543210" * 4,
@@ -61,18 +62,59 @@ def test_what_is_not_finite_is_never_written(tmp_path: Path, value: float) -> No
 
 
 def test_rows_come_in_the_order_of_their_keys(tmp_path: Path) -> None:
-    rows = [replace(ROW, key=letter * 64) for letter in "cab"]
+    rows = [keyed(replace(ROW, rep=rep, inputs=ROW.inputs | {"rep": rep})) for rep in range(5)]
     for row in rows:
         save(row, tmp_path)
-    assert [row.key[0] for row in load_all(tmp_path)] == ["a", "b", "c"]
+    assert [row.key for row in load_all(tmp_path)] == sorted(row.key for row in rows)
     assert load_all(tmp_path / "absent") == []
 
 
-def test_a_key_has_one_row_the_latest(tmp_path: Path) -> None:
-    old, new = (replace(ROW, finished=f"2026-0{month}", test_acc=month / 10) for month in (1, 2))
-    for row, name in ((new, "a"), (old, "b")):
-        save(row, tmp_path).rename(tmp_path / f"{name}.json")
-    assert load_all(tmp_path) == [new]
+def test_a_key_is_the_content_s_and_the_file_s(tmp_path: Path) -> None:
+    """A row that somebody changed, or copied beside itself, is none: it would count as another repetition."""
+    path = save(ROW, tmp_path)
+    copy = tmp_path / "copy.json"
+    copy.write_bytes(path.read_bytes())
+    with pytest.raises(
+        BadInput, match=rf"^copy\.json has the row that {path.name} should have, as that does"
+    ):
+        load_all(tmp_path)
+    path.unlink()
+    with pytest.raises(BadInput, match=rf"^copy\.json has the row that {path.name} should have: one file"):
+        load_all(tmp_path)
+    for column in ("key", "setting"):
+        said = damaged(tmp_path, asdict(ROW) | {column: "a" * 64})
+        assert said == f"a.json: {column} is {'a' * 64}, expected {getattr(ROW, column)} of the inputs"
+    changed = json.loads(json.dumps(asdict(ROW)))
+    changed["inputs"]["victim"]["epochs"] = 99
+    assert damaged(tmp_path, changed).startswith(f"a.json: key is {ROW.key}, expected ")
+
+
+def test_a_name_that_is_there_twice_is_refused_at_any_depth(tmp_path: Path) -> None:
+    text = json.dumps(asdict(ROW))
+    for once, name in (('"test_acc": ', "test_acc"), ('"train_images": ', "train_images")):
+        for twice in (
+            f'"{name}": 0, {once}',
+            f'"{name}"  \n : 0, {once}',
+            f'"{name[:-1]}\\u0063": 0, {once}',
+        ):
+            (tmp_path / "a.json").write_text(text.replace(once, twice.replace("_a\\u0063", "_ac\\u0063"), 1))
+            with pytest.raises(BadInput, match=rf"^a\.json has '{name}' twice, expected each name once$"):
+                load(tmp_path / "a.json")
+            if name == "train_images":
+                break
+
+
+def test_text_that_looks_like_a_name_is_text(tmp_path: Path) -> None:
+    row = replace(ROW, stem='{"key": 1, "key" : 2}', rerun='":\\":":')
+    assert load(save(row, tmp_path)) == row
+
+
+def test_what_nests_without_end_is_refused(tmp_path: Path) -> None:
+    for deep in (40, 5000, 200_000):
+        for text in ("[" * deep + "]" * deep, '{"a":' * deep + "1" + "}" * deep):
+            (tmp_path / "a.json").write_text(f'{{"schema": {SCHEMA}, "inputs": {text}}}')
+            with pytest.raises(BadInput, match=r"^a\.json has over 32 levels, expected fewer$"):
+                load(tmp_path / "a.json")
 
 
 @pytest.mark.parametrize("number", [SCHEMA + 1, 0, None, "1", 1.0, True])
@@ -215,7 +257,7 @@ def test_what_cannot_be_true_of_one_row_is_refused(
 
 def test_a_number_that_no_float_holds_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_text(json.dumps(asdict(ROW)).replace('"mi": null', '"mi": 1e999'))
-    with pytest.raises(BadInput, match=r"a\.json: mi is inf, expected number or null"):
+    with pytest.raises(BadInput, match=r"a\.json: mi is not finite, expected a finite number"):
         load(tmp_path / "a.json")
 
 
@@ -228,7 +270,7 @@ def test_every_command_refuses_it_in_one_line(
     Path("out/rows/a.json").write_text(json.dumps(asdict(ROW) | {"test_acc": 2.5}))
     more = {
         "check": ["out", "--baseline", str(RESULTS / "baseline" / "glyphs.json")],
-        "claims": ["--claims", str(RESULTS / "claims.csv"), "--rows", "out"],
+        "claims": ["--rows", "out"],
         "run": ["--out", "out", "--cache", "cache"],
         "study": ["depth", "--out", "out", "--cache", "cache"],
     }
@@ -236,6 +278,16 @@ def test_every_command_refuses_it_in_one_line(
     said = capsys.readouterr()
     assert said.err == "bench: out: a.json: test_acc is 2.5, expected number in [0, 1] or null\n"
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "rows", "a.json"]
+
+
+@pytest.mark.parametrize("verb", ["table", "report", "leaderboard", "check"])
+def test_a_fifo_among_rows_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], verb: str
+) -> None:
+    save(ROW, tmp_path / "rows")
+    os.mkfifo(tmp_path / "rows" / "a.json")
+    assert main([verb, str(tmp_path), *(["--write", str(tmp_path / "b")] if verb == "check" else [])]) == 2
+    assert "a.json is a FIFO, expected a regular file" in capsys.readouterr().err
 
 
 # What is made of the columns
@@ -261,7 +313,7 @@ def test_an_interrupted_write_leaves_the_old_file_alone(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Path, "replace", interrupted)
-    for row in (replace(ROW, attempt=2), replace(ROW, key="f" * 64)):
+    for row in (replace(ROW, attempt=2), keyed(replace(ROW, rep=9, inputs=ROW.inputs | {"rep": 9}))):
         with pytest.raises(KeyboardInterrupt):
             save(row, tmp_path)
     assert list(tmp_path.iterdir()) == [path]

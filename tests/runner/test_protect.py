@@ -163,7 +163,7 @@ def test_a_train_folder_becomes_a_data_set_to_train_on(tmp_path: Path) -> None:
     draw(tmp_path / "own" / "train", "L")
     draw(tmp_path / "own" / "test", "L")
     assert main(protecting(tmp_path / "own", tmp_path / "out")) == 0
-    assert folders.classes(tmp_path / "out", "train") == ["a", "b"]
+    assert [place.name for place in folders.class_folders(tmp_path / "out" / "train")] == ["a", "b"]
     with Image.open(tmp_path / "out" / "train" / "a" / "1.png") as image:
         assert image.mode == "L" and image.size == SIZES[1]
     assert not (tmp_path / "out" / "test").exists()

@@ -31,9 +31,10 @@ from bench.studies.claims.figures import drawable, scatter
 from bench.studies.claims.judge import ClaimVerdict, JudgedClaim, OurNumber, judge, sign
 from bench.studies.claims.nearness import SettingMatch, nearness
 from bench.studies.claims.write import markdown
-from support.rows import completed, row
+from support.rows import keyed, row
 
-STORED = Path(__file__).parent.parent.parent / "results" / "claims.csv"
+HOME = Path(__file__).parent.parent.parent
+STORED = HOME / "bench" / "studies" / "claims" / "claims.csv"
 CLAIMS = load(STORED)
 EPS = 8 / 255
 PLAIN = {  # a claim in text
@@ -635,7 +636,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (found / "rows").mkdir()
     for one in all_rows():
         if one.method in ("clean", "tap"):  # two panels: a card of all takes seconds to draw
-            save(completed(one), found / "rows")
+            save(keyed(one), found / "rows")
     return found
 
 
@@ -646,7 +647,7 @@ def test_the_card_is_the_same_from_another_process_which_needs_no_torch(
     code = "import sys; from bench.cli.main import main; code = main(sys.argv[1:])\n"
     code += "assert 'torch' not in sys.modules; sys.exit(code)"
     asked = [sys.executable, "-c", code, "claims", "--claims", STORED, "--rows", folder, "--out", "a"]
-    path = {"PYTHONPATH": str(STORED.parent.parent)}
+    path = {"PYTHONPATH": str(HOME)}
     subprocess.run([*map(str, asked)], check=True, stdout=subprocess.DEVNULL, env=os.environ | path)
     assert run("--rows", folder / "rows", "--rows", folder, "--out", "b") == 0
     names = {"card.csv", "card.md", "card.png", "card.svg"}
@@ -678,7 +679,7 @@ def test_a_row_of_several_folders_counts_as_in_the_first(
     monkeypatch.chdir(tmp_path)
     for name, acc in (("first", 0.2), ("second", 0.6)):
         Path(name, "rows").mkdir(parents=True)
-        save(completed(dataclasses.replace(made(20), test_acc=acc)), Path(name, "rows"))
+        save(keyed(dataclasses.replace(made(20), test_acc=acc)), Path(name, "rows"))
     assert run("--rows", "first", "--rows", "second", "--out", "out") == 0
     table = pd.read_csv("out/card.csv").set_index("id")
     assert table["ours"]["miue-c10-em"] == pytest.approx(20) and table["n"]["miue-c10-em"] == 1

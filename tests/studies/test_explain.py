@@ -34,11 +34,11 @@ from bench.studies.explain.study import EXPLANATIONS, METHODS, STUDY, THEORY
 from bench.studies.explain.text import text
 from bench.studies.records import figure_of
 from bench.studies.study import Findings, Record
-from support.explained import ALL, BUDGETS, CONTROLS, made_records, made_row, made_rows
+from support.explained import ALL, BUDGETS, CONTROLS, MADE, made_records, made_row, made_rows
 
 MI = Explanation("mi", "MI", "MI", "smi-hist", gap_to="clean")
 DISTANCE = Explanation("distance", "distance", "rival", "feature-distance")
-BUDGET = Explanation("strength", "budget", "strength")
+BUDGET = Explanation("strength", "budget", "strength", key="l2")
 
 
 # Verdicts
@@ -193,10 +193,10 @@ def small(records: list[Record], rows: list[Row] | None = None) -> ExplanationFi
 def test_study_names_what_there_is() -> None:
     methods = catalog("methods")
     assert {methods.get(name).name for name in METHODS} == {*METHODS}
-    asked = [(own.methods, own.options.eps) for own in STUDY.grids()]
-    assert [eps for methods, eps in asked if methods != "clean"] == [f"{b}/255" for b in BUDGETS]
-    assert sum("clean" in methods.split(",") for methods, _ in asked) == 1
-    assert {*FAMILIES, *FAMILIES.values()} <= {*METHODS}
+    assert [own.methods.split(",") for own in STUDY.grids()] == [[*METHODS]]
+    families = {FAMILIES.get(name, name) for name in METHODS if not methods.get(name).control}
+    assert len(families) >= ENOUGH  # else there is no verdict, however clear it is
+    assert {*FAMILIES, *FAMILIES.values()} <= {*methods.names}
     assert {*STUDY.through_clean} <= {*STUDY.measures}
     ours = {"class-spread", "separability", "frequency", "feature-distance"}
     assert ours <= {*STUDY.measures} and ours <= {*METRICS}
@@ -206,7 +206,7 @@ def test_study_names_what_there_is() -> None:
 
 def test_controls_are_points_and_in_no_correlation(found: Findings) -> None:
     points, judged = found.tables["points"], found.tables["explanations"].set_index("explanation")
-    assert set(points.method) == {*METHODS} - {"clean"}
+    assert set(points.method) == {*MADE} - {"clean"}
     assert set(points[points.control].method) == {*CONTROLS} - {"clean"}
     assert (judged.points == 6 * len(BUDGETS)).all() and (judged.n == 5).all()  # mi-ue-cos is mi-ue's
     assert judged.descriptive.all()
@@ -231,9 +231,9 @@ def test_what_was_put_into_the_records_is_found(many: Findings) -> None:
     assert abs(judged.loc["centroid", "rho"]) < 0.5 and judged.loc["centroid", "verdict"] != "held"
     assert np.isnan(judged.loc["separability-train", "rho"])  # 1 for all of them
     partial = found.tables["partial"].set_index(["explanation", "given"])
-    assert partial.loc[("smi-noisy-gap", "strength"), "rho"] > 0.5
+    assert partial.loc[("smi-noisy-gap", "energy"), "rho"] > 0.5
     over = found.tables["theory"].over
-    assert "methods and budgets, given the budget" in set(over) and "budgets of tap" in set(over)
+    assert "methods and budgets, given the size" in set(over) and "budgets of tap" in set(over)
 
 
 def test_words_follow_from_the_numbers(found: Findings, many: Findings) -> None:
@@ -375,7 +375,7 @@ def test_labels_hide_neither_each_other_nor_marks_and_name_every_point() -> None
     for axes in figure.axes:
         notes = [t for t in axes.texts if isinstance(t, Annotation) and t.get_text()]
         assert len(notes) == len(found.points)
-        assert {t.get_text() for t in notes} >= {f"{m} {max(BUDGETS)}" for m in METHODS if m != "clean"}
+        assert {t.get_text() for t in notes} >= {f"{m} {max(BUDGETS)}" for m in MADE if m != "clean"}
         boxes = [t.get_window_extent() for t in notes]
         apart = [not one.padded(-0.5).overlaps(other.padded(-0.5)) for one, other in combinations(boxes, 2)]
         assert all(apart)
@@ -396,7 +396,7 @@ def test_labels_leave_the_bars_of_intervals_free() -> None:
         figure.draw_without_rendering()
     (axes,) = figure.axes
     bars = [axes.transData.transform(bar) for part in axes.collections for bar in part.get_segments()]
-    assert len(bars) == len(METHODS[1:]) * len(BUDGETS)
+    assert len(bars) == len(MADE[1:]) * len(BUDGETS)
     boxes = [t.get_window_extent().padded(-0.5) for t in axes.texts if t.get_text()]
     ends = np.array(bars)
     crossed = [

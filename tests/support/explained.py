@@ -9,16 +9,17 @@ import numpy as np
 
 from bench.metrics import Value
 from bench.results.rows import Row
-from bench.studies.explain.study import METHODS, STUDY
+from bench.studies.explain.study import STUDY
 from bench.studies.study import Record
 from support.evidence import row
 
 BUDGETS = (4, 8, 16)
-POWER = dict(zip(METHODS, (0.0, 0.02, 0.5, 0.7, 0.15, 0.6, 0.75, 0.8), strict=True))  # how much each does
+MADE = ("clean", "random", "em", "em-class", "emax", "tap", "mi-ue", "mi-ue-cos")
+POWER = dict(zip(MADE, (0.0, 0.02, 0.5, 0.7, 0.15, 0.6, 0.75, 0.8), strict=True))  # how much each does
 CONTROLS = ("clean", "random")
 OTHERS = ("other-1", "other-2", "other-3")  # with these there are methods enough for intervals and verdicts
 POWER |= dict(zip(OTHERS, (0.3, 0.4, 0.05), strict=True))
-ALL = (*METHODS, *OTHERS)
+ALL = (*MADE, *OTHERS)
 
 
 def effect(method: str, budget: int) -> float:
@@ -39,13 +40,14 @@ def made_row(method: str, budget: int, rep: int = 0, **values: Any) -> Row:
         "setting": f"{budget:02}" * 32,
         "inputs": inputs,
         "control": method in CONTROLS,
+        "l2": 0.0 if method == "clean" else float(budget),
         "published": "clean" if method == "clean" else f"{method}-{budget}",
         "acc": acc,
     }
     return row(method, rep=rep, **plain | values)
 
 
-def made_rows(methods: Sequence[str] = METHODS, **values: Any) -> list[Row]:
+def made_rows(methods: Sequence[str] = MADE, **values: Any) -> list[Row]:
     """Clean is there once: no budget moves it."""
     asked = [(method, budget) for budget in BUDGETS for method in methods]
     return [made_row(*own, **values) for own in asked if own[0] != "clean" or own[1] == BUDGETS[1]]

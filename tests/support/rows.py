@@ -13,7 +13,7 @@ import pytest
 from bench.core.recipe import Recipe
 from bench.experiment.keys import REVISIONS
 from bench.results import upgrade
-from bench.results.identity import key_of, record_name
+from bench.results.identity import key_of, record_name, shared
 from bench.results.rows import Row
 
 NEWER = ("code", "legacy_key", "balanced_acc", "chance")  # columns that schema 1 lacks
@@ -62,6 +62,15 @@ def completed(row: Row) -> Row:
     own = {name: row.inputs.get(name, value) for name, value in whole.items()}
     filled = {name: {**value, **own[name]} for name, value in whole.items() if isinstance(value, dict)}
     return replace(row, inputs={**row.inputs, **own, **filled})
+
+
+def keyed(row: Row) -> Row:
+    """The row under the keys of its inputs, as a stored one is; what tells its setting apart is the seed."""
+    own = completed(row)
+    inputs = json.loads(json.dumps(own.inputs))
+    if key_of(shared(inputs)) != own.setting:
+        inputs["seed"] = int(own.setting[:12], 16)
+    return replace(own, inputs=inputs, key=key_of(inputs), setting=key_of(shared(inputs)))
 
 
 def aged(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:

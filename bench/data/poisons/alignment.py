@@ -23,7 +23,7 @@ def entries(
     """
     n, pool = len(data.train), data.pool or len(data.train)
     rows = torch.arange(n) if data.rows is None else data.rows
-    if made is not None and made.digest != data.digest:
+    if made is not None and made.data.digest != data.digest:
         return "sample-wise", _by_row(made, data, rows, pool, who)
     fits: list[tuple[Form, int, Tensor, str]] = [
         ("sample-wise", n, torch.arange(n), "the run's training images, in their order"),
@@ -53,13 +53,13 @@ def _by_row(made: Manifest, data: Dataset, rows: Tensor, pool: int, who: str) ->
     """
     place = {row: entry for entry, row in enumerate(made.rows)}
     absent = [row for row in rows.tolist() if row not in place]
-    if made.pool != pool or (absent and made.limit == data.limit):
+    if made.pool != pool or (absent and made.data.limit == data.limit):
         raise BadInput(
-            f"{who}: it was made for {len(made.rows)} of the {made.pool} training images of {made.data}, "
-            f"which are not the {pool} of {data.name}; expected the same data"
+            f"{who}: it was made for {len(made.rows)} of the {made.pool} training images of "
+            f"{made.data.name}, which are not the {pool} of {data.name}; expected the same data"
         )
     if absent:
-        theirs, ours = ("none" if limit is None else limit for limit in (made.limit, data.limit))
+        theirs, ours = ("none" if limit is None else limit for limit in (made.data.limit, data.limit))
         raise BadInput(
             f"{who}: {len(absent)} of the run's {len(rows)} training images are not in it: it has the "
             f"{len(made.rows)} of --limit {theirs}, which holds out other images for validation; "

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
+from bench.core.files import expanded
 from bench.core.method import Lab, Method, Need
 from bench.core.pixels import GRID, digest
 from bench.core.threat import Threat
@@ -174,7 +175,7 @@ class Foreign(Method):
         table["rounding"] = "none, the numbers are whole" if whole else self.rounding
         made = manifest.load(self.path, self.who)
         if made:
-            table["made by"] = f"{made.method} for {made.data}"
+            table["made by"] = f"{made.method.name} for {made.data.name}"
             audit.check_digests(numbers, made, self.who)
         table["digests"] = f"{len(numbers)} of {len(numbers)} as in the manifest" if made else "none to check"
         table["order"] = "by the manifest's digests" if made else "taken as given"
@@ -182,7 +183,7 @@ class Foreign(Method):
             replace(self, digest=found, kind=kind, units=units, layout=layout),
             numbers,
             made,
-            content.labels,
+            content.labels if made is None or made.labels is None else torch.tensor(made.labels),
         )
 
     def _check_change(self, steps: Callable[[slice], Tensor], count: int, table: Table) -> None:
@@ -234,7 +235,7 @@ def name_of(path: Path) -> str:
 
 def at(place: str) -> Foreign:
     """Find a file or folder, with the budget that its manifest declares, or the usual one; else BadInput."""
-    path = Path(place).expanduser().absolute()  # worker processes may stand elsewhere
+    path = expanded(place).absolute()  # worker processes may stand elsewhere
     if not path.exists():
         raise BadInput(f"file:{place}: there is no such file or folder")
     made = manifest.load(path, name_of(path))

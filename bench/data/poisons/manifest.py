@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
+from msgspec import Meta
 from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
+from bench.core.stored import MIB, converted, plain, read_or_say
 
 NAME = "manifest.json"
 SUITE = "ue-bench"
@@ -19,19 +22,52 @@ KIND = "published images"
 SCHEMA = 1
 
 
-@dataclass(frozen=True)
-class Manifest:
-    """What a manifest says that reading needs."""
+LARGEST = 256 * MIB  # bytes, of some millions of images
+Name = Annotated[str, Meta(min_length=1)]
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+Index = Annotated[int, Meta(ge=0)]
+Count = Annotated[int, Meta(ge=1)]
 
-    method: str
-    eps: float
-    l2: float | None
-    data: str  # name of the data set
-    digest: str  # of the data set
-    limit: int | None  # of the run that it is from
-    rows: list[int]  # where the images stand among all training images
-    pool: int  # how many training images there are in all
-    images: list[str]  # sha256 of each image's pixels, see pixels()
+
+class Method(msgspec.Struct):
+    """What made the images."""
+
+    name: Name
+
+
+class Images(msgspec.Struct):
+    """What they were made of."""
+
+    name: Name  # of the data set
+    digest: Name
+    limit: Count | None  # of the run that it is from
+
+
+class Manifest(msgspec.Struct):
+    """What a manifest says that reading needs; all else in it is for people."""
+
+    method: Method
+    eps: Annotated[float, Meta(ge=0, le=1)]
+    l2: Annotated[float, Meta(ge=0)] | None
+    data: Images
+    rows: list[Index]  # where the images stand among all training images
+    pool: Count  # how many training images there are in all
+    images: list[Digest]  # sha256 of each image's pixels, see pixels()
+    labels: list[Index] | None = None
+
+    @property
+    def contradiction(self) -> str | None:
+        """Say what cannot be true of one manifest."""
+        lengths = {"rows": len(self.rows), "images": len(self.images)}
+        lengths |= {} if self.labels is None else {"labels": len(self.labels)}
+        if len({*lengths.values()}) > 1:
+            counted = ", ".join(f"{length} {name}" for name, length in lengths.items())
+            return f"it has {counted}, expected as many of each"
+        if len({*self.rows}) < len(self.rows):
+            return "rows has a number twice, expected each once"
+        if self.rows and max(self.rows) >= self.pool:
+            return f"rows has {max(self.rows)}, expected numbers below pool, which is {self.pool}"
+        return None
 
 
 def write(folder: Path, said: dict[str, Any]) -> None:
@@ -50,29 +86,19 @@ def load(path: Path, who: str) -> Manifest | None:
 
     Raises BadInput where it is damaged.
     """
-    file = path / NAME
-    if not file.is_file():
+    file, where = path / NAME, f"{who}: {NAME}"
+    if not path.is_dir() or not os.path.lexists(file):
         return None
     try:
-        said = json.loads(file.read_text(encoding="utf-8"))
+        said = plain(read_or_say(file, "what export wrote", LARGEST), where)
         if not isinstance(said, dict) or (said.get("suite"), said.get("kind")) != (SUITE, KIND):
             return None
-        if said["schema"] != SCHEMA:
-            raise BadInput(f"{who}: {NAME} has schema {said['schema']!r}, this suite reads {SCHEMA}")
-        data = said["data"]
-        return Manifest(
-            method=str(said["method"]["name"]),
-            eps=float(said["eps"]),
-            l2=None if said["l2"] is None else float(said["l2"]),
-            data=str(data["name"]),
-            digest=str(data["digest"]),
-            limit=None if data["limit"] is None else int(data["limit"]),
-            rows=[int(row) for row in said["rows"]],
-            pool=int(said["pool"]),
-            images=[str(digest) for digest in said["images"]],
-        )
-    except BadInput:
-        raise
-    except (OSError, ValueError, TypeError, LookupError) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise BadInput(f"{who}: {NAME} is damaged ({what}), expected what export wrote") from None
+        if said.get("schema") != SCHEMA:
+            raise BadInput(f"{where}: schema is {said.get('schema')!r}, this suite reads {SCHEMA}")
+        found = converted(said, Manifest, where)
+        if found.contradiction:
+            raise BadInput(f"{where}: {found.contradiction}")
+    except BadInput as error:
+        said_of_it = str(error).removeprefix(f"{where}: ")
+        raise BadInput(f"{where} is damaged ({said_of_it}), expected what export wrote") from None
+    return found

@@ -14,8 +14,9 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.types import Dataset
-from bench.data.folder import KINDS, square, visible
-from bench.data.prepare import stack
+from bench.data.folder import visible
+from bench.data.images import size_of, square, stack
+from bench.data.rules import ENDINGS, plain
 
 SAME = {".jpeg": ".jpg"}  # endings of one encoding
 LOSSY = (".jpg", ".webp")
@@ -74,7 +75,7 @@ class Outputs:
     def said(self, data: Dataset, index: Tensor, who: str) -> dict[str, str]:
         """Say what besides a perturbation is in the change: other sizes, other encodings."""
         used = [self.files[number] for number in index.tolist()]
-        sizes = Counter(map(_size, used))
+        sizes = Counter(map(size_of, used))
         other = {size: n for size, n in sizes.items() if size != (data.size, data.size)}
         endings = [
             (_ending(PurePath(name)), _ending(file))
@@ -104,7 +105,7 @@ class Outputs:
         return seen.hexdigest()
 
     def _key(self, file: Path) -> str:
-        return file.relative_to(self.folder).with_suffix("").as_posix()
+        return plain(file.relative_to(self.folder).with_suffix("").as_posix())
 
 
 def outputs(folder: Path) -> Outputs:
@@ -113,12 +114,7 @@ def outputs(folder: Path) -> Outputs:
     entries = visible(place)
     inside = [file for entry in entries if entry.is_dir() for file in visible(entry)]
     found = inside or entries
-    return Outputs(place, tuple(file for file in found if file.is_file() and file.suffix.lower() in KINDS))
-
-
-def _size(file: Path) -> tuple[int, int]:
-    with Image.open(file) as image:
-        return image.size
+    return Outputs(place, tuple(file for file in found if file.is_file() and file.suffix.lower() in ENDINGS))
 
 
 def _ending(file: PurePath) -> str:

@@ -10,13 +10,15 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.pixels import GRID
 from bench.data.folder import class_folders, labelled, visible
-from bench.data.prepare import decode
+from bench.data.images import is_gray, read, shown
+from bench.data.rules import RULES as READING
+from bench.data.rules import plain
 
 RULES = {
     "size": "delta is made for the whole image at {0}x{0} pixels: antialiased bilinear, aspect not kept",
@@ -25,13 +27,16 @@ RULES = {
         "(nearest), or, where a side is below {0}, by the antialiased bilinear mean of these, rounded to "
         "nearest; the sum is clipped to 0..255"
     ),
-    "orientation": "EXIF orientation is applied, and other EXIF data dropped",
+    "orientation": READING["orientation"],
     "profile": (
         "a colour profile is kept where it is one of the published colours: of RGB, or of gray where gray is "
         "published; others are dropped, as those of CMYK images, which become RGB by Pillow's formula"
     ),
-    "alpha": "transparency is kept as it is; delta is made for, and applied to, the colours beneath it",
-    "gray": "gray images stay gray where all are gray; beside colour images they are published in colour",
+    "alpha": (
+        f"nets see images {READING['transparency']}; published ones keep their transparency, and delta is "
+        "applied to the colours beneath it"
+    ),
+    "gray": READING["gray"],
     "survival": (
         "published and clean image, both brought to {0}x{0} pixels again by the same rule, differ by what a "
         "net of that size gets to see; cosine and energy compare it with delta as it was made"
@@ -56,16 +61,27 @@ class Photo:
         """Give height and width."""
         return self.colour.shape[0], self.colour.shape[1]
 
+    @property
+    def gray(self) -> bool:
+        return is_gray(self.colour)
+
+    @property
+    def image(self) -> Image.Image:
+        image = image_of(self.colour)
+        if self.alpha is not None:
+            image.putalpha(Image.fromarray(self.alpha))
+        return image
+
     def at(self, side: int, channels: int) -> Tensor:
-        """Resize: uint8 (channels,side,side)."""
-        image = image_of(self.colour).resize((side, side), Image.Resampling.BILINEAR)
+        """Resize what is seen: uint8 (channels,side,side)."""
+        image = shown(self.image).resize((side, side), Image.Resampling.BILINEAR)
         array = np.array(image).reshape(side, side, -1)
-        return torch.from_numpy(array).permute(2, 0, 1).expand(channels, -1, -1).contiguous()
+        return torch.from_numpy(array).permute(2, 0, 1)[:channels].expand(channels, -1, -1).contiguous()
 
     def with_channels(self, channels: int) -> Photo:
-        """Show it in colour, where gray is not enough."""
+        """Bring it to colour where another image has some, to gray where none has."""
         h, w, own = self.colour.shape
-        colour = np.broadcast_to(self.colour, (h, w, channels))
+        colour = np.broadcast_to(self.colour[:, :, :channels], (h, w, channels))
         return replace(self, colour=colour, profile=self.profile if own == channels else None)
 
     def changed(self, steps: Tensor) -> Photo:
@@ -74,13 +90,10 @@ class Photo:
         return replace(self, colour=np.clip(self.colour + whole, 0, GRID).astype(np.uint8))
 
     def save(self, path: Path) -> None:
-        image = image_of(self.colour)
-        if self.alpha is not None:
-            image.putalpha(Image.fromarray(self.alpha))
-        image.save(path, "PNG", icc_profile=self.profile)
+        self.image.save(path, "PNG", icc_profile=self.profile)
 
     def shown(self) -> Image.Image:
-        return image_of(self.colour).convert("RGB")
+        return shown(self.image).convert("RGB")
 
 
 def image_of(array: NDArray[np.uint8]) -> Image.Image:
@@ -99,16 +112,8 @@ def spread(steps: Tensor, size: tuple[int, int]) -> Tensor:
     return F.interpolate(steps[None], size=size, mode="bilinear", antialias=True)[0].round()
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Bring an image to L or RGB, with A where it is transparent somewhere, as its EXIF data turns it."""
-    upright = ImageOps.exif_transpose(image)
-    if image.mode in ("LA", "RGBA", "PA") or "transparency" in image.info:
-        return upright.convert("LA" if image.mode in ("L", "LA") else "RGBA")
-    return upright.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
 def opened(path: Path) -> Photo:
-    image = decode(path, path, _upright)
+    image = read(path, path)
     profile = image.info.get("icc_profile")
     array = np.array(image).reshape(image.height, image.width, -1)
     colours = 1 if array.shape[2] < 3 else 3
@@ -138,7 +143,7 @@ def album(folder: Path) -> Album:
     train = folder / "train"
     nested = train.is_dir() and any(entry.is_dir() for entry in visible(train))
     folders = class_folders(train if nested else folder)
-    found = Album(folder, tuple(place.name for place in folders), *labelled(folders))
+    found = Album(folder, tuple(plain(place.name) for place in folders), *labelled(folders))
     names: dict[Path, Path] = {}
     for index, file in enumerate(found.files):
         other = names.setdefault(found.published(index), file)

@@ -9,16 +9,19 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
+from bench.core.stored import MIB, read
 from bench.experiment.fingerprint import Environment, fingerprint
 
 if TYPE_CHECKING:
     import torch
 
+LARGEST = 256 * MIB  # bytes of what the client says of a run
 TICK_SECONDS = 1.0  # least time between two words on a job's progress
 
 
@@ -33,6 +36,7 @@ class Terms:
     device: str
     threads: int
     deadline: float | None = None  # time.time() at which work stops, saved
+    run: str = ""  # sha256 of the folder's run.pickle: it comes from the client, whatever lies in the cache
 
 
 class Unwanted(Exception):
@@ -139,7 +143,10 @@ def _opened(terms: Terms) -> tuple[Callable[..., Any], Any]:
     from bench.experiment.registry import import_plugins
 
     import_plugins(terms.plugins)
-    work, context = pickle.loads((terms.folder / "run.pickle").read_bytes())
+    content = read(terms.folder / "run.pickle", LARGEST)
+    if sha256(content).hexdigest() != terms.run:
+        raise BadInput(f"{terms.folder / 'run.pickle'} is not what the client wrote; nothing of it was run")
+    work, context = pickle.loads(content)
     device = _set_up(terms)
     left = None if terms.deadline is None else terms.deadline - time.time()
     return work, replace(

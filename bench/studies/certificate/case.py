@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Annotated, Literal
 
 import numpy as np
+from msgspec import Meta
 from scipy.stats import binom
 
 from bench.metrics.mi.estimate import LEVEL, Estimate
 
 CHANCE = 0.001  # that an interval which covers at LEVEL is found not to
 ROUNDING = 1e-9
+Count = Annotated[int, Meta(ge=1)]
 
 
 @dataclass(frozen=True)
@@ -64,18 +67,18 @@ class CaseResult:
 
     estimator: str
     against: str
-    d: int
-    n: int
-    draws: int
+    d: Count
+    n: Count
+    draws: Count
     truth: float | None  # mean over draws, as all that follows
     mean: float | None  # of those that gave a number
     bias: float | None
-    spread: float | None  # standard deviation of the error over draws
-    coverage: float | None
-    bounds: int  # draws that gave a bound and no number
+    spread: Annotated[float, Meta(ge=0)] | None  # standard deviation of the error over draws
+    coverage: Annotated[float, Meta(ge=0, le=1)] | None
+    bounds: Annotated[int, Meta(ge=0)]  # draws that gave a bound and no number
     tolerance: float | None  # of the bias; None: bounds were expected
     accepted: str  # in words
-    verdict: str  # ok, FAILED, skipped
+    verdict: Literal["ok", "FAILED", "skipped"]
     reason: str | None
     seconds: float
     name: str

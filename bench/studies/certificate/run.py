@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
+import io
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pandas as pd
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
+from bench.core.stored import converted, read
 from bench.metrics import METRICS
 from bench.report import formats
 from bench.results import upgrade
@@ -66,14 +68,17 @@ def cost(case: Case) -> float:
 def load(out: Path) -> list[CaseResult]:
     """Read what is there of an earlier call; BadInput where the file is something else."""
     path = out / f"{NAME}.csv"
-    if not path.exists():
+    try:
+        text = read(path)
+    except FileNotFoundError:
         return []
     try:
-        table = pd.read_csv(path, dtype={"code": str, "reason": str, "libraries": str}).astype(object)
+        table = pd.read_csv(io.BytesIO(text), dtype={"code": str, "reason": str, "libraries": str})
+        table = table.astype(object)
         table = table.where(table.notna(), None)
         lines = [{str(name): value for name, value in line.items()} for line in table.to_dict("records")]
         lines = [upgrade.certified(line) if "code" in line else line for line in lines]
-        return [CaseResult(**{f.name: line[f.name] for f in fields(CaseResult)}) for line in lines]
+        return [converted(line, CaseResult, f"line {number}") for number, line in enumerate(lines, start=2)]
     except (KeyError, TypeError, ValueError) as error:
         raise BadInput(
             f"{path} is no certificate: {error}; expected what mi-check wrote, or nothing"

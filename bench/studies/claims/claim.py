@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from math import inf
 from pathlib import Path
 from typing import Any, Literal, get_type_hints
 
 from bench.core.errors import BadInput
+from bench.core.stored import read_or_say
 from bench.experiment.overrides import parse
 
 # Names that no method or defense of the suite has. ap: Fowl et al.'s as the MI-UE paper ran it, which is
@@ -68,16 +71,21 @@ class Claim:
 
 
 KINDS = get_type_hints(Claim)
+RANGES = {  # least and most of what is a number
+    **dict.fromkeys(("images", "epochs", "batch"), (1, inf)),
+    **dict.fromkeys(("lr", "weight_decay", "clip"), (0, inf)),
+    "eps": (0, 1),
+}
 COLUMNS = [field.name for field in fields(Claim)]
 
 
 def load(path: Path) -> list[Claim]:
     """Read the claims of a file, in its order; BadInput where a line is none, or is there twice."""
     try:
-        with path.open(encoding="utf-8", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            lines = list(reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = read_or_say(path, "a CSV file of claims").decode()
+        reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+        lines = list(reader)
+    except (UnicodeDecodeError, csv.Error) as error:
         raise BadInput(f"{path} cannot be read ({error}), expected a CSV file of claims") from error
     if reader.fieldnames != COLUMNS:
         raise BadInput(
@@ -106,5 +114,12 @@ def claim_of(line: Mapping[str | None, str | None], who: str) -> Claim:
     for name in ("id", "source", "where", "data", "method", "defense"):
         if not texts[name].strip():
             raise BadInput(f"{who}: {name} is empty, expected a word")
-    parse(texts["published"], float, f"{who}: published")
-    return Claim(**values)
+    values["value"] = parse(texts["published"], float, f"{who}: published")
+    most = {"spearman": 1.0, "test_acc": 100.0}.get(values["metric"], inf)
+    for name, (low, high) in {**RANGES, "value": (-most if most == 1 else 0, most)}.items():
+        seen = values[name]
+        if seen is not None and not low <= seen <= high:
+            expected = f"at least {low:g}" if high == inf else f"{low:g} to {high:g}"
+            said = "published" if name == "value" else name
+            raise BadInput(f"{who}: {said} is {seen:g}, expected {expected}")
+    return Claim(**{name: values[name] for name in COLUMNS})

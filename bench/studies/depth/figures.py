@@ -53,7 +53,7 @@ def by_depth(cells: pd.DataFrame, about: str) -> Figure:
 
 
 def _label(net: str, layers: int, features: str) -> str:
-    name = net.removesuffix("-s2").replace("-", "\n", 1)
+    name = net.replace("-", "\n", 1)
     return f"{name}\n{layers}" + ("\n(logits)" if features == "logits" else "")
 
 

@@ -3,7 +3,8 @@
 One surrogate crafts each poison once; victims of growing depth train on it. Gaps are those to clean of
 the same net, defense and repetition. A victim's own MI mixes two effects, another poison and another
 net, so every poison is also looked at through the net of that kind that was trained on clean images.
-All nets share the victims' recipe, as in MI-UE (arXiv 2603.03725), whose claim this is.
+All nets share the victims' recipe, as in MI-UE (arXiv 2603.03725), whose claim this is. Convolutional ones
+have stems of stride 1: behind one of stride 2 a perturbation's finest part is lost, and mi-ue does little.
 
 A net that learns more has more accuracy to lose, so over nets it is taken as a share of what clean has above
 chance, and MI as a share of its ceiling.
@@ -33,10 +34,10 @@ LAYERS = {
     "mlp2": 2,
     "mlp3": 3,
     "lenet5": 5,
+    "conv5": 6,
     "vgg11-slim": 9,
-    "resnet10-slim-s2": 10,
-    "resnet18-slim-s2": 18,
-    "resnet34-slim-s2": 34,
+    "resnet10-slim": 10,
+    "resnet18-slim": 18,
 }
 METHODS = (CLEAN, "random", "em", "emax", "tap", "mi-ue")
 MEASURE = "smi-noisy"

@@ -2,55 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 from bench.results.correlation import Correlation, correlation
 from bench.results.select import bare
 from bench.studies.explain.points import GAP, MethodPoint
 from bench.studies.records import Explanation
+from bench.studies.verdict import Outcome, all_of, verdict
 
 FAMILIES = {"mi-ue-cos": "mi-ue"}  # method -> whose variant it is; every other method is its own family
-WEAK = 0.3  # correlations below it in size are next to none
-
-
-class Outcome(StrEnum):
-    """What became of an expectation."""
-
-    HELD = "held"
-    FAILED = "did not hold"
-    DESCRIPTIVE = "descriptive"  # too few families for any of the others
-    OPEN = "undecided"
-
-
-def verdict(found: Correlation, expected: int) -> Outcome:
-    """Of a correlation expected to be above (1) or below (-1) zero, or, with 0, on either side of it.
-
-    Held: the interval, and the correlation without any one family, lie on that side. Did not hold:
-    the interval ends below WEAK on that side, so that what there may be is next to nothing. Of fewer
-    families than ENOUGH, neither.
-    """
-    if found.descriptive and found.rho is not None:
-        return Outcome.DESCRIPTIVE
-    if found.low is None or found.high is None or found.least is None or found.most is None:
-        return Outcome.OPEN
-    ends = {1: (found.low, found.least, found.high), -1: (-found.high, -found.most, -found.low)}
-    sides = [ends[expected]] if expected else [*ends.values()]
-    if any(low > 0 and least > 0 for low, least, _ in sides):
-        return Outcome.HELD
-    if all(high < WEAK for *_, high in sides):
-        return Outcome.FAILED
-    return Outcome.OPEN
-
-
-def all_of(verdicts: Iterable[Outcome]) -> Outcome:
-    """Of an expectation that has several parts."""
-    seen = {*verdicts}
-    for weakest in (Outcome.FAILED, Outcome.DESCRIPTIVE):
-        if weakest in seen:
-            return weakest
-    return Outcome.HELD if seen == {Outcome.HELD} else Outcome.OPEN
 
 
 @dataclass(frozen=True)
@@ -62,11 +23,11 @@ class JudgedExplanation:
     left_out: int  # points without a figure, or with a bound only
     given: Mapping[str, Correlation]  # the same beside each explanation of another kind, by its name
     rivals: Mapping[str, Correlation]  # those with the gap, over the points that have both figures
-    beside_strength: Correlation | None  # given the budget; None: it is the budget
+    beside_strength: Correlation | None  # given the size of delta; None: it is that size
 
     @property
     def verdict(self) -> Outcome:
-        """A larger budget moves every figure, so it must be so given the budget as well."""
+        """A larger perturbation moves every figure, so it must be so given its size as well."""
         sign, beside = self.explanation.expected, self.beside_strength
         alone = verdict(self.association, sign)
         if beside is None:
@@ -83,8 +44,8 @@ class Direction:
 
     cause: str
     effect: str
-    over_all: Correlation  # over methods and strengths
-    beside_strength: Correlation  # the same, given the budget
+    over_all: Correlation  # over methods and budgets
+    beside_strength: Correlation  # the same, given the size of delta
     within: Mapping[str, Correlation]  # over the strengths of each method
 
     @property
@@ -94,7 +55,7 @@ class Direction:
 
     @property
     def verdict(self) -> Outcome:
-        """A larger budget moves every figure, so it must be so given the budget as well."""
+        """A larger perturbation moves every figure, so it must be so given its size as well."""
         return all_of((verdict(self.over_all, 1), verdict(self.beside_strength, 1)))
 
 

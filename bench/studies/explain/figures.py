@@ -32,15 +32,15 @@ LABEL = 6.5  # font size of names of points
 APART = 3  # points between names
 KINDS = {"MI": PALETTE[0], "proxy": PALETTE[2], "rival": PALETTE[1], "strength": QUIET}
 POINTS = (
-    "Numbers: the budget in 255ths; a line joins those of a method. Hollow: controls, in no correlation. "
+    "Numbers: the L-inf budget in 255ths; a line joins those of a method. Hollow: controls. "
     "ρ: Spearman's rank correlation over the points that are not controls; n: methods. "
 )
 BARS = (
     " Thin bars: 95 % interval over poisons or, of one repetition, interval over images, of both ends of the "
     f"gap together; that knows nothing of other victims and poisons. {DOUBTED}: victims did not learn."
 )
-DOTS = "Spearman's rank correlation with the accuracy gap over methods and budgets. "
-MARKS = "Thick: without any one method. Cross: given the budget."
+DOTS = "Spearman's rank correlation with the accuracy gap over methods. "
+MARKS = "Thick: without any one method. Cross: given the size of delta."
 FEW = f"Fewer than {ENOUGH} methods: ρ only describes these, and has no interval."
 MANY = "In brackets: 95 % interval, from drawing methods with replacement."
 THIN = "Thin: 95 % interval, from drawing methods with replacement."
@@ -150,5 +150,5 @@ def _draw(
     reach = wide if any(wide) else None, high if any(high) else None
     axes.errorbar(x, y, xerr=reach[0], yerr=reach[1], ms=5, zorder=2, elinewidth=0.5, **style.dots)
     for i, p in enumerate(own):
-        name = (f"{method} " if p is own[-1] else "") + p.strength + (DOUBTED if p.doubt else "")
+        name = (p.name if p is own[-1] else p.strength) + (DOUBTED if p.doubt else "")
         yield Label(x[i], y[i], name, style.color, wide[i], high[i])

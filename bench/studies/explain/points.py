@@ -17,11 +17,11 @@ GAP = "accuracy gap"  # what is to be explained, as a coordinate of points
 
 @dataclass(frozen=True)
 class MethodPoint:
-    """One method at one strength in one setting, undefended; means over poisons of those over victims."""
+    """One method at one budget in one setting, undefended; means over poisons of those over victims."""
 
     setting: str
     method: str
-    eps: float | None  # pixels in [0,1]
+    eps: float | None  # pixels in [0,1]; None: its threat model is not L-inf
     control: bool
     reps: int  # rows that were computed
     poisons: int  # that they are of
@@ -35,7 +35,13 @@ class MethodPoint:
 
     @property
     def strength(self) -> str:
-        return "?" if self.eps is None else f"{255 * self.eps:g}"
+        """The budget in 255ths; nothing where it is another norm's."""
+        return "" if self.eps is None else f"{255 * self.eps:g}"
+
+    @property
+    def name(self) -> str:
+        """For people: the method, with its budget where that is L-inf's."""
+        return f"{self.method} {self.strength}".strip()
 
     def reach(self, name: str) -> float:
         """Half of a figure's interval; 0 where none is known."""
@@ -81,7 +87,7 @@ def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Expla
     return MethodPoint(
         setting=rows[0].setting,
         method=rows[0].method,
-        eps=rows[0].inputs["eps"],
+        eps=threat.radius if (threat := rows[0].threat).norm == "linf" else None,
         control=any(row.control for row in rows),
         reps=len(ours),
         poisons=len({row.poison_rep for row in ours}),

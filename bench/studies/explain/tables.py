@@ -9,7 +9,6 @@ import pandas as pd
 
 from bench.results.correlation import Correlation
 from bench.results.rows import Row
-from bench.results.select import CLEAN
 from bench.studies.explain.compare import Direction, ExplanationFindings, JudgedExplanation, family
 from bench.studies.explain.points import MethodPoint
 from bench.studies.records import MI_LIKE
@@ -52,8 +51,8 @@ def tables(
 
 
 def short(found: ExplanationFindings) -> pd.DataFrame:
-    """Tabulate what fits a terminal: correlations, what is left of them given the budget, and verdicts."""
-    columns = "explanation", "ρ", "given budget", "n", "verdict"
+    """Tabulate what fits a terminal: correlations, what is left of them given the size, and verdicts."""
+    columns = "explanation", "ρ", "given size", "n", "verdict"
     lines = [
         (
             name,
@@ -95,11 +94,11 @@ def estimates(rows: Sequence[Row], records: Sequence[Record]) -> pd.DataFrame:
         if "estimator" not in record.values or not {record.poison_row, record.net_row} <= by_key.keys():
             continue
         poison, net = by_key[record.poison_row], by_key[record.net_row]
-        eps = poison.inputs["eps"]
+        threat = poison.threat
         place = (
             *(record.measure, "own" if net is poison else f"{net.method}'s", poison.method),
             *(
-                None if eps is None or poison.method == CLEAN else round(255 * eps, 3),
+                None if threat.norm != "linf" or not threat.radius else round(255 * threat.radius, 3),
                 poison.poison_rep,
                 net.rep,
             ),
@@ -129,7 +128,7 @@ def _judged(judged: JudgedExplanation) -> dict[str, Any]:
 def _direction(direction: Direction) -> Iterator[dict[str, Any]]:
     pair, over = {"cause": direction.cause, "effect": direction.effect}, "methods and budgets"
     yield pair | {"over": over} | _numbers(direction.over_all)
-    yield pair | {"over": f"{over}, given the budget"} | _numbers(direction.beside_strength)
+    yield pair | {"over": f"{over}, given the size"} | _numbers(direction.beside_strength)
     for method, own in direction.within.items():
         yield pair | {"over": f"budgets of {method}", "rho": own.rho, "points": own.points}
 

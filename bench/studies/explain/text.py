@@ -14,17 +14,11 @@ from bench.report.tables import DOUBTED
 from bench.results.correlation import ENOUGH, LEAST, Correlation
 from bench.results.describe import circumstances, no_order
 from bench.results.rows import Row
-from bench.studies.explain.compare import (
-    FAMILIES,
-    WEAK,
-    ExplanationFindings,
-    JudgedExplanation,
-    Outcome,
-    all_of,
-    verdict,
-)
+from bench.studies.command import command_of
+from bench.studies.explain.compare import FAMILIES, ExplanationFindings, JudgedExplanation
+from bench.studies.verdict import WEAK, Outcome, all_of, verdict
 
-HEADER = "explanation", "ρ", "without one method", "given the budget", "n", "points", "left out", "verdict"
+HEADER = "explanation", "ρ", "without one method", "given the size", "n", "points", "left out", "verdict"
 
 
 def text(rows: Sequence[Row], found: ExplanationFindings) -> str:
@@ -37,22 +31,38 @@ def text(rows: Sequence[Row], found: ExplanationFindings) -> str:
         enough=ENOUGH,
         weak=WEAK,
         families=[f"{own} counts as {whose}" for own, whose in FAMILIES.items()],
-        budgets=[strength for _, strength in sorted({(p.eps or 0, p.strength) for p in found.contestants})],
-        # without the setting's id: each budget is a setting of its own
+        command=command_of("explain", rows),
         circumstances=circumstances(rows) if rows else "",
         controls=sorted({p.method for p in found.points if p.control}),
         absent=sorted(
-            f"{p.method} {p.strength}/255" + (f"{DOUBTED} ({p.doubt})" if p.doubt else "")
-            for p in found.points
-            if p.gap is None
+            p.name + (f"{DOUBTED} ({p.doubt})" if p.doubt else "") for p in found.points if p.gap is None
         ),
         table=markdown(pd.DataFrame(map(_line, found.judged.values()), columns=HEADER)),
         left_out=[*_left_out(found)],
         by_verdict=[*_by_verdict(by_mi, found.n)],
         against_rivals=[_against_rivals(own, found) for own in by_mi[:1]],
         labels={e.name: e.label for e in found.explanations},
+        stronger=[*_as_strong(found)],
+        two=max((p.poisons for p in found.contestants), default=0) == 2,
         no_order=no_order((p.method, p.poisons) for p in found.contestants),
     )
+
+
+def _as_strong(found: ExplanationFindings) -> Iterator[dict[str, Any]]:
+    """For each MI gap: which simpler figures order the methods as well as it does, over the same methods."""
+    for own in found.judged.values():
+        if own.explanation.kind != "MI" or own.association.rho is None:
+            continue
+        simpler = {n: rho for n, rho in own.rivals.items() if found.judged[n].explanation.kind != "proxy"}
+        known = {name: abs(rho.rho) for name, rho in simpler.items() if rho.rho is not None}
+        ahead = sorted((n for n in known if known[n] >= abs(own.association.rho)), key=lambda n: -known[n])
+        yield {
+            "label": own.explanation.label,
+            "association": own.association,
+            "verdict": own.verdict.value,
+            "rivals": len(known),
+            "ahead": [f"{found.judged[n].explanation.label} ({known[n]:.2f})" for n in ahead],
+        }
 
 
 def _line(judged: JudgedExplanation) -> tuple[str, ...]:
@@ -71,7 +81,7 @@ def _left_out(found: ExplanationFindings) -> Iterator[dict[str, Any]]:
         if reasons or own.association.rho is None:
             bounds = [(p, p.ends[name]) for p in ours if name in p.ends and name not in p.figures]
             sides = {
-                side: [f"{p.method} {p.strength} {ends[i]:.2f}" for p, ends in bounds if ends[i] is not None]
+                side: [f"{p.name} {ends[i]:.2f}" for p, ends in bounds if ends[i] is not None]
                 for i, side in enumerate(("least", "most"))
             }
             said = [reason for reason, _ in reasons]

@@ -1,0 +1,100 @@
+"""Whoever installs the package, outside any checkout, can do what the pages say, word by word."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import bench
+from bench.results.rows import load_all
+from support.installed import follow, fresh_environment
+from support.pages import DOCS, ROOT, blocks
+
+SMALL = (  # options that make any run quick
+    "--limit 200 --no-report --workers 1 --set victim.epochs=1 --set points=1 --set mi.slices=2 "
+    "--set robust_images=0"
+)
+QUICK = {  # and fields of what each page has in its run
+    "README.md": "push.surrogate.epochs=1 push.steps=1 tap.surrogate.epochs=1 tap.steps=1 tap.restarts=1",
+    "docs/your-own-method.md": "collide.surrogate.epochs=1 collide.steps=2 em.max_rounds=1 at-8.steps=1",
+    "docs/your-own-defense.md": "em.max_rounds=1 tap.surrogate.epochs=1 tap.steps=1 tap.restarts=1",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty folder with .venv, in which the package is installed."""
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    (tmp_path / ".venv").symlink_to(fresh_environment(_made(shared / "installed")))
+    return tmp_path
+
+
+def _made(place: Path) -> Path:
+    place.mkdir(exist_ok=True)
+    return place
+
+
+def test_the_wheel_has_every_file_and_works_alone(folder: Path) -> None:
+    (wheel,) = (folder / ".venv").resolve().parent.glob("*.whl")
+    packed = set(zipfile.ZipFile(wheel).namelist())
+    parts = (ROOT / part for part in ("bench", "methods", "defenses"))
+    ours = {
+        file.relative_to(ROOT).as_posix()
+        for part in parts
+        for file in part.rglob("*")
+        if file.is_file() and "__pycache__" not in file.parts
+    }
+    assert {name for name in packed if ".dist-info/" not in name} == ours
+    place = follow("python -c 'import bench, methods; print(bench.__file__, methods.__file__)'", folder)
+    assert str(ROOT) not in place and place.count("site-packages") == 2
+    listed = follow("ue-bench list", folder)
+    assert "iss-jpeg{quality}" in listed and "mi-ue" in listed and f"{bench.__version__}" in wheel.name
+    assert "not run" in follow("ue-bench claims", folder) and (folder / "results/claims/card.md").exists()
+
+
+def test_the_quickstart_can_be_followed(folder: Path) -> None:
+    install, *later = blocks(DOCS / "quickstart.md", "sh")
+    assert install.startswith("python3 -m venv .venv && .venv/bin/pip install")  # as done here
+    (first,) = [block for block in later if "--out" in block]
+    table = follow(first, folder)
+    (run,) = re.findall(r"--out (\S+)", first)
+    rows = load_all(folder / run / "rows")
+    assert len(rows) == 4 and {row.status for row in rows} == {"ok"}
+    assert (folder / run / "report" / "report.html").exists()
+    for row in rows:
+        assert f"{row.method} x {row.defense}: {100 * row.test_acc:.1f} %" in table
+    for block in later:
+        if block != first:
+            for line in block.splitlines():
+                assert follow(line, folder)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_page_on_ones_own_plugin_can_be_followed(name: str, folder: Path) -> None:
+    """Its files where it says, then its commands; a run is made small, nothing else."""
+    page = ROOT / name
+    text = page.read_text(encoding="utf-8")
+    places = dict(re.findall(r"`(mine/(?:methods|defenses)/(\w+)\.py)`", text))
+    kind = next(iter(places)).split("/")[1]
+    for source in blocks(page, "python"):
+        own = (ast.get_docstring(ast.parse(source)) or "").partition(":")[0].lower()
+        file = folder / "mine" / kind / f"{own}.py"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(source, encoding="utf-8")
+    assert all((folder / place).exists() for place in places)
+    small = f"{SMALL} --set {' --set '.join(QUICK[name].split())} --out out"
+    (commands,) = [block for block in blocks(page, "sh") if "--plugins mine" in block]
+    for line in commands.splitlines():
+        said = follow(f"{line} {small}" if " run " in line else line, folder)
+        assert all(own in said for own in places.values())
+    rows = load_all(folder / "out" / "rows")
+    assert {row.status for row in rows} == {"ok"} and set(places.values()) <= {
+        name for row in rows for name in (row.method, row.defense)
+    }

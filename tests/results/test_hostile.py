@@ -1,0 +1,192 @@
+"""Whatever is changed in a stored file is said in one line, or what is read is valid: never a traceback.
+
+Each field in turn is of a wrong type, out of range, absent, or there twice.
+"""
+
+from __future__ import annotations
+
+import copy
+import csv
+import io
+import json
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cli.claims import CLAIMS
+from bench.core.errors import BadInput
+from bench.data.poisons import manifest
+from bench.results import baseline, rows
+from bench.studies.certificate import run as certificate
+from bench.studies.claims import claim
+from support.rows import keyed, row
+
+ROOT = Path(__file__).parent.parent.parent
+VALUES = (None, True, "", "x", "\x1b[2J\n", -1, 2.5, 10**30, -1e300, [], {}, [[]], {"a": [None]})
+ODD = '"odd": 1e999'
+TYPED = {  # kind -> fields that only some of VALUES may stand in, by what these are
+    "row": {"test_acc": (None,), "poison_rep": (), "inputs.seed": (), "status": ("skipped",)},
+    "manifest": {"eps": (), "l2": (None, 2.5, 10**30), "pool": (10**30,), "rows": (), "images": ()},
+    "baseline": {"cells": (), "rules": (), "estimator": ("x", VALUES[4])},
+}
+Place = tuple[str | int, ...]
+
+
+def places(value: Any, above: Place = ()) -> Iterator[Place]:
+    """All fields, and of a list the first."""
+    inner = (
+        value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
+    )
+    for name, part in inner:
+        yield (*above, name)
+        yield from places(part, (*above, name))
+
+
+def changed(value: Any, place: Place, change: Callable[[Any, Any], None]) -> Any:
+    """A copy in which change(object, name) was made at the place."""
+    made = copy.deepcopy(value)
+    inner = made
+    for step in place[:-1]:
+        inner = inner[step]
+    change(inner, place[-1])
+    return made
+
+
+def texts(value: Any) -> Iterator[tuple[Place, Any, str]]:
+    """The place, what stands there, and the JSON of all."""
+    for place in places(value):
+        for wrong in VALUES:
+            yield place, wrong, json.dumps(changed(value, place, lambda o, n, w=wrong: o.__setitem__(n, w)))
+        endless = json.dumps(changed(value, place, lambda o, n: o.__setitem__(n, "ENDLESS")))
+        yield place, "infinite", endless.replace('"ENDLESS"', "-1e999")
+        if isinstance(place[-1], str):
+            yield place, "absent", json.dumps(changed(value, place, lambda o, n: o.__delitem__(n)))
+            twice = json.dumps(changed(value, place, lambda o, n: o.__setitem__(f"TWICE{n}", o[n])))
+            yield place, "twice", twice.replace(f'"TWICE{place[-1]}"', json.dumps(place[-1]))
+
+
+def of_row() -> Any:
+    own = keyed(
+        row("em", test_acc=0.5, curve=[{"epoch": 1, "val_acc": 0.5, "test_acc": 0.5}], seeds={"base": 1})
+    )
+    return json.loads(json.dumps(asdict(own)))
+
+
+def of_manifest() -> Any:
+    data = {"name": "toy", "digest": "d" * 64, "limit": None}
+    made = {
+        "suite": manifest.SUITE,
+        "kind": manifest.KIND,
+        "schema": 1,
+        "method": {"name": "em"},
+        "eps": 0.03,
+    }
+    return made | {
+        "l2": None,
+        "data": data,
+        "rows": [0, 2],
+        "pool": 3,
+        "images": ["a" * 64] * 2,
+        "labels": [0, 1],
+    }
+
+
+def of_baseline() -> Any:
+    return json.loads((ROOT / "results/baseline/glyphs.json").read_text())
+
+
+LOADERS: dict[str, tuple[str, Callable[[], Any], Callable[[Path], Any]]] = {
+    "row": ("a.json", of_row, rows.load),
+    "manifest": ("manifest.json", of_manifest, lambda path: manifest.load(path.parent, "file:a")),
+    "baseline": ("b.json", of_baseline, baseline.load),
+}
+
+
+@pytest.mark.parametrize("kind", LOADERS)
+def test_every_field_of_json(tmp_path: Path, kind: str) -> None:
+    name, make, load = LOADERS[kind]
+    path, valid, count = tmp_path / name, make(), 0
+    path.write_text(json.dumps(valid))
+    assert load(path) is not None
+    for place, wrong, text in texts(valid):
+        path.write_text(text)
+        said, count = "", count + 1
+        try:
+            load(path)
+        except BadInput as error:
+            said = str(error)
+        assert "\n" not in said and "\x1b" not in said, (place, wrong)
+        if wrong in ("infinite", "twice"):
+            assert said, (place, wrong)
+        allowed = TYPED[kind].get(".".join(map(str, place)))
+        if allowed is not None and wrong != "absent":
+            assert said or any(wrong == one and type(wrong) is type(one) for one in allowed), (place, wrong)
+    assert count > 200 and [*tmp_path.iterdir()] == [path]
+
+
+def of_csv(text: str) -> Iterator[tuple[str, str, str]]:
+    """Column, wrong value, and the file of one line with it there; columns absent and there twice."""
+    head, first, *_ = csv.reader(io.StringIO(text))
+    for index, column in enumerate(head):
+        for wrong in (
+            "",
+            "x",
+            "-1",
+            "2.5",
+            "nan",
+            "inf",
+            "1e999",
+            "9" * 40,
+            "\x1b[2J\n",
+            "=1+1",
+            "[]",
+            "true",
+        ):
+            yield column, wrong, _lines(head, [*first[:index], wrong, *first[index + 1 :]])
+        yield column, "absent", _lines(head[:index] + head[index + 1 :], first[:index] + first[index + 1 :])
+        yield column, "twice", _lines([*head, column], [*first, first[index]])
+
+
+def _lines(*lines: list[str]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerows(lines)
+    return out.getvalue()
+
+
+COUNTED = {"images", "epochs", "batch", "lr", "weight_decay", "clip", "eps", "published"}
+
+
+def test_every_field_of_claims(tmp_path: Path) -> None:
+    path = tmp_path / "claims.csv"
+    for column, wrong, text in of_csv(CLAIMS.read_text(encoding="utf-8")):
+        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            claim.load(path)
+        except BadInput as error:
+            assert "\n" not in str(error)
+        else:
+            assert wrong not in ("absent", "twice", "nan", "inf", "1e999") or column not in COUNTED, (
+                column,
+                wrong,
+            )
+            assert column not in COUNTED or wrong != "-1"
+
+
+def test_every_field_of_a_certificate(tmp_path: Path) -> None:
+    path = tmp_path / "certificate.csv"
+    stored = (ROOT / "results" / "mi" / "certificate.csv").read_text(encoding="utf-8")
+    for column, wrong, text in of_csv(stored):
+        path.write_text(text, encoding="utf-8", newline="")
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                certificate.load(tmp_path)
+        except BadInput as error:
+            assert "\n" not in str(error), (column, wrong)
+        else:
+            assert column != "verdict" or wrong == "twice", wrong
+            assert column not in ("d", "n", "draws") or wrong not in ("x", "-1", "2.5"), (column, wrong)
