@@ -1,5 +1,7 @@
 import sys
 
-from bench.cli.main import main
-
+try:
+    from bench.cli.main import main
+except KeyboardInterrupt:
+    sys.exit(130)
 sys.exit(main())

@@ -57,9 +57,8 @@ def show(comparison: Comparison, console: Console) -> None:
     from collections import Counter
 
     import pandas as pd
-    from rich.text import Text
 
-    from bench.report.formats import grid
+    from bench.report.formats import grid, line
 
     firm = ["measure", "baseline", "now", "change", "allowed", "verdict"]
     cells = pd.DataFrame(map(texts, comparison.lines), columns=["cell", *firm])
@@ -68,7 +67,7 @@ def show(comparison: Comparison, console: Console) -> None:
     counted = Counter(line.verdict for line in comparison.lines)
     said = ", ".join(f"{number} {verdict}" for verdict, number in counted.items())
     for text in (*reasons, *comparison.notes, f"{'passed' if comparison.passed else 'FAILED'}: {said}"):
-        console.print(Text(text))
+        console.print(line(text))
 
 
 def texts(line: Line) -> list[str]:

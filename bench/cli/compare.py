@@ -31,11 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from rich.console import Console
-    from rich.text import Text
 
     from bench.core.errors import unknown
     from bench.report.compare import legend, sentences, table
-    from bench.report.formats import grid
+    from bench.report.formats import grid, line
     from bench.results import compare
     from bench.results.describe import circumstances
 
@@ -56,13 +55,13 @@ def main(args: argparse.Namespace) -> int:
             notes.append(f"Two threat models: {names[0]} is of {two[0]}, {names[1]} of {two[1]}.")
     console = Console()
     for said in sentences(found, sides, args.metric):
-        console.print(Text(said))
+        console.print(line(said))
     console.print()
     cells = table(found, sides, args.metric)
     firm = [name for name in cells.columns if name not in ("method", "defense")]
     console.print(grid(cells, "ll" if "method" in cells else "lr", firm=firm))
     for note in (legend(found, args.metric), *notes):
-        console.print(Text(note))
+        console.print(line(note))
     return 0
 
 

@@ -39,5 +39,5 @@ def main(args: argparse.Namespace) -> int:
         formats.show(tables_of(board), console)
         console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     for why in refused:
-        console.print(why, markup=False, highlight=False, soft_wrap=True)
+        console.print(formats.line(why), soft_wrap=True)
     return 0

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import importlib
-import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,10 @@ from types import ModuleType
 
 from bench import cli
 from bench.cli import config
+from bench.cli.signals import stopping
 from bench.core.errors import BadInput
+from bench.core.files import is_full
+from bench.core.texts import printable
 
 SCRIPT = "ue-bench"  # the console script, which does the same
 
@@ -47,37 +49,36 @@ def _module(command: str) -> ModuleType:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command.
 
-    Exit codes: 0 all is well, 1 cells failed, 2 bad input, 3 the disk is full, 130 interrupted.
+    Exit codes: 0 all is well, 1 cells failed, 2 bad input, 3 no room to write, 128 + N ended by signal N.
     """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # whatever a name holds
+    try:
+        with stopping():
+            return _main(argv)
+    except BadInput as error:
+        print(f"bench: {printable(error)}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt as stop:
+        print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
+        return 128 + getattr(stop, "number", signal.SIGINT)
+    except OSError as error:
+        if not is_full(error):
+            raise
+        where = f" {error.filename}" if error.filename else ""
+        print(
+            f"bench: cannot write{where} ({error.strerror or error}); what is in rows/ is whole, and "
+            "the same command goes on from there once it can be written",
+            file=sys.stderr,
+        )
+        return 3
+
+
+def _main(argv: Sequence[str] | None) -> int:
     prog = Path(sys.argv[0]).stem
     sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # not the methods/ of where one stands
-    try:
-        return _run(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
-    except BadInput as error:
-        return _stopped(str(error), 2)
-    except KeyboardInterrupt:
-        return _stopped("interrupted; the same command goes on where it stopped", 130)
-    except OSError as error:  # of whatever path was given
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            return _stopped("the disk is full; all that was finished is saved, the same command goes on", 3)
-        if error.filename is None:
-            raise
-        return _stopped(f"{error.filename}: {error.strerror}, expected a path that can be used", 2)
-
-
-def _run(argv: Sequence[str], prog: str) -> int:
-    args = parsed(argv, prog)
+    args = parsed(sys.argv[1:] if argv is None else argv, SCRIPT if prog == SCRIPT else "python -m bench")
     if getattr(args, "print_config", False):
         print(config.written(args, args.own), end="")
         return 0
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
     return int(_module(args.command).main(args))
-
-
-def _stopped(why: str, code: int) -> int:
-    print(f"bench: {why}", file=sys.stderr)
-    return code

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -47,6 +50,17 @@ def fingerprint_of(state: Any, seen: Any = None) -> str:
     else:
         seen.update(f"{type(state).__name__} {state!r},".encode())
     return str(seen.hexdigest())
+
+
+@contextmanager
+def written() -> Iterator[None]:
+    """Have torch say as others do that a file has no room."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "PytorchStreamWriter" not in str(error) and "write" not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
 
 class OutOfTime(Exception):
@@ -121,7 +135,7 @@ class Checkpoint:
         if self.path is None:
             return
         stored = {"state": state, "spent": self.clock.spent, "device": self.device}
-        with replacing(self.path) as temporary:
+        with replacing(self.path) as temporary, written():
             torch.save(stored | {"checksum": self._checksum(stored)}, temporary)
         self.saved = time.monotonic()
         if self._late():

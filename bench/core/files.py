@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
@@ -17,6 +18,7 @@ import psutil
 
 from bench.core.errors import BadInput
 
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO, errno.EMFILE, errno.ENFILE, errno.ESTALE}
 YOUNG = 3600.0  # seconds: what is no older is left alone, whoever wrote it
 
 
@@ -44,6 +46,12 @@ def replacing(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether it says that nothing can be written: no room, no inodes, a disk that is gone."""
+    short = isinstance(error, OSError) and error.errno is None and " requested and " in str(error)  # numpy's
+    return short or (isinstance(error, OSError) and error.errno in FULL)
+
+
 def write_atomically(path: Path, content: str | bytes) -> None:
     """Write all of the content; where the power goes meanwhile, the old file is left, or none."""
     with replacing(path) as temporary, temporary.open("wb") as file:
@@ -52,10 +60,11 @@ def write_atomically(path: Path, content: str | bytes) -> None:
         os.fsync(file.fileno())
 
 
-def sweep(cache: Path) -> None:
+def sweep(cache: Path, killed: Collection[int | None] = ()) -> None:
     """Remove what killed processes of this machine left half written in a cache, and nothing else.
 
-    Only what is older than YOUNG: in containers of one name, process ids say little of who lives.
+    killed: process ids of this process's own children. Of others only what is older than YOUNG: in containers
+    of one name, process ids say little of who lives.
     """
     old = time.time() - YOUNG
     name = re.compile(rf"\.{re.escape(platform.node())}-(\d{{1,9}})-\w{{8}}\.tmp")
@@ -63,7 +72,8 @@ def sweep(cache: Path) -> None:
         for path in (Path(place, folder) for folder in folders):
             whose = name.fullmatch(path.name)
             with suppress(OSError):
-                if whose and not psutil.pid_exists(int(whose[1])) and path.stat().st_mtime < old:
+                gone = whose and not psutil.pid_exists(int(whose[1])) and path.stat().st_mtime < old
+                if gone or (whose and int(whose[1]) in killed):
                     shutil.rmtree(path, ignore_errors=True)
 
 

@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from bench.core.checkpoint import check_whole
+from bench.core.checkpoint import check_whole, written
 from bench.core.errors import BadInput
 from bench.core.files import replacing, write_atomically
 from bench.core.pixels import digest
@@ -190,7 +190,7 @@ def share(data: Dataset, cache: Path) -> Dataset:
     try:
         open_shared(shared, cache)
     except BadInput:  # absent or damaged
-        with replacing(path) as temporary:
+        with replacing(path) as temporary, written():
             torch.save({name: vars(split) for name, split in splits.items()}, temporary)
     return shared
 

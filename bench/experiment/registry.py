@@ -215,7 +215,7 @@ def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleT
         return load(f"{kind}.{path.stem}")
     except ModuleNotFoundError as error:
         raise Missing(f"{kind}/{path.name} needs {error.name}, which is not installed") from error
-    except Exception as error:  # a plugin may break in any way
+    except (Exception, SystemExit) as error:  # a plugin may break in any way
         what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise BadInput(f"{kind}/{path.name} cannot be imported, {what}") from error
 

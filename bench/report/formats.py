@@ -16,6 +16,7 @@ from rich.table import Table as RichTable
 from rich.text import Text
 
 from bench.core.files import write_atomically
+from bench.core.texts import printable
 from bench.report.tables import Table
 
 SIDES: dict[str, Literal["left", "right"]] = {"l": "left", "r": "right"}
@@ -42,6 +43,9 @@ SPECIAL = str.maketrans(
 )
 UNPRINTED = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 FOREIGN = re.compile(r"[^\x00-\u017f]")
+TAG = re.compile(r"<(?=[a-z/!?])", re.IGNORECASE)  # begins one, which Markdown passes on
+FORMULA = re.compile(r"[=+\-@\t\r\n＝＋－＠]")
+NUMBER = re.compile(r"[+-]?[\d.]*(e[+-]?\d+)?( ±[\d.]+)?|-", re.IGNORECASE)
 PAGE, GAP = 76, 3  # digits on a line of LaTeX's article in small print, and between columns
 SIGN = re.compile(r"(?<![\w-])-(?=\d)")  # a hyphen that makes a number negative
 
@@ -67,14 +71,27 @@ def csv(records: pd.DataFrame | Iterable[Mapping[str, Any]], columns: Sequence[s
     """Write a line for each record; without columns they are those of the records."""
     # dtype object: whole numbers stay whole beside an empty cell
     frame = pd.DataFrame(records, columns=columns, dtype=object)  # type: ignore[arg-type]
-    return frame.to_csv(index=False, lineterminator="\n")
+    cells = [[*map(data_only, values)] for values in frame.itertuples(index=False, name=None)]
+    safe = pd.DataFrame(cells, columns=[*map(data_only, frame.columns)], dtype=object)
+    return safe.to_csv(index=False, lineterminator="\n")
+
+
+def data_only(value: Any) -> Any:
+    """Have no spreadsheet take a text for a formula: an apostrophe before what could begin one.
+
+    Numbers, negative ones too, are no text. Source: OWASP, "CSV Injection".
+    """
+    if not isinstance(value, str):
+        return value
+    value = value.replace("\r\n", "\n").replace("\r", "\n")  # which pandas does not quote
+    return f"'{value}" if FORMULA.match(value) and not NUMBER.fullmatch(value) else value
 
 
 def plain(value: object, absent: str = "-") -> str:
     """Show a value to people: three digits after the point, and absent where there is nothing."""
     if value is None or (isinstance(value, float) and isnan(value)):
         return absent
-    return f"{value:.3f}".replace("inf", "infinite") if isinstance(value, float) else str(value)
+    return f"{value:.3f}".replace("inf", "infinite") if isinstance(value, float) else printable(value)
 
 
 def _cells(table: Table) -> pd.DataFrame:
@@ -90,7 +107,7 @@ def markdown(cells: pd.DataFrame, align: str = "l", absent: str = "-") -> str:
     """Write a table between pipes. align: l or r for each column, the last for all that follow."""
 
     def piped(value: object) -> str:
-        return plain(value, absent).replace("|", r"\|")
+        return in_markdown(plain(value, absent)).replace("|", r"\|")
 
     padded = cells.map(piped).to_markdown(
         index=False,
@@ -101,10 +118,15 @@ def markdown(cells: pd.DataFrame, align: str = "l", absent: str = "-") -> str:
     return re.sub(" {2,}", " ", padded)  # without padding a longer cell changes no other line
 
 
+def in_markdown(text: object) -> str:
+    """Write a line of Markdown that has neither HTML nor links of its own."""
+    return TAG.sub("&lt;", printable(text)).replace("](", "]\\(")
+
+
 def captioned(table: Table) -> str:
     """Write a table in Markdown between its caption and its notes."""
-    notes = [f"    {note}" for note in (*table.notes(), table.footnote)]  # as code: it may look like markup
-    return "\n".join([table.caption, "", markdown(_cells(table), ALIGN), "", *notes, ""])
+    notes = [f"    {printable(note)}" for note in (*table.notes(), table.footnote)]  # as code
+    return "\n".join([in_markdown(table.caption), "", markdown(_cells(table), ALIGN), "", *notes, ""])
 
 
 # LaTeX
@@ -131,11 +153,12 @@ def latex(table: Table, label: str) -> str:
     for columns in _parts(_cells(table)):
         style = cells.iloc[:, columns].style.hide(axis="index").format_index(escaped, axis=1)
         parts.append(style.to_latex(hrules=True, column_format="l".ljust(len(columns), "r")).rstrip("\n"))
+    named = re.sub(r"[^\w.:-]+", "-", label)
     notes = [*table.notes(), *filter(None, [table.unordered()]), table.footnote]
     return "\n".join(
         [
             *(r"\begin{table}", r"\centering\small"),
-            rf"\caption{{{escaped(table.caption)}}}\label{{tab:{label}}}",
+            rf"\caption{{{escaped(table.caption)}}}\label{{tab:{named}}}",
             "\n\\par\\medskip\n".join(parts),
             *(rf"\par\raggedright\footnotesize {escaped(' '.join(note.split()))}" for note in notes),
             *(r"\end{table}", ""),
@@ -169,14 +192,19 @@ def show(tables: Sequence[Table], console: Console) -> None:
     if not tables:
         console.print("no rows")
     for table in tables:
-        console.print(Text(table.caption))
+        console.print(line(table.caption))
         for cells, width in _blocks(_cells(table), console.width):
             console.print()
             console.print(grid(cells, ALIGN, firm=["method"], width=width))
         for note in table.notes():
-            console.print(Text(note))
-        console.print(Text(table.footnote, "dim"))
+            console.print(line(note))
+        console.print(line(table.footnote, "dim"))
         console.print()
+
+
+def line(text: object, style: str = "") -> Text:
+    """Make a line for the terminal of any text: no markup, no emoji, nothing that moves the cursor."""
+    return Text(printable(text), style)
 
 
 def grid(
@@ -187,9 +215,9 @@ def grid(
     firm: columns whose cells stay on one line; width: the most characters of the others.
     """
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, SPACE - 1, 0, 0))
-    for name, side in zip(map(str, cells.columns), align.ljust(cells.shape[1], align[-1]), strict=True):
+    for name, side in zip(map(printable, cells.columns), align.ljust(cells.shape[1], align[-1]), strict=True):
         if name in firm:
-            shown.add_column(Text(name), justify=SIDES[side], no_wrap=True)
+            shown.add_column(line(name), justify=SIDES[side], no_wrap=True)
         else:
             most = max(1, width or len(name))
             lines = re.findall(rf".{{1,{most}}}(?:(?<=[-_@ ])|$)|.{{1,{most}}}", name)  # broken behind these

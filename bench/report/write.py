@@ -70,8 +70,8 @@ def derive(
         if redraw:
             _write_report(summaries, run, page, stamp)
         doubts = dict.fromkeys(f"doubt: {doubt}" for own in shown for doubt in warnings_of_setting(own))
-        for line in (*doubts, f"report: {page}"):
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for said in (*doubts, f"report: {page}"):
+            console.print(formats.line(said), soft_wrap=True)
 
 
 def _write_report(summaries: Sequence[Summary], run: Path, page: Path, stamp: str) -> None:

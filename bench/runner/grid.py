@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -193,6 +194,8 @@ class _Grid(Work[Job]):
 
     def _save(self, row: Row) -> None:
         old, path = self.old.get(row.key), files.path_of(row.key, self.folder)
+        if not self.folder.is_dir():
+            raise OSError(errno.ESTALE, "the folder of the rows is gone", str(self.folder))
         if path.exists() and files.load(path).status == "ok":
             return  # another process has computed it meanwhile, or its victim alone was trained again
         files.save(replace(row, attempt=old.attempt + 1 if old else 1), self.folder)

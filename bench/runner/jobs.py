@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.core.checkpoint import OutOfTime
+from bench.core.files import is_full
 from bench.core.train import Tick
 from bench.experiment import cache
 from bench.experiment.cell import craft, run_cell
@@ -71,7 +72,9 @@ def work(context: RunContext, job: Job, tick: Tick) -> Result:
         raise
     except (
         BaseException
-    ):  # whatever it is, SystemExit or a panic of a library in another language: the row says it
+    ) as error:  # whatever it is, SystemExit or a panic of a library in another language: the row says it
+        if is_full(error):  # no row could be saved either
+            raise
         return Result(error=traceback.format_exc())
 
 

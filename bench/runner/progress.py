@@ -10,6 +10,9 @@ from dataclasses import dataclass
 
 from rich import progress as bars
 from rich.console import Console
+from rich.text import Text
+
+from bench.core.texts import printable
 
 SILENCE = 25.0  # seconds after which a log is told how far the work is
 PULSE = 5.0  # seconds between two looks at whether it is time
@@ -138,7 +141,7 @@ class Progress:
 
     def _print(self, line: str) -> None:
         self.said = self.clock()
-        self.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(Text(printable(line)), soft_wrap=True)
 
     def _far(self) -> str:
         share = self._share()

@@ -1,8 +1,9 @@
-"""Runs jobs on workers: in order, in time, and again one at a time where a worker has died."""
+"""Runs jobs on workers: in order, in time, and again where a worker has died."""
 
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -12,6 +13,7 @@ from bench.core.errors import BadInput
 from bench.experiment.locks import Locks
 from bench.runner.progress import Progress
 
+TRIES = 3  # of a job whose worker dies
 PAUSE = 2.0  # seconds until it is seen anew how many workers there are, and what another run is at
 
 Report = Callable[[str, float, str], None]  # name of a job, share done, what is going on
@@ -25,10 +27,7 @@ class Workers(Protocol):
         """How many jobs can be at work now."""
 
     def submit(self, job: Any) -> Future[Any]:
-        """May raise BrokenProcessPool, as may the future, and then with it all futures."""
-
-    def revive(self) -> None:
-        """Begin anew after BrokenProcessPool, with which all jobs at work were lost."""
+        """Start a job; the future may raise BrokenProcessPool, as its worker died, and no other's."""
 
     def close(self, *, now: bool) -> None:
         """End the work; now: in the middle."""
@@ -85,7 +84,7 @@ class Scheduler(Generic[J]):
         self.ready: list[J] = []
         self.running: dict[Future[Any], J] = {}
         self.first: set[str] = set()  # names of the jobs that were given: others wait for them
-        self.suspects: set[str] = set()  # at work as a worker died: tried again, one at a time
+        self.deaths: Counter[str] = Counter()  # of workers, by the names of the jobs that they were at
         self.elsewhere: set[str] = set()  # what was said to be computed by another run
 
     def run(self, jobs: Sequence[J]) -> None:
@@ -102,8 +101,7 @@ class Scheduler(Generic[J]):
                     time.sleep(PAUSE)
                 ended = wait(self.running, PAUSE, FIRST_COMPLETED).done
                 for future in sorted(ended, key=lambda future: future.exception() is not None):
-                    if future in self.running:  # else its job was taken back with another's
-                        self._settle(self.running.pop(future), future)
+                    self._settle(self.running.pop(future), future)
             finished = True
         finally:
             self.pool.close(now=not finished)
@@ -111,10 +109,13 @@ class Scheduler(Generic[J]):
 
     def _submit(self) -> None:
         """Keep the workers busy; what is locked is asked for again the next time."""
-        self.ready.sort(key=lambda j: (j.name not in self.suspects, j.name not in self.first, -j.cost))
-        alone = not self.suspects.isdisjoint(job.name for job in (*self.ready, *self.running.values()))
-        later, workers = list[J](), 1 if alone else self.pool.workers
+        self.ready.sort(
+            key=lambda j: (self._last_try(j), not self.deaths[j.name], j.name not in self.first, -j.cost)
+        )
+        later, workers = list[J](), self.pool.workers
         while self.ready and len(self.running) < workers:
+            if self.running and any(map(self._last_try, (self.ready[0], *self.running.values()))):
+                break  # it is alone
             job = self.ready.pop(0)
             lock = self.work.lock(job)
             if not self._fits(job):
@@ -125,7 +126,6 @@ class Scheduler(Generic[J]):
                 if job.name not in self.elsewhere:
                     self.progress.say(f"{job.name}: being computed by another run, left for later")
                 self.elsewhere.add(job.name)
-                self.suspects.discard(job.name)  # while another run is at it, nobody waits
                 later.append(job)
             elif self.work.found(job):
                 self.locks.drop(lock)
@@ -133,14 +133,12 @@ class Scheduler(Generic[J]):
                 self.progress.say(f"{job.name}: computed by another run")
             else:
                 self.progress.begin(job.name, job.cost)
-                try:
-                    self.running[self.pool.submit(job)] = job
-                except BrokenProcessPool:  # a worker has died, not of this job
-                    self._take_back(job)
-                    if self.running:
-                        break  # they went down with it, and are settled first
-                    self.pool.revive()
+                self.running[self.pool.submit(job)] = job
         self.ready += later
+
+    def _last_try(self, job: J) -> bool:
+        """Whether a job has one try left, which it has alone: others may have left too little memory."""
+        return self.deaths[job.name] == TRIES - 1
 
     def _fits(self, job: J) -> bool:
         """Whether a job will end before the deadline, as far as is known."""
@@ -154,24 +152,16 @@ class Scheduler(Generic[J]):
 
     def _settle(self, job: J, future: Future[Any]) -> None:
         error = future.exception()
-        if isinstance(error, BrokenProcessPool):  # it does not say whose worker it was
-            self.pool.revive()
-            if job.name not in self.suspects:
-                lost = [job, *self.running.values()]  # they start again, from their checkpoints
-                self.running.clear()
-                self.suspects |= {each.name for each in lost}
-                for each in lost:
-                    self._take_back(each)
+        if isinstance(error, BrokenProcessPool):
+            self.deaths[job.name] += 1
+            if self.deaths[job.name] < TRIES:  # it starts again, from its checkpoint
+                self.progress.drop(job.name)
+                self.locks.drop(self.work.lock(job))
+                self.ready.append(job)
                 return
-            error = WorkersDied("its worker process died twice (killed, or out of memory)")
-        elif isinstance(error, BadInput):  # the workers' fault: nothing that they compute could be trusted
+            error = WorkersDied(f"its worker process died {TRIES} times (killed, or out of memory)")
+        elif isinstance(error, BadInput | OSError):  # not the job's fault, and other jobs would meet it too
             raise error
         self.progress.end(job.name)
         self.ready += self.work.end(job, future.result() if error is None else error)
         self.locks.drop(self.work.lock(job))
-
-    def _take_back(self, job: J) -> None:
-        """Make it ready again."""
-        self.progress.drop(job.name)
-        self.locks.drop(self.work.lock(job))
-        self.ready.append(job)

@@ -12,10 +12,12 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from rich.text import Text
 
 from bench import data, nets
 from bench.core.errors import BadInput
 from bench.core.files import check_writable, sweep
+from bench.core.texts import printable
 from bench.core.types import Dataset
 from bench.experiment.context import Cell, RunContext
 from bench.experiment.device import decided, device_of, environment, set_up
@@ -81,7 +83,7 @@ class Grid:
 
 def say(console: Console, line: str) -> None:
     """Print a line as it is, however long."""
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+    console.print(Text(printable(line)), soft_wrap=True)
 
 
 def open_grid(
@@ -166,6 +168,7 @@ def workers_of(
     They are a scheduler's, or of this machine.
     """
     machine, where = resolved.request.machine, resolved.request.where
+    tls = machine.tls
     if machine.scheduler is None:
 
         def start(work: Callable[..., Any], context: RunContext, report: Report) -> Workers:
@@ -184,7 +187,8 @@ def workers_of(
             f"--scheduler needs {error.name}, expected after: pip install 'ue-bench[dask]'"
         ) from None
     device = open_device(replace(machine, device="cpu"))
-    found = check_workers(machine.scheduler, where.cache, where.plugins, machine.device, machine.threads)
+    asked = machine.scheduler, tls
+    found = check_workers(*asked, where.cache, where.plugins, machine.device, machine.threads)
     return device, partial(Cluster, found), found.environment
 
 

@@ -219,6 +219,6 @@ def measure_all(
             Scheduler(measuring, pool, progress, locks, grid.context.deadline).run(jobs)
     if deadly:
         raise BadInput(
-            f"a worker process died twice (killed, or out of memory) over {', '.join(deadly)}; the same "
-            "command goes on, with fewer --workers in less memory"
+            f"a worker process died three times (killed, or out of memory) over {', '.join(deadly)}; the "
+            "same command goes on, with fewer --workers in less memory"
         )

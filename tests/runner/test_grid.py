@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
 from rich.console import Console
@@ -66,12 +67,9 @@ class Town:
         self.context, self.end, self.workers = context, end, workers
         self.at_work: dict[Job, Future[Result]] = {}
         self.submitted: list[str] = []
-        self.broken = False
-        self.revived = 0
+        self.dead: list[Job] = []  # whose workers die now
 
     def submit(self, job: Job) -> Future[Result]:
-        if self.broken:
-            raise BrokenProcessPool
         assert len(self.at_work) < self.workers
         self.submitted.append(job.name)
         self.at_work[job] = Future()
@@ -82,13 +80,10 @@ class Town:
         for job in self.end([*self.at_work]):
             row = blank_row(self.context, job.cell, test_acc=0.5) if job.cell else None
             self.at_work.pop(job).set_result(Result(row, seconds=1.0))
-        if self.broken:
-            for future in self.at_work.values():
-                future.set_exception(BrokenProcessPool())
+        for job in self.dead:
+            self.at_work.pop(job).set_exception(BrokenProcessPool())
+        self.dead = []
         return SimpleNamespace(done={future for future in futures if future.done()})
-
-    def revive(self) -> None:
-        self.broken, self.at_work, self.revived = False, {}, self.revived + 1
 
     def close(self, *, now: bool) -> None:
         assert not now and not self.at_work
@@ -137,49 +132,38 @@ NONE, SLOW = defense("none", 1), defense("slow", 3)
 
 
 @pytest.mark.parametrize("lethal", ["a x none", "b x slow", "c x craft"])
-def test_who_was_not_alone_is_tried_again(
+def test_what_kills_its_worker_three_times_is_a_failed_row_and_no_other_is(
     context: RunContext, lethal: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One at a time, until it is clear whose fault it was; the others' rows are right."""
+    """The last time alone; the others' rows are right, and none is tried again."""
+    alone: list[bool] = []
 
     def end(town: Town, at_work: list[Job]) -> list[Job]:
-        town.broken = any(job.name == lethal for job in at_work)
-        return [] if town.broken else at_work[-1:]
+        town.dead = [job for job in at_work if job.name == lethal]
+        alone.extend(len(at_work) == 1 for _ in town.dead)
+        return [] if town.dead else at_work[-1:]
 
     methods = [method("a", 9), method("b", 8), method("c", 7)]
     town, rows = ran(context, methods, [NONE, SLOW], end, monkeypatch)
     failed = {name for name, row in rows.items() if row.status == "failed"}
     assert len(rows) == 6 and failed == ({lethal} if "craft" not in lethal else {"c x none", "c x slow"})
-    assert town.submitted.count(lethal) == 2 == town.revived
+    assert town.submitted.count(lethal) == 3 and alone[-1]
+    others = [name for name in town.submitted if name != lethal]
+    assert len(others) == len({*others})
 
 
-def test_a_worker_that_dies_idle_is_nobodys_fault(
-    context: RunContext, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The next submission finds the pool broken, whether or not another job is at work."""
-    broken: list[int] = []
+def test_a_worker_that_was_killed_is_replaced(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many deaths, each of another job: all rows are there."""
+    killed: set[str] = set()
 
     def end(town: Town, at_work: list[Job]) -> list[Job]:
-        if len(broken) < 2:
-            broken.append(len(at_work))
-            town.broken = True
-        return at_work[:1]
+        town.dead = [job for job in at_work if job.name not in killed]
+        killed.update(job.name for job in town.dead)
+        return [job for job in at_work if job not in town.dead]
 
     town, rows = ran(context, [method("a", 9), method("b", 8)], [NONE, SLOW], end, monkeypatch)
     assert {row.status for row in rows.values()} == {"ok"} and len(rows) == 4
-    assert broken == [2, 1] and town.revived == 2
-
-
-def test_a_job_with_its_row_is_not_tried_again(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It ended just before its neighbour's worker died."""
-
-    def end(town: Town, at_work: list[Job]) -> list[Job]:
-        town.broken = town.revived == 0 and len(at_work) == 2
-        return at_work[:1]
-
-    town, rows = ran(context, [method("a", 9), method("b", 8)], [NONE], end, monkeypatch)
-    assert {row.status for row in rows.values()} == {"ok"}
-    assert town.submitted.count("a x craft") == 1 and town.submitted.count("b x craft") == 2
+    assert all(town.submitted.count(name) == 2 for name in killed) and len(killed) == 6
 
 
 def test_cells_start_once_their_poison_is_there_and_long_ones_first(
@@ -238,10 +222,19 @@ def pool(context: RunContext) -> Any:
 
 
 def test_a_dead_worker_is_noticed_while_another_is_at_work(pool: Pool) -> None:
+    neighbour = pool.submit(Errand("meet"))
+    assert isinstance(pool.submit(Errand("die")).exception(120), BrokenProcessPool)
+    assert pool.submit(Errand("nothing")).result(120) is None
+    assert neighbour.result(120) is not None  # the other's work went on
+
+
+def test_workers_end_with_their_lifeline_before_they_have_begun(context: RunContext) -> None:
+    pool = Pool(Deeds(), context, workers=2, plugins=None, report=lambda *said: None)
     pool.submit(Errand("sleep"))
-    assert isinstance(pool.submit(Errand("die")).exception(40), BrokenProcessPool)
-    pool.revive()
-    assert pool.submit(Errand("nothing")).result(40) is None
+    workers = [c for c in psutil.Process().children() if "spawn_main" in " ".join(c.cmdline())]
+    pool.grip.close()
+    assert workers and not psutil.wait_procs(workers, 60)[1]
+    pool.close(now=True)
 
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's /proc")

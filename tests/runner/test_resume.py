@@ -20,8 +20,10 @@ import pytest
 import torch
 
 from bench.cli.main import main
-from bench.core.checkpoint import Checkpoint
+from bench.core.checkpoint import Checkpoint, written
 from bench.experiment.locks import Locks
+from bench.results import rows as files
+from bench.results.rows import Row
 from support.commands import command
 from support.runs import SAVING, Rows, checkpoints, end_of, fresh, rows_in, start, wait_for
 
@@ -349,6 +351,79 @@ def of_session(session: int) -> list[int]:
             if os.getsid(process.pid) == session and process.status() != psutil.STATUS_ZOMBIE:
                 found.append(process.pid)
     return found
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("moment", ["workers begin", "workers work"])
+def test_a_signal_ends_a_run_with_its_workers_in_one_line(
+    place: Path, whole: Rows, tmp_path: Path, name: str, moment: str
+) -> None:
+    argv, log = command(place, METHODS, DEFENSES, *SAVING, "--workers", "2"), tmp_path / "log"
+    ran = [sys.executable, "-m", "bench", *argv]
+    with log.open("w") as out:
+        parent = subprocess.Popen(ran, stdout=out, stderr=out, start_new_session=True)
+    try:
+        begun = {
+            "workers begin": lambda: len(of_session(parent.pid)) >= 3,
+            "workers work": lambda: bool(checkpoints(place)),
+        }
+        wait_for(lambda: begun[moment]() or parent.poll() is not None, seconds=300)
+        os.killpg(parent.pid, getattr(signal, name)) if name == "SIGINT" else parent.send_signal(
+            getattr(signal, name)
+        )
+        assert parent.wait(120) == 128 + getattr(signal, name), log.read_text()
+    finally:
+        parent.kill()
+    wait_for(lambda: not of_session(parent.pid), seconds=60)
+    said = log.read_text()
+    assert said.splitlines()[-1] == "bench: interrupted; the same command goes on where it stopped"
+    assert "Traceback" not in said and "resource_tracker" not in said and "Error" not in said
+    assert not [*place.rglob("*.tmp")] and part_of(whole, rows_in(place / "out"))
+
+
+FULL = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "rows/0.json")
+
+
+@pytest.mark.parametrize("what", ["no room for a row", "no room for a checkpoint", "the folder went"])
+def test_where_nothing_can_be_written_one_line_says_how_to_go_on(
+    place: Path,
+    whole: Rows,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    what: str,
+) -> None:
+    argv, left, save = command(place, METHODS, "none", *SAVING), [3], files.save
+
+    def full(row: Row, folder: Path) -> Path:
+        left[0] -= 1
+        if left[0] == 1 and what == "the folder went":
+            shutil.rmtree(folder)
+        elif left[0] == 1:
+            raise FULL
+        return save(row, folder)
+
+    def no_room(self: Checkpoint, state: dict[str, object]) -> None:
+        with written():
+            raise RuntimeError(
+                "[enforce fail at inline_container.cc:858] . PytorchStreamWriter failed writing file data/3"
+            )
+
+    with monkeypatch.context() as patch:
+        if what == "no room for a checkpoint":
+            patch.setattr(Checkpoint, "save", no_room)
+        else:
+            patch.setattr(files, "save", full)
+        code = main(argv)
+    said = capsys.readouterr().err.splitlines()
+    if what == "the folder went":  # it is made anew by the next row
+        assert code in (0, 3)
+        return
+    assert code == 3 and len(said) == 1, said
+    assert said[0].startswith("bench: cannot write") and "No space left on device" in said[0]
+    assert "the same command goes on" in said[0] and not [*place.rglob("*.tmp")]
+    rows = rows_in(place / "out")
+    assert len(rows) == (0 if what == "no room for a checkpoint" else 1) and part_of(whole, rows)
+    assert main(argv) == 0 and len(rows_in(place / "out")) == 2 and part_of(whole, rows_in(place / "out"))
 
 
 def test_killed_parent_leaves_no_workers(place: Path, whole: Rows, tmp_path: Path) -> None:

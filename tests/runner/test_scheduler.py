@@ -63,9 +63,6 @@ class Diary(Work[Errand]):
             future.set_result("done")
         return future
 
-    def revive(self) -> None:
-        self.lines.append("revived")
-
     def close(self, *, now: bool) -> None:
         self.lines.append("stopped" if now else "closed")
 
@@ -124,13 +121,33 @@ def test_what_another_run_is_at_is_left_for_later(diary: Diary, tmp_path: Path, 
     assert diary.ended == ["b done", "c done", *([] if done else ["a done"]), "closed"]
 
 
-@pytest.mark.parametrize("deaths", [1, 2])
-def test_a_job_is_tried_twice(diary: Diary, deaths: int) -> None:
+@pytest.mark.parametrize("deaths", [1, 2, 3])
+def test_a_job_is_tried_three_times(diary: Diary, deaths: int) -> None:
     diary.faults = {"a": [BrokenProcessPool() for _ in range(deaths)]}
     diary.opens = {"a": [C]}
     diary.run(A, B)
-    ended = ["a done"] if deaths == 1 else ["revived", "a WorkersDied"]
-    assert diary.ended == ["revived", *ended, "b done", "c done", "closed"]
+    assert diary.lines.count("a begun") == min(deaths + 1, 3)
+    assert sorted(diary.ended[:-1]) == [f"a {'WorkersDied' if deaths == 3 else 'done'}", "b done", "c done"]
+    assert diary.ended[-1] == "closed"
+
+
+def test_the_last_try_is_alone(diary: Diary) -> None:
+    diary.workers, diary.faults = 2, {"a": [BrokenProcessPool(), BrokenProcessPool()]}
+    waiting: list[Future[str]] = []
+    submit = diary.submit
+
+    def slow(job: Errand) -> Future[str]:
+        future = submit(job)
+        if job == B:  # ends once a has died twice
+            future = Future()
+            waiting.append(future)
+        elif not diary.faults["a"] and waiting and not waiting[0].done():
+            waiting[0].set_result("done")
+        return future
+
+    diary.submit = slow  # type: ignore[method-assign]
+    diary.run(A, B, C)
+    assert diary.lines.index("b done") < len(diary.lines) - diary.lines[::-1].index("a begun")
 
 
 def test_the_fault_of_a_job_stops_no_other(diary: Diary) -> None:

@@ -16,8 +16,10 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
+from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
+from bench.core.texts import printable
 from bench.results.rows import Row
 from bench.results.select import CLEAN, bare, in_order, lesser
 
@@ -217,6 +219,9 @@ def png_and_svg(figure: Figure) -> tuple[bytes, bytes]:
 
 
 def _saved(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and text.get_text() != (shown := printable(text.get_text(), "\n")):
+            text.set_text(shown)  # XML cannot hold it
     if engine := figure.get_layout_engine():  # once: to lay out takes longer than to draw, which does it anew
         engine.execute(figure)
         figure.set_layout_engine(None)

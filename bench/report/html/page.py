@@ -6,6 +6,7 @@ import base64
 import json
 import re
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,10 @@ DRAWINGS = ("mi-accuracy", "curves", "cost")
 def render(summaries: Sequence[Summary], figures: Mapping[str, Path], stamp: str = "") -> str:
     """Render report.html. figures: name -> path without its ending, as they were written. stamp: its mark."""
     settings = [_setting(summary, summaries, figures) for summary in summaries]
-    return TEMPLATES.get_template("page.html.j2").render(settings=settings, stamp=stamp)
+    code = TEMPLATES.get_template("page.js").render()
+    script = base64.b64encode(sha256(code.encode()).digest()).decode()  # no other script may run
+    page = TEMPLATES.get_template("page.html.j2")
+    return page.render(settings=settings, stamp=stamp, code=Markup(code), script=script)
 
 
 def as_json(values: Mapping[str, Any] | Sequence[Any]) -> str:

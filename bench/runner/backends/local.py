@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing as mp
-import os
-import signal
+import pickle
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.core.files import sweep
 from bench.experiment.cache import open_shared, share
 from bench.experiment.device import set_up
 from bench.experiment.registry import import_plugins
+from bench.runner.backends.lifeline import begin, starting
 from bench.runner.scheduler import Report
 
 _worker: dict[str, Any] = {}  # what this worker process was started with
+
+
+@dataclass
+class Seat:
+    """A worker process, alone in its executor: where it dies, no other is lost with it."""
+
+    number: int
+    executor: ProcessPoolExecutor
+    job: Future[Any] | None = None  # the last one
 
 
 class Pool:
@@ -38,63 +48,65 @@ class Pool:
         self.work, self.context, self.workers, self.report = work, context, workers, report
         self.plugins = plugins
         if workers > 1:  # they map the images; sent, these would fill a container's small shared memory
-            self.shared = share(context.data.to(torch.device("cpu")), context.cache)
+            sent = replace(context, data=share(context.data.to(torch.device("cpu")), context.cache))
+            self.begun = pickle.dumps((_begin, (work, sent, plugins, torch.get_num_threads())))
             self.spawn = mp.get_context("spawn")
-            self.executor = self._start()
+            # A worker reads from the lifeline until this process closes its end, or dies.
+            self.lifeline, self.grip = self.spawn.Pipe(duplex=False)
+            self.seats = [self._seat(number) for number in range(workers)]
 
-    def _start(self) -> Executor:
-        # A worker reads from the lifeline until this process closes its end, or dies.
-        lifeline, self.grip = self.spawn.Pipe(duplex=False)
-        ticks = self.spawn.SimpleQueue()
+    def _seat(self, number: int) -> Seat:
+        ticks = self.spawn.SimpleQueue()  # its own: a dead worker may hold a queue's lock
         threading.Thread(target=self._listen, args=(ticks,), daemon=True).start()
-        seats = self.spawn.SimpleQueue()
-        for seat in range(self.workers):
-            seats.put(seat)
-        sent = replace(self.context, data=self.shared)
-        arguments = (self.work, sent, self.plugins, torch.get_num_threads(), seats, ticks, lifeline)
-        return ProcessPoolExecutor(self.workers, self.spawn, initializer=_begin, initargs=arguments)
+        arguments = (self.lifeline, self.begun, number, ticks)
+        return Seat(number, ProcessPoolExecutor(1, self.spawn, initializer=begin, initargs=arguments))
 
     def submit(self, job: Any) -> Future[Any]:
         if self.workers == 1:  # at once, in this process
             done = Future[Any]()
             done.set_result(self.work(self.context, job, partial(self.report, job.name)))
             return done
-        future = self.executor.submit(_do, job)
-        with contextlib.suppress(BrokenProcessPool):  # then the future says it
-            self.executor.submit(int)  # its end makes the executor watch a worker that it just started
-        return future
-
-    def revive(self) -> None:
-        """Start new workers for a broken pool's, and a new queue: a dead one may hold its lock."""
-        self.grip.close()
-        self.executor.shutdown(wait=False)
-        self.executor = self._start()
+        seat = next(seat for seat in self.seats if seat.job is None or seat.job.done())
+        with starting():
+            try:
+                seat.job = seat.executor.submit(_do, job)
+            except BrokenProcessPool:  # its worker has died, of its last job or of none
+                seat.executor.shutdown(wait=False)
+                seat = self.seats[seat.number] = self._seat(seat.number)
+                seat.job = seat.executor.submit(_do, job)
+            with contextlib.suppress(BrokenProcessPool):  # then the future says it
+                seat.executor.submit(int)  # its end makes the executor watch a worker that it just started
+        return seat.job
 
     def close(self, *, now: bool) -> None:
         """End the workers; now: in the middle of their work, which has its checkpoints."""
         if self.workers > 1:
             if now:
                 self.grip.close()
-            self.executor.shutdown(wait=True, cancel_futures=True)
+            executors = [seat.executor for seat in self.seats]
+            workers = [worker for own in executors for worker in _workers_of(own)]
+            for worker in workers if now else ():
+                worker.kill()  # sooner than it hears of the lifeline
+            for executor in executors:
+                executor.shutdown(wait=True, cancel_futures=True)
+            if now:
+                sweep(self.context.cache, {worker.pid for worker in workers})
 
     def _listen(self, ticks: Any) -> None:
         while True:
             self.report(*ticks.get())
 
 
+def _workers_of(executor: ProcessPoolExecutor) -> list[Any]:
+    """List its processes, which it does not give."""
+    return [*(getattr(executor, "_processes", None) or {}).values()]
+
+
 def _begin(
-    work: Callable[..., Any],
-    context: Any,
-    plugins: Path | None,
-    threads: int,
-    seats: Any,
-    ticks: Any,
-    lifeline: Any,
+    work: Callable[..., Any], context: Any, plugins: Path | None, threads: int, seat: int, ticks: Any
 ) -> None:
     """Make a new process a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C is the parent's to handle
-    threading.Thread(target=_watch, args=(lifeline,), daemon=True).start()
-    device = seated(context.device, seats.get(), torch.cuda.device_count())
+    device = seated(context.device, seat, torch.cuda.device_count())
     set_up(device, threads)
     import_plugins(plugins)
     data = open_shared(context.data, context.cache).to(device)
@@ -106,13 +118,6 @@ def seated(device: torch.device, seat: int, count: int) -> torch.device:
     if device.type != "cuda" or device.index is not None:
         return device
     return torch.device("cuda", seat % count)
-
-
-def _watch(lifeline: Any) -> None:
-    """End this process when its parent lets go of the lifeline."""
-    with contextlib.suppress(EOFError, OSError):
-        lifeline.recv()
-    os._exit(3)
 
 
 def _do(job: Any) -> Any:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
-from rich.text import Text
 
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
@@ -110,10 +109,12 @@ def _cells(board: Board) -> pd.DataFrame:
 def show(card: Card, console: Console) -> None:
     """Print a table for each source with rows of ours, and the counts."""
     for text in card.circumstances.values():
-        console.print(Text(f"ours: {text}"))
+        console.print(formats.line(f"ours: {text}"))
     for board in card.boards:
-        console.print(Text(f"\n{board.title}. Ours: setting {board.setting[:8]}"))
+        console.print()
+        console.print(formats.line(f"{board.title}. Ours: setting {board.setting[:8]}"))
         console.print(formats.grid(_cells(board)[[*SHOWN]], "llrlrll"))
         for line in filter(None, conclusions(board)):
-            console.print(Text(line))
-    console.print(Text(f"\n{card.summary}"))
+            console.print(formats.line(line))
+    console.print()
+    console.print(formats.line(f"{card.summary}"))
