@@ -12,9 +12,10 @@ import ast
 import hashlib
 import importlib
 import importlib.util
+import os
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -135,7 +136,7 @@ class Catalog:
     def choose(self, names: str) -> list[Plugin]:
         """Choose all (the default matrix), everything, or names separated by commas, each once."""
         wanted = []
-        for name in filter(None, map(str.strip, names.split(","))):
+        for name in filter(None, map(str.strip, split(names, self.schemes))):
             wanted += self.groups.get(name, [name])
         if not wanted:
             raise BadInput(f"no {self.kind} named; there are: {', '.join(self.names)}")
@@ -147,11 +148,30 @@ class Catalog:
         return [*chosen.values()]
 
 
+def split(names: str, schemes: Iterable[str] = ()) -> Iterator[str]:
+    """Split names at commas, but for those of a path that is there: file:a,b.npy."""
+    parts = names.split(",")
+    while parts:
+        path = len(parts) if parts[0].strip().partition(":")[0] in schemes else 1
+        while path > 1 and not _is_there(",".join(parts[:path])):
+            path -= 1
+        yield ",".join(parts[:path])
+        del parts[:path]
+
+
+def _is_there(name: str) -> bool:
+    """Whether a path, or the one before the #NAME of an array, is there; the array's name has no comma."""
+    place = name.strip().partition(":")[2]
+    before, _, array = place.rpartition("#")
+    found = [place] if "," in array or not before else [place, before]
+    return any(os.path.exists(os.path.expanduser(path)) for path in found)  # noqa: PTH110, PTH111 (never raise)
+
+
 def imported(place: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Plugin:
     """Make the method file:PLACE; raises BadInput where there is no such file or folder."""
     module = load(SCHEMES["methods"]["file"])
     value, code = module.at(place), code_digest(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    where = f"file:{value.path if value.path.name else value.path.resolve()}"
+    where = f"file:{value.place}"
     return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=where)
 
 

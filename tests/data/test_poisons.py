@@ -317,7 +317,7 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], dict[str, str], Sequence[str]]]
     "a web page as pt": (lambda at: raw(PAGE, at / "p.pt"), {}, ("p.pt is a web page",)),
     "a web page as npy": (lambda at: raw(PAGE, at / "p.npy"), {}, ("p.npy is a web page",)),
     "a web page as safetensors": (lambda at: raw(PAGE, at / "p.safetensors"), {}, ("is a web page",)),
-    "another format": (lambda at: raw(b"", at / "p.mat"), {}, ("p.mat", ".npy, .pt, .pth, .safetensors")),
+    "another format": (lambda at: raw(b"", at / "p.mat"), {}, ("p.mat", ".npy, .npz, .pt, .pth, .safetensors")),
 }
 
 

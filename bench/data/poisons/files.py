@@ -4,63 +4,40 @@ that a file brings along."""
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
-from dataclasses import dataclass
+import zipfile
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import safetensors
-import safetensors.torch
-import torch
-from torch import Tensor
-
-from bench.core.checkpoint import DAMAGED, check_whole
 from bench.core.errors import BadInput
-from bench.core.stored import check_regular
 from bench.data.images import stack
 from bench.data.poisons import manifest
+from bench.data.poisons.arrays import SAVE_AS, Content, Reader, npy, npz, safetensors_file, torch_file
 from bench.data.poisons.outputs import outputs
 
 PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".dill")
-SAVE_AS = "save the array with numpy.save as .npy, or with safetensors"
 INDEXED = re.compile(r"(\d+)\.png", re.IGNORECASE)
-NUMBERS = (
-    *(torch.float64, torch.float32, torch.float16, torch.bfloat16),
-    *(torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8),
-)
+LEGACY = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # what older versions of torch.save begin with
+OTHERS = {  # first bytes -> what a file is, and what to do
+    b"version https://git-lfs": "a pointer of Git LFS and not the file; git lfs pull brings it",
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"\xfd7zXZ": "compressed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
+    b"\x89HDF": "of the format HDF5; save the array with numpy.save as .npy",
+    b"MATLAB": "of MATLAB's format; save the array with numpy.save as .npy",
+    b"\x89PNG": "one image, expected a folder of 0.png, 1.png, ...",
+    b"\xff\xd8\xff": "one image, expected a folder of 0.png, 1.png, ...",
+}
 
 
-@dataclass(frozen=True)
-class Content:
-    """What a file holds, before anything is read into its numbers."""
+def read(path: Path, who: str, name: str = "") -> Content:
+    """Read the numbers in a file or folder; BadInput where there are none that may be read.
 
-    values: Tensor  # four axes, numbers of the file's own type
-    format: str
-    notes: tuple[str, ...] = ()  # what was passed over
-    labels: Tensor | None = None  # int64, of each entry, where the file has some
-
-
-def read(path: Path, who: str) -> Content:
-    """Read the numbers in a file or folder; BadInput where there are none that may be read."""
+    name: of one array among several in the file.
+    """
     if path.is_dir():
         return _folder(path, who)
-    suffix = path.suffix.lower()
-    if suffix in PICKLES:
-        raise BadInput(f"{who}: {path.name} is a pickle, which can run code when it is read; {SAVE_AS}")
-    if suffix not in READERS:
-        raise BadInput(
-            f"{who}: {path.name} is of no known format, expected {', '.join(READERS)}, "
-            "or a folder of 0.png, 1.png, ..., of train*.parquet, or of images by their originals' names"
-        )
     try:
-        check_regular(path)
-        with path.open("rb") as stream:
-            page = stream.read(256).lstrip().startswith(b"<")
-        if page:  # what hosts of files send in the place of one
-            raise BadInput(f"{who}: {path.name} is a web page and no file of numbers; download it again")
-        content = READERS[suffix](path, who)
+        content = _reader(path, who)(path, who, name)
     except OSError as error:
         raise BadInput(f"{who}: {path.name} cannot be read ({error.strerror or 'damaged'})") from None
     if content.values.ndim != 4:
@@ -71,6 +48,44 @@ def read(path: Path, who: str) -> Content:
     if 0 in content.values.shape:
         raise BadInput(f"{who}: {path.name} has the shape {tuple(content.values.shape)}: it is empty")
     return content
+
+
+def _reader(path: Path, who: str) -> Reader:
+    """Choose by the first bytes; by the name's ending only where they are of no format known here."""
+    with path.open("rb") as stream:
+        head = stream.read(512)
+    if head.lstrip().startswith(b"<"):  # what hosts of files send in the place of one
+        raise BadInput(f"{who}: {path.name} is a web page and no file of numbers; download it again")
+    for start, what in OTHERS.items():
+        if head.startswith(start):
+            raise BadInput(f"{who}: {path.name} is {what}")
+    if head.startswith(b"\x93NUMPY"):
+        return npy
+    if head.startswith(b"PAR1"):
+        return _by_row
+    if head.startswith(b"PK\3\4"):
+        return npz if _is_npz(path) else torch_file
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
+        return safetensors_file
+    suffix = path.suffix.lower()
+    if LEGACY in head:
+        return torch_file
+    if head.startswith(b"\x80") or suffix in PICKLES:
+        raise BadInput(f"{who}: {path.name} is a pickle, which can run code when it is read; {SAVE_AS}")
+    if suffix not in READERS:
+        raise BadInput(
+            f"{who}: {path.name} is of no known format, expected {', '.join(READERS)}, "
+            "or a folder of 0.png, 1.png, ..., of train*.parquet, or of images by their originals' names"
+        )
+    return READERS[suffix]
+
+
+def _is_npz(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as whole:
+            return any(name.endswith(".npy") for name in whole.namelist())
+    except zipfile.BadZipFile:
+        return path.suffix.lower() == ".npz"
 
 
 def digest(path: Path) -> str:
@@ -104,7 +119,7 @@ def _parquet(files: list[Path], who: str) -> Content:
         images, labels = parquet.whole(files)
     except BadInput as error:
         raise BadInput(f"{who}: {error}") from None
-    return Content(images, "parquet of images by row", labels=labels)
+    return Content(images, "parquet of images by row", labels=labels, decoded=True)
 
 
 def is_folder_of_outputs(path: Path) -> bool:
@@ -130,72 +145,18 @@ def _folder(folder: Path, who: str) -> Content:
     others = sorted(p.name for p in folder.iterdir() if p not in known and not p.name.startswith("."))
     notes = (f"passed over: {', '.join(others[:5])}{', ...' if len(others) > 5 else ''}",) if others else ()
     pixels = stack(len(files), ((f"{who}: {file.name}", file) for _, file in files))
-    return Content(pixels, "folder of PNGs by index", notes)
+    return Content(pixels, "folder of PNGs by index", notes, decoded=True)
 
 
-def _npy(path: Path, who: str) -> Content:
-    try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)  # no memory for what the file does not hold
-    except DAMAGED as error:
-        if "pickle" not in str(error) and "Python objects" not in str(error):
-            raise BadInput(f"{who}: {path.name} is no whole .npy file") from None
-        why = "holds Python objects, which can run code when they are read"
-        raise BadInput(f"{who}: {path.name} {why}; expected an array of numbers: {SAVE_AS}") from None
-    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
-        kind = getattr(array, "dtype", type(array).__name__)
-        raise BadInput(f"{who}: {path.name} is of type {kind}, expected integers or floats")
-    wider = {"u2": "i4", "u4": "i8", "u8": "i8", "f16": "f8"}  # what torch does not know, or not well
-    wanted = wider.get(array.dtype.str[1:], array.dtype.newbyteorder("="))
-    return Content(torch.from_numpy(array.astype(wanted)), "npy")
+def _by_row(path: Path, who: str, name: str) -> Content:
+    return _parquet([path], who)
 
 
-def _torch(path: Path, who: str) -> Content:
-    try:
-        stored = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError:
-        raise BadInput(
-            f"{who}: {path.name} holds more than tensors, and reading that can run code; "
-            f"expected what weights-only loading reads: {SAVE_AS}"
-        ) from None
-    except (*DAMAGED, AttributeError, IndexError):
-        raise BadInput(f"{who}: {path.name} is no whole file of torch.save") from None
-    return _only(stored if isinstance(stored, dict) else {"": stored}, "torch", path, who)
-
-
-def _safetensors(path: Path, who: str) -> Content:
-    try:
-        return _only(safetensors.torch.load_file(path), "safetensors", path, who)
-    except safetensors.SafetensorError:
-        raise BadInput(f"{who}: {path.name} is no whole safetensors file") from None
-
-
-def _only(stored: dict[Any, Any], form: str, path: Path, who: str) -> Content:
-    """Pick the one tensor of a file."""
-    if len(stored) != 1:
-        names = ", ".join(map(str, [*stored][:5])) or "nothing"
-        raise BadInput(f"{who}: {path.name} holds {len(stored)} things ({names}), expected one tensor")
-    ((name, value),) = stored.items()
-    if isinstance(value, list | tuple):
-        raise BadInput(
-            f"{who}: {path.name} is a list of {len(value)}, expected one tensor; where it is [delta, ids] "
-            "in normalised units, multiply by the standard deviations and save delta alone, in training order"
-        )
-    if not isinstance(value, Tensor):
-        raise BadInput(f"{who}: {path.name} holds a {type(value).__name__}, expected one tensor")
-    if value.layout != torch.strided or value.dtype not in NUMBERS or value.is_meta:
-        kinds = ", ".join(str(kind).removeprefix("torch.") for kind in NUMBERS)
-        raise BadInput(f"{who}: {path.name} is a tensor of {value.dtype}, expected a dense one of {kinds}")
-    try:
-        check_whole(value)
-    except ValueError as error:
-        raise BadInput(f"{who}: {path.name} has {error}; expected all of them in the file") from None
-    return Content(value.detach(), form, (f"the tensor is called {name!r}",) if name else ())
-
-
-READERS = {
-    ".parquet": lambda path, who: _parquet([path], who),
-    ".npy": _npy,
-    ".pt": _torch,
-    ".pth": _torch,
-    ".safetensors": _safetensors,
+READERS: dict[str, Reader] = {
+    ".parquet": _by_row,
+    ".npy": npy,
+    ".npz": npz,
+    ".pt": torch_file,
+    ".pth": torch_file,
+    ".safetensors": safetensors_file,
 }

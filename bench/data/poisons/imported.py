@@ -17,13 +17,13 @@ from torch import Tensor
 from bench.core.errors import BadInput
 from bench.core.files import expanded
 from bench.core.method import Lab, Method, Need
-from bench.core.pixels import GRID, digest
+from bench.core.pixels import GRID, digest, levels
 from bench.core.threat import Threat
 from bench.core.types import Dataset, Split
-from bench.data.poisons import audit, files, manifest, values
+from bench.data.poisons import audit, causes, files, manifest, values
 from bench.data.poisons.alignment import Form, entries
+from bench.data.poisons.arrays import Content
 from bench.data.poisons.audit import Budget, Change, Table
-from bench.data.poisons.files import Content
 from bench.data.poisons.manifest import Manifest
 from bench.data.poisons.outputs import outputs
 from bench.data.poisons.values import Kind, Layout, Rounding, Units
@@ -45,6 +45,7 @@ class Foreign(Method):
     published: str = ""  # sha256 of what the run's images become
     # where to find it, which is no part of what it is
     path: Path = field(default=Path(), compare=False)
+    array: str = field(default="", compare=False)  # which of several in the file
     entries: tuple[int, ...] = field(default=(), compare=False, repr=False)  # of each training image
     altered: str = field(default="", compare=False)  # what else than perturbed: resized, re-encoded
 
@@ -61,7 +62,12 @@ class Foreign(Method):
 
     @property
     def who(self) -> str:
-        return name_of(self.path)
+        return name_of(self.path) + (f"-{plain(self.array)}" if self.array else "")
+
+    @property
+    def place(self) -> str:
+        whole = self.path if self.path.name else self.path.resolve()
+        return f"{whole}#{self.array}" if self.array else str(whole)
 
     @property
     def budget(self) -> Budget:
@@ -80,7 +86,7 @@ class Foreign(Method):
         """
         if files.is_folder_of_outputs(self.path):
             return self._by_name(data, table)
-        found, numbers, made, labels = self._read(table)
+        found, numbers, made, labels = self._read(table, None if data is None else data.channels)
         if data is None:
             table["budget"] = str(self.budget)
             if found.kind == "delta":
@@ -107,8 +113,13 @@ class Foreign(Method):
                 )
         table["measured"] = f"{len(index.unique())} of {len(numbers)} entries, on {len(index)} images"
         found = replace(found, form=form, entries=tuple(index.tolist()))
+        table["classes"] = ", ".join(f"{k} {name}" for k, name in enumerate(data.classes))
         published = found._published(numbers, clean)
-        found._check_change(lambda b: published[b].int() - clean[b], len(clean), table)
+        try:
+            found._check_change(lambda b: published[b].int() - clean[b], len(clean), table)
+        except BadInput as error:
+            cause = causes.named(published, clean.cpu(), levels(self.eps)) if self.l2 is None else None
+            raise BadInput(f"{error}; {cause}" if cause else str(error)) from None
         if found.kind == "images" and not made:
             table["order"] = "each image is within budget of the one in its place"
         # an L2 budget has no L-inf bound but the range
@@ -147,9 +158,11 @@ class Foreign(Method):
         table["budget"] += ", as measured" if self.eps == 1 and self.l2 is None else ""
         return replace(whole, published=digest(published))
 
-    def _read(self, table: Table) -> tuple[Foreign, Tensor, Manifest | None, Tensor | None]:
+    def _read(
+        self, table: Table, channels: int | None
+    ) -> tuple[Foreign, Tensor, Manifest | None, Tensor | None]:
         """Read what the file alone says, its numbers, (count,C,H,W), its manifest and its labels."""
-        content = files.read(self.path, self.who)
+        content = files.read(self.path, self.who, self.array)
         found = files.digest(self.path)
         table["format"] = "; ".join([content.format, *content.notes])
         table["sha256"] = found
@@ -167,6 +180,8 @@ class Foreign(Method):
         if not summary.reach:
             raise BadInput(f"{self.who}: all values are 0, expected a perturbation, or images")
         kind, units = values.meaning(summary, self.kind, self.units, self.who)
+        if beyond := values.outside(numbers, kind, units):
+            table["clipped"] = f"{beyond} values outside of the range"
         table["kind"] = f"{kind} ({_said(self.kind)})"
         table["units"] = f"{units} is the full range ({_said(self.units)})"
         if kind == "images" and self.rounding == "positive":
@@ -177,6 +192,8 @@ class Foreign(Method):
         if made:
             table["made by"] = f"{made.method.name} for {made.data.name}"
             audit.check_digests(numbers, made, self.who)
+        if content.decoded and len(numbers[0]) == 1 and channels:
+            numbers = numbers.expand(-1, channels, -1, -1)
         table["digests"] = f"{len(numbers)} of {len(numbers)} as in the manifest" if made else "none to check"
         table["order"] = "by the manifest's digests" if made else "taken as given"
         return (
@@ -201,6 +218,7 @@ class Foreign(Method):
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         content = self._content(clean)
         numbers, _ = values.channels_first(content.values, self.layout, self.who)
+        numbers = numbers.expand(-1, clean.images.shape[1], -1, -1)
         published = self._published(numbers, clean.images)
         if digest(published) != self.published:
             raise ValueError(f"{self.who}: the file has changed since the run began")
@@ -211,7 +229,7 @@ class Foreign(Method):
     def _content(self, clean: Split) -> Content:
         """Read the numbers again, as large as the images that they are for."""
         if not files.is_folder_of_outputs(self.path):
-            return files.read(self.path, self.who)
+            return files.read(self.path, self.who, self.array)
         _, channels, size, _ = clean.images.shape
         return Content(outputs(self.path).read(self.who, size, channels), BY_NAME)
 
@@ -229,16 +247,26 @@ def name_of(path: Path) -> str:
     """Say what rows call it: never a path, and a name that --set can take a field of."""
     whole = path.name or path.resolve().name
     stem = whole if path.is_dir() else path.stem
-    plain = re.sub(r"[^\w-]+", "-", stem).strip("-")
-    return f"file:{plain or 'poison'}"
+    return f"file:{plain(stem) or 'poison'}"
+
+
+def plain(name: str) -> str:
+    return re.sub(r"[^\w-]+", "-", name).strip("-")
 
 
 def at(place: str) -> Foreign:
     """Find a file or folder, with the budget that its manifest declares, or the usual one; else BadInput."""
-    path = expanded(place).absolute()  # worker processes may stand elsewhere
+    path, array = expanded(place).absolute(), ""  # worker processes may stand elsewhere
+    if "#" in place and not path.exists():
+        before, _, array = place.rpartition("#")
+        path = expanded(before).absolute()
     if not path.exists():
         raise BadInput(f"file:{place}: there is no such file or folder")
     made = manifest.load(path, name_of(path))
     if made is None and files.is_folder_of_outputs(path):
-        return Foreign(path=path, eps=1.0)  # what is measured, unless another one is stated
-    return Foreign(path=path) if made is None else Foreign(path=path, eps=made.eps, l2=made.l2)
+        return Foreign(path=path, array=array, eps=1.0)  # what is measured, unless another one is stated
+    return (
+        Foreign(path=path, array=array)
+        if made is None
+        else Foreign(path=path, array=array, eps=made.eps, l2=made.l2)
+    )

@@ -16,10 +16,13 @@ Units = Literal["infer", "1", "255"]  # what the full range of a pixel is
 Layout = Literal["infer", "chw", "hwc"]
 Rounding = Literal["nearest", "truncate", "positive"]
 
+EXACT = 1e-6
 BATCH = 500  # images at once
 CHANNELS = (1, 3)
 SMALL = 0.5  # of the range: no perturbation that is meant to be invisible is larger
 FAINT = 0.2  # of the range: no set of images is so dark throughout
+OVER = 0.1  # of the range, by which numbers may leave it: they are clipped, and counted
+SIGNED = 0.01  # of the values other than 0: numbers that have fewer below 0 are not deltas for that
 COARSE = 3  # grey levels: a perturbation in such units has some that are larger
 BRIGHT = 64  # grey levels: a set of images has some that are brighter
 
@@ -33,10 +36,15 @@ class Summary:
     highest: float
     odd: int  # how many are nan or infinite
     first: int | None  # the first entry that has one
+    negative: float = 0.0  # share of the values other than 0
 
     @property
     def reach(self) -> float:
         return max(-self.lowest, self.highest)
+
+    @property
+    def signed(self) -> bool:
+        return self.negative >= SIGNED or self.type == torch.int8
 
     def __str__(self) -> str:
         return f"{str(self.type).removeprefix('torch.')} from {self.lowest:.6g} to {self.highest:.6g}"
@@ -44,6 +52,7 @@ class Summary:
 
 def summarise(values: Tensor) -> Summary:
     lowest, highest, odd, first = float("inf"), float("-inf"), 0, None
+    below = other = 0
     for start in range(0, len(values), BATCH):
         part = values[start : start + BATCH]
         good = part.isfinite()
@@ -51,9 +60,17 @@ def summarise(values: Tensor) -> Summary:
             bad = ~good.flatten(1).all(1)
             first = start + int(bad.nonzero()[0]) if first is None else first
             odd, part = odd + int((~good).sum()), part[good]
+        below, other = below + int((part < 0).sum()), other + int((part != 0).sum())
         if part.numel():
             lowest, highest = min(lowest, float(part.min())), max(highest, float(part.max()))
-    return Summary(values.dtype, lowest, highest, odd, first)
+    return Summary(values.dtype, lowest, highest, odd, first, below / max(other, 1))
+
+
+def outside(values: Tensor, kind: Kind, units: Units) -> int:
+    """Count the values that leave the range and are clipped: 0 to units, of deltas from -units."""
+    lowest = 0 if kind == "images" else -int(units)
+    parts = values.split(BATCH)
+    return sum(int(((part < lowest) | (part > int(units) * (1 + EXACT))).sum()) for part in parts)
 
 
 def channels_first(values: Tensor, layout: Layout, who: str) -> tuple[Tensor, Layout]:
@@ -97,21 +114,21 @@ def _possible(summary: Summary, kind: str, units: str) -> bool:
     """Whether numbers can mean this at all."""
     if not summary.type.is_floating_point and units == "1":
         return False
-    if kind == "images" and (summary.lowest < 0 or summary.type == torch.int8):
+    if kind == "images" and (summary.lowest < -OVER * int(units) or summary.type == torch.int8):
         return False
-    return summary.reach <= int(units) * (1 + 1e-6)
+    return summary.reach <= int(units) * (1 + OVER)
 
 
 def _likely(summary: Summary, kind: str, units: str) -> bool:
     """Whether numbers are as usual for what they may mean."""
     if not summary.type.is_floating_point:
-        signed = summary.lowest < 0 or summary.type == torch.int8
-        return signed if kind == "delta" else summary.type == torch.uint8 or summary.highest > BRIGHT
+        bright = summary.type == torch.uint8 or summary.highest > BRIGHT
+        return summary.signed if kind == "delta" else bright and not summary.signed
     if kind == "images":
-        return summary.highest > (SMALL if units == "1" else BRIGHT)
+        return not summary.signed and summary.highest > (SMALL if units == "1" else BRIGHT)
     if units == "1":
-        return summary.reach <= (SMALL if summary.lowest < 0 else FAINT)
-    return summary.lowest < 0 and summary.reach >= COARSE
+        return summary.reach <= (SMALL if summary.signed else FAINT)
+    return summary.signed and summary.reach >= COARSE
 
 
 def steps(values: Tensor, units: Units, rounding: Rounding) -> Tensor:
