@@ -21,7 +21,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     """Print the audit up to what is refused; BadInput says what that is."""
+    from bench.core.errors import BadInput
+    from bench.experiment.named import split
+
     args.methods = f"file:{args.path}"
+    if len([*split(args.methods, ["file"])]) > 1:  # at a comma, which paths that are there may have
+        raise BadInput(f"verify: there is no {args.path}")
     if args.data and args.limit is None:
         args.limit = "none"  # as far as the data set goes, not as far as a profile
     request = options.checked(args)

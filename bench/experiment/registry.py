@@ -12,10 +12,9 @@ import ast
 import hashlib
 import importlib
 import importlib.util
-import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
@@ -28,6 +27,7 @@ from bench.core.errors import BadInput, unknown
 from bench.experiment.acceptable import bad_names, bad_values
 from bench.experiment.declared import PREFIX, declare, declare_file
 from bench.experiment.fingerprint import HOME as HOME  # noqa: PLC0414 (others take it from here)
+from bench.experiment.named import split
 from bench.experiment.overrides import change
 from bench.results.identity import parameters
 
@@ -146,25 +146,6 @@ class Catalog:
                 name = chosen[first].name
                 raise BadInput(f"{first} and {second} would both be called {name!r}; rename one")
         return [*chosen.values()]
-
-
-def split(names: str, schemes: Iterable[str] = ()) -> Iterator[str]:
-    """Split names at commas, but for those of a path that is there: file:a,b.npy."""
-    parts = names.split(",")
-    while parts:
-        path = len(parts) if parts[0].strip().partition(":")[0] in schemes else 1
-        while path > 1 and not _is_there(",".join(parts[:path])):
-            path -= 1
-        yield ",".join(parts[:path])
-        del parts[:path]
-
-
-def _is_there(name: str) -> bool:
-    """Whether a path, or the one before the #NAME of an array, is there; the array's name has no comma."""
-    place = name.strip().partition(":")[2]
-    before, _, array = place.rpartition("#")
-    found = [place] if "," in array or not before else [place, before]
-    return any(os.path.exists(os.path.expanduser(path)) for path in found)  # noqa: PTH110, PTH111 (never raise)
 
 
 def imported(place: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Plugin:

@@ -21,8 +21,9 @@ from bench.core.pixels import release, to_float
 from bench.core.types import Dataset
 from bench.data import prepare
 from bench.data.poisons.imported import Foreign
+from bench.experiment.named import split
 from bench.experiment.overrides import change
-from bench.experiment.registry import imported, split
+from bench.experiment.registry import imported
 from support.pictures import draw_images
 from support.toys import noise, toy_lab, toy_split
 

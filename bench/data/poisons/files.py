@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 from bench.core.errors import BadInput
+from bench.core.stored import check_regular
 from bench.data.images import stack
 from bench.data.poisons import manifest
 from bench.data.poisons.arrays import SAVE_AS, Content, Reader, npy, npz, safetensors_file, torch_file
@@ -37,6 +38,7 @@ def read(path: Path, who: str, name: str = "") -> Content:
     if path.is_dir():
         return _folder(path, who)
     try:
+        check_regular(path)
         content = _reader(path, who)(path, who, name)
     except OSError as error:
         raise BadInput(f"{who}: {path.name} cannot be read ({error.strerror or 'damaged'})") from None
