@@ -550,10 +550,25 @@ def test_depth_finds_what_was_put_in() -> None:
     assert em["mi_lost"] == pytest.approx(em["mi_gap"] / 0.5)
     assert pd.isna(em["accuracy_gap_low"])
     rho = {name: value.rho for name, value in depth.correlations(found.tables["cells"])["em"].items()}
-    assert [*rho.values()] == pytest.approx([1, 1, -1, 1])
+    assert [*rho.values()] == pytest.approx([1, 1, -1, 1, -1, 1])
     assert "features of linear are its logits" in found.text and "n = 8" in found.text
     assert "descriptive" not in " ".join(found.tables["depth"].astype(str).to_numpy().ravel())
     assert {*cells.loc["linear", "features"]} == {"logits"}
+
+
+def test_the_answer_comes_first_and_follows_from_the_numbers() -> None:
+    found = depth.analyse(*deeper_is_worse()).text
+    answer = found.partition("## Answer")[2].partition("##")[0]
+    said = dict(line[2:].split(": ", 1) for line in answer.splitlines() if line.startswith("- "))
+    held, fell = (
+        "Deeper nets lose a larger share of their accuracy",
+        "Nets that lose more accuracy lose more MI",
+    )
+    assert said[held].startswith("held for `em` (1.00") and said[fell].startswith(
+        "did not hold for `em` (-1.00"
+    )
+    few = [row for row in deeper_is_worse()[0] if row.inputs["net"] in [*depth.LAYERS][:4]]
+    assert "descriptive for `em`" in depth.analyse(few, deeper_is_worse()[1]).text
 
 
 def test_depth_of_few_nets_is_descriptive() -> None:
@@ -591,7 +606,7 @@ def test_a_victim_that_did_not_learn_is_marked_and_compared_with_nothing() -> No
     em = cells.loc["mlp2", "em"]
     assert not pd.isna(em["accuracy"]) and pd.isna(em["accuracy_gap"]) and pd.isna(em["mi_lost"])
     assert "em in mlp2" in found.text and "‡" in found.text and cells.loc["mlp3", "em"]["doubt"] == ""
-    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 7]
+    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7] * 6
 
 
 def test_one_repetition_has_the_estimators_own_intervals() -> None:
@@ -640,7 +655,7 @@ def test_what_is_lacking_is_said_and_is_no_number() -> None:
     assert "mlp3, em, none, clean-trained net: a bound only: certified up to 1.3" in found.text
     cells = found.tables["cells"].set_index(["net", "method"])
     assert ("linear", "em") not in cells.index and pd.isna(cells.loc["mlp2", "em"]["mi_gap_clean_net"])
-    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 5]
+    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 5, 7, 5]
 
 
 def test_over_nets_losses_are_shares() -> None:
