@@ -598,14 +598,16 @@ def test_poisons_give_intervals_and_victims_of_one_none() -> None:
 
 def test_a_victim_that_did_not_learn_is_marked_and_compared_with_nothing() -> None:
     rows, records = deeper_is_worse(reps=2)
-    asleep = {own.key for own in rows if own.method == "em" and own.inputs["net"] == "mlp2"}
+    asleep = {own.key for own in rows if own.method == "em" and own.inputs["net"] == "mlp2-slim"}
     found = depth.analyse(
         [replace(own, train_acc=0.11 if own.key in asleep else 0.9) for own in rows], records
     )
     cells = found.tables["cells"].set_index(["net", "method"])
-    em = cells.loc["mlp2", "em"]
+    em = cells.loc["mlp2-slim", "em"]
     assert not pd.isna(em["accuracy"]) and pd.isna(em["accuracy_gap"]) and pd.isna(em["mi_lost"])
-    assert "em in mlp2" in found.text and "‡" in found.text and cells.loc["mlp3", "em"]["doubt"] == ""
+    assert (
+        "em in mlp2-slim" in found.text and "‡" in found.text and cells.loc["mlp3-slim", "em"]["doubt"] == ""
+    )
     assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7] * 6
 
 
@@ -651,10 +653,10 @@ def test_what_is_lacking_is_said_and_is_no_number() -> None:
     records[8] = replace(bound, values={"value": None, "bound": "certified up to 1.3"})
     found = depth.analyse([rows[0], failed, *rows[2:]], records)
     assert "linear, em, none: failed, ValueError: broke" in found.text
-    assert "mlp2, em, none, clean-trained net: constant features" in found.text
-    assert "mlp3, em, none, clean-trained net: a bound only: certified up to 1.3" in found.text
+    assert "mlp2-slim, em, none, clean-trained net: constant features" in found.text
+    assert "mlp3-slim, em, none, clean-trained net: a bound only: certified up to 1.3" in found.text
     cells = found.tables["cells"].set_index(["net", "method"])
-    assert ("linear", "em") not in cells.index and pd.isna(cells.loc["mlp2", "em"]["mi_gap_clean_net"])
+    assert ("linear", "em") not in cells.index and pd.isna(cells.loc["mlp2-slim", "em"]["mi_gap_clean_net"])
     assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 5, 7, 5]
 
 
@@ -674,21 +676,24 @@ def test_over_nets_losses_are_shares() -> None:
 
 
 def test_a_victim_without_clean_keeps_its_own_figures() -> None:
-    own = made_up("mlp2", "em", 0.5)
+    own = made_up("mlp2-slim", "em", 0.5)
     (cell,) = depth.analyse([own], [mi_record(own, own, 0.3)]).tables["cells"].to_dict("records")
     assert (cell["mi"], cell["mi_gap"], cell["accuracy_gap"]) == (0.3, pytest.approx(0.2), None)
 
 
 def test_within_a_net_methods_are_compared() -> None:
     rows, records = [], []
-    clean = made_up("mlp2", "clean", 0.9)
+    clean = made_up("mlp2-slim", "clean", 0.9)
     for place, method in enumerate(("clean", "random", "em", "tap", "mi-ue")):
-        own = clean if method == "clean" else made_up("mlp2", method, 0.9 - 0.1 * place)
+        own = clean if method == "clean" else made_up("mlp2-slim", method, 0.9 - 0.1 * place)
         rows.append(own)
         pairs = [(own, own, 0.5 - 0.1 * place)] + [(clean, own, 0.5 + 0.1 * place)] * (own is not clean)
         records += [mi_record(*pair) for pair in pairs]
     found = depth.within_nets(depth.analyse(rows, records).tables["cells"])
-    assert [(v.n, v.rho) for v in found["mlp2"].values()] == [(3, pytest.approx(1)), (3, pytest.approx(-1))]
+    assert [(v.n, v.rho) for v in found["mlp2-slim"].values()] == [
+        (3, pytest.approx(1)),
+        (3, pytest.approx(-1)),
+    ]
 
 
 def test_depth_of_nothing_is_no_error() -> None:

@@ -32,8 +32,8 @@ from bench.studies.study import Findings, Record, Study
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
 LAYERS = {
     "linear": 1,
-    "mlp2": 2,
-    "mlp3": 3,
+    "mlp2-slim": 2,
+    "mlp3-slim": 3,
     "lenet5": 5,
     "conv5": 6,
     "vgg11-slim": 9,
