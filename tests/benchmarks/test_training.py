@@ -49,7 +49,10 @@ def test_fit_against_the_bare_step(net: str, figures: Figures) -> None:
 
 @pytest.mark.parametrize("net", [*SIZES, *NEW])
 def test_share_of_the_matmul_peak(net: str, figures: Figures) -> None:
-    """How long products of as many operations take, against a bare step."""
+    """How long products of as many operations take, against a bare step.
+
+    Above 1 where a convolution gets by with fewer than are counted, as Winograd's does.
+    """
     torch.set_num_threads(1)
     precision, batch, _ = size_of(net, figures.full)
     bare = loops.bare(net, precision, batch)
