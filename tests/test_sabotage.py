@@ -32,6 +32,7 @@ from bench.data.prepare import draw, hold_out
 from bench.data.torchvision_sets import cifar
 from bench.experiment import cell, keys, partial
 from bench.experiment.evaluate import HeldOut, mi_columns, subject
+from bench.experiment.registry import KINDS, catalog
 from bench.metrics.class_spread import class_spread
 from bench.metrics.distances import distances
 from bench.metrics.feature_distance import feature_distance
@@ -50,13 +51,28 @@ from bench.nets.plain import lenet5, vgg11
 from bench.nets.resnet import resnet
 from bench.nets.vgg import vgg
 from bench.nets.vit import vit
+from defenses import _last_layer, coin, leak, projection, simclr
+from defenses import frequency as frequencies
 from defenses._plasma import plasma
+from defenses.coin import Coin
 from defenses.cutout import Cutout
+from defenses.dfr import LastLayer
+from defenses.filters import Bilateral, Blur, Median
+from defenses.finetune import FineTune
+from defenses.frequency import RandomSharpening
 from defenses.iss import BitDepth, Gray, Jpeg
+from defenses.leak import Network
+from defenses.mixing import CutMix, Mixing, MixUp
+from defenses.noise import Noise
+from defenses.pca import PCA
+from defenses.projection import Augmented
+from defenses.randaugment import RandAugment
+from defenses.simclr import SimCLR
 from defenses.ueraser import UEraser
 from golden.cases import cases, complaint
-from methods import _rounds, entf
+from methods import _rounds, cuda, entf, tue
 from methods.aap import AAP
+from methods.ar import AR
 from methods.aue import AUE
 from methods.clean import Clean
 from methods.em import EM, EMClass
@@ -65,7 +81,12 @@ from methods.em_mine import EMMine
 from methods.emax import EMax
 from methods.entf import EntF
 from methods.hypo import HYPO
+from methods.lsp import LSP
 from methods.miue import MIUE
+from methods.noise import Pixel, Signs, Sphere
+from methods.ops import OPS
+from methods.pil import PIL
+from methods.region import Regions
 from methods.rem import REM
 from methods.tap import TAP
 from methods.uniform import Uniform
@@ -185,9 +206,23 @@ SABOTAGES = {
     "SEM attacks as REM does": Sabotage("sem", REM.attacked, "steps=self.inner", "steps=by.steps"),
     "AUE sees images as they are": Sabotage("aue", AUE._perturb, "views.augment(z, rng)", "z"),
     "AAP's target is the class before": Sabotage("aap", AAP.craft, "+ self.shift", "- self.shift"),
-    "views show more of an image": Sabotage("aue aap", Strong.augment, "1 - 0.9 *", "1 - 0.8 *"),
-    "views are never gray": Sabotage("aue aap", Strong.augment, "0.2 * self.strength", "-1"),
-    "views have other hues": Sabotage("aue aap", jittered, "0.1 * strength", "0.3 * strength"),
+    "views show more of an image": Sabotage("aue aap strong", Strong.augment, "1 - 0.9 *", "1 - 0.8 *"),
+    "views are never gray": Sabotage("aue aap strong", Strong.augment, "0.2 * self.strength", "-1"),
+    "views have other hues": Sabotage("aue aap strong", jittered, "0.1 * strength", "0.3 * strength"),
+    "AR's patterns keep their first rows": Sabotage("ar", AR.craft, "[CUT:, CUT:]", "[:-CUT, :-CUT]"),
+    "AR's filters need not answer": Sabotage("ar", AR.search, "< least", "< 0"),
+    "CUDA's filters have no 1": Sabotage("cuda", cuda.filters, "] = 1", "] = 0.5"),
+    "CUDA leaves images dim": Sabotage("cuda", cuda.filtered, "found / found.amax", "found / 4 * found.amax"),
+    "LSP's clusters are near each other": Sabotage("lsp", LSP.craft, "self.separation, seed", "1.0, seed"),
+    "LSP's patches are smooth": Sabotage("lsp", LSP.craft, '"nearest"', '"bilinear"'),
+    "OPS takes the least change": Sabotage("ops ops-paper", OPS.scores, "mean / spread", "spread / mean"),
+    "OPS-paper's score has deviations": Sabotage("ops-paper", OPS.scores, ".var(0,", ".std(0,"),
+    "PIL adds what it takes away": Sabotage("pil", PIL.craft, "net, z, x - z, y", "net, z, z - x, y"),
+    "regions are smooth": Sabotage("region-4 region-64", Regions.craft, '"nearest"', '"bilinear"'),
+    "one sign is fainter": Sabotage("random-signed", Signs.craft, "2.0 *", "1.5 *"),
+    "noise on the sphere is uniform": Sabotage("random-l2", Sphere.craft, "normal_(", "uniform_("),
+    "a random pixel is gray": Sabotage("random-l0", Pixel.craft, "(n, c, 1)", "(n, 1, 1)"),
+    "TUE-CSD's spread has a gradient": Sabotage("tue-csd", tue.discriminant, ".detach()", ""),
     # defenses
     "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
     "the attack has no random start": Sabotage(
@@ -206,6 +241,58 @@ SABOTAGES = {
         "uer-lite", UEraser.view, "contrast(x, roughness=(0.3, 0.7), p=self.p)", "x"
     ),
     "plasma is smoother": Sabotage("uer-p1", plasma, "share * roughness", "share * 0.5 * roughness"),
+    "COIN moves all channels apart": Sabotage(
+        "coin", Coin.augment, "align_corners=True", "align_corners=False"
+    ),
+    "COIN's border repeats": Sabotage("coin", coin.wrapped, "place.remainder(last)", "place.clamp(0, last)"),
+    "the last layer sees one crop": Sabotage(
+        "dfr simclr",
+        _last_layer.fit_last_layer,
+        "_features(net, data, kit, views)",
+        "_features(net, data, kit, 1).repeat(views, 1)",
+    ),
+    "the untrained net is the victim's": Sabotage(
+        "dfr-random", LastLayer.finish, "if not self.trained", "if False"
+    ),
+    "the median is a minimum": Sabotage("median3", Median.filtered, "[0])[1]", "[0])[0]"),
+    "blurring rounds down": Sabotage("blur3", Blur.filtered, "+ 8)", ")"),
+    "the bilateral filter is wide": Sabotage(
+        "bilateral", Bilateral.filtered, "div_(self.colour)", "div_(2 * self.colour)"
+    ),
+    "fine-tuning is fast": Sabotage(
+        "finetune", FineTune.recipe, "lr=min(self.lr, victim.lr)", "lr=victim.lr"
+    ),
+    "the head is kept": Sabotage("finetune-head", FineTune.begin, "if self.new_head", "if False"),
+    "a frequency more is kept": Sabotage(
+        "dct-low30 rsk-dct30", frequencies.projection, "// 100]", "// 100 + 1]"
+    ),
+    "sharpening blurs": Sabotage(
+        "rsk rsk-dct30", RandomSharpening.augment, "centre * x - around", "(centre * x + around) / 4"
+    ),
+    "the ridge has a large penalty": Sabotage("leak-3", leak.solved, "penalty *", "1e6 * penalty *"),
+    "what is missing is taken away": Sabotage(
+        "leak-50 leak-unet-3", leak._added, "part + purifier(part)", "part - purifier(part)"
+    ),
+    "the U-Net learns one batch": Sabotage(
+        "leak-unet-3", Network.fitted, "missing[rows])", "missing[rows] * 0)"
+    ),
+    "labels are not mixed": Sabotage("cutmix mixup", Mixing.mixed, "y[partner][None]", "y[None]"),
+    "CutMix's boxes are small": Sabotage(
+        "cutmix cutmix-kornia", CutMix._line, "(side * length)", "(0.5 * side * length)"
+    ),
+    "Mixup fades little": Sabotage(
+        "mixup mixup-kornia", MixUp.taken, "return torch.rand(", "return 0.5 * torch.rand("
+    ),
+    "noise is one-sided": Sabotage(
+        "noise8", Noise.augment, "self.deviation * noise", "self.deviation * noise.abs()"
+    ),
+    "PCA forgets the mean": Sabotage("pca", PCA.purify, "kept.T + mean", "kept.T"),
+    "OP adds what it reads": Sabotage("op op-plain", projection._without, "flat - flat @", "flat + flat @"),
+    "OP's images are not sheared": Sabotage("op op-none", Augmented.augment, "shear.tan()", "0 * shear"),
+    "OP's labels are not mixed": Sabotage("op op-none", Augmented.loss, "(y, other)", "(y, y)"),
+    "RandAugment is weak": Sabotage("randaugment", RandAugment.augment, "self.magnitude", "1"),
+    "SimCLR's views are one": Sabotage("simclr", SimCLR.loss, "for _ in range(2)]", "for _ in range(1)] * 2"),
+    "SimCLR's views are told from themselves": Sabotage("simclr", simclr.info_nce, "-torch.inf", "0.0"),
     # nets
     "the linear net is centred otherwise": Sabotage("linear", Net.features, "sub(MEAN)", "sub(0)"),
     "nets have another seed": Sabotage("mlp3", build, "generator(seed)", "generator(seed + 1)"),
@@ -291,6 +378,15 @@ def test_what_rests_on_a_sabotaged_part_points_there() -> None:
     with sabotaged(pgd, "- step * grad", "+ step * grad"):
         said = complaint(cases()["em"]) or ""
     assert "training moved too" in said and "EM.revision" not in said
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_file_with_plugins_is_sabotaged(kind: str) -> None:
+    named = {name for goldens, *_ in SABOTAGES.values() for name in goldens.split()}
+    files: dict[str, set[str]] = {}
+    for name, plugin in catalog(kind).variants.items():
+        files.setdefault(plugin.module, set()).add(name)
+    assert [file for file, names in files.items() if not names & named] == []
 
 
 def test_every_part_of_the_harness_is_sabotaged() -> None:

@@ -19,7 +19,7 @@ from bench import data
 from bench.core.errors import BadInput, unknown
 from bench.experiment.declared import declare, notes
 from bench.experiment.fingerprint import HOME
-from bench.experiment.registry import BASES, Catalog, Plugin
+from bench.experiment.registry import BASES, Catalog, Plugin, imported
 from bench.experiment.settings import PROFILES
 from bench.studies import NAMES as STUDIES
 from bench.studies import named as study
@@ -46,7 +46,7 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
         for pattern in found.patterns:
             shown.add_row(pattern, "", "any number in the braces")
         for scheme in found.schemes:
-            shown.add_row(f"{scheme}:PATH", "", "images or deltas made elsewhere")
+            shown.add_row(f"{scheme}:PATH", "", imported(None, declare, scheme).about)
         yield shown
         yield from map(Text, found.missing.values())
     nets = declare("bench.nets")
@@ -89,8 +89,9 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
 
 def plugin(name: str, found: Catalog) -> Plugin | None:
     """Find the plugin; of a pattern or of file:PATH, any example under that name."""
-    examples = {f"{scheme}:PATH": f"{scheme}:{HOME}" for scheme in found.schemes}
-    examples |= {pattern: re.sub(r"{\w+}", "1", pattern) for pattern in found.patterns}
+    examples = {pattern: re.sub(r"{\w+}", "1", pattern) for pattern in found.patterns}
+    if name.endswith(":PATH") and name in found.names:
+        return replace(imported(None, declare, name.partition(":")[0]), name=name)
     try:
         return replace(found.get(examples.get(name, name)), name=name)
     except BadInput:

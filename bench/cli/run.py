@@ -18,6 +18,9 @@ def configure(run: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--defenses", default="all", metavar="NAMES", help="all (default), everything, or names with commas"
     )
+    what.add_argument(
+        "--purified", metavar="DIR", help="exported images that were purified elsewhere: one defense more"
+    )
     options.images(what)
     options.crafting(what)
     what.add_argument("--net", help="the victims' net")
@@ -60,6 +63,10 @@ def main(args: argparse.Namespace) -> int:
 
     if args.img_per_s is not None and not args.dry_run:
         raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
+    if args.purified is not None:
+        if "," in args.purified:
+            raise BadInput(f"--purified {args.purified} has a comma, which separates names, expected none")
+        args.defenses = f"{args.defenses},purified:{args.purified}"
     request = options.checked(args)
 
     from rich.console import Console

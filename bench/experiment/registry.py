@@ -34,7 +34,10 @@ from bench.results.identity import parameters
 KINDS = ("methods", "defenses")
 BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
-SCHEMES = {"methods": {"file": "bench.data.poisons.imported"}}  # "file:PATH" -> module whose at(PATH) it is
+SCHEMES = {  # "file:PATH" -> module whose at(PATH) it is, of which EXAMPLE is one
+    "methods": {"file": "bench.data.poisons.imported"},
+    "defenses": {"purified": "bench.data.poisons.purified"},
+}
 
 
 class Missing(BadInput):
@@ -130,7 +133,7 @@ class Catalog:
                 return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
         scheme, _, place = name.partition(":")
         if place and scheme in self.schemes:
-            return imported(place, self.load)
+            return imported(place, self.load, scheme)
         raise BadInput("; ".join([str(unknown(self.kind[:-1], name, self.names)), *self.missing.values()]))
 
     def choose(self, names: str) -> list[Plugin]:
@@ -148,12 +151,15 @@ class Catalog:
         return [*chosen.values()]
 
 
-def imported(place: str, load: Callable[[str], ModuleType] = importlib.import_module) -> Plugin:
-    """Make the method file:PLACE; raises BadInput where there is no such file or folder."""
-    module = load(SCHEMES["methods"]["file"])
-    value, code = module.at(place), code_digest(Path(str(module.__file__)).read_text(encoding="utf-8"))
-    where = f"file:{value.place}"
-    return Plugin("methods", value.who, value, code, "images or deltas made elsewhere", place=where)
+def imported(
+    place: str | None, load: Callable[[str], ModuleType] = importlib.import_module, scheme: str = "file"
+) -> Plugin:
+    """Make what SCHEME:PLACE names, or an example where no place is given; BadInput where there is none."""
+    kind = next(kind for kind, schemes in SCHEMES.items() if scheme in schemes)
+    module = load(SCHEMES[kind][scheme])
+    value = module.EXAMPLE if place is None else module.at(place)
+    code, about = code_digest(Path(str(module.__file__)).read_text(encoding="utf-8")), module.ABOUT
+    return Plugin(kind, value.who, value, code, about, place=f"{scheme}:{value.place}")
 
 
 def _first_line(plugin: type, module: ModuleType) -> str:

@@ -85,7 +85,8 @@ class Command:
 
     def of(self, method: Plugin, defense: Plugin) -> str:
         """Spell it for one cell: fields of other plugins would be refused where these are not asked for."""
-        chosen = ["--methods", portable(method.place or method.name), "--defenses", defense.name]
+        named = {"--methods": method, "--defenses": defense}
+        chosen = [part for option, p in named.items() for part in (option, portable(p.place or p.name))]
         ours = [item for owner, item in self.sets if owner in ("", method.name, defense.name)]
         sets = [part for item in ours for part in ("--set", item)]
         return shlex.join(["python", "-m", "bench", "run", *chosen, *self.options, *sets])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache
 
 import torch
@@ -11,9 +12,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
+from torch.utils.flop_counter import FlopCounterMode
 from torchvision.transforms import Compose, RandomCrop, RandomHorizontalFlip, ToTensor
 
 from bench.core.defense import Undefended
+from bench.core.kit import Kit
 from bench.core.pixels import to_float
 from bench.core.rng import generator
 from bench.core.train import Streams, Trainer, fit
@@ -55,7 +58,45 @@ def ours(
 ) -> Callable[[], None]:
     """An epoch of the suite's loop."""
     data, net, recipe = images(batch * steps), net_of(name, precision), Recipe(epochs=1, batch=batch, lr=0.01)
+    if defense is not None and type(defense).begin is not Undefended.begin and not defense.reference:
+        net = deepcopy(net)
+        defense.begin(net, data, kit(name, data, defense))
     return lambda: void(fit(net, data, recipe, Streams.of(0, 0, CPU), Augmentation(), defense=defense))
+
+
+def kit(name: str, data: Split, defense: Undefended) -> Kit:
+    """What a defense is given beside the images, some of which pass for what it knows besides."""
+    found = Kit(10, Augmentation(), data.take(torch.arange(min(len(data), 100))), lambda seed: fresh(name), 0)
+    found.reference = (
+        data.take(torch.arange(min(len(data), defense.reference))) if defense.reference else None
+    )
+    if defense.leaks:
+        known = data.images[: defense.leaks]
+        found.pairs = known - known // 32, known
+    return found
+
+
+def fresh(name: str) -> Net:
+    return deepcopy(net_of(name, "fp32"))
+
+
+def matmul(flops: float, precision: str, side: int = 1024) -> Callable[[], None]:
+    """Products of square matrices with so many operations: as near to the machine's limit as it goes."""
+    one = torch.randn(side, side, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    times = max(1, round(flops / (2 * side**3)))
+
+    def products() -> None:
+        for _ in range(times):
+            torch.mm(one, one)
+
+    return products
+
+
+def flops_of(work: Callable[[], None]) -> float:
+    """Count the operations of convolutions and products in what is done."""
+    with FlopCounterMode(display=False) as counter:
+        work()
+    return float(counter.get_total_flops())
 
 
 def void(thing: object) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
+from dataclasses import replace
+
 import pytest
 import torch
 
+from bench.conform.run import small
 from bench.core.defense import Undefended
-from bench.core.kit import Kit
 from bench.core.pixels import to_float
 from bench.core.rng import generator
-from bench.core.types import Augmentation
+from bench.core.types import Split
 from bench.experiment.registry import catalog
 from benchmarks import loops
 from benchmarks.figures import Figures, Work
@@ -18,11 +21,20 @@ from defenses.ueraser import UEraser
 
 NETS = {"small": ("fp32", 64, 20), "resnet18-slim": ("bf16", 128, 4)}
 ATTACK = 4  # steps
-LIGHT = {  # bars: of plain steps
+EPOCHS = 30  # of a victim, over which what is done once is spread
+FREE = "<= 1.05"  # of a training of resnet18-slim
+BARS = {  # of plain steps of resnet18-slim; others are only shown
     "cutout": "<= 1.03",
-    **dict.fromkeys(("cutmix", "mixup", "cutmix-kornia", "mixup-kornia"), "<= 1.1"),
-    **dict.fromkeys(("noise8", "rsk", "rsk-dct30", "coin", "strong", "randaugment"), ""),
+    **dict.fromkeys(("cutmix", "mixup", "cutmix-kornia", "mixup-kornia", "op", "op-none"), FREE),
 }
+APART = (AdversarialTraining, UEraser)  # measured in steps and in views
+DEFENSES = {n: p for n, p in catalog("defenses").variants.items() if not isinstance(p.value, APART)}
+
+
+def having(*hooks: str) -> list[str]:
+    """Defenses that have one of these hooks of their own."""
+    own = [(n, type(p.value)) for n, p in DEFENSES.items()]
+    return [n for n, kind in own if any(getattr(kind, h) is not getattr(Undefended, h) for h in hooks)]
 
 
 def epoch(net: str, defense: Undefended | None, full: bool) -> Work:
@@ -41,32 +53,41 @@ def test_adversarial_training(net: str, figures: Figures) -> None:
 
 
 @pytest.mark.parametrize("net", NETS)
-@pytest.mark.parametrize("name", LIGHT)
-def test_light_defenses(name: str, net: str, figures: Figures) -> None:
-    """Those that change a batch by a few operations."""
+@pytest.mark.parametrize("name", having("augment", "loss"))
+def test_steps(name: str, net: str, figures: Figures) -> None:
+    """What a defense adds to every step."""
     torch.set_num_threads(1)
-    value = catalog("defenses").get(name).value
-    plain, defended = epoch(net, None, figures.full), epoch(net, value, figures.full)
+    plain, defended = epoch(net, None, figures.full), epoch(net, DEFENSES[name].value, figures.full)
     ratio = figures.ratio(plain, defended, rounds=25)  # of nine the median moved by 2 %
-    figures.add(f"seconds, {name} / plain, {net}", ratio, "x", LIGHT[name])
+    bar = BARS.get(name, "") if net == "resnet18-slim" or name == "cutout" else ""
+    figures.add(f"seconds, {name} / plain, {net}", ratio, "x", bar)
 
 
-@pytest.mark.parametrize("name", ["median3", "blur3", "bilateral", "dct-low30", "pca"])
-def test_prepared_once(name: str, figures: Figures) -> None:
-    """What a filter takes in all against one epoch of a small net on the same images."""
+@pytest.mark.parametrize("name", having("prepare", "purify", "begin", "finish"))
+def test_once(name: str, figures: Figures) -> None:
+    """What is done once, before or after a training, against a training of EPOCHS epochs on the same images.
+
+    Few images and small parameters: it shows what grows with images, not what pairs or priors cost in full.
+    """
     torch.set_num_threads(1)
-    value, n = catalog("defenses").get(name).value, 500 if figures.full else 4
-    data = loops.images(n)
-    kit = Kit(
-        10,
-        Augmentation(),
-        data.take(torch.arange(min(n, 100))),
-        lambda seed: loops.net_of("small", "fp32"),
-        0,
-    )
-    plain = loops.ours("small", "fp32", min(n, 50), 10 if figures.full else 1)
-    ratio = figures.ratio(plain, lambda: loops.void(value.purify(data.images, data.labels, kit)), rounds=5)
-    figures.add(f"seconds, {name} of all images / an epoch on them, small", ratio, "x", "")
+    net, n = "resnet18-slim", 512 if figures.full else 24
+    precision, batch, steps = NETS[net]
+    plugin = DEFENSES[name].at("quick") if figures.full else small(DEFENSES[name])
+    value, data = plugin.value, loops.images(n)
+    for field in ("leaks", "reference"):
+        if vars(value).get(field):
+            value = replace(value, **{field: n // 2})
+    plain = loops.ours(net, precision, min(n, batch), steps if figures.full else 1)
+
+    def once() -> None:
+        kit, victim = loops.kit(net, data, value), deepcopy(loops.net_of(net, precision))
+        shown = Split(value.purify(data.images, data.labels, kit), data.labels)
+        value.begin(victim, shown, kit)
+        value.finish(victim.eval(), shown, kit)
+
+    ratio = figures.ratio(plain, once, rounds=5) / EPOCHS
+    what = f"seconds, {name} once and {EPOCHS} epochs / these, {net}"
+    figures.add(what, 1 + ratio, "x", FREE if name in [*having("prepare"), "op", "op-plain"] else "")
 
 
 @pytest.mark.parametrize("net", [*NETS, "resnet18"])

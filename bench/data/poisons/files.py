@@ -93,7 +93,7 @@ def _is_npz(path: Path) -> bool:
 def digest(path: Path) -> str:
     """Hash (sha256) a file, or of the names and bytes of a folder's images in the order of their numbers."""
     seen = hashlib.sha256()
-    parts = [file for _, file in _numbered(path)] or _shards(path) if path.is_dir() else [path]
+    parts = [file for _, file in numbered(path)] or _shards(path) if path.is_dir() else [path]
     for file in parts:
         if file is not path:
             seen.update(file.name.encode())
@@ -102,7 +102,7 @@ def digest(path: Path) -> str:
     return seen.hexdigest()
 
 
-def _numbered(folder: Path) -> list[tuple[int, Path]]:
+def numbered(folder: Path) -> list[tuple[int, Path]]:
     """Index and file of {index}.png: 10.png comes after 9.png, whatever the listing says."""
     found = [(INDEXED.fullmatch(file.name), file) for file in folder.iterdir()]
     return sorted((int(match[1]), file) for match, file in found if match)
@@ -126,13 +126,13 @@ def _parquet(files: list[Path], who: str) -> Content:
 
 def is_folder_of_outputs(path: Path) -> bool:
     """Whether images lie there by names, and neither by numbers nor in parquet files."""
-    return path.is_dir() and not _numbered(path) and not _shards(path) and bool(outputs(path).files)
+    return path.is_dir() and not numbered(path) and not _shards(path) and bool(outputs(path).files)
 
 
 def _folder(folder: Path, who: str) -> Content:
     if shards := _shards(folder):
         return _parquet(shards, who)
-    files = _numbered(folder)
+    files = numbered(folder)
     if not files:
         raise BadInput(f"{who}: {folder.name} holds no 0.png, 1.png, ..., expected one for each image")
     for place, (index, file) in enumerate(files):

@@ -28,6 +28,7 @@ from bench.data.poisons.manifest import Manifest
 from bench.data.poisons.outputs import outputs
 from bench.data.poisons.values import Kind, Layout, Rounding, Units
 
+ABOUT = "images or deltas made elsewhere"
 BY_NAME = "folder of images by the names of their originals"
 
 
@@ -270,3 +271,6 @@ def at(place: str) -> Foreign:
         if made is None
         else Foreign(path=path, array=array, eps=made.eps, l2=made.l2)
     )
+
+
+EXAMPLE = Foreign()
