@@ -22,9 +22,10 @@ TABLE = {  # package -> what of the suite it may import beside itself and core
     "experiment": "data nets metrics results",
     "report": "results",
     "runner": "experiment data nets metrics results",
+    "conform": "experiment data nets metrics results",
     "studies": "runner report experiment data nets metrics results",
-    "cli": "studies runner report experiment data nets metrics results",
-    "api": "cli studies runner report experiment data nets metrics results",
+    "cli": "conform studies runner report experiment data nets metrics results",
+    "api": "cli conform studies runner report experiment data nets metrics results",
 }
 KNOWN: dict[tuple[str, str], str] = {  # arrows against the table -> what ends them; only to be shortened
 }

@@ -15,6 +15,7 @@ NAMES = (
     "export",
     "verify",
     "protect",
+    "conform",
     "study",
     "mi-check",
 )  # in the order of --help

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from bench.cli import config, options
 
@@ -30,6 +31,10 @@ def configure(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="of Dask distributed, whose workers compute: tcp://HOST:PORT"
     )
+    for name, said in (("ca-file", "whom to believe"), ("cert", "this process's own"), ("key", "its key")):
+        where.add_argument(
+            f"--tls-{name}", type=Path, metavar="FILE", help=f"with --scheduler tls://HOST:PORT, PEM: {said}"
+        )
     where.add_argument(
         "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
     )

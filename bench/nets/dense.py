@@ -34,5 +34,7 @@ def _pixels(shape: Shape) -> int:
 NETS = {
     "linear": Architecture(linear, revision=1),
     "mlp2": Architecture(partial(mlp, hidden=(3072,)), revision=1),
+    "mlp2-slim": Architecture(partial(mlp, hidden=(512,)), revision=1),
     "mlp3": Architecture(partial(mlp, hidden=(3072, 1536)), revision=1),
+    "mlp3-slim": Architecture(partial(mlp, hidden=(512, 512)), revision=1),
 }

@@ -75,6 +75,28 @@ class Machine:
     minutes: float | None = None  # after which nothing is begun; None: no limit
     save_seconds: float = 30.0  # between checkpoints
     scheduler: str | None = None  # address of Dask's, whose workers compute
+    tls_ca_file: Path | None = None  # whom to believe there, a certificate; with it the two below
+    tls_cert: Path | None = None  # this process's own, and its key
+    tls_key: Path | None = None
+
+    @property
+    def tls(self) -> tuple[Path, Path, Path] | None:
+        """Give the three files; None where none is named, BadInput where some are or one is no file."""
+        named = {"ca-file": self.tls_ca_file, "cert": self.tls_cert, "key": self.tls_key}
+        files = {name: path for name, path in named.items() if path is not None}
+        if not files:
+            return None
+        if lacking := [f"--tls-{name}" for name in named if name not in files]:
+            raise BadInput(
+                f"{' and '.join(lacking)} is not there, expected --tls-ca-file, --tls-cert, --tls-key"
+            )
+        if not str(self.scheduler).startswith("tls://"):
+            raise BadInput(f"--scheduler is {self.scheduler}, expected tls://HOST:PORT beside --tls-*")
+        for name, path in files.items():
+            if not path.is_file():
+                raise BadInput(f"--tls-{name} {path} is no file, expected one in PEM")
+        ca, cert, key = files.values()
+        return ca, cert, key
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,7 @@ def workers_of(
     They are a scheduler's, or of this machine.
     """
     machine, where = resolved.request.machine, resolved.request.where
+    tls = machine.tls
     if machine.scheduler is None:
 
         def start(work: Callable[..., Any], context: RunContext, report: Report) -> Workers:
@@ -186,7 +187,8 @@ def workers_of(
             f"--scheduler needs {error.name}, expected after: pip install 'ue-bench[dask]'"
         ) from None
     device = open_device(replace(machine, device="cpu"))
-    found = check_workers(machine.scheduler, where.cache, where.plugins, machine.device, machine.threads)
+    asked = machine.scheduler, tls
+    found = check_workers(*asked, where.cache, where.plugins, machine.device, machine.threads)
     return device, partial(Cluster, found), found.environment
 
 

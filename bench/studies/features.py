@@ -87,10 +87,8 @@ class Features:
         side = _Side((exact / largest).astype(np.float16), largest, seen.labels.numpy(), said)
         path = self._path(net, images)
         if not path.exists() or self._load(net, images) is None:
-            packed, parts = (
-                io.BytesIO(),
-                {name: getattr(side, name) for name in ("halves", "largest", "labels")},
-            )
+            packed = io.BytesIO()
+            parts = {name: getattr(side, name) for name in ("halves", "largest", "labels")}
             np.savez_compressed(packed, said=json.dumps(said | {"digest": side.digest}), **parts)
             write_atomically(path, packed.getvalue())
         return side

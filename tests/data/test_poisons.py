@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import shlex
 import shutil
@@ -23,6 +24,7 @@ from bench.core.errors import BadInput
 from bench.core.pixels import release, to_float
 from bench.core.types import Dataset
 from bench.data import prepare
+from bench.data.poisons import files
 from bench.data.poisons.imported import Foreign
 from bench.data.poisons.photos import image_of
 from bench.experiment.overrides import change
@@ -573,3 +575,24 @@ def loaded(place: Path) -> Dataset:
 def png(path: Path) -> Tensor:
     with Image.open(path) as image:
         return torch.from_numpy(np.array(image)).permute(2, 0, 1)
+
+
+def vast(path: Path) -> None:
+    """A file of some bytes that declares a terabyte."""
+    if path.suffix == ".npy":
+        with path.open("wb") as file:
+            head = {"shape": (10**8, 3, 64, 64), "fortran_order": False, "descr": "|u1"}
+            np.lib.format.write_array_header_1_0(file, head)
+    else:
+        torch.save(torch.zeros(1).expand(10**8, 3, 64, 64), path)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.pt", "fifo.pt", "fifo.npy"])
+def test_what_is_not_in_the_file_is_not_waited_for_and_takes_no_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.startswith("fifo"):
+        os.mkfifo(path)
+    else:
+        vast(path)
+    with pytest.raises(BadInput, match=name.replace(".", r"\.")):
+        files.read(path, "file:a")

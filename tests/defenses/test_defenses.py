@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import random
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -15,13 +14,16 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor, nn
 
+from bench.conform.check import complaint
+from bench.conform.defenses import BATCH, PUBLISHED, DefenseCase, X
+from bench.conform.defenses import DEFENSE as PROPERTIES
 from bench.core.augment import crop_flip
-from bench.core.defense import Undefended, check_prepared, does_nothing, is_steady, trains_otherwise
+from bench.core.defense import Undefended, does_nothing, is_steady, trains_otherwise
 from bench.core.errors import BadInput
 from bench.core.pixels import to_float, to_uint8
 from bench.core.rng import generator, seed_for
-from bench.core.train import Streams, accuracy, fit
-from bench.core.types import Recipe, Split
+from bench.core.train import Streams, fit
+from bench.core.types import Recipe
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
 from bench.experiment.registry import Plugin, catalog
@@ -32,24 +34,17 @@ from defenses.cutout import Cutout
 from defenses.iss import BitDepth, Gray, Jpeg
 from defenses.ueraser import UEraser, policy
 from support.toys import (
-    CLASSES,
     DEFENSES,
     METHODS,
     SIZE,
-    begun,
     equal_weights,
     noise,
     purified,
     small_net,
     toy_dataset,
-    toy_kit,
-    toy_split,
 )
 
-FULL = catalog("defenses")
-PUBLISHED = toy_split(64, 0)
-BATCH = PUBLISHED.take(torch.arange(32))
-X = to_float(BATCH.images)
+FULL, DECLARED = catalog("defenses"), catalog("defenses", declared=True)
 INERT = {"none", "leak-0"}
 PARTS = {
     "images": ("prepare", "purify"),
@@ -79,77 +74,19 @@ def trained_net() -> nn.Module:
 # every defense
 
 
-def test_prepared_images_are_pixels(defense: Plugin) -> None:
-    before = PUBLISHED.images.clone()
-    shown = defense.value.prepare(PUBLISHED.images)
-    check_prepared(shown, before, defense.name)
-    assert torch.equal(PUBLISHED.images, before)  # lent, not given
-    assert torch.equal(shown, defense.value.prepare(before))  # nothing is drawn
-    assert shown.is_contiguous()
+def case(name: str) -> DefenseCase:
+    return DefenseCase(DEFENSES[name], FULL.get(name), DECLARED.get(name))
 
 
-def test_purified_images_are_pixels_and_follow_from_the_kits_seed(defense: Plugin) -> None:
-    first, states = purified(defense.value, PUBLISHED).images, torch.get_rng_state()
-    check_prepared(first, PUBLISHED.images, defense.name)
-    assert first.is_contiguous()
-    torch.rand(7)
-    assert torch.equal(first, purified(defense.value, PUBLISHED).images)
-    torch.set_rng_state(states)
-    purified(defense.value, PUBLISHED)
-    assert torch.equal(torch.get_rng_state(), states)
-
-
-def test_a_training_begins_and_ends_as_the_kits_seed_says(defense: Plugin) -> None:
-    """And what begins it is trained: whoever adds a module does so before the optimiser is made."""
-    first, again = begun(defense.value, PUBLISHED), begun(defense.value, PUBLISHED)
-    assert equal_weights(first, again)
-    for net in (first, again):
-        defense.value.finish(net.eval(), PUBLISHED, toy_kit(defense.value, PUBLISHED))
-    assert equal_weights(first, again) and not first.training
-    assert first.state_dict().keys() == small_net().state_dict().keys()  # a net as others are
-    assert all(p.requires_grad and p.isfinite().all() for p in first.parameters())
-
-
-def test_prepared_one_by_one_is_prepared_together(defense: Plugin) -> None:
-    together = defense.value.prepare(BATCH.images[:4])
-    alone = torch.cat([defense.value.prepare(image[None]) for image in BATCH.images[:4]])
-    assert torch.equal(together, alone)
-
-
-def test_augmented_images_stay_in_range(defense: Plugin, rng: Generator) -> None:
-    before = X.clone()
-    x = defense.value.augment(X, rng)
-    assert x.shape == X.shape and x.dtype == torch.float32
-    assert x.amin() >= 0 and x.amax() <= 1
-    assert torch.equal(X, before)
-
-
-def test_loss_is_a_finite_scalar_with_gradients(defense: Plugin, rng: Generator) -> None:
-    for progress in (0.0, 0.99):
-        net = begun(defense.value, PUBLISHED)
-        loss = defense.value.loss(net, X, BATCH.labels, rng, progress)
-        assert loss.shape == () and loss.isfinite() and loss.requires_grad
-        parts = torch.autograd.grad(loss, [*net.parameters()], allow_unused=True)
-        assert any(g is not None for g in parts)
-        grads = [g for g in parts if g is not None]
-        assert all(g.isfinite().all() for g in grads) and any(g.any() for g in grads)
-        assert net.training and all(p.requires_grad and p.grad is None for p in net.parameters())
-
-
-def test_draws_come_from_rng_alone(defense: Plugin) -> None:
-    """Same stream, same loss, whatever the global states are; and these are left as they were."""
-
-    def loss() -> float:
-        rng, net = generator(5), begun(defense.value, PUBLISHED)
-        return float(defense.value.loss(net, defense.value.augment(X, rng), BATCH.labels, rng, 0.0).detach())
-
+@pytest.mark.parametrize("what", [what for what in PROPERTIES if what != "clean images"])
+def test_it_keeps_what_is_asked_of_all(defense: Plugin, what: str) -> None:
     policy.cache_clear()  # building the transforms must not draw either
-    first = loss()
-    torch.rand(7), random.random(), np.random.rand()  # moves all global states on
-    states = torch.get_rng_state(), random.getstate(), np.random.get_state()[1].tolist()  # type: ignore[index,union-attr]
-    assert loss() == first
-    assert torch.equal(torch.get_rng_state(), states[0])
-    assert (random.getstate(), np.random.get_state()[1].tolist()) == states[1:]  # type: ignore[index,union-attr]
+    assert complaint(PROPERTIES[what], case(defense.name)) is None
+
+
+@pytest.mark.parametrize("name", FULL.everything)
+def test_defended_victim_learns_the_toy_problem(name: str) -> None:
+    assert complaint(PROPERTIES["clean images"], case(name)) is None
 
 
 def test_only_controls_do_nothing(defense: Plugin, rng: Generator) -> None:
@@ -181,25 +118,6 @@ def test_none_is_plain_cross_entropy(rng: Generator) -> None:
     assert torch.equal(none.augment(X, rng), X)
     assert torch.equal(none.loss(net, X, BATCH.labels, rng, 0.5), F.cross_entropy(net(X), BATCH.labels))
     assert torch.equal(rng.get_state(), state)
-
-
-def test_profiles_change_fields_that_exist(defense: Plugin) -> None:
-    value = FULL.get(defense.name).value
-    assert set(getattr(value, "PROFILES", {})) <= set(PROFILES)
-    for profile in PROFILES:
-        FULL.get(defense.name).at(profile)
-    assert FULL.get(defense.name).at("paper").value == value
-
-
-@pytest.mark.parametrize("name", FULL.everything)
-def test_defended_victim_learns_the_toy_problem(name: str) -> None:
-    value = DEFENSES[name].value
-    shown, net = purified(value, PUBLISHED), begun(value, PUBLISHED)
-    streams = Streams.of(0, 0, torch.device("cpu"))
-    recipe = value.recipe(Recipe(epochs=6, batch=16, lr=0.05))
-    fit(net, shown, recipe, streams, toy_dataset().augmentation, defense=value)
-    value.finish(net, shown, toy_kit(value, PUBLISHED))
-    assert accuracy(net, toy_split(64, 9)) > 1.5 / CLASSES
 
 
 # what the harness does with them
@@ -260,18 +178,6 @@ def test_defense_without_meaning_for_gray_images_says_so(defense: Plugin) -> Non
     reason = defense.value.unsuited(toy_dataset(channels=1))
     assert (reason is not None) == isinstance(defense.value, Gray | UEraser)
     assert reason is None or "toy" in reason
-
-
-def test_other_defenses_take_gray_images(defense: Plugin, rng: Generator) -> None:
-    if defense.value.unsuited(toy_dataset(channels=1)):
-        return
-    gray = toy_split(16, 0, channels=1)
-    shown = purified(defense.value, gray).images
-    check_prepared(shown, gray.images, defense.name)
-    x, net = defense.value.augment(to_float(shown), rng), begun(defense.value, gray)
-    assert x.shape == gray.images.shape
-    assert defense.value.loss(net, x, gray.labels, rng, 0.0).isfinite()
-    defense.value.finish(net.eval(), Split(shown, gray.labels), toy_kit(defense.value, gray))
 
 
 # gray, JPEG, bit depth

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -15,10 +15,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.conform.check import complaint
+from bench.conform.methods import CLEAN, Crafted, MethodCase
+from bench.conform.methods import METHOD as PROPERTIES
 from bench.core.checkpoint import Checkpoint
-from bench.core.contract import check_delta, check_published, published, sizes
+from bench.core.contract import published
 from bench.core.errors import BadInput
-from bench.core.method import Fact
 from bench.core.pgd import frozen
 from bench.core.pixels import release, to_float
 from bench.core.rng import generator
@@ -43,7 +45,7 @@ from support.toys import (
     toy_split,
 )
 
-CLEAN = toy_split(64, 0)
+DECLARED = catalog("methods", declared=True)
 FULL = catalog("methods").variants  # at their papers' sizes
 PERTURBING = [name for name, plugin in METHODS.items() if plugin.value.threat.radius > 0]
 BUDGETED = [name for name in PERTURBING if METHODS[name].value.threat.norm == "linf"]
@@ -56,25 +58,14 @@ MAPPING = [name for name in PERTURBING if METHODS[name].value.maps_images]
 STEPPING = [name for name, plugin in FULL.items() if hasattr(plugin.value, "steps")]
 
 
-@dataclass
-class Crafted:
-    """A delta of the toy images and what could be seen of its making."""
-
-    delta: Tensor
-    facts: dict[str, Fact]
-    ticks: list[float]
-    global_state: tuple[Tensor, Tensor]  # of torch, before and after
-    lent: Split  # as the method left it
-
-
 @cache
+def case(name: str) -> MethodCase:
+    """A method with its deltas of the toy images, each made once."""
+    return MethodCase(METHODS[name], catalog("methods").get(name), DECLARED.get(name))
+
+
 def crafted(name: str, seed: int = 1) -> Crafted:
-    lab, ticks = toy_lab(seed), []
-    lab.tick = lambda share, what: ticks.append(share)
-    lent = Split(CLEAN.images.clone(), CLEAN.labels.clone())
-    before = torch.get_rng_state()
-    delta = delta_of(METHODS[name].value, lent, lab)
-    return Crafted(delta, lab.facts, ticks, (before, torch.get_rng_state()), lent)
+    return case(name).crafted(seed)
 
 
 GROWN = {
@@ -133,20 +124,9 @@ def targeted(**changed: int) -> Tensor:
 # every method
 
 
-def test_delta_keeps_the_contract(method: Plugin) -> None:
-    delta = crafted(method.name).delta
-    assert (delta.shape, delta.dtype) == (CLEAN.images.shape, torch.float32)
-    assert not delta.requires_grad
-    check_delta(delta, CLEAN.images, method.value.threat, method.name)
-
-
-def test_published_images_stay_in_the_ball(method: Plugin) -> None:
-    threat = method.value.threat
-    found = published(threat, CLEAN.images, crafted(method.name).delta)
-    distance = sizes(threat, (found.int() - CLEAN.images.int()) / 255)
-    assert (distance <= threat.radius + 1e-6).all()
-    assert bool((distance > 0).any()) == (threat.radius > 0)
-    check_published(found, CLEAN.images, threat, method.name)
+@pytest.mark.parametrize("what", PROPERTIES)
+def test_it_keeps_what_is_asked_of_all(method: Plugin, what: str) -> None:
+    assert complaint(PROPERTIES[what], case(method.name)) is None
 
 
 @pytest.mark.parametrize("name", [name for name in ADDING if name not in READ])
@@ -168,60 +148,12 @@ def test_variant_is_published_as_the_official_reader_has_it(name: str) -> None:
     assert not torch.equal(found, release(CLEAN.images, crafted(whose).delta, METHODS[whose].value.eps))
 
 
-@pytest.mark.parametrize("name", BUDGETED)
-def test_budget_follows_eps(name: str) -> None:
-    """MI-UE's official code clamps to 8/255 whatever it is asked for."""
-    eps = 0.02  # off the 8-bit grid
-    delta = replace(METHODS[name].value, eps=eps).craft(CLEAN, toy_lab())
-    assert 0.5 * eps < delta.abs().amax() <= eps + 1e-6
-
-
-def test_images_and_labels_are_left_alone(method: Plugin) -> None:
-    lent = crafted(method.name).lent
-    assert torch.equal(CLEAN.images, lent.images) and torch.equal(CLEAN.labels, lent.labels)
-
-
-def test_same_seed_same_delta_whatever_the_global_state(method: Plugin) -> None:
-    torch.rand(3)  # moves torch's global stream on
-    assert torch.equal(delta_of(method.value, CLEAN, toy_lab(1)), crafted(method.name).delta)
-
-
-def test_global_state_is_left_alone(method: Plugin) -> None:
-    assert torch.equal(*crafted(method.name).global_state)
-
-
-@pytest.mark.parametrize("name", PERTURBING)
-def test_another_seed_another_delta(name: str) -> None:
-    """Unless the method says that nothing is drawn."""
-    same = torch.equal(crafted(name).delta, crafted(name, seed=2).delta)
-    assert same != METHODS[name].value.seeded
-
-
-def test_resumed_delta_is_the_uninterrupted_one(method: Plugin, tmp_path: Path) -> None:
-    def work(checkpoint: Checkpoint) -> tuple[Tensor, dict[str, Fact]]:
-        lab = toy_lab(1, checkpoint)
-        return delta_of(method.value, CLEAN, lab), lab.facts
-
-    (delta, facts), kills = killed_at_every_save(work, tmp_path / "craft")
-    assert torch.equal(delta, crafted(method.name).delta)
-    assert facts == crafted(method.name).facts
-    Checkpoint(tmp_path / "craft").clear()
-    assert not list(tmp_path.iterdir())  # its parts are forgotten, too
-    assert kills >= 2 or not hasattr(method.value, "surrogate")  # whoever trains can be interrupted
-
-
 @pytest.mark.parametrize("kept", [False, True], ids=["fresh", "resumed"])
 def test_a_trained_surrogate_is_in_eval_mode(kept: bool, tmp_path: Path) -> None:
     lab = toy_lab(1, Checkpoint(tmp_path / "craft", 0.0))
     first = lab.trained(CLEAN, Recipe(epochs=1))
     net = lab.trained(CLEAN, Recipe(epochs=1)) if kept else first
     assert equal_weights(net, first) and not any(module.training for module in net.modules())
-
-
-def test_ticks_are_shares(method: Plugin) -> None:
-    ticks = crafted(method.name).ticks
-    assert all(0 <= share <= 1 for share in ticks) and ticks == sorted(ticks)
-    assert not ticks or ticks[-1] == 1 or crafted(method.name).facts.get("stop") == "error"
 
 
 # profiles
@@ -303,21 +235,6 @@ def test_miue_makes_a_classs_features_alike(name: str) -> None:
     (within_x, across_x), (within_z, across_z) = cosines(x), cosines(z)
     assert within_z > within_x
     assert across_z < across_x - 0.02
-
-
-@pytest.mark.parametrize("name", [n for n in ADDING if METHODS[n].value.form == "class-wise"])
-def test_class_wise_delta_is_its_class_pattern(name: str) -> None:
-    delta = crafted(name).delta
-    for label in range(CLASSES):
-        own = delta[CLEAN.labels == label]
-        assert (own == own[0]).all() and own[0].any()
-
-
-@pytest.mark.parametrize("name", ADDING)
-def test_form_is_what_the_method_says(name: str) -> None:
-    delta, form = crafted(name).delta, METHODS[name].value.form
-    of_one_class = delta[CLEAN.labels == 0]
-    assert torch.equal(of_one_class[0], of_one_class[1]) == (form == "class-wise")
 
 
 @pytest.mark.parametrize("name", MAPPING)

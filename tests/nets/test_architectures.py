@@ -40,7 +40,7 @@ TIMM = {
     "resnet18:stem=kept": (11_181_642, 37.0),
     "densenet121:stem=kept": (6_964_106, 57.8),
 }
-LESS = ("resnet10-slim", "vgg11-slim")  # fewer layers, or none at full size
+LESS = ("mlp2-slim", "mlp3-slim", "resnet10-slim", "vgg11-slim")  # fewer layers, or none at full size
 SLIM = [name for name in NETS if name.endswith("-slim") and name not in LESS]
 
 

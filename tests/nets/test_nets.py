@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+from itertools import product
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from bench.conform.check import complaint
+from bench.conform.nets import NET as PROPERTIES
+from bench.conform.nets import NetCase
 from bench.core.errors import BadInput
 from bench.core.pgd import frozen
 from bench.nets import NETS, Net, build
@@ -17,6 +21,7 @@ from support.toys import noise
 CLASSES = 10
 HEAVY = ("densenet121-tv", "resnet18", "resnet50", "vgg11", "vgg16_bn", "vgg19_bn", "vit-small", "vit-tiny")
 LIGHT = [name for name in NETS if name not in HEAVY]
+FEW = ("features", "gradients", "declared")  # what heavy nets are looked at for
 PATCHES = [name for name in NETS if name.startswith("vit-")]
 
 
@@ -25,33 +30,17 @@ def net_of(name: str, **more: Any) -> Net:
     return build(name, **asked | more, device=torch.device("cpu"))
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("name", NETS)
-def test_head_on_features_is_the_net(name: str, precision: str) -> None:
-    net = net_of(name, precision=precision).eval()
-    x = noise(2, 3, 32, 32).requires_grad_()
-    features, logits = net.features(x), net(x)
-    assert logits.shape == (2, CLASSES) and features.ndim == 2
-    assert features.dtype == logits.dtype == torch.float32
-    assert torch.equal(net.head(features), logits)
-    (grad,) = torch.autograd.grad(logits.square().sum(), x)
-    assert grad.isfinite().all() and all(image.abs().max() > 0 for image in grad)
-
-
-@pytest.mark.parametrize("name", LIGHT)
-def test_precision_moves_the_logits_a_little(name: str) -> None:
-    """Measured as they train: of a deep net that saw no image yet, the averages leave nothing."""
-    x = noise(4, 3, 32, 32)
-    exact, rounded = (net_of(name, precision=precision)(x) for precision in ("fp32", "bf16"))
-    assert 0 < (exact - rounded).norm() < 0.2 * exact.norm()
-
-
-@pytest.mark.parametrize("name", LIGHT)
-def test_the_seed_decides_every_random_weight(name: str) -> None:
-    one, again, other = (net_of(name, seed=seed) for seed in (0, 0, 1))
-    for a, b, c in zip(one.parameters(), again.parameters(), other.parameters(), strict=True):
-        assert torch.equal(a, b)
-        assert not torch.equal(a, c) or len(a.unique()) == 1  # of batch norms: all ones, all zeros
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        (n, w)
+        for n, w in product(NETS, PROPERTIES)
+        if n in LIGHT or w in ("features", "gradients", "declared")
+    ],
+)
+def test_it_keeps_what_is_asked_of_all(name: str, what: str) -> None:
+    """Of heavy nets a smaller one of the family is looked at more closely."""
+    assert complaint(PROPERTIES[what], NetCase(name, NETS[name])) is None
 
 
 @pytest.mark.parametrize("size", [16, 33, 64])

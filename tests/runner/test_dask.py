@@ -165,7 +165,7 @@ def test_only_this_machine_can_reach_it(town: Town) -> None:
     """Whoever reaches a port runs code; so the recipe in the documentation binds what the tests bind."""
     assert town.listening() == {"127.0.0.1"}
     commands = re.findall(r"^.*-m dask .*$", RECIPE.read_text(encoding="utf-8"), re.M)
-    assert len(commands) == 3 and all(" ".join(LOOPBACK) in command for command in commands)
+    assert len(commands) == 5 and all(" ".join(LOOPBACK) in command for command in commands)
 
 
 def test_killed_worker(
@@ -234,7 +234,7 @@ JOB = Job(TOYS["tap"], 0, None, 1.0)
 
 def test_progress_of_a_job(town: Town, place: Path) -> None:
     heard: list[tuple[str, float, str]] = []
-    found = dask.check_workers(town.address, place / "cache", None, "cpu", 1)
+    found = dask.check_workers(town.address, None, place / "cache", None, "cpu", 1)
     cluster = Cluster(found, work, toy_bench(place), lambda *said: heard.append(said))
     assert cluster.submit(JOB).result(60).error is None
     wait_for(lambda: bool(heard))

@@ -550,10 +550,25 @@ def test_depth_finds_what_was_put_in() -> None:
     assert em["mi_lost"] == pytest.approx(em["mi_gap"] / 0.5)
     assert pd.isna(em["accuracy_gap_low"])
     rho = {name: value.rho for name, value in depth.correlations(found.tables["cells"])["em"].items()}
-    assert [*rho.values()] == pytest.approx([1, 1, -1, 1])
+    assert [*rho.values()] == pytest.approx([1, 1, -1, 1, -1, 1])
     assert "features of linear are its logits" in found.text and "n = 8" in found.text
     assert "descriptive" not in " ".join(found.tables["depth"].astype(str).to_numpy().ravel())
     assert {*cells.loc["linear", "features"]} == {"logits"}
+
+
+def test_the_answer_comes_first_and_follows_from_the_numbers() -> None:
+    found = depth.analyse(*deeper_is_worse()).text
+    answer = found.partition("## Answer")[2].partition("##")[0]
+    said = dict(line[2:].split(": ", 1) for line in answer.splitlines() if line.startswith("- "))
+    held, fell = (
+        "Deeper nets lose a larger share of their accuracy",
+        "Nets that lose more accuracy lose more MI",
+    )
+    assert said[held].startswith("held for `em` (1.00") and said[fell].startswith(
+        "did not hold for `em` (-1.00"
+    )
+    few = [row for row in deeper_is_worse()[0] if row.inputs["net"] in [*depth.LAYERS][:4]]
+    assert "descriptive for `em`" in depth.analyse(few, deeper_is_worse()[1]).text
 
 
 def test_depth_of_few_nets_is_descriptive() -> None:
@@ -583,15 +598,17 @@ def test_poisons_give_intervals_and_victims_of_one_none() -> None:
 
 def test_a_victim_that_did_not_learn_is_marked_and_compared_with_nothing() -> None:
     rows, records = deeper_is_worse(reps=2)
-    asleep = {own.key for own in rows if own.method == "em" and own.inputs["net"] == "mlp2"}
+    asleep = {own.key for own in rows if own.method == "em" and own.inputs["net"] == "mlp2-slim"}
     found = depth.analyse(
         [replace(own, train_acc=0.11 if own.key in asleep else 0.9) for own in rows], records
     )
     cells = found.tables["cells"].set_index(["net", "method"])
-    em = cells.loc["mlp2", "em"]
+    em = cells.loc["mlp2-slim", "em"]
     assert not pd.isna(em["accuracy"]) and pd.isna(em["accuracy_gap"]) and pd.isna(em["mi_lost"])
-    assert "em in mlp2" in found.text and "‡" in found.text and cells.loc["mlp3", "em"]["doubt"] == ""
-    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 7]
+    assert (
+        "em in mlp2-slim" in found.text and "‡" in found.text and cells.loc["mlp3-slim", "em"]["doubt"] == ""
+    )
+    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7] * 6
 
 
 def test_one_repetition_has_the_estimators_own_intervals() -> None:
@@ -636,11 +653,11 @@ def test_what_is_lacking_is_said_and_is_no_number() -> None:
     records[8] = replace(bound, values={"value": None, "bound": "certified up to 1.3"})
     found = depth.analyse([rows[0], failed, *rows[2:]], records)
     assert "linear, em, none: failed, ValueError: broke" in found.text
-    assert "mlp2, em, none, clean-trained net: constant features" in found.text
-    assert "mlp3, em, none, clean-trained net: a bound only: certified up to 1.3" in found.text
+    assert "mlp2-slim, em, none, clean-trained net: constant features" in found.text
+    assert "mlp3-slim, em, none, clean-trained net: a bound only: certified up to 1.3" in found.text
     cells = found.tables["cells"].set_index(["net", "method"])
-    assert ("linear", "em") not in cells.index and pd.isna(cells.loc["mlp2", "em"]["mi_gap_clean_net"])
-    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 5]
+    assert ("linear", "em") not in cells.index and pd.isna(cells.loc["mlp2-slim", "em"]["mi_gap_clean_net"])
+    assert [v.n for v in depth.correlations(found.tables["cells"])["em"].values()] == [7, 7, 7, 5, 7, 5]
 
 
 def test_over_nets_losses_are_shares() -> None:
@@ -659,21 +676,24 @@ def test_over_nets_losses_are_shares() -> None:
 
 
 def test_a_victim_without_clean_keeps_its_own_figures() -> None:
-    own = made_up("mlp2", "em", 0.5)
+    own = made_up("mlp2-slim", "em", 0.5)
     (cell,) = depth.analyse([own], [mi_record(own, own, 0.3)]).tables["cells"].to_dict("records")
     assert (cell["mi"], cell["mi_gap"], cell["accuracy_gap"]) == (0.3, pytest.approx(0.2), None)
 
 
 def test_within_a_net_methods_are_compared() -> None:
     rows, records = [], []
-    clean = made_up("mlp2", "clean", 0.9)
+    clean = made_up("mlp2-slim", "clean", 0.9)
     for place, method in enumerate(("clean", "random", "em", "tap", "mi-ue")):
-        own = clean if method == "clean" else made_up("mlp2", method, 0.9 - 0.1 * place)
+        own = clean if method == "clean" else made_up("mlp2-slim", method, 0.9 - 0.1 * place)
         rows.append(own)
         pairs = [(own, own, 0.5 - 0.1 * place)] + [(clean, own, 0.5 + 0.1 * place)] * (own is not clean)
         records += [mi_record(*pair) for pair in pairs]
     found = depth.within_nets(depth.analyse(rows, records).tables["cells"])
-    assert [(v.n, v.rho) for v in found["mlp2"].values()] == [(3, pytest.approx(1)), (3, pytest.approx(-1))]
+    assert [(v.n, v.rho) for v in found["mlp2-slim"].values()] == [
+        (3, pytest.approx(1)),
+        (3, pytest.approx(-1)),
+    ]
 
 
 def test_depth_of_nothing_is_no_error() -> None:

@@ -16,8 +16,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from bench.core.checkpoint import DAMAGED
+from bench.core.checkpoint import DAMAGED, check_whole
 from bench.core.errors import BadInput
+from bench.core.stored import check_regular
 from bench.data.images import stack
 from bench.data.poisons import manifest
 from bench.data.poisons.outputs import outputs
@@ -54,6 +55,7 @@ def read(path: Path, who: str) -> Content:
             "or a folder of 0.png, 1.png, ..., of train*.parquet, or of images by their originals' names"
         )
     try:
+        check_regular(path)
         with path.open("rb") as stream:
             page = stream.read(256).lstrip().startswith(b"<")
         if page:  # what hosts of files send in the place of one
@@ -134,9 +136,9 @@ def _folder(folder: Path, who: str) -> Content:
 
 def _npy(path: Path, who: str) -> Content:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # no memory for what the file does not hold
     except DAMAGED as error:
-        if "pickle" not in str(error):
+        if "pickle" not in str(error) and "Python objects" not in str(error):
             raise BadInput(f"{who}: {path.name} is no whole .npy file") from None
         why = "holds Python objects, which can run code when they are read"
         raise BadInput(f"{who}: {path.name} {why}; expected an array of numbers: {SAVE_AS}") from None
@@ -145,7 +147,7 @@ def _npy(path: Path, who: str) -> Content:
         raise BadInput(f"{who}: {path.name} is of type {kind}, expected integers or floats")
     wider = {"u2": "i4", "u4": "i8", "u8": "i8", "f16": "f8"}  # what torch does not know, or not well
     wanted = wider.get(array.dtype.str[1:], array.dtype.newbyteorder("="))
-    return Content(torch.from_numpy(array.astype(wanted, copy=False)), "npy")
+    return Content(torch.from_numpy(array.astype(wanted)), "npy")
 
 
 def _torch(path: Path, who: str) -> Content:
@@ -184,6 +186,10 @@ def _only(stored: dict[Any, Any], form: str, path: Path, who: str) -> Content:
     if value.layout != torch.strided or value.dtype not in NUMBERS or value.is_meta:
         kinds = ", ".join(str(kind).removeprefix("torch.") for kind in NUMBERS)
         raise BadInput(f"{who}: {path.name} is a tensor of {value.dtype}, expected a dense one of {kinds}")
+    try:
+        check_whole(value)
+    except ValueError as error:
+        raise BadInput(f"{who}: {path.name} has {error}; expected all of them in the file") from None
     return Content(value.detach(), form, (f"the tensor is called {name!r}",) if name else ())
 
 

@@ -21,7 +21,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, KilledWorker
+from distributed import Client, KilledWorker, Security
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
@@ -33,6 +33,7 @@ from bench.runner.scheduler import Report, WorkersDied
 ADDRESS = re.compile(r"((tcp|tls|ws|wss|ucx)://)?[^/\s]+:\d+")
 CONNECT_SECONDS = 20.0  # for the scheduler to answer
 PATIENCE_SECONDS = 60.0  # without any worker: one that died takes some to be started again
+Tls = tuple[Path, Path, Path]
 AGAIN = "the same command goes on where it stopped"
 
 
@@ -41,6 +42,7 @@ class CheckedWorkers:
     """A scheduler whose workers were found fit, and for what."""
 
     address: str
+    tls: Tls | None
     cache: Path  # absolute: the workers stand elsewhere
     plugins: Path | None
     threads: int
@@ -95,14 +97,14 @@ class WorkerList:
 
 
 def check_workers(
-    address: str, cache: Path, plugins: Path | None, device: str, threads: int
+    address: str, tls: Tls | None, cache: Path, plugins: Path | None, device: str, threads: int
 ) -> CheckedWorkers:
     """Wait for a worker, then check all.
 
     Raises BadInput unless each has the device, and sees the cache and plugins folders, this package
     and the libraries as this process does.
     """
-    with contextlib.closing(connect(address)) as client:
+    with contextlib.closing(connect(address, tls)) as client:
         listed = WorkerList(client, address)
         while not (found := listed.ask()):
             time.sleep(0.2)
@@ -113,23 +115,33 @@ def check_workers(
                 f"some started with --resources GPU=1"
             )
         device = ("cuda" if gpus else "cpu") if device == "auto" else device
-        checked = CheckedWorkers(address, cache.absolute(), plugins and plugins.absolute(), threads, device)
+        checked = CheckedWorkers(
+            address, tls, cache.absolute(), plugins and plugins.absolute(), threads, device
+        )
         with checked.terms() as terms:
             environment = _check(client, terms, checked.able(found))
         return replace(checked, environment=environment)
 
 
-def connect(address: str) -> Client:
+def connect(address: str, tls: Tls | None = None) -> Client:
+    """Connect to a scheduler. tls: certificate of whom to believe, and one's own with its key."""
     for name in [*logging.root.manager.loggerDict]:
         if name.startswith("distributed"):  # what matters is said by this package
             logging.getLogger(name).setLevel(logging.CRITICAL)
     what = "no address"
     if ADDRESS.fullmatch(address):
         try:
-            return Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
-        except (OSError, ValueError) as error:
+            security = _security(*tls) if tls else None
+            return Client(address, timeout=CONNECT_SECONDS, set_as_default=False, security=security)
+        except (OSError, ValueError, TypeError) as error:
             what = (str(error).splitlines() or [type(error).__name__])[0]
     raise BadInput(f"--scheduler {address}: {what}; expected tcp://HOST:PORT of a Dask scheduler")
+
+
+def _security(ca: Path, cert: Path, key: Path) -> Security:
+    return Security(
+        tls_ca_file=str(ca), tls_client_cert=str(cert), tls_client_key=str(key), require_encryption=True
+    )
 
 
 def refusal(who: str, error: BaseException) -> BadInput:
@@ -178,7 +190,7 @@ class Cluster:
             content = pickle.dumps((work, lent))
             write_atomically(self.terms.folder / "run.pickle", content)
             self.terms = replace(self.terms, run=sha256(content).hexdigest())
-            client = stack.enter_context(contextlib.closing(connect(checked.address)))
+            client = stack.enter_context(contextlib.closing(connect(checked.address, checked.tls)))
             client.subscribe_topic(self.terms.token, lambda event: report(*event[1]))
             self.executor = client.get_executor(pure=False, resources=checked.resources)
             self.listed = WorkerList(client, checked.address)

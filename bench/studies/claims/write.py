@@ -111,8 +111,10 @@ def show(card: Card, console: Console) -> None:
     for text in card.circumstances.values():
         console.print(formats.line(f"ours: {text}"))
     for board in card.boards:
-        console.print(formats.line(f"\n{board.title}. Ours: setting {board.setting[:8]}"))
+        console.print()
+        console.print(formats.line(f"{board.title}. Ours: setting {board.setting[:8]}"))
         console.print(formats.grid(_cells(board)[[*SHOWN]], "llrlrll"))
         for line in filter(None, conclusions(board)):
             console.print(formats.line(line))
-    console.print(formats.line(f"\n{card.summary}"))
+    console.print()
+    console.print(formats.line(f"{card.summary}"))

@@ -23,6 +23,7 @@ from bench.results.replicates import by_unit, chance_of, doubt_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, last_line
 from bench.runner.request import Options, Variation
+from bench.studies.command import command_of
 from bench.studies.depth.figures import by_depth
 from bench.studies.depth.text import TABLES, text_of
 from bench.studies.records import Explanation, Readings
@@ -31,8 +32,8 @@ from bench.studies.study import Findings, Record, Study
 # layers with weights in line, shortcuts aside; vgg11-slim has one linear layer in the place of VGG-11's three
 LAYERS = {
     "linear": 1,
-    "mlp2": 2,
-    "mlp3": 3,
+    "mlp2-slim": 2,
+    "mlp3-slim": 3,
     "lenet5": 5,
     "conv5": 6,
     "vgg11-slim": 9,
@@ -55,6 +56,8 @@ OVER_NETS = {
     "depth and share of accuracy lost": ("layers", "accuracy_lost"),
     "shares of accuracy and of MI lost, own net": ("accuracy_lost", "mi_lost"),
     "shares of accuracy and of MI lost, clean-trained net": ("accuracy_lost", "mi_lost_clean_net"),
+    "depth and share of MI lost, own net": ("layers", "mi_lost"),
+    "depth and share of MI lost, clean-trained net": ("layers", "mi_lost_clean_net"),
 }
 WITHIN_NETS = {
     "accuracy gap and MI gap, own net": ("accuracy_gap", "mi_gap"),
@@ -72,7 +75,7 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     over, within, about = correlations(cells), within_nets(cells), _about(rows)
     contestants = cells[cells["method"] != CLEAN]
     figures = {"by-depth": by_depth(contestants, about)} if len(contestants) else {}
-    said = text_of(cells, over, within, about, [*_lacking(rows, records)])
+    said = text_of(cells, over, within, about, [*_lacking(rows, records)], command_of("depth", rows))
     tables = {"depth": table_of(over, "method"), "within-nets": table_of(within, "net"), "cells": cells}
     return Findings(tables, figures, said)
 
