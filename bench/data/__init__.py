@@ -13,10 +13,12 @@ if TYPE_CHECKING:  # torch comes in with load(), not with names()
     from bench.data.prepare import Source
 
 DOWNLOADED = ("cifar10", "cifar100", "svhn")
+PLACED = ("parquet:DIR", "folder:DIR", "imagenet100:DIR", "tinyimagenet:DIR", "hf:NAME")
+HUB = "hf"  # whose names are no places of a machine
 
 
 def names() -> list[str]:
-    return ["glyphs", *DOWNLOADED, "parquet:DIR", "folder:DIR"]
+    return ["glyphs", *DOWNLOADED, *PLACED]
 
 
 def load(
@@ -28,17 +30,22 @@ def load(
     writes: bool = True,
     reference: int = 0,
     imbalance: float = 1.0,
+    follow: bool = False,
 ) -> Dataset:
     """Load the data set called spec, on the CPU; BadInput where there is none.
 
     root: where the user keeps downloaded data sets. limit: training images to keep, validation included.
     writes: whether what is drawn or downloaded may be kept; else nothing is downloaded. reference: clean
     images to have beside them, for defenses that use some. imbalance: of the training images that are kept,
-    see prepare.long_tailed(); 1: as they are.
+    see prepare.long_tailed(); 1: as they are. follow: whether a limit beyond what is there becomes the
+    largest that is, with reference images beside it; else it is refused.
     """
     from bench.data import prepare
 
-    return prepare.dataset(source(spec, root, limit, cache, writes), limit, reference, imbalance)
+    found = source(spec, root, limit, cache, writes)
+    if follow:
+        limit = prepare.within(found, limit, reference)
+    return prepare.dataset(found, limit, reference, imbalance)
 
 
 def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes: bool = True) -> Source:
@@ -59,4 +66,12 @@ def source(spec: str, root: Path | None, limit: int | None, cache: Path, writes:
         from bench.data import folder
 
         return folder.source(place)
+    if kind in ("imagenet100", "tinyimagenet") and place:
+        from bench.data import imagenet
+
+        return imagenet.hundred(place) if kind == "imagenet100" else imagenet.tiny(place)
+    if kind == HUB and place:
+        from bench.data import hub
+
+        return hub.source(place, writes)
     raise unknown("data set", spec, names())

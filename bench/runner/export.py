@@ -17,6 +17,7 @@ from bench.experiment import cache
 from bench.experiment.cell import craft
 from bench.experiment.context import RunContext
 from bench.experiment.registry import Plugin
+from bench.runner.fitting import fitted
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve
 from bench.runner.session import open_context, open_device, read, say
@@ -36,7 +37,9 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
             f"--poison-rep is {poison_rep}, expected 0"
         )
     check_free(out)
-    context, method, poison = crafted(resolved, device, read(resolved), console, poison_rep)
+    images = read(resolved)
+    resolved = fitted(resolved, images, lambda line: say(console, line))
+    context, method, poison = crafted(resolved, device, images, console, poison_rep)
     published, count = poison.images, len(poison.images)
     said = described(context, method, poison) | {
         "kind": manifest.KIND,

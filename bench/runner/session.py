@@ -29,6 +29,7 @@ from bench.results.rewrite import rewrite
 from bench.results.rows import open_run
 from bench.runner import grid
 from bench.runner.backends.local import Pool
+from bench.runner.fitting import fitted, follows
 from bench.runner.jobs import keep_samples
 from bench.runner.memory import affordable
 from bench.runner.progress import Progress
@@ -105,6 +106,7 @@ def open_grid(
         open_run(where.out)
     device, start, elsewhere = workers_of(resolved, console)
     dataset = read(resolved, load)
+    resolved = fitted(resolved, dataset, lambda line: say(console, line))
     resolved.check_images(len(dataset.train))
     check_nets(resolved, dataset)
     out = where.out or place.parent / f"{place.name}-{dataset.name}"
@@ -122,6 +124,7 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     reference = max((defense.value.reference for defense in resolved.defenses), default=0)
     more: dict[str, Any] = {"reference": reference} if reference else {}
     more |= {} if setting.imbalance == 1 else {"imbalance": setting.imbalance}
+    more |= {"follow": True} if follows(resolved.request) else {}
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
 
 
