@@ -26,7 +26,7 @@ from bench.experiment.partial import keep_mask
 from bench.experiment.registry import Plugin
 from bench.nets.body import Shape
 from bench.results.rewrite import rewrite
-from bench.results.rows import open_run
+from bench.results.rows import Row, open_run
 from bench.runner import grid
 from bench.runner.backends.local import Pool
 from bench.runner.fitting import fitted, follows
@@ -56,8 +56,8 @@ class Grid:
         """Give the cells by the keys of their rows."""
         return {self.context.identity(cell).key: cell for cell in self.cells}
 
-    def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
-        """Compute those of the cells that have no finished row; samples of all their poisons."""
+    def compute(self, wanted: Sequence[Cell], tell: Callable[[Row], None] = lambda row: None) -> grid.Outcome:
+        """Compute those of the cells that have no finished row, and tell them; samples of their poisons."""
         sweep(self.context.cache)
         rows = self.out / "rows"
         rows.mkdir(parents=True, exist_ok=True)
@@ -66,7 +66,8 @@ class Grid:
         say(self.console, self.headline)
         keep_samples(self.context, self.resolved.methods)
         plugins = self.resolved.request.where.plugins
-        outcome = grid.run(self.context, wanted, rows, Progress(self.console), self.start, plugins)
+        progress = Progress(self.console)
+        outcome = grid.run(self.context, wanted, rows, progress, self.start, plugins, tell)
         keep_samples(self.context, self.resolved.methods)  # of poisons that other machines crafted
         return outcome
 
