@@ -18,4 +18,5 @@ NAMES = (
     "conform",
     "study",
     "mi-check",
+    "completion",
 )  # in the order of --help
