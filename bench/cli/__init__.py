@@ -12,6 +12,7 @@ NAMES = (
     "report",
     "claims",
     "check",
+    "submission",
     "export",
     "verify",
     "protect",

@@ -37,9 +37,7 @@ def parsed(argv: Sequence[str], prog: str = "python -m bench") -> argparse.Names
     top, argv = parser(prog), [*argv]
     args, more = top.parse_known_args(argv)
     if more:
-        args.own.error(
-            f"unrecognized arguments: {' '.join(more)}"
-        )  # with the command's usage, not all commands'
+        args.own.error(f"unrecognized arguments: {' '.join(more)}")  # with the usage of the command alone
     if getattr(args, "config", None) is None:
         return args
     own = config.arguments(config.read(args.config), args.own)
