@@ -12,10 +12,12 @@ NAMES = (
     "report",
     "claims",
     "check",
+    "submission",
     "export",
     "verify",
     "protect",
     "conform",
     "study",
     "mi-check",
+    "completion",
 )  # in the order of --help

@@ -33,7 +33,8 @@ HOOKS = {
     "loss": "at each step",
     "finish": "after the last step",
 }
-DATA = {"glyphs": "glyphs", "parquet:DIR": "parquet", "folder:DIR": "folder"}  # whose module it is, if own
+DATA = {"glyphs": "glyphs", "parquet:DIR": "parquet", "folder:DIR": "folder", "hf:NAME": "hub"}
+DATA |= dict.fromkeys(("imagenet100:DIR", "tinyimagenet:DIR"), "imagenet")  # whose module it is, if own
 PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=Differs from the paper:)")
 
 

@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli import as_json
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -28,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "out", type=Path, metavar="DIR", nargs="?", default=RUN, help=f"the run's folder (default: {RUN})"
     )
     parser.epilog = EXITS
+    as_json.add(parser)
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--baseline", type=Path, metavar="FILE", help="compare with this one")
     what.add_argument("--write", type=Path, metavar="FILE", help="make a baseline from the rows")
@@ -48,7 +51,10 @@ def main(args: argparse.Namespace) -> int:
         print(f"baseline of {len(made.cells)} cells written to {args.write}")
         return 0
     comparison = regression.compare(baseline.load(args.baseline), rows)
-    show(comparison, Console())
+    if args.json:
+        as_json.show(as_json.comparison(comparison))
+    else:
+        show(comparison, Console())
     return 0 if comparison.passed else 1
 
 

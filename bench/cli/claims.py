@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli import as_json
+
 if TYPE_CHECKING:
     from bench.results.rows import Row
 
@@ -26,23 +28,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"a run's folder or its rows/, several times for more, beside {REFERENCE} where that exists; "
         "a row that is in several counts as in the first",
     )
+    as_json.add(parser)
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"default: {OUT}")
 
 
 def main(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from bench.core.files import check_writable
-    from bench.studies.claims.card import make
+    from bench.studies.claims.card import make, record
     from bench.studies.claims.claim import load
     from bench.studies.claims.write import show, write
 
     claims, rows = load(args.claims), gathered(args.rows)
     check_writable(args.out)
-    card, console = make(claims, rows), Console()
+    card, console = make(claims, rows), as_json.console(args.json)
     written = write(card, args.out)
     show(card, console)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    if args.json:
+        as_json.show(
+            {"claims": [*map(record, card.judged)], "settings": card.circumstances, "notes": card.notes}
+        )
     return 0
 
 

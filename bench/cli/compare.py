@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.cli import options
+from bench.cli import as_json, options
 
 if TYPE_CHECKING:
     from bench.results.rows import Row
@@ -27,10 +27,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     options.ranked(parser, "the defenses to compare under, names with commas (default: all that both have)")
     options.mix_threats(parser)
+    as_json.add(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    from rich.console import Console
 
     from bench.core.errors import unknown
     from bench.report.compare import legend, sentences, table
@@ -53,8 +53,12 @@ def main(args: argparse.Namespace) -> int:
         notes = [f"{circumstances(rows)}."]
         if two := compare.threats_apart(*([r for r in rows if r.method == name] for name in names)):
             notes.append(f"Two threat models: {names[0]} is of {two[0]}, {names[1]} of {two[1]}.")
-    console = Console()
-    for said in sentences(found, sides, args.metric):
+    told, console = [*sentences(found, sides, args.metric)], as_json.console(args.json)
+    if args.json:
+        as_json.show(
+            {"metric": args.metric, "sides": sides, "differences": found, "said": told, "notes": notes}
+        )
+    for said in told:
         console.print(line(said))
     console.print()
     cells = table(found, sides, args.metric)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.cli import options
+from bench.cli import as_json, options
 
 ABOUT = "rank the methods of a run by their worst case over its defenses"
 
@@ -15,11 +15,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
     options.ranked(parser)
     options.mix_threats(parser)
+    as_json.add(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from bench.core.errors import BadInput
     from bench.core.files import check_writable
     from bench.report import formats
@@ -33,11 +32,13 @@ def main(args: argparse.Namespace) -> int:
     ours = rows_of_setting(rows, args.setting)
     boards, refused = leaderboards(ours, options.names_of(args.defenses), mix=args.mix_threats)
     check_writable(args.out)
-    console, several = Console(), len(ours) < len(rows)
+    console, several = as_json.console(args.json), len(ours) < len(rows)
     for board in boards:
         written = write_leaderboard(board, args.out, several=several)
         formats.show(tables_of(board), console)
         console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     for why in refused:
         console.print(formats.line(why), soft_wrap=True)
+    if args.json:
+        as_json.show({"leaderboards": boards, "refused": refused})
     return 0

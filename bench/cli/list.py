@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.cli import as_json
+
 ABOUT = "what there is: methods, defenses, data sets, nets, profiles, studies; or what one of them is"
 
 
@@ -19,6 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="print the tables that README has of methods and defenses, or bring those of a page up to date",
     )
+    as_json.add(parser)
     parser.add_argument("--plugins", type=Path, metavar="DIR", help="folder with methods/ or defenses/")
 
 
@@ -37,6 +40,11 @@ def main(args: argparse.Namespace) -> int:
             print(markdown.overview(catalogs))
         else:
             markdown.rewrite(Path(args.markdown), catalogs)
+        return 0
+    if args.json:
+        from bench.cli import names
+
+        as_json.show(names.entries(catalogs, args.name))
         return 0
     console = Console()
     for part in about.everything(catalogs) if args.name is None else about.one(args.name, catalogs):

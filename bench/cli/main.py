@@ -37,7 +37,9 @@ def parser(prog: str = "python -m bench") -> argparse.ArgumentParser:
 def parsed(argv: Sequence[str], prog: str = "python -m bench") -> argparse.Namespace:
     """Parse a command line; the options of its --config come first, so that those given win. BadInput."""
     top, argv = parser(prog), [*argv]
-    args = top.parse_args(argv)
+    args, more = top.parse_known_args(argv)
+    if more:
+        args.own.error(f"unrecognized arguments: {' '.join(more)}")  # with the usage of the command alone
     if getattr(args, "config", None) is None:
         return args
     own = config.arguments(config.read(args.config), args.own)

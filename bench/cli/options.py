@@ -25,7 +25,7 @@ def folder(text: str) -> Path:
 
 def images(to: Options) -> None:
     to.add_argument(
-        "--data", help="data set: glyphs, cifar10, cifar100, svhn, parquet:DIR, folder:DIR[@SIZE]"
+        "--data", help="data set: glyphs, cifar10, cifar100, svhn, folder:DIR[@SIZE] and others, see list"
     )
     to.add_argument("--limit", metavar="N", help="class-balanced subset of the training images; none: all")
     to.add_argument(

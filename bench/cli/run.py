@@ -47,6 +47,9 @@ def configure(run: argparse.ArgumentParser) -> None:
         action="store_false",
         help="without figures and page, which report makes",
     )
+    where.add_argument(
+        "--log", metavar="NAMES", help="finished rows also to tensorboard, wandb, mlflow (names with commas)"
+    )
     config.add(run)
     before = run.add_argument_group("before computing")
     before.add_argument(
@@ -73,13 +76,14 @@ def main(args: argparse.Namespace) -> int:
 
     from bench.cli import dry_run
     from bench.report.write import derive
-    from bench.runner.session import open_grid
+    from bench.runner import logs
+    from bench.runner.session import open_grid, say
 
     if args.dry_run:
         return dry_run.run(request, args.img_per_s)
     console = Console()
-    grid = open_grid(request, console)
-    outcome = grid.compute(grid.cells)
+    adapters, grid = logs.chosen(args.log), open_grid(request, console)
+    outcome = grid.compute(grid.cells, logs.opened(adapters, grid.out, lambda line: say(console, line)))
     methods, defenses = ([p.name for p in kind] for kind in (grid.resolved.methods, grid.resolved.defenses))
     derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False, report=args.report)
     if outcome.left:

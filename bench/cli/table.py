@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from bench.cli import options
+from bench.cli import as_json, options
 
 ABOUT = "derive the tables of a run again from its rows"
 
@@ -13,14 +13,15 @@ ABOUT = "derive the tables of a run again from its rows"
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
     options.mix_threats(parser)
+    as_json.add(parser)
 
 
 def main(args: argparse.Namespace) -> int:
-    from rich.console import Console
-
     from bench.report.write import derive
     from bench.results.rows import finished_run
 
     finished_run(args.out)
-    derive(args.out, Console(), report=False, mix=args.mix_threats)
+    tables = derive(args.out, as_json.console(args.json), report=False, mix=args.mix_threats)
+    if args.json:
+        as_json.show(as_json.tables(tables))
     return 0

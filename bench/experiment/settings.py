@@ -9,6 +9,7 @@ from typing import Literal
 
 from bench.core.errors import BadInput
 from bench.core.recipe import ADDED, Recipe
+from bench.data import HUB
 from bench.experiment.registry import Plugin
 from bench.metrics.mi.settings import MISettings
 
@@ -93,8 +94,10 @@ class Command:
 
 
 def portable(source: str) -> str:
-    """Leave out a source's folder: parquet:/a/b/cifar10 becomes parquet:DIR/cifar10."""
+    """Leave out a source's folder: parquet:/a/b/cifar10 becomes parquet:DIR/cifar10; a hub's name stays."""
     kind, colon, place = source.partition(":")
+    if kind == HUB and not place.startswith(("/", ".", "~")):
+        return source
     return f"{kind}:{PLACE}/{PurePath(place).name}".rstrip("/") if colon else source
 
 

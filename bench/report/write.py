@@ -40,8 +40,8 @@ def derive(
     redraw: bool = True,
     report: bool = True,
     mix: bool = False,
-) -> None:
-    """Write tables and heat maps of all rows, and the report with all figures; show the tables of the keys.
+) -> list[Table]:
+    """Write tables and heat maps of all rows, and the report with figures; show and give the keys' tables.
 
     With the report the doubts about what is shown are printed, and its place.
     ranked: the set of defenses that ranks (default: all); BadInput where no setting has them all. Without
@@ -64,7 +64,8 @@ def derive(
 
         drawn = draw_heat_maps(summaries, stamp)
     written = formats.write({**texts, **drawn}, run, DERIVED)
-    formats.show([table for own in shown for table in own.tables], console)
+    tables = [table for own in shown for table in own.tables]
+    formats.show(tables, console)
     console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     if report and rows:
         if redraw:
@@ -72,6 +73,7 @@ def derive(
         doubts = dict.fromkeys(f"doubt: {doubt}" for own in shown for doubt in warnings_of_setting(own))
         for said in (*doubts, f"report: {page}"):
             console.print(formats.line(said), soft_wrap=True)
+    return tables
 
 
 def _write_report(summaries: Sequence[Summary], run: Path, page: Path, stamp: str) -> None:

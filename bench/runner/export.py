@@ -17,6 +17,7 @@ from bench.experiment import cache
 from bench.experiment.cell import craft
 from bench.experiment.context import RunContext
 from bench.experiment.registry import Plugin
+from bench.runner.fitting import fitted
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve
 from bench.runner.session import open_context, open_device, read, say
@@ -39,6 +40,7 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
     images = read(resolved)
     for note in images.notes:
         say(console, note)
+    resolved = fitted(resolved, images, lambda line: say(console, line))
     context, method, poison = crafted(resolved, device, images, console, poison_rep)
     published, count = poison.images, len(poison.images)
     said = described(context, method, poison) | {

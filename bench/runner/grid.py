@@ -69,12 +69,14 @@ def run(
     progress: Progress,
     start: Callable[..., Workers],
     plugins: Path | None,
+    tell: Callable[[Row], None] = lambda row: None,
 ) -> Outcome:
     """Compute every wanted cell that has no finished row in the folder, or no victim where it should be kept.
 
-    start: makes workers, given work, context and report, once there is something to do.
+    start: makes workers, given work, context and report, once there is something to do. tell: is given every
+    measured row once it is saved.
     """
-    grid = _Grid(context, folder, progress, plugins)
+    grid = _Grid(context, folder, progress, plugins, tell)
     todo = grid.missing(wanted)
     if not todo:
         return grid.outcome
@@ -89,7 +91,15 @@ def run(
 class _Grid(Work[Job]):
     """What becomes of poisons and cells: rows."""
 
-    def __init__(self, context: RunContext, folder: Path, progress: Progress, plugins: Path | None) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        folder: Path,
+        progress: Progress,
+        plugins: Path | None,
+        tell: Callable[[Row], None],
+    ) -> None:
+        self.tell = tell
         self.context, self.folder, self.progress, self.plugins = context, folder, progress, plugins
         self.old = {row.key: row for row in files.load_all(folder)}
         self.outcome = Outcome()
@@ -152,6 +162,7 @@ class _Grid(Work[Job]):
         unlike = self._unlike(result.row)
         if unlike is None:
             self._save(result.row)
+            self.tell(result.row)
         self.context.checkpoint("victim", result.row.key).clear()
         if unlike is not None:
             self._fail(job, unlike)

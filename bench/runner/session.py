@@ -26,9 +26,10 @@ from bench.experiment.partial import keep_mask
 from bench.experiment.registry import Plugin
 from bench.nets.body import Shape
 from bench.results.rewrite import rewrite
-from bench.results.rows import open_run
+from bench.results.rows import Row, open_run
 from bench.runner import grid
 from bench.runner.backends.local import Pool
+from bench.runner.fitting import fitted, follows
 from bench.runner.jobs import keep_samples
 from bench.runner.memory import affordable, cores
 from bench.runner.progress import Progress
@@ -55,8 +56,8 @@ class Grid:
         """Give the cells by the keys of their rows."""
         return {self.context.identity(cell).key: cell for cell in self.cells}
 
-    def compute(self, wanted: Sequence[Cell]) -> grid.Outcome:
-        """Compute those of the cells that have no finished row; samples of all their poisons."""
+    def compute(self, wanted: Sequence[Cell], tell: Callable[[Row], None] = lambda row: None) -> grid.Outcome:
+        """Compute those of the cells that have no finished row, and tell them; samples of their poisons."""
         sweep(self.context.cache)
         rows = self.out / "rows"
         rows.mkdir(parents=True, exist_ok=True)
@@ -65,7 +66,8 @@ class Grid:
         say(self.console, self.headline)
         keep_samples(self.context, self.resolved.methods)
         plugins = self.resolved.request.where.plugins
-        outcome = grid.run(self.context, wanted, rows, Progress(self.console), self.start, plugins)
+        progress = Progress(self.console)
+        outcome = grid.run(self.context, wanted, rows, progress, self.start, plugins, tell)
         keep_samples(self.context, self.resolved.methods)  # of poisons that other machines crafted
         return outcome
 
@@ -107,6 +109,7 @@ def open_grid(
     dataset = read(resolved, load)
     for note in dataset.notes:
         say(console, note)
+    resolved = fitted(resolved, dataset, lambda line: say(console, line))
     resolved.check_images(len(dataset.train))
     check_nets(resolved, dataset)
     out = where.out or place.parent / f"{place.name}-{dataset.name}"
@@ -125,6 +128,7 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     more: dict[str, Any] = {"reference": reference} if reference else {}
     more |= {} if setting.imbalance == 1 else {"imbalance": setting.imbalance}
     more |= {} if resolved.request.reading == AS_RULED else {"reading": resolved.request.reading}
+    more |= {"follow": True} if follows(resolved.request) else {}
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
 
 

@@ -46,5 +46,5 @@ def commands(page: Path) -> list[list[str]]:
     if ROOT / "results" not in page.parents:
         given = re.findall(r"`((?:python -m bench|ue-bench) [^`]+)`", prose(page))
         lines += [" ".join(command.split()) for command in given]
-    found = re.findall(r"(?:python -m bench|ue-bench) ([^#&|;\n]+)", "\n".join(lines))
+    found = re.findall(r"(?:python -m bench|ue-bench) ([^#&|;>\n]+)", "\n".join(lines))
     return [shlex.split(command) for command in found]

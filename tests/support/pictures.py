@@ -10,11 +10,11 @@ from PIL import Image
 QUADRANTS = "abcd"  # classes of draw_images()
 
 
-def draw_images(folder: Path, mode: str = "RGB", train: int = 18, test: int = 6) -> None:
+def draw_images(folder: Path, mode: str = "RGB", train: int = 18, test: int = 6, classes: int = 4) -> None:
     """A folder of 16x16 pictures; class k has a bright quadrant k."""
     draws = np.random.default_rng(0)
     for part, n in (("train", train), ("test", test)):
-        for k, name in enumerate(QUADRANTS):
+        for k, name in enumerate(QUADRANTS[:classes]):
             place = folder / part / name
             place.mkdir(parents=True)
             for i in range(n):

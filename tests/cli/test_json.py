@@ -1,0 +1,112 @@
+"""--json prints one document that holds the numbers of the tables, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench.cli.main import main
+from bench.results.rows import load_all, save
+from support.pages import ROOT
+from support.rows import keyed, row
+
+QUICK = ROOT / "results" / "quick" / "seed0"
+COMMANDS = {
+    "table": ["table", "run"],
+    "leaderboard": ["leaderboard", "run"],
+    "compare": ["compare", "em", "tap", "--out", "run"],
+    "claims": ["claims", "--rows", "run"],
+    "check": ["check", "twice", "--baseline", "baseline.json"],
+    "list": ["list"],
+}
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(QUICK / "rows", tmp_path / "run" / "rows")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def said(capsys: pytest.CaptureFixture[str], *command: str, code: int = 0) -> Any:
+    """The document, which is all that is printed."""
+    capsys.readouterr()
+    assert main([*command, "--json"]) == code
+    out, err = capsys.readouterr()
+    assert not err
+    return json.loads(out)
+
+
+def test_the_cells_of_a_table_are_those_of_the_rows(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tables = said(capsys, *COMMANDS["table"])["tables"]
+    stored = {(row.method, row.defense): row for row in load_all(place / "run" / "rows")}
+    for measure, column in (("accuracy", "test_acc"), ("mi", "mi")):
+        cells = [cell for own in tables if own["measure"] == measure for cell in own["cells"]]
+        assert {(cell["method"], cell["defense"]) for cell in cells} == {*stored}
+        assert all(cell["mean"] == getattr(stored[cell["method"], cell["defense"]], column) for cell in cells)
+    assert all((place / "run" / f"{own['measure']}.csv").exists() for own in tables)  # written all the same
+
+
+def test_a_leaderboard_has_every_method_with_its_scores(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (board,) = said(capsys, *COMMANDS["leaderboard"])["leaderboards"]
+    scores = {own["method"]: own["scores"] for own in board["methods"]}
+    assert {"em", "tap", "clean"} <= {*scores} and scores["em"]["none"]["cell"]["mean"] < 0.3
+
+
+def test_a_comparison_has_its_differences(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = said(capsys, *COMMANDS["compare"])
+    first = found["differences"][0]
+    assert found["sides"] == ["em", "tap"] and found["said"]
+    assert first["difference"] == pytest.approx(first["one"] - first["other"])
+
+
+def test_each_claim_has_a_verdict(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    claims = said(capsys, *COMMANDS["claims"])["claims"]
+    assert len({own["id"] for own in claims}) == len(claims) > 50 and all(own["verdict"] for own in claims)
+
+
+def test_the_gate_says_whether_it_passed(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = {"code": {"method": "a" * 16, "defense": "b" * 16}, "published": "c" * 64}
+    measured: dict[str, Any] = made | {
+        "mi": 0.5,
+        "mi_gap": 0.1,
+        "mi_estimator": "smi-noisy",
+        "linf": 0.03,
+        "l2": 1.0,
+    }
+    for method, accuracy in (("clean", 0.9), ("em", 0.2)):
+        for rep in range(2):
+            own = row(method, rep=rep, test_acc=accuracy + rep / 100, **measured)
+            save(keyed(own), place / "twice" / "rows")
+    assert main(["check", "twice", "--write", "baseline.json"]) == 0
+    found = said(capsys, *COMMANDS["check"])
+    assert found["passed"] and {line["verdict"] for line in found["lines"]} == {"within"}
+    for path in (place / "twice" / "rows").iterdir():
+        if json.loads(path.read_text())["method"] == "em":
+            path.unlink()
+    found = said(capsys, *COMMANDS["check"], code=1)
+    assert not found["passed"] and "missing" in {line["verdict"] for line in found["lines"]}
+
+
+def test_the_list_has_every_name_with_its_fields(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entries = said(capsys, *COMMANDS["list"])
+    kinds = {entry["kind"] for entry in entries}
+    assert kinds == {"method", "defense", "data set", "net", "profile", "study"}
+    (tap,) = said(capsys, "list", "tap")
+    values = {field["field"]: field["value"] for field in tap["fields"]}
+    assert tap in entries and values["steps"] == 250 and values["surrogate.epochs"] == 40
+
+
+@pytest.mark.parametrize("command", [["list", "tapp"], ["table", "nowhere"]])
+def test_what_is_wrong_is_still_said_on_stderr(
+    place: Path, capsys: pytest.CaptureFixture[str], command: list[str]
+) -> None:
+    assert main([*command, "--json"]) == 2
+    out, err = capsys.readouterr()
+    assert not out and err.startswith("bench: ")
