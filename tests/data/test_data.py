@@ -103,6 +103,11 @@ def test_limit_leaves_test_images_alone() -> None:
     assert few.digest != all_.digest
 
 
+def test_a_limit_above_the_data_is_the_data() -> None:
+    above, all_ = (prepare.dataset(in_memory([50, 20, 50]), limit) for limit in (5000, None))
+    assert above.digest == all_.digest and len(above.train) == len(all_.train)
+
+
 def test_smaller_limit_is_a_subset() -> None:
     source = in_memory([50] * 4)
     few, more = (prepare.choose("toy", source.train.labels, source.classes, n) for n in (33, 90))

@@ -244,7 +244,7 @@ def test_progress_of_a_job(town: Town, place: Path) -> None:
 
 def cluster_of(address: str, place: Path, device: str = "cpu") -> Cluster:
     """Of workers that nobody has looked at."""
-    unseen = dask.CheckedWorkers(address, place / "cache", None, 1, device)
+    unseen = dask.CheckedWorkers(address, None, place / "cache", None, threads=1, device=device)
     return Cluster(unseen, work, toy_bench(place), lambda *said: None)
 
 
