@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import signal
 import sys
 from collections import Counter
@@ -57,10 +58,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         with stopping():
-            return _main(argv)
+            code = _main(argv)
+            sys.stdout.flush()
+            return code
     except BadInput as error:
         print(f"bench: {printable(error)}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes it as it ends
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt as stop:
         print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
@@ -77,6 +87,13 @@ def main(argv: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 3
+
+
+def _is_unread() -> bool:
+    """Whether whoever read what is printed has ended, as head has."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)  # errors are told in any case
+    return bool(watched.poll(0))
 
 
 def said_twice(argv: Sequence[str]) -> list[str]:

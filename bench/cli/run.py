@@ -66,10 +66,6 @@ def main(args: argparse.Namespace) -> int:
 
     if args.img_per_s is not None and not args.dry_run:
         raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
-    if args.purified is not None:
-        if "," in args.purified:
-            raise BadInput(f"--purified {args.purified} has a comma, which separates names, expected none")
-        args.defenses = f"{args.defenses},purified:{args.purified}"
     request = options.checked(args)
 
     from rich.console import Console

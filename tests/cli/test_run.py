@@ -49,7 +49,10 @@ def test_photos_saved_in_colour_that_have_none_are_gray(place: Path) -> None:
             photo.convert("RGB").save(path)
     assert main(command(place, "random,em", "none,iss-gray", data="photos")) == 0
     rows = rows_of(place)
-    assert {(name, row.status) for (_, name), row in rows.items()} == {("none", "ok"), ("iss-gray", "skipped")}
+    assert {(name, row.status) for (_, name), row in rows.items()} == {
+        ("none", "ok"),
+        ("iss-gray", "skipped"),
+    }
     assert all("gray images already" in str(row.reason) for row in rows.values() if row.status == "skipped")
 
 
