@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -273,6 +275,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
     assert citation["version"] == bench.__version__
     assert f"## {bench.__version__} ({citation['date-released']})" in text_of(ROOT / "CHANGELOG.md")
+    assert f"version = {{{bench.__version__}}}" in text_of(ROOT / "README.md")
 
 
 def test_the_image_copies_what_is_there() -> None:
@@ -283,10 +286,32 @@ def test_the_image_copies_what_is_there() -> None:
     assert sources == kept and all((ROOT / source).exists() for source in sources)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda f: f.name)
+def test_the_notes_of_a_release_are_its_section_of_the_changes() -> None:
+    """And there are none for the tag of another version."""
+    said, other = (
+        subprocess.run(
+            [sys.executable, ROOT / ".ci" / "release", tag], capture_output=True, text=True, check=False
+        )
+        for tag in (f"v{bench.__version__}", "v0.0.0")
+    )
+    section = text_of(ROOT / "CHANGELOG.md").partition(f"\n## {bench.__version__} (")[2]
+    assert said.stdout.startswith("- ") and said.stdout in section and "\n## " not in said.stdout
+    assert other.returncode == 1 and f"expected v{bench.__version__}" in other.stderr
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_every_workflow_is_linted() -> None:
+    assert WORKFLOWS and all(
+        f".github/workflows/{file.name}" in text_of(ROOT / "tox.ini") for file in WORKFLOWS
+    )
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda f: f.name)
 def test_workflows_run_what_is_there(file: Path) -> None:
     jobs = yaml.safe_load(text_of(file))["jobs"]
     ran = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    known = {".ci/run", *re.findall(r"^\[testenv:(\w+)\]", text_of(ROOT / "tox.ini"), re.M)}
+    known = {".ci/run", ".ci/release", *re.findall(r"^\[testenv:(\w+)\]", text_of(ROOT / "tox.ini"), re.M)}
     for line in ran:
         assert any(name in line for name in known), line
