@@ -221,7 +221,7 @@ def test_data_that_the_page_writes_is_read(tmp_path: Path, monkeypatch: pytest.M
     for spec in specs:
         found = data.load(spec, root=None, limit=None, cache=tmp_path / "cache")
         assert (found.channels, found.size, set(found.classes)) == (3, 16, {"dark", "bright"})
-        assert len(found.train) + len(found.val) in (200, 60)
+        assert len(found.train) + len(found.val) == 400
 
 
 def test_the_python_page_runs(
