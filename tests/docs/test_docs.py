@@ -233,7 +233,8 @@ def test_the_python_page_runs(
     for source in blocks(DOCS / "python.md", "python"):
         exec(compile(source, "python.md", "exec"), scope)
     assert scope["row"].status == "ok" and len(scope["rows"]) == 2
-    assert "uint8 (200, 16, 16, 3)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "uint8 (200, 16, 16, 3)" in said and "(60, 16, 16, 3)" in said and "purified 0." in said
     assert set(bench.__all__) == set(
         re.findall(r"members: \[(.*)\]", text_of(DOCS / "python.md"))[0].split(", ")
     )
