@@ -112,7 +112,8 @@ def _main(argv: Sequence[str] | None) -> int:
         print(config.written(args, args.own), end="")
         return 0
     for name in said_twice(argv):
-        print(f"{printable(name)} is given twice; the last counts")
+        aside = sys.stderr if getattr(args, "json", False) else sys.stdout
+        print(f"{printable(name)} is given twice; the last counts", file=aside)
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
     return int(_module(args.command).main(args))
