@@ -97,7 +97,7 @@ def evaluate(  # noqa: PLR0913 (keywords, all but two of them optional)
     learning curve. defense, net: names of `list`. purified: in the place of a defense, what somebody's
     purifier made of the images, in the same order. Raises BadInput and ValueError as craft().
     """
-    given, held = Given.of(images, labels), Given.of(test, test_labels)
+    given, held = Given.of(images, labels), _given("test", test, test_labels)
     before = given if clean is None else _beside(given, clean, "clean")
     if purified is not None and defense != "none":
         raise BadInput(f"defense is {defense!r} beside purified images, which are one, expected one of both")
@@ -145,9 +145,17 @@ def load_rows(folder: Path | str) -> pd.DataFrame:
     return pd.DataFrame(map(record, load_all(place)))
 
 
+def _given(what: str, images: Images, labels: ArrayLike | None) -> Given:
+    """Read further images; BadInput names them."""
+    try:
+        return Given.of(images, labels)
+    except BadInput as error:
+        raise BadInput(f"{what}: {error}") from None
+
+
 def _beside(given: Given, images: Images, what: str) -> Given:
     """Read the same images in another state; BadInput where they cannot be the same."""
-    found = Given.of(images, None if has_labels(images) else given.labels)
+    found = _given(what, images, None if has_labels(images) else given.labels)
     if found.images.shape != given.images.shape or not found.labels.equal(given.labels):
         raise BadInput(
             f"{what} images are {tuple(found.images.shape)}, expected {tuple(given.images.shape)} with the "
