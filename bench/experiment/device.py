@@ -9,6 +9,7 @@ import re
 import resource
 import subprocess
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
@@ -19,6 +20,7 @@ import torch
 import torch.nn.functional as F
 
 from bench.core.errors import BadInput
+from bench.core.libraries import explained
 from bench.core.rng import generator
 from bench.experiment.fingerprint import HOME, LIBRARIES, Environment
 from bench.experiment.settings import Precision
@@ -32,14 +34,22 @@ AGREEING = 0.95  # least cosine of one batch's gradients in the two precisions; 
 
 
 def device_of(name: str) -> torch.device:
-    """Find a device by name: auto, or one of torch's; BadInput where there is none of that name."""
+    """Find a device by name: auto, or one of torch's; BadInput where there is none of that name.
+
+    auto is the CPU where torch cannot use the GPU, which is said.
+    """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        for why in filter(None, (explained(str(each.message)) for each in said)):
+            print(f"bench: computing on the CPU, since {why}", file=sys.stderr)
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:
-        raise BadInput(f"--device {name}: {str(error).splitlines()[0]}") from None
+        why = explained(str(error)) or str(error).splitlines()[0]
+        raise BadInput(f"--device {name}: {why}") from None
     return device
 
 
