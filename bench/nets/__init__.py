@@ -9,12 +9,13 @@ from types import ModuleType
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import unknown
+from bench.core.errors import BadInput, unknown
 from bench.core.rng import generator, global_rng
 from bench.nets.body import Architecture, Body, Shape
 from bench.nets.conv import swap
 
 MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
+LARGEST = 256  # pixels up to which a size that a net takes is looked for
 
 
 class Net(nn.Module):
@@ -64,9 +65,34 @@ def architecture(name: str) -> Architecture:
 
 
 def check(name: str, shape: Shape) -> None:
-    """Raise BadInput where the net cannot be made for such images; draws no weights."""
+    """Raise BadInput where no net can be made for such images, or they do not pass it; draws no weights."""
+    net = architecture(name)
+    said = _refusal(net, shape)
+    if said is not None:
+        sizes = range(shape.size + 1, LARGEST + 1)
+        least = next((size for size in sizes if _takes(net, shape._replace(size=size))), None)
+        wanted = f"{least} or more" if least else f"images that pass ({said})"
+        raise BadInput(f"{name}: images of {shape.size} pixels, expected {wanted}")
+
+
+def _refusal(net: Architecture, shape: Shape) -> str | None:
+    """Say why images of this shape do not pass: the layers know, which compute shapes alone here."""
     with torch.device("meta"):
-        architecture(name).body(shape)
+        body = net.body(shape)
+        try:
+            z: Tensor = body.module.train()(torch.empty(2, shape.channels, shape.size, shape.size))
+        except NotImplementedError:  # of what has no form without numbers
+            return None
+        except Exception as error:  # of layers of any kind
+            return (str(error).splitlines() or [type(error).__name__])[0]
+    return None if z.shape == (2, body.width) else f"features are {tuple(z.shape)}, not {(2, body.width)}"
+
+
+def _takes(net: Architecture, shape: Shape) -> bool:
+    try:
+        return _refusal(net, shape) is None
+    except BadInput:  # it says itself what it takes
+        return False
 
 
 def build(
