@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
@@ -52,6 +52,25 @@ NETS: dict[str, Architecture] = {
 }
 # SCHEME:NAME is a net of another library, by whatever name it has there
 SCHEMES: dict[str, Callable[[str], Architecture]] = {m.SCHEME: m.named for m in _families("SCHEME")}
+PLUGGED: dict[str, Architecture] = {}  # a user's, see plug()
+MISSING: dict[str, str] = {}  # file of a user's -> why its nets are not there
+
+
+def plug(nets: Mapping[str, Architecture], missing: Mapping[str, str]) -> None:
+    """Make these nets of a user's known by their names, in the place of those that were plugged in before."""
+    PLUGGED.clear()
+    PLUGGED.update(nets)
+    MISSING.clear()
+    MISSING.update(missing)
+
+
+def known() -> dict[str, Architecture]:
+    """Give the suite's nets and those that are plugged in, by name."""
+    return {**NETS, **PLUGGED}
+
+
+def names() -> list[str]:
+    return [*known(), *(f"{scheme}:NAME" for scheme in SCHEMES)]
 
 
 def architecture(name: str) -> Architecture:
@@ -59,9 +78,9 @@ def architecture(name: str) -> Architecture:
     scheme, colon, rest = name.partition(":")
     if colon and scheme in SCHEMES:
         return SCHEMES[scheme](rest)
-    if name not in NETS:
-        raise unknown("net", name, [*NETS, *(f"{scheme}:NAME" for scheme in SCHEMES)])
-    return NETS[name]
+    if name not in known():
+        raise BadInput("; ".join([str(unknown("net", name, names())), *MISSING.values()]))
+    return known()[name]
 
 
 def check(name: str, shape: Shape) -> None:
