@@ -57,6 +57,15 @@ def workers(session: int) -> list[psutil.Process]:
     return []
 
 
+def answers(run: subprocess.Popen[bytes]) -> bool:
+    """Whether the process has its handlers already: before, it ends as any other, and has begun nothing."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{run.pid}/status").read_text().splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
+
+
 def send(name: str, run: subprocess.Popen[bytes], draw: random.Random) -> bool:
     """Whether it was sent, and ends the run."""
     if not name.endswith("of a worker"):
@@ -81,7 +90,7 @@ class Soak:
         self.draw, self.folder, self.log = random.Random(seed), folder, folder / "log"
         self.sent: Counter[str] = Counter()
         self.faults: list[str] = []
-        self.slowest, self.grids = 0.0, 0
+        self.slowest, self.grids, self.early = 0.0, 0, 0
 
     def undisturbed(self) -> tuple[Rows, float]:
         place, began = fresh(self.folder, self.folder / "whole"), time.monotonic()
@@ -93,13 +102,13 @@ class Soak:
         place = fresh(self.folder, self.folder / str(self.grids))
         self.grids += 1
         while True:
-            run, ended = begin(place, self.log), False
+            run, name, ended, ready, said = begin(place, self.log), "", False, False, self.said
             while not ended:
                 with suppress(subprocess.TimeoutExpired):
-                    code = run.wait(self.draw.uniform(0, 0.6) * took if self.sent.total() < most else LONG)
+                    run.wait(self.draw.uniform(0, 0.6) * took if self.sent.total() < most else LONG)
                     break
                 if self.sent.total() < most:
-                    name = self.draw.choice(SIGNALS)
+                    name, ready = self.draw.choice(SIGNALS), answers(run)
                     self.sent[name] += 1
                     ended = send(name, run, self.draw)
             began = time.monotonic()
@@ -111,10 +120,17 @@ class Soak:
                 self.faults.append(f"{len(left)} processes left after exit code {code}")
             if not rows_in(place / "out").items() <= whole.items():
                 self.faults.append(f"other rows after exit code {code}")
+            number = getattr(signal, name) if ended else 0
+            self.early += ended and not ready
+            expected = {0, *((128 + number,) if ended else ()), *(() if ready or not ended else (-number,))}
+            if name == "SIGKILL" and ended:
+                expected = {-number, 0}
+            if code not in expected:
+                self.faults.append(f"exit code {code} after {name}{'' if ready else ', which came early'}")
+            if "Traceback" in self.said[len(said) :] and (ready or not ended):
+                self.faults.append(f"a traceback after {name}")
             if code == 0:
                 break
-            if code not in (-9, -15, -2, -1, 129, 130, 143):  # below 0: before Python had begun
-                self.faults.append(f"exit code {code}")
         self.check(place, whole)
 
     def check(self, place: Path, whole: Rows) -> None:
@@ -126,10 +142,14 @@ class Soak:
             self.faults.append(f"left: {', '.join(map(str, litter[:3]))}")
 
     @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
     def summary(self) -> str:
         lines = [f"| {name} | {count} |" for name, count in sorted(self.sent.items())]
         said = "; ".join(f"{count} x {fault}" for fault, count in Counter(self.faults).items()) or "none"
-        traces = self.log.read_text(errors="replace").count("Traceback")
+        traces = self.said.count("Traceback")
         return "\n".join(
             [
                 "# Soak: random signals to a grid on two workers",
@@ -141,8 +161,9 @@ class Soak:
                 "| :-- | --: |",
                 *lines,
                 "",
-                f"Faults: {said}. Tracebacks in the log: {traces}. The slowest end after a signal, with all "
-                f"children: {self.slowest:.1f} s.",
+                f"Faults: {said}. Tracebacks in the log: {traces}. {self.early} signals came before the run "
+                f"had its handlers, in its first tenth of a second, and ended it without a word. The slowest "
+                f"end after a signal, with all children: {self.slowest:.1f} s.",
                 "",
             ]
         )
@@ -166,7 +187,7 @@ def main() -> int:
         if args.out:
             write_atomically(args.out, soak.summary)
         if soak.faults:
-            print(soak.log.read_text(errors="replace")[-5000:])
+            print(soak.said[-5000:])
     return 1 if soak.faults else 0
 
 

@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cache, partial
 from itertools import combinations
 from pathlib import Path
 from types import ModuleType
@@ -169,6 +169,7 @@ def _first_line(plugin: type, module: ModuleType) -> str:
     return text.strip().split("\n")[0]
 
 
+@cache
 def code_digest(source: str) -> str:
     """Digest a module's code, so that comments, docstrings, layout and its tables change nothing.
 
