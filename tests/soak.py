@@ -1,13 +1,15 @@
 """Random signals to a grid on two workers: its rows are those of an undisturbed one, nothing else is left.
 
-From the repository's folder, some seconds for each signal; the tests run none of it:
+From the repository's folder, some seconds for each signal; the tests run none of it. With --kept, the same
+command goes on where it was stopped, grid by grid:
 
-    PYTHONPATH=.:tests python -m soak 300 --seed 0 --out results/performance/soak.md
+    PYTHONPATH=.:tests python -m soak 300 --kept /tmp/soak.json --out results/performance/soak.md
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import random
@@ -87,10 +89,20 @@ class Soak:
     """What was sent, and what was found."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        self.draw, self.folder, self.log = random.Random(seed), folder, folder / "log"
+        self.seed, self.folder, self.log = seed, folder, folder / "log"
         self.sent: Counter[str] = Counter()
         self.faults: list[str] = []
         self.slowest, self.grids, self.early = 0.0, 0, 0
+
+    def go_on(self, kept: Path) -> None:
+        """Take over what an earlier call has kept of its grids."""
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        self.sent = Counter(found.pop("sent"))
+        vars(self).update(found)
+
+    def keep(self, kept: Path) -> None:
+        names = ("sent", "faults", "slowest", "grids", "early")
+        write_atomically(kept, json.dumps({name: getattr(self, name) for name in names}))
 
     def undisturbed(self) -> tuple[Rows, float]:
         place, began = fresh(self.folder, self.folder / "whole"), time.monotonic()
@@ -99,18 +111,18 @@ class Soak:
 
     def grid(self, whole: Rows, took: float, most: int) -> None:
         """Send signals until a grid is done, in one folder."""
-        place = fresh(self.folder, self.folder / str(self.grids))
+        place, draw = fresh(self.folder, self.folder / str(self.grids)), random.Random(self.seed + self.grids)
         self.grids += 1
         while True:
             run, name, ended, ready, said = begin(place, self.log), "", False, False, self.said
             while not ended:
                 with suppress(subprocess.TimeoutExpired):
-                    run.wait(self.draw.uniform(0, 0.6) * took if self.sent.total() < most else LONG)
+                    run.wait(draw.uniform(0, 0.6) * took if self.sent.total() < most else LONG)
                     break
                 if self.sent.total() < most:
-                    name, ready = self.draw.choice(SIGNALS), answers(run)
+                    name, ready = draw.choice(SIGNALS), answers(run)
                     self.sent[name] += 1
-                    ended = send(name, run, self.draw)
+                    ended = send(name, run, draw)
             began = time.monotonic()
             code = run.wait(QUIET)
             while (left := family(run.pid)) and time.monotonic() - began < QUIET:
@@ -174,15 +186,20 @@ def main() -> int:
     parser.add_argument("signals", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no grid after these")
+    parser.add_argument("--kept", type=Path, help="file with what was sent and found so far")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         draw_images(Path(folder) / "quad")
         soak = Soak(args.seed, Path(folder))
+        if args.kept and args.kept.exists():
+            soak.go_on(args.kept)
         whole, took = soak.undisturbed()
         while soak.sent.total() < args.signals and time.monotonic() - began < args.seconds:
             soak.grid(whole, took, args.signals)
+            if args.kept:
+                soak.keep(args.kept)
         print(soak.summary)
         if args.out:
             write_atomically(args.out, soak.summary)
