@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -194,6 +195,7 @@ def _inside(package: Path, module: str) -> Path:
     return package.joinpath(*rest) if root == package.name else package / module
 
 
+@cache
 def code_digest(source: str) -> str:
     """Digest a module's code, so that comments, docstrings, layout and its tables change nothing.
 
