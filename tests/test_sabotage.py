@@ -89,6 +89,7 @@ from methods.pil import PIL
 from methods.region import Regions
 from methods.rem import REM
 from methods.tap import TAP
+from methods.tue import TUECSD
 from methods.uniform import Uniform
 
 
@@ -217,13 +218,16 @@ SABOTAGES = {
     "LSP's patches are smooth": Sabotage("lsp", LSP.craft, '"nearest"', '"bilinear"'),
     "OPS takes the least change": Sabotage("ops ops-paper", OPS.scores, "mean / spread", "spread / mean"),
     "OPS-paper's score has deviations": Sabotage("ops-paper", OPS.scores, ".var(0,", ".std(0,"),
-    "PIL adds what it takes away": Sabotage("pil", PIL.craft, "net, z, x - z, y", "net, z, z - x, y"),
+    "PIL adds what it takes away": Sabotage("pil", PIL.craft, "z, x - z,", "z, z - x,"),
     "PIL forgets what is left of an image": Sabotage("pil", PIL.objective, "+ (1 - self.share) *", "+ 0.0 *"),
     "regions are smooth": Sabotage("region-4 region-64", Regions.craft, '"nearest"', '"bilinear"'),
     "one sign is fainter": Sabotage("random-signed", Signs.craft, "2.0 *", "1.5 *"),
     "noise on the sphere is uniform": Sabotage("random-l2", Sphere.craft, "normal_(", "uniform_("),
     "a random pixel is gray": Sabotage("random-l0", Pixel.craft, "(n, c, 1)", "(n, 1, 1)"),
     "TUE-CSD's spread has a gradient": Sabotage("tue-csd", tue.discriminant, ".detach()", ""),
+    "TUE-CSD's noise stays in place": Sabotage(
+        "tue-csd", TUECSD.craft, "crop_flip(z - x, moved, rng)", "z - x"
+    ),
     # defenses
     "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
     "the attack has no random start": Sabotage(

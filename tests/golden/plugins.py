@@ -39,6 +39,8 @@ SMALL: dict[str, Any] = {
     "robust.steps": 2,
     "crops": 2,
 }
+# PIL's net has learnt as much as both terms of its loss need to tell
+LEARNT: dict[str, Any] = {"share": 0.3, "surrogate.lr": 0.01, "surrogate.epochs": 8}
 # Runs of a class that has branches: the fields in which each differs. -1, 2: it never stops by its error.
 RUNS: dict[str, list[dict[str, Any]]] = {
     "EM": [{"stop_error": -1}, {"stop_error": 1, "augment": True}],
@@ -46,7 +48,8 @@ RUNS: dict[str, list[dict[str, Any]]] = {
     "EMGray": [{"stop_error": -1}, {"stop_error": -1, "moved": False, "augment": True}],
     "EMMine": [{"stop_error": -1, "weight": 3.0}],
     "EMax": [{"stop_error": 2}, {"stop_error": 1e-9}],
-    "PIL": [{"share": 0.3, "surrogate.lr": 0.01, "surrogate.epochs": 8}],  # both terms of its loss tell
+    "PIL": [{**LEARNT}, {**LEARNT, "augment": True}],
+    "TUECSD": [{}, {"augment": True}],
 }
 # Class of a defense -> values of such a run; none of those that act on batches alone
 SMALL_DEFENSES: dict[str, dict[str, Any]] = {
