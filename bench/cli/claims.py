@@ -46,7 +46,12 @@ def main(args: argparse.Namespace) -> int:
     console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
     if args.json:
         as_json.show(
-            {"claims": [*map(record, card.judged)], "settings": card.circumstances, "notes": card.notes}
+            {
+                "claims": [*map(record, card.judged)],
+                "settings": card.circumstances,
+                "again": card.again,
+                "notes": card.notes,
+            }
         )
     return 0
 

@@ -24,6 +24,7 @@ from types import ModuleType
 from typing import Any
 
 from bench.core.errors import BadInput, unknown
+from bench.core.libraries import explained
 from bench.experiment.acceptable import bad_names, bad_values
 from bench.experiment.declared import PREFIX, declare, declare_file
 from bench.experiment.fingerprint import HOME as HOME  # noqa: PLC0414 (others take it from here)
@@ -223,6 +224,8 @@ def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleT
     except ModuleNotFoundError as error:
         raise Missing(f"{kind}/{path.name} needs {error.name}, which is not installed") from error
     except (Exception, SystemExit) as error:  # a plugin may break in any way
+        if why := explained(str(error)):
+            raise BadInput(why) from error
         what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         raise BadInput(f"{kind}/{path.name} cannot be imported, {what}") from error
 

@@ -39,7 +39,10 @@ def imagenet(place: Path, ids: Sequence[str]) -> Path:
     for number, name in enumerate(ids):
         for part, many in (("train", 2), ("val", 1)):
             for image in range(many):
-                save(place / part / name / f"{part}{image}.png", PIXELS[number * 3 + 2 * (part == "val") + image][:, :12])
+                save(
+                    place / part / name / f"{part}{image}.png",
+                    PIXELS[number * 3 + 2 * (part == "val") + image][:, :12],
+                )
     return place
 
 
@@ -142,9 +145,7 @@ class Table:
         return {name: [values[row] for row in key] for name, values in self.columns.items()}
 
 
-def split(
-    n: int, label: str = "label", image: str = "img", words: bool = False, first: int = 0
-) -> Table:
+def split(n: int, label: str = "label", image: str = "img", words: bool = False, first: int = 0) -> Table:
     """Of the pixels from the first on."""
 
     def png(row: int) -> dict[str, Any]:
