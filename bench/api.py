@@ -28,7 +28,7 @@ from bench.experiment.registry import Plugin
 from bench.report.write import record
 from bench.results.rows import Row, load_all
 from bench.runner.request import Machine, Options, Resolved, RunRequest, Where, resolve
-from bench.runner.session import open_context, open_device, open_grid
+from bench.runner.session import check_nets, open_context, open_device, open_grid
 
 # uint8 (N,H,W), (N,H,W,C) or (N,C,H,W), array or tensor; or a data set of torchvision or Hugging Face
 Images = Any
@@ -187,6 +187,7 @@ def _context(resolved: Resolved, data: Dataset, folder: Path) -> RunContext:
     """Open a context whose cache is thrown away."""
     device = open_device(resolved.request.machine)
     resolved.check_images(len(data.train))
+    check_nets(resolved, data)
     request = resolved.request
     request = replace(request, where=replace(request.where, cache=folder))
     return open_context(replace(resolved, request=request), data, device)

@@ -171,7 +171,7 @@ def requirements() -> dict[str, set[Requirement]]:
 
 
 def test_no_two_requirements_contradict_and_what_is_installed_fits() -> None:
-    """What extras bring may be missing, but for the tests' own; so may timm, whose nets are an extra."""
+    """What extras bring may be missing, but for the tests' own; so may timm."""
     extras = PROJECT["optional-dependencies"]
     own, others = (
         {canonicalize_name(Requirement(said).name) for name in names for said in extras[name]}

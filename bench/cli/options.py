@@ -93,7 +93,7 @@ def names_of(text: str | None) -> list[str] | None:
 
 
 def machine(to: Options) -> None:
-    to.add_argument("--plugins", type=Path, metavar="DIR", help="folder with further methods/ or defenses/")
+    to.add_argument("--plugins", type=Path, metavar="DIR", help="with further methods/, defenses/, nets/")
     to.add_argument(
         "--cache", type=folder, metavar="DIR", help="poisons and checkpoints; default: the user's"
     )

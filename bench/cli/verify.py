@@ -35,6 +35,7 @@ def main(args: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
+    from bench.core.texts import printable
     from bench.runner.request import resolve
     from bench.runner.session import read, say
 
@@ -47,10 +48,10 @@ def main(args: argparse.Namespace) -> int:
     try:
         method.value.audited(images, table)
     finally:
-        shown = Table("what", title=Text(method.name))
+        shown = Table("what", title=Text(printable(method.name)))
         shown.add_column("seen", overflow="fold")
         for what, seen in table.items():
-            shown.add_row(what, Text(seen))
+            shown.add_row(what, Text(printable(seen)))
         if table:
             console.print(shown)
         if args.json:

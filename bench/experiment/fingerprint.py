@@ -8,6 +8,8 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench.core.installed import installed
+
 HOME = Path(__file__).parent.parent.parent
 CODE = ("bench", "methods", "defenses")
 LIBRARIES = ("torch", "torchvision", "kornia", "numpy", "pillow", "scipy")
@@ -20,9 +22,17 @@ def fingerprint(plugins: Path | None) -> dict[str, str]:
     seen = {"python": ".".join(platform.python_version_tuple()[:2])}
     seen |= {name: _version(name) for name in LIBRARIES}
     seen["the code of this package"] = _own_code()
+    seen["the code of installed plugins"] = _installed()
     if plugins is not None:
-        seen[f"the code in {plugins}"] = _digest(plugins, CODE[1:])
+        seen[f"the code in {plugins}"] = _digest(plugins, (*CODE[1:], "nets"))
     return seen
+
+
+def _installed() -> str:
+    """Digest what installed packages add, and what is beside it in them."""
+    found = [own for kind in (*CODE[1:], "nets", "data") for own in installed(kind)]
+    said = {f"{own.package} ({_digest(own.folder or own.path, ('',))})": None for own in found}
+    return ", ".join(said) or "none"
 
 
 def _version(library: str) -> str:
@@ -41,7 +51,8 @@ def _own_code() -> str:
 
 def _digest(folder: Path, parts: tuple[str, ...]) -> str:
     seen = hashlib.sha256()
-    files = sorted(path for part in parts for path in (folder / part).rglob("*.py"))
+    places = [folder / part for part in parts]
+    files = sorted(path for place in places for path in ([place] if place.is_file() else place.rglob("*.py")))
     for path in files:
         seen.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return f"sha256 {seen.hexdigest()[:12]} of {len(files)} files"
