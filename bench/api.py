@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 from torch import Tensor
 
-from bench.cli import config, options
+from bench.cli import config, options, places
 from bench.cli.main import parsed
 from bench.core.errors import BadInput
 from bench.core.method import Lab, Method, Need
@@ -124,6 +124,7 @@ def run(settings: Mapping[str, Any] | Path | str) -> pd.DataFrame:
     given = config.read(Path(settings)) if isinstance(settings, Path | str) else settings
     plain = parsed(["run"])
     args = plain.own.parse_args(config.arguments(given, plain.own))
+    places.check(args, plain.own)
     grid = open_grid(options.checked(args), Console(quiet=True))
     grid.compute(grid.cells)
     return pd.DataFrame([record(row) for row in load_all(grid.out / "rows") if row.key in grid.keys])

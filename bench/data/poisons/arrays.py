@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,8 @@ def _array(load: Callable[[], Any], form: str, path: Path, who: str, notes: tupl
 
 def torch_file(path: Path, who: str, name: str) -> Content:
     try:
+        if bad := _damaged(path):
+            raise BadInput(f"{who}: {path.name} is damaged: the check sum of {bad} in it is wrong; {SAVE_AS}")
         with path.open("rb") as file:  # of a path the ending would count
             stored = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -85,6 +88,14 @@ def torch_file(path: Path, who: str, name: str) -> Content:
     if name:
         raise BadInput(f"{who}: {path.name} holds one thing without a name, expected no #{name}")
     return _dense(stored, "", "torch", path, who)
+
+
+def _damaged(path: Path) -> str | None:
+    """Name a part of a zip file whose check sum is wrong, which torch does not look at."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as whole:
+        return whole.testzip()
 
 
 def safetensors_file(path: Path, who: str, name: str) -> Content:
