@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 
-from bench.cli import config, options
+from bench.cli import config, options, places
 from bench.cli.main import parsed
 from bench.core.errors import BadInput
 from bench.core.files import expanded
@@ -128,6 +128,7 @@ def run(settings: Mapping[str, Any] | Path | str) -> pd.DataFrame:
     given = config.read(Path(settings)) if isinstance(settings, Path | str) else settings
     plain = parsed(["run"])
     args = plain.own.parse_args(config.arguments(given, plain.own))
+    places.check(args, plain.own)
     grid = open_grid(options.checked(args), Console(quiet=True))
     grid.compute(grid.cells)
     return pd.DataFrame([record(row) for row in load_all(grid.out / "rows") if row.key in grid.keys])

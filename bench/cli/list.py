@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.cli import as_json
+from bench.cli.places import place
 
 ABOUT = "what there is: methods, defenses, data sets, nets, profiles, studies; or what one of them is"
 
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="print the tables that README has of methods and defenses, or bring those of a page up to date",
     )
     as_json.add(parser)
-    parser.add_argument("--plugins", type=Path, metavar="DIR", help="with methods/, defenses/ or nets/")
+    parser.add_argument("--plugins", type=place, metavar="DIR", help="with methods/, defenses/ or nets/")
 
 
 def main(args: argparse.Namespace) -> int:

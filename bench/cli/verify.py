@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import as_json, options
+from bench.cli.places import place
 
 ABOUT = "audit a poison that was made elsewhere, against the clean images where --data names them"
 
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     options.images(parser)
     options.crafting(parser)
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="of drawn and downloaded data sets")
+    parser.add_argument("--cache", type=place, metavar="DIR", help="of drawn and downloaded data sets")
     as_json.add(parser)
 
 

@@ -21,7 +21,7 @@ def fingerprint(plugins: Path | None) -> dict[str, str]:
     """Say what must be the same wherever cells of one run are computed, by name."""
     seen = {"python": ".".join(platform.python_version_tuple()[:2])}
     seen |= {name: _version(name) for name in LIBRARIES}
-    seen["the code of this package"] = _own_code()
+    seen["the code of this package"] = own_code()
     seen["the code of installed plugins"] = _installed()
     if plugins is not None:
         seen[f"the code in {plugins}"] = _digest(plugins, (*CODE[1:], "nets"))
@@ -44,8 +44,8 @@ def _version(library: str) -> str:
 
 
 @functools.cache
-def _own_code() -> str:
-    """As it was when this process began: what it has imported does not follow the files."""
+def own_code() -> str:
+    """Digest the suite as it was when this process began: what it has imported does not follow the files."""
     return _digest(HOME, CODE)
 
 
