@@ -16,7 +16,7 @@ from seaborn.utils import relative_luminance
 
 from bench.report.figures.style import PALE, QUIET, SMALL, WIDTH, titled_figure
 from bench.report.summary import Summary
-from bench.report.tables import DOUBTED, LEARNED_NOT, Table
+from bench.report.tables import DOUBTED, LEARNED_NOT, STOPPED, Table
 
 CELL = 0.95, 0.42  # inches, across and down
 COLORS = "cividis"
@@ -39,7 +39,8 @@ def heat_map(summary: Summary) -> Figure:
     high = CELL[1] * (1.25 if spread else 1) * len(table.methods)
     absent = any(cell.status == MISSING for cell in table.cells.values())
     doubtful = any(cell.doubt for cell in table.cells.values())
-    caption = table.caption + f" {ABSENT}: not run." * absent + f" {DOUBTED}: {LEARNED_NOT}." * doubtful
+    caption = table.caption.replace(f"{STOPPED}. ", "")  # a column that the figure lacks
+    caption += f" {ABSENT}: not run." * absent + f" {DOUBTED}: {LEARNED_NOT}." * doubtful
     title = f"Test accuracy, %: {summary.about}"
     figure = titled_figure(title, caption, 0.7 + high, width, footnote=table.footnote)
     axes = figure.subplots()
