@@ -35,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from bench.core.files import check_writable
+    from bench.report import formats
     from bench.studies.claims.card import make, record
     from bench.studies.claims.claim import load
     from bench.studies.claims.write import show, write
@@ -44,10 +45,15 @@ def main(args: argparse.Namespace) -> int:
     card, console = make(claims, rows), as_json.console(args.json)
     written = write(card, args.out)
     show(card, console)
-    console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     if args.json:
         as_json.show(
-            {"claims": [*map(record, card.judged)], "settings": card.circumstances, "notes": card.notes}
+            {
+                "claims": [*map(record, card.judged)],
+                "settings": card.circumstances,
+                "again": card.again,
+                "notes": card.notes,
+            }
         )
     return 0
 

@@ -38,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     for board in boards:
         written = write_leaderboard(board, args.out, several=several)
         formats.show(tables_of(board), console)
-        console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+        console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     for why in refused:
         console.print(formats.line(why), soft_wrap=True)
     if args.json:

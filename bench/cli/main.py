@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import signal
 import sys
 from collections import Counter
@@ -60,10 +61,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         with stopping():
-            return _main(argv)
+            code = _main(argv)
+            sys.stdout.flush()
+            return code
     except BadInput as error:
         print(f"bench: {printable(error)}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes it as it ends
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt as stop:
         print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
@@ -82,6 +92,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
 
 
+def _is_unread() -> bool:
+    """Whether whoever read what is printed has ended, as head has."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)  # errors are told in any case
+    return bool(watched.poll(0))
+
+
 def said_twice(argv: Sequence[str]) -> list[str]:
     """List --seed, and fields of --set, that a command line has more than once."""
     seeds = [part.partition("=")[0] for part in argv if part.partition("=")[0] == "--seed"]
@@ -98,7 +115,8 @@ def _main(argv: Sequence[str] | None) -> int:
         print(config.written(args, args.own), end="")
         return 0
     for name in said_twice(argv):
-        print(f"{printable(name)} is given twice; the last counts")
+        aside = sys.stderr if getattr(args, "json", False) else sys.stdout
+        print(f"{printable(name)} is given twice; the last counts", file=aside)
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
     return int(_module(args.command).main(args))

@@ -128,5 +128,19 @@ def request(args: argparse.Namespace) -> RunRequest:
         "machine": made(Machine),
         "reading": made(Reading),
     }
-    read: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups)
+    more = {"defenses": f"{args.defenses},purified:{_place(args.purified)}"} if _purified(args) else {}
+    read: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups, **more)
     return read
+
+
+def _purified(args: argparse.Namespace) -> bool:
+    return getattr(args, "purified", None) is not None
+
+
+def _place(folder: str) -> str:
+    """Check the folder of --purified, which stands among names with commas between."""
+    from bench.core.errors import BadInput
+
+    if "," in folder:
+        raise BadInput(f"--purified {folder} has a comma, which separates names, expected none")
+    return folder

@@ -13,12 +13,14 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from bench.core.errors import BadInput
 from bench.core.installed import Installed, installed
+from bench.core.libraries import explained
 from bench.core.texts import bad_names
 from bench.experiment.declared import PREFIX, declare, declare_file
 
@@ -57,6 +59,8 @@ class Source:
         except ModuleNotFoundError as error:
             raise Missing(f"{self.where} needs {error.name}, which is not installed") from error
         except (Exception, SystemExit) as error:  # a plugin may break in any way
+            if why := explained(str(error)):
+                raise BadInput(why) from error
             what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
             raise BadInput(f"{self.where} cannot be imported, {what}") from error
 
@@ -191,6 +195,7 @@ def _inside(package: Path, module: str) -> Path:
     return package.joinpath(*rest) if root == package.name else package / module
 
 
+@cache
 def code_digest(source: str) -> str:
     """Digest a module's code, so that comments, docstrings, layout and its tables change nothing.
 

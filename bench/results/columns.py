@@ -18,8 +18,11 @@ def about(text: str) -> Meta:
 
 # Measured
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Nats = Annotated[float, Meta(extra_json_schema={"unit": "nats"})]
-Decibels = Annotated[float, Meta(extra_json_schema={"unit": "dB"})]
+Similarity = Annotated[float, Meta(ge=-1, le=1)]
+Nats = Annotated[
+    float, Meta(ge=-1000, le=1000, extra_json_schema={"unit": "nats"})
+]  # far beyond any estimate
+Decibels = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "dB"})]
 Seconds = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "s"})]
 Megabytes = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "MB"})]
 Distance = Annotated[float, Meta(ge=0)]
