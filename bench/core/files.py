@@ -97,6 +97,17 @@ def check_writable(folder: Path) -> None:
         raise BadInput(f"cannot write to {folder}: {nearest} is no folder that may be written")
 
 
+def check_own(folder: Path) -> None:
+    """Raise BadInput where a folder inside leads elsewhere: what is written stays where it was asked for.
+
+    A file that is a link is no such place: it is replaced, and what it leads to stays as it is.
+    """
+    for place, folders, _ in os.walk(folder):
+        for inside in (Path(place, name) for name in sorted(folders)):
+            if inside.is_symlink():
+                raise BadInput(f"{inside} is a link to another folder; nothing is written through links")
+
+
 def slug(name: str) -> str:
     """Spell a name as part of a file name or of a link; different names stay different."""
     plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]
