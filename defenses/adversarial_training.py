@@ -7,9 +7,9 @@ the ball, as in that of MI-UE, but cut to the pixel range, which MI-UE's start m
 at the image plus Gaussian noise, whose deviation is one step. The victim's recipe is the run's, not theirs
 of 100 epochs with drops. Smaller profiles take fewer steps, which still cross 8/255. quick has one step from
 the random start (Wong, Rice, Kolter, "Fast is better than free", ICLR 2020) for half as many epochs again as
-other victims have (EM's evaluation trains adversarially for 100 epochs in the place of 60), and lets the radius
-grow from 0 (ramp; papers' profiles do none of this): with few images and epochs a net that meets the full
-radius from the start stays at chance.
+other victims have (EM's evaluation trains adversarially for 100 epochs in the place of 60), and lets the
+radius grow from 0 (ramp; papers' profiles do none of this): with few images and epochs a net that meets the
+full radius from the start stays at chance.
 """
 
 from __future__ import annotations

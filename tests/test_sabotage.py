@@ -51,7 +51,7 @@ from bench.nets.plain import lenet5, vgg11
 from bench.nets.resnet import resnet
 from bench.nets.vgg import vgg
 from bench.nets.vit import vit
-from defenses import _last_layer, coin, leak, projection, simclr
+from defenses import _last_layer, coin, leak, pca, projection, simclr
 from defenses import frequency as frequencies
 from defenses._plasma import plasma
 from defenses.coin import Coin
@@ -89,6 +89,7 @@ from methods.pil import PIL
 from methods.region import Regions
 from methods.rem import REM
 from methods.tap import TAP
+from methods.tue import TUECSD
 from methods.uniform import Uniform
 
 
@@ -217,12 +218,16 @@ SABOTAGES = {
     "LSP's patches are smooth": Sabotage("lsp", LSP.craft, '"nearest"', '"bilinear"'),
     "OPS takes the least change": Sabotage("ops ops-paper", OPS.scores, "mean / spread", "spread / mean"),
     "OPS-paper's score has deviations": Sabotage("ops-paper", OPS.scores, ".var(0,", ".std(0,"),
-    "PIL adds what it takes away": Sabotage("pil", PIL.craft, "net, z, x - z, y", "net, z, z - x, y"),
+    "PIL adds what it takes away": Sabotage("pil", PIL.craft, "z, x - z,", "z, z - x,"),
+    "PIL forgets what is left of an image": Sabotage("pil", PIL.objective, "+ (1 - self.share) *", "+ 0.0 *"),
     "regions are smooth": Sabotage("region-4 region-64", Regions.craft, '"nearest"', '"bilinear"'),
     "one sign is fainter": Sabotage("random-signed", Signs.craft, "2.0 *", "1.5 *"),
     "noise on the sphere is uniform": Sabotage("random-l2", Sphere.craft, "normal_(", "uniform_("),
     "a random pixel is gray": Sabotage("random-l0", Pixel.craft, "(n, c, 1)", "(n, 1, 1)"),
     "TUE-CSD's spread has a gradient": Sabotage("tue-csd", tue.discriminant, ".detach()", ""),
+    "TUE-CSD's noise stays in place": Sabotage(
+        "tue-csd", TUECSD.craft, "crop_flip(z - x, moved, rng)", "z - x"
+    ),
     # defenses
     "labels are smoothed": Sabotage("none", Undefended.loss, "net(x), y", "net(x), y, label_smoothing=0.1"),
     "the attack has no random start": Sabotage(
@@ -287,6 +292,11 @@ SABOTAGES = {
         "noise8", Noise.augment, "self.deviation * noise", "self.deviation * noise.abs()"
     ),
     "PCA forgets the mean": Sabotage("pca", PCA.purify, "kept.T + mean", "kept.T"),
+    "PCA chooses by what it was fitted to": Sabotage("pca", pca.best_rank, "kit.val", "published"),
+    "PCA takes the worst rank": Sabotage("pca", pca.best_rank, "max(found", "min(found"),
+    "PCA's coordinates are not scaled": Sabotage(
+        "pca", pca.best_rank, " / x.square().sum(0)[:, None]", " / 1.0"
+    ),
     "OP adds what it reads": Sabotage("op op-plain", projection._without, "flat - flat @", "flat + flat @"),
     "OP's images are not sheared": Sabotage("op op-none", Augmented.augment, "shear.tan()", "0 * shear"),
     "OP's labels are not mixed": Sabotage("op op-none", Augmented.loss, "(y, other)", "(y, y)"),

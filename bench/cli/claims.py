@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import as_json
+from bench.cli.places import place
 
 if TYPE_CHECKING:
     from bench.results.rows import Row
@@ -18,10 +19,10 @@ OUT = Path("results", "claims")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--claims", type=Path, default=CLAIMS, metavar="FILE", help="default: the suite's")
+    parser.add_argument("--claims", type=place, default=CLAIMS, metavar="FILE", help="default: the suite's")
     parser.add_argument(
         "--rows",
-        type=Path,
+        type=place,
         action="append",
         default=[],
         metavar="DIR",
@@ -29,7 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "a row that is in several counts as in the first",
     )
     as_json.add(parser)
-    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"default: {OUT}")
+    parser.add_argument("--out", type=place, default=OUT, metavar="DIR", help=f"default: {OUT}")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -47,7 +48,12 @@ def main(args: argparse.Namespace) -> int:
     console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     if args.json:
         as_json.show(
-            {"claims": [*map(record, card.judged)], "settings": card.circumstances, "notes": card.notes}
+            {
+                "claims": [*map(record, card.judged)],
+                "settings": card.circumstances,
+                "again": card.again,
+                "notes": card.notes,
+            }
         )
     return 0
 

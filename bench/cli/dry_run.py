@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import data
+from bench.cli import as_json
 from bench.core.errors import BadInput
 from bench.core.method import PERTURBING
 from bench.experiment.context import RunContext
@@ -24,16 +25,17 @@ WHOLE = ("there", "left", "training\nsteps", "sign\nsteps")
 NUMBERS = [*WHOLE, "million\nimage-steps", "hours"]  # of jobs, as the table has them
 
 
-def run(request: RunRequest, given: float | None) -> int:
+def run(request: RunRequest, given: float | None, *, json: bool = False) -> int:
     """Check as a run does, then count instead of compute.
 
-    given: images a second that a worker trains on; None: timed here.
+    given: images a second that a worker trains on; None: timed here. json: print a document, and the rest
+    to stderr.
     """
     if given is not None and not 0 < given < math.inf:
         raise BadInput(f"--img-per-s is {given:g}, expected above 0")
     if request.machine.scheduler is not None:
         raise BadInput("--dry-run is for this machine, expected no --scheduler (--img-per-s, --workers)")
-    console = Console()
+    console = Console(stderr=json)
     grid = open_grid(request, console, load=partial(data.load, writes=False))
     context = grid.context
     say(console, grid.headline)
@@ -42,11 +44,16 @@ def run(request: RunRequest, given: float | None) -> int:
     nets = {job.effort.net: None for job in jobs if job.state == "left" and job.effort.images}
     workers = workers_to_start(request.machine, context, grid.resolved.methods, console)
     speeds, known = _speeds(context, [*nets], given, console)
-    console.print(_table(jobs, speeds))
+    numbers = _sums(jobs, speeds)
+    console.print(_table(numbers))
     cells = [cell for branch in branches for cell in branch.cells]
     skipped = [f"{cell.job.name}: skipped, {cell.reason}" for cell in cells if cell.reason]
     for line in (*skipped, *_summary(branches, speeds, workers), *known):
         say(console, line)
+    if json:
+        whole, wall = (seconds / HOUR for seconds in work_and_wall(branches, speeds, workers))
+        work = numbers.rename(columns=lambda name: name.replace("\n", " ")).reset_index().to_dict("records")
+        as_json.show({"work": work, "hours": whole, "hours_at_least": wall, "workers": workers})
     return 0
 
 
@@ -69,20 +76,23 @@ def _speeds(
     ]
 
 
-def _table(jobs: Sequence[PlannedJob], speeds: Speeds) -> Table:
+def _sums(jobs: Sequence[PlannedJob], speeds: Speeds) -> pd.DataFrame:
     """Sum the jobs by method and work, the crafting of each method first."""
     each = pd.DataFrame([_numbers(job, speeds) for job in jobs], columns=NUMBERS)
     names = [(planned.job.method.name, planned.job.what) for planned in jobs]
     each.index = pd.MultiIndex.from_tuples(names, names=["method", "work"])
+    return each.groupby(level=["method", "work"], sort=False).sum()
+
+
+def _table(sums: pd.DataFrame) -> Table:
     table = Table("method", "work", box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in NUMBERS:
         table.add_column(name, justify="right", no_wrap=True)
     before = ""
-    for pair, some in each.groupby(level=["method", "work"], sort=False):
-        method, work = map(str, pair)
-        table.add_row("" if method == before else method, work, *_texts(some.sum()))
+    for row, (method, work) in enumerate(sums.index):
+        table.add_row("" if method == before else method, work, *_texts(sums.iloc[row]))
         before = method
-    table.add_row("all", "", *_texts(each.sum()), style="bold")
+    table.add_row("all", "", *_texts(sums.sum()), style="bold")
     return table
 
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import as_json, options
+from bench.cli.places import place
 
 ABOUT = "rank the methods of a run by their worst case over its defenses"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder; the files are written there")
+    parser.add_argument(
+        "out", type=place, metavar="DIR", help="the run's folder; the files are written there"
+    )
     parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
     options.ranked(parser)
     options.mix_threats(parser)

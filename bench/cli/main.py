@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import signal
 import sys
 import traceback
@@ -15,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bench import cli
-from bench.cli import config
+from bench.cli import config, places
 from bench.cli.signals import stopping
 from bench.core.errors import BadInput
 from bench.core.files import is_full
@@ -41,10 +42,13 @@ def parsed(argv: Sequence[str], prog: str = "python -m bench") -> argparse.Names
     args, more = top.parse_known_args(argv)
     if more:
         args.own.error(f"unrecognized arguments: {' '.join(more)}")  # with the usage of the command alone
+    places.check(args, args.own)
     if getattr(args, "config", None) is None:
         return args
     own = config.arguments(config.read(args.config), args.own)
-    return top.parse_args([argv[0], *own, *argv[1:]])
+    args = top.parse_args([argv[0], *own, *argv[1:]])
+    places.check(args, args.own)
+    return args
 
 
 def _module(command: str) -> ModuleType:
@@ -58,10 +62,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         with stopping():
-            return _main(argv)
+            code = _main(argv)
+            sys.stdout.flush()
+            return code
     except BadInput as error:
         print(f"bench: {printable(error)}", file=sys.stderr)
         return 2
+    except BrokenPipeError:
+        if not _is_unread():
+            raise
+        os.dup2(
+            os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()
+        )  # the interpreter flushes it as it ends
+        return 128 + signal.SIGPIPE
     except KeyboardInterrupt as stop:
         print("bench: interrupted; the same command goes on where it stopped", file=sys.stderr)
         return 128 + getattr(stop, "number", signal.SIGINT)
@@ -80,6 +93,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 3
 
 
+def _is_unread() -> bool:
+    """Whether whoever read what is printed has ended, as head has."""
+    watched = select.poll()
+    watched.register(sys.stdout.fileno(), 0)  # errors are told in any case
+    return bool(watched.poll(0))
+
+
 def said_twice(argv: Sequence[str]) -> list[str]:
     """List --seed, and fields of --set, that a command line has more than once."""
     seeds = [part.partition("=")[0] for part in argv if part.partition("=")[0] == "--seed"]
@@ -96,7 +116,8 @@ def _main(argv: Sequence[str] | None) -> int:
         print(config.written(args, args.own), end="")
         return 0
     for name in said_twice(argv):
-        print(f"{printable(name)} is given twice; the last counts")
+        aside = sys.stderr if getattr(args, "json", False) else sys.stdout
+        print(f"{printable(name)} is given twice; the last counts", file=aside)
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
     try:

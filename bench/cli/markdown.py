@@ -66,8 +66,16 @@ def nets() -> str:
     module, rows = declare("bench.nets"), []
     for name, net in module.NETS.items():
         body = net.body.func if isinstance(net.body, partial) else net.body
-        said = " ".join((body.__doc__ or "").split("\n\n")[0].split())
-        rows.append((f"`{name}`", said, about.pairs(net.recipe) or "the profile's", str(net.revision)))
+        said = " ".join((body.__doc__ or "").split("\n\n")[0].split()).removesuffix(".")
+        own = about.pairs(net.body.keywords) if isinstance(net.body, partial) else ""
+        rows.append(
+            (
+                f"`{name}`",
+                f"{said} ({own})" if own else said,
+                about.pairs(net.recipe) or "the profile's",
+                str(net.revision),
+            )
+        )
     return "\n".join(_table(("net", "what it is", "recipe", "revision"), rows))
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from bench.cli import config, options
+from bench.cli import as_json, config, options
+from bench.cli.places import place
 
 ABOUT = "compute the grid: rows, tables and report"
 
@@ -36,7 +36,7 @@ def configure(run: argparse.ArgumentParser) -> None:
     )
     for name, said in (("ca-file", "whom to believe"), ("cert", "this process's own"), ("key", "its key")):
         where.add_argument(
-            f"--tls-{name}", type=Path, metavar="FILE", help=f"with --scheduler tls://HOST:PORT, PEM: {said}"
+            f"--tls-{name}", type=place, metavar="FILE", help=f"with --scheduler tls://HOST:PORT, PEM: {said}"
         )
     where.add_argument(
         "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
@@ -50,6 +50,7 @@ def configure(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--log", metavar="NAMES", help="finished rows also to tensorboard, wandb, mlflow (names with commas)"
     )
+    as_json.add(where)
     config.add(run)
     before = run.add_argument_group("before computing")
     before.add_argument(
@@ -66,10 +67,6 @@ def main(args: argparse.Namespace) -> int:
 
     if args.img_per_s is not None and not args.dry_run:
         raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
-    if args.purified is not None:
-        if "," in args.purified:
-            raise BadInput(f"--purified {args.purified} has a comma, which separates names, expected none")
-        args.defenses = f"{args.defenses},purified:{args.purified}"
     request = options.checked(args)
 
     from rich.console import Console
@@ -79,13 +76,17 @@ def main(args: argparse.Namespace) -> int:
     from bench.runner import logs
     from bench.runner.session import open_grid, say
 
+    adapters = logs.chosen(args.log)
     if args.dry_run:
-        return dry_run.run(request, args.img_per_s)
-    console = Console()
-    adapters, grid = logs.chosen(args.log), open_grid(request, console)
+        return dry_run.run(request, args.img_per_s, json=args.json)
+    console = Console(stderr=args.json)
+    grid = open_grid(request, console)
     outcome = grid.compute(grid.cells, logs.opened(adapters, grid.out, lambda line: say(console, line)))
     methods, defenses = ([p.name for p in kind] for kind in (grid.resolved.methods, grid.resolved.defenses))
-    derive(grid.out, console, {*grid.keys}, methods, defenses, redraw=False, report=args.report)
+    keys = {*grid.keys}
+    tables = derive(grid.out, console, keys, methods, defenses, redraw=False, report=args.report)
+    if args.json:
+        as_json.show({**as_json.tables(tables), "failed": outcome.failed, "left": outcome.left})
     if outcome.left:
         console.print(f"{outcome.left} cells are left for lack of time; the same command goes on")
     return 1 if outcome.failed else 0

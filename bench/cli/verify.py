@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
-from bench.cli import options
+from bench.cli import as_json, options
+from bench.cli.places import place
 
 ABOUT = "audit a poison that was made elsewhere, against the clean images where --data names them"
 
@@ -16,7 +16,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     options.images(parser)
     options.crafting(parser)
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="of drawn and downloaded data sets")
+    parser.add_argument("--cache", type=place, metavar="DIR", help="of drawn and downloaded data sets")
+    as_json.add(parser)
 
 
 def main(args: argparse.Namespace) -> int:
@@ -31,7 +32,6 @@ def main(args: argparse.Namespace) -> int:
         args.limit = "none"  # as far as the data set goes, not as far as a profile
     request = options.checked(args)
 
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
@@ -40,7 +40,7 @@ def main(args: argparse.Namespace) -> int:
     from bench.runner.session import read, say
 
     resolved = resolve(request)
-    (method,), console = resolved.methods, Console()
+    (method,), console = resolved.methods, as_json.console(args.json)
     images = read(resolved) if args.data else None
     for note in images.notes if images else ():
         say(console, note)
@@ -54,6 +54,8 @@ def main(args: argparse.Namespace) -> int:
             shown.add_row(what, Text(printable(seen)))
         if table:
             console.print(shown)
+        if args.json:
+            as_json.show({"poison": method.name, "seen": table})
     still_open = "" if images else " in the file alone; --data names the images to measure it against"
     say(console, f"{method.name}: nothing to object to{still_open}")
     return 0

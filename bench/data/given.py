@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Image
 from torch import Tensor
 
 from bench.core.errors import BadInput
@@ -16,6 +17,8 @@ from bench.core.types import Augmentation, Dataset, Split
 from bench.data.prepare import Source, at_hand, check_labels, dataset, digest, hold_out
 
 COLUMNS = (("image", "img"), ("label", "labels", "fine_label"))  # of Hugging Face's data sets
+MODES = ("RGB", "L")  # Pillow's names of three channels and one
+EXPECTED = "expected arrays, or a data set of images and labels"
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Given:
             images, labels = _unpacked(images)
         if labels is None:
             raise BadInput("images without labels, expected labels (N,), whole numbers from 0")
-        pixels, names = torch.as_tensor(np.asarray(images)), np.asarray(labels)
+        pixels, names = _pixels(images), _array(labels)
         if pixels.dtype != torch.uint8 or pixels.ndim not in (3, 4) or not len(pixels):
             raise BadInput(
                 f"images are {pixels.dtype} {tuple(pixels.shape)}, expected torch.uint8 (N,H,W), (N,H,W,C) "
@@ -88,15 +91,34 @@ def _pool(given: Given) -> Any:
     return at_hand(given.images.numpy(), given.labels)
 
 
+def _array(values: Any) -> NDArray[Any]:
+    """Make an array of what is one, of a tensor on any device, or of a list."""
+    return np.asarray(values.detach().cpu() if isinstance(values, Tensor) else values)
+
+
+def _pixels(images: Any) -> Tensor:
+    try:
+        return torch.as_tensor(_array(images))
+    except (TypeError, ValueError):  # a list of images of several sizes, or no images at all
+        raise BadInput(f"images are {_kind(images)}, {EXPECTED}; of a data set leave out labels") from None
+
+
+def has_labels(images: Any) -> bool:
+    """Whether images are a data set, whose items have their labels beside them."""
+    known = not isinstance(images, np.ndarray | Tensor | Mapping) and hasattr(images, "__getitem__")
+    first = images[0] if known and hasattr(images, "__len__") and len(images) else None
+    return isinstance(first, Mapping | tuple)
+
+
 def _unpacked(items: Any) -> tuple[Any, Any]:
     """Take the images and labels out of a data set; BadInput where it has none."""
-    if not isinstance(items, Sequence) and not hasattr(items, "__getitem__"):
-        raise BadInput(
-            f"images are a {type(items).__name__}, expected arrays, or a data set of images and labels"
-        )
+    if isinstance(items, Mapping):  # Hugging Face's of several splits
+        raise BadInput(f"images are {_kind(items)} with {', '.join(map(str, items))}, expected one of these")
+    if isinstance(items, str) or not hasattr(items, "__getitem__") or not hasattr(items, "__len__"):
+        raise BadInput(f"images are {_kind(items)}, {EXPECTED}")
     pairs = [_pair(items[i]) for i in range(len(items))]
     sizes = {np.shape(image) for image, _ in pairs}
-    if len(sizes) > 1:
+    if len(sizes) != 1:
         raise BadInput(f"images are of {len(sizes)} shapes, such as {sorted(sizes)[:2]}, expected one")
     return np.stack([image for image, _ in pairs]), np.array([label for _, label in pairs])
 
@@ -109,8 +131,23 @@ def _pair(item: Any) -> tuple[NDArray[Any], int]:
                 f"an item has {', '.join(map(str, item))}, expected one of {COLUMNS[0]} and of {COLUMNS[1]}"
             )
         item = tuple(item[name] for name in names)
+    if not isinstance(item, tuple | list) or len(item) != 2:
+        raise BadInput(f"an item is {_kind(item)}, expected a pair of an image and its label")
     image, label = item
-    pixels = np.asarray(image)
+    if (
+        isinstance(image, Image) and image.mode not in MODES
+    ):  # of others the bytes are no pixels, or lack some
+        raise BadInput(f"an image has Pillow's mode {image.mode}, expected {' or '.join(MODES)}: convert it")
+    pixels = _array(image)
     if pixels.dtype.kind == "f":  # torchvision's ToTensor
+        if not (pixels.min(initial=0) >= 0 and pixels.max(initial=0) <= 1):
+            raise BadInput(
+                f"an image has values of {pixels.min():.3g} to {pixels.max():.3g}, expected uint8, or shares "
+                "of 255 in [0,1]: leave Normalize out of its transform"
+            )
         pixels = np.rint(pixels * 255).astype(np.uint8)
     return pixels, int(label)
+
+
+def _kind(thing: Any) -> str:
+    return f"a {type(thing).__name__}"

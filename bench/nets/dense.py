@@ -12,13 +12,16 @@ STEM = "none: all pixels at once"
 
 
 def linear(shape: Shape) -> Body:
-    """Logits are linear in the pixels; there is nothing else that could be called features."""
+    """Linear classifier: logits are linear in the pixels, and are what is called features."""
     layers = nn.Flatten(), nn.Linear(_pixels(shape), shape.classes)
     return Body(nn.Sequential(*layers), shape.classes, "none: features are logits", logits=True)
 
 
 def mlp(shape: Shape, *, hidden: tuple[int, ...]) -> Body:
-    """hidden: widths of the layers below the head, which are the same for images of any size."""
+    """Linear layers with ReLU between.
+
+    hidden: widths of the layers below the head, which are the same for images of any size.
+    """
     layers: list[nn.Module] = [nn.Flatten()]
     into = _pixels(shape)
     for out in hidden:

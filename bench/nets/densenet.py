@@ -13,8 +13,9 @@ from bench.nets.body import LARGE, Architecture, Body, Shape, pooled, seeing
 
 
 def densenet(shape: Shape, blocks: tuple[int, ...], *, growth: int) -> Body:
-    """blocks: layers of each dense block; growth: channels that a layer adds.
+    """DenseNet of torchvision.
 
+    blocks: layers of each dense block; growth: channels that a layer adds.
     Differs from the net of that name in pytorch-cifar: torchvision has a batch norm after the stem.
     Below 64 pixels the stem is a 3x3 convolution without max-pool.
     """

@@ -11,8 +11,9 @@ from bench.nets.body import LARGE, Architecture, Body, Shape, pooled, seeing
 
 
 def mobilenet(shape: Shape, *, width: float = 1.0) -> Body:
-    """MobileNetV2 of torchvision; width: of all layers but the last, as a share of the paper's.
+    """MobileNetV2 of torchvision.
 
+    width: of all layers but the last, as a share of the paper's.
     Sandler et al., "MobileNetV2: Inverted Residuals and Linear Bottlenecks", CVPR 2018, table 2.
     Below 64 pixels stem and second stage have stride 1. Differs from the net of that name in
     pytorch-cifar, which has convolutional shortcuts.

@@ -16,7 +16,10 @@ from bench.nets.body import LARGE, Architecture, Body, Shape, conv, pooled
 def resnet(
     shape: Shape, blocks: tuple[int, ...], *, width: int = 64, stride: int = 1, bottleneck: bool = False
 ) -> Body:
-    """blocks: of each stage; every stage is twice as wide. stride: of the 3x3 stem."""
+    """ResNet with the stem of CIFAR work.
+
+    blocks: of each stage; every stage is twice as wide. stride: of the 3x3 stem.
+    """
     from torchvision.models.resnet import BasicBlock, Bottleneck  # seconds, which others need not wait for
 
     kind = Bottleneck if bottleneck else BasicBlock

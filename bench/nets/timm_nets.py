@@ -39,7 +39,7 @@ def named(rest: str) -> Architecture:
     if any("drop" in key for key in chosen):
         raise BadInput(f"timm:{rest}: a net draws nothing as it computes, expected nothing of dropout")
     if find_spec("timm") is None:
-        raise BadInput(f"timm:{rest}: timm is not installed, expected pip install ue-bench[timm]")
+        raise BadInput(f"--net timm:{rest} needs timm, expected after: pip install 'ue-bench[timm]'")
     body = partial(of_timm, name=name, chosen=chosen)
     return Architecture(body, revision=1, recipe=RECIPE if "patch_size" in chosen else {})
 

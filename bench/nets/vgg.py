@@ -17,8 +17,9 @@ WIDTH = 64  # channels of the first stage in the paper
 
 
 def vgg(shape: Shape, layers: str, *, width: int = WIDTH) -> Body:
-    """layers: the paper's column, D (16 layers) or E (19); width: channels of the first stage.
+    """VGG with batch norm, and one linear layer in the place of three.
 
+    layers: the paper's column, D (16 layers) or E (19); width: channels of the first stage.
     A map of odd side is pooled with its border, so that images of any size pass.
     """
     from torchvision.models.vgg import cfgs, make_layers

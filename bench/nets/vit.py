@@ -20,8 +20,9 @@ RECIPE = {"optimiser": "adamw", "lr": 5e-4, "weight_decay": 0.03, "warmup": 0.1}
 
 
 def vit(shape: Shape, *, layers: int, heads: int, width: int) -> Body:
-    """width: of each token, and a quarter of a hidden layer's; heads: of attention in each layer.
+    """Vision transformer on patches of 4x4 pixels.
 
+    width: of each token, and a quarter of a hidden layer's; heads: of attention in each layer.
     Raises BadInput where patches do not fit the image.
     """
     from torchvision.models import VisionTransformer

@@ -112,7 +112,10 @@ class Method(Plugin):
 class Inputs(TypedDict):
     """All that can move a number, resolved: see bench/experiment/keys.py."""
 
-    revisions: Annotated[dict[str, Count], about("of what is no plugin")]
+    revisions: Annotated[dict[str, Count], about("of what is no method or defense")]
+    drafts: NotRequired[
+        Annotated[dict[str, Name], about("digest of the code of a net or surrogate that declares none")]
+    ]
     data: Images
     surrogate: Annotated[Name, about("net of the method")]
     precision: Name

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from bench.core.libraries import explained
 from bench.experiment.cache import load_victim
 from bench.experiment.context import Cell, RunContext, blank_row
 from bench.experiment.locks import Locks
@@ -198,7 +199,8 @@ class _Grid(Work[Job]):
         plugin = job.cell.defense if job.cell else job.method
         kept = f"; traceback in {files.path_of(rows[0].key, self.folder)}" if TRACEBACK in error else ""
         where = place_of(error, plugin, self.plugins)
-        self.progress.say(f"{job.name}: failed, {last_line(error)} ({where}){kept}")
+        why = explained(error) or last_line(error)
+        self.progress.say(f"{job.name}: failed, {why} ({where}){kept}")
 
     def leave(self, job: Job) -> None:
         self.outcome.left += len(self.waiting.pop(job, [job]))

@@ -1,4 +1,4 @@
-"""The command that a study's rows came from."""
+"""The command that rows came from."""
 
 from __future__ import annotations
 
@@ -15,13 +15,34 @@ def command_of(study: str, rows: Sequence[Row]) -> str:
 
     What is set of a method or defense stands in its own rows alone. Folders are DIR.
     """
-    each = [_options(row.rerun) for row in rows if row.rerun]
+    each = _each(rows)
     if not each:
         return ""
-    shared = [own for own in each[0] if all(own in other for other in each)]
     sets = dict.fromkeys(own for options in each for own in options if own[0] == "--set")
-    chosen = [own for own in shared if own[0] not in (*CELL, "--set")] + [*sets]
-    return shlex.join(["python", "-m", "bench", "study", study, *(part for own in chosen for part in own)])
+    return _spelled(["study", study], [*_shared(each), *sets])
+
+
+def cell_command(rows: Sequence[Row]) -> str:
+    """Spell the command of any cell among rows: METHOD and DEFENSE stand for its own; empty as above.
+
+    What is set of a method or defense, and how many victims it has, is left out.
+    """
+    each = _each(rows)
+    return _spelled(["run", "--methods", "METHOD", "--defenses", "DEFENSE"], _shared(each)) if each else ""
+
+
+def _each(rows: Sequence[Row]) -> list[list[tuple[str, ...]]]:
+    return [_options(row.rerun) for row in rows if row.rerun]
+
+
+def _shared(each: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
+    """Keep what all commands say, but for what chooses a cell or is set."""
+    shared = [own for own in each[0] if all(own in other for other in each)]
+    return [own for own in shared if own[0] not in (*CELL, "--set")]
+
+
+def _spelled(first: Sequence[str], options: Sequence[tuple[str, ...]]) -> str:
+    return shlex.join(["python", "-m", "bench", *first, *(part for own in options for part in own)])
 
 
 def _options(command: str) -> list[tuple[str, ...]]:

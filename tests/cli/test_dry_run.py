@@ -152,13 +152,14 @@ def test_failed_cells_are_left_and_meaningless_ones_are_not(place: Path) -> None
 
 
 def test_steps_are_those_of_arithmetic(place: Path) -> None:
-    asked = command(place, "clean,tap,mi-ue", "none,at-8", "--reps", "3", "--poison-reps", "2")
+    more = ("--reps", "3", "--poison-reps", "2", "--set", "at-8.longer=1.5")
+    asked = command(place, "clean,tap,mi-ue", "none,at-8", *more)
     table = shown(said([*asked, *FAST]))
     steps = EPOCHS * -(-IMAGES // BATCH)
     for method, cells in (("clean", 3), ("tap", 6)):  # of clean there is one poison
         plain, robust = table[method, "none"], table[method, "at-8"]
         assert (plain.left, plain.training, plain.signs) == (cells, cells * steps, 0)
-        assert (robust.training, robust.signs) == (cells * steps, cells * steps * 2)
+        assert (robust.training, robust.signs) == (cells * steps * 1.5, cells * steps * 1.5 * 2)
         assert plain.images == pytest.approx(cells * EPOCHS * IMAGES / 1e6, abs=0.005)
     tap = table["tap", "craft"]  # 2 epochs of batch 48, 10 sign steps in batches of 96; two poisons
     assert (tap.left, tap.training, tap.signs) == (2, 2 * 2 * 5, 2 * 10 * 3)

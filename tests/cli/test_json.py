@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from bench.cli.main import main
@@ -110,3 +111,33 @@ def test_what_is_wrong_is_still_said_on_stderr(
     assert main([*command, "--json"]) == 2
     out, err = capsys.readouterr()
     assert not out and err.startswith("bench: ")
+
+
+TINY = ["--limit", "100", "--workers", "1", "--no-report", "--out", "out", "--cache", "cache"]
+TINY += ["--set", "victim.epochs=1", "--set", "points=1", "--set", "robust_images=0"]
+
+
+def test_a_run_gives_its_tables_and_what_went_wrong_and_tells_its_progress_aside(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = ["run", "--methods", "clean,random", "--defenses", "none", *TINY]
+    assert main([*asked, "--dry-run", "--img-per-s", "1000", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert {(own["method"], own["work"], own["left"]) for own in plan["work"]} == {
+        *((name, "none", 1) for name in ("clean", "random")),
+        *((name, "craft", 1) for name in ("clean", "random")),
+    }
+    assert 0 < plan["hours_at_least"] <= plan["hours"]
+    assert main([*asked, "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    accuracy = next(own for own in found["tables"] if own["measure"] == "accuracy")
+    stored = {row.method: row.test_acc for row in load_all(place / "out" / "rows")}
+    assert {own["method"]: own["mean"] for own in accuracy["cells"]} == stored and len(stored) == 2
+    assert (found["failed"], found["left"]) == (0, 0) and "clean x none" in err
+
+
+def test_an_audit_has_what_was_seen(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(place / "delta.npy", np.full((20, 3, 8, 8), 4 / 255, np.float32))
+    found = said(capsys, "verify", "delta.npy")
+    assert found["poison"] == "file:delta" and found["seen"]["entries"] == "20 of 8x8 pixels in 3 channels"

@@ -12,6 +12,7 @@ import pytest
 from bench import cli
 from bench.cli.completion import SHELLS
 from bench.cli.main import main, parser
+from bench.experiment.registry import HOME
 from support.commands import refused
 
 NEEDED = {"table": ["DIR"], "leaderboard": ["DIR"], "report": ["DIR"], "compare": ["a", "b"]}
@@ -60,3 +61,13 @@ def test_without_the_library_it_says_what_to_install(
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert refused(["completion", "bash"], capsys).endswith("pip install 'ue-bench[completion]'")
     assert parser().parse_args(["completion", "zsh"]).shell == "zsh"
+
+
+@pytest.mark.skipif(shutil.which("head") is None, reason="no head")
+@pytest.mark.parametrize("asked", ["list --json", "completion bash"])
+def test_a_reader_that_ends_early_ends_the_command_in_silence(asked: str) -> None:
+    if asked.startswith("completion"):
+        pytest.importorskip("shtab")
+    line = f"{sys.executable} -m bench {asked} | head -n 1"
+    done = subprocess.run(["bash", "-c", line], cwd=HOME, capture_output=True, text=True, check=False)
+    assert done.stdout.count("\n") == 1 and not done.stderr

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -219,7 +221,7 @@ def test_data_that_the_page_writes_is_read(tmp_path: Path, monkeypatch: pytest.M
     for spec in specs:
         found = data.load(spec, root=None, limit=None, cache=tmp_path / "cache")
         assert (found.channels, found.size, set(found.classes)) == (3, 16, {"dark", "bright"})
-        assert len(found.train) + len(found.val) in (200, 60)
+        assert len(found.train) + len(found.val) == 400
 
 
 def test_the_python_page_runs(
@@ -231,7 +233,8 @@ def test_the_python_page_runs(
     for source in blocks(DOCS / "python.md", "python"):
         exec(compile(source, "python.md", "exec"), scope)
     assert scope["row"].status == "ok" and len(scope["rows"]) == 2
-    assert "uint8 (200, 16, 16, 3)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "uint8 (200, 16, 16, 3)" in said and "(60, 16, 16, 3)" in said and "purified 0." in said
     assert set(bench.__all__) == set(
         re.findall(r"members: \[(.*)\]", text_of(DOCS / "python.md"))[0].split(", ")
     )
@@ -264,15 +267,20 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 def test_a_papers_number_beside_ours_is_two_clicks_away() -> None:
-    """From README to the page on claims, and from there to the card."""
+    """From README to the page on claims, and from there to the card; how sure ours is, how to repeat it."""
+    page, card = DOCS / "claims.md", ROOT / "results" / "claims" / "card.md"
     assert "docs/claims.md" in relative_links(ROOT / "README.md")
-    assert "../results/claims/card.md" in relative_links(DOCS / "claims.md")
+    assert "../results/claims/card.md" in relative_links(page)
+    assert {"how-to-read-a-line", "how-to-repeat-one"} <= headings(page)
+    said = text_of(card)
+    assert "| published | sure | ours | n |" in said and "\n    python -m bench run --methods METHOD" in said
 
 
 def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
     assert citation["version"] == bench.__version__
     assert f"## {bench.__version__} ({citation['date-released']})" in text_of(ROOT / "CHANGELOG.md")
+    assert f"version = {{{bench.__version__}}}" in text_of(ROOT / "README.md")
 
 
 def test_the_image_copies_what_is_there() -> None:
@@ -283,10 +291,32 @@ def test_the_image_copies_what_is_there() -> None:
     assert sources == kept and all((ROOT / source).exists() for source in sources)
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / ".github" / "workflows").glob("*.yml")), ids=lambda f: f.name)
+def test_the_notes_of_a_release_are_its_section_of_the_changes() -> None:
+    """And there are none for the tag of another version."""
+    said, other = (
+        subprocess.run(
+            [sys.executable, ROOT / ".ci" / "release", tag], capture_output=True, text=True, check=False
+        )
+        for tag in (f"v{bench.__version__}", "v0.0.0")
+    )
+    section = text_of(ROOT / "CHANGELOG.md").partition(f"\n## {bench.__version__} (")[2]
+    assert said.stdout.startswith("- ") and said.stdout in section and "\n## " not in said.stdout
+    assert other.returncode == 1 and f"expected v{bench.__version__}" in other.stderr
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def test_every_workflow_is_linted() -> None:
+    assert WORKFLOWS and all(
+        f".github/workflows/{file.name}" in text_of(ROOT / "tox.ini") for file in WORKFLOWS
+    )
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda f: f.name)
 def test_workflows_run_what_is_there(file: Path) -> None:
     jobs = yaml.safe_load(text_of(file))["jobs"]
     ran = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
-    known = {".ci/run", *re.findall(r"^\[testenv:(\w+)\]", text_of(ROOT / "tox.ini"), re.M)}
+    known = {".ci/run", ".ci/release", *re.findall(r"^\[testenv:(\w+)\]", text_of(ROOT / "tox.ini"), re.M)}
     for line in ran:
         assert any(name in line for name in known), line

@@ -271,7 +271,7 @@ def test_a_page_says_what_its_plugin_is() -> None:
         ("iss-gray", ("prepare (once, on all images)",)),
         ("cutout", ("augment (on each batch)",)),
         ("none", ("hooks none",)),
-        ("quick", ("victim.epochs 20", "em, em-positive surrogate.batch 64")),
+        ("quick", ("victim.epochs 16", "em, em-positive surrogate.batch 64")),
         ("resnet18-slim", ("width 16",)),
     ],
 )

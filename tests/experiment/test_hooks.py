@@ -161,8 +161,8 @@ def test_a_declared_transform_of_test_images_is_made(tmp_path: Path) -> None:
 
 
 def test_reference_images_are_balanced_and_none_of_the_others(tmp_path: Path) -> None:
-    split = toy_split(400, 3)
-    pool = at_hand(split.images.numpy(), split.labels)
+    split = toy_split(440, 3)
+    pool = at_hand(split.images.numpy()[40:], split.labels[40:])
     source = Source("toy", pool, at_hand(split.images.numpy()[:40], split.labels[:40]), tuple("abcd"))
     plain, data = dataset(source, 100), dataset(source, 100, 20)
     assert plain.digest == data.digest and plain.reference is None and data.reference is not None

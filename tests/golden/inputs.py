@@ -35,14 +35,14 @@ def normal(shape: tuple[int, ...], salt: int) -> Tensor:
     return sum((uniform(shape, 100 * salt + i) for i in range(12)), torch.full(shape, -6.0))
 
 
-def split(n: int, salt: int, channels: int = 3, size: int = SIZE) -> Split:
-    """Class k is brighter in a quadrant of its own; some pixels are black, some white."""
+def split(n: int, salt: int, channels: int = 3, size: int = SIZE, contrast: int = 70) -> Split:
+    """Class k is brighter, by contrast, in a quadrant of its own; some pixels are black, some white."""
     labels = LABELS.repeat(-(-n // len(LABELS)))[:n]
     images = hashed(n * channels * size**2, salt).view(n, channels, size, size) % 240 - 20
     half = size // 2
     for k in range(len(CLASSES)):
         row, column = half * (k // 2), half * (k % 2)
-        images[labels == k, :, row : row + half, column : column + half] += 70
+        images[labels == k, :, row : row + half, column : column + half] += contrast
     return Split(images.clamp(0, 255).to(torch.uint8), labels)
 
 

@@ -39,6 +39,8 @@ SMALL: dict[str, Any] = {
     "robust.steps": 2,
     "crops": 2,
 }
+# PIL's net has learnt as much as both terms of its loss need to tell
+LEARNT: dict[str, Any] = {"share": 0.3, "surrogate.lr": 0.01, "surrogate.epochs": 8}
 # Runs of a class that has branches: the fields in which each differs. -1, 2: it never stops by its error.
 RUNS: dict[str, list[dict[str, Any]]] = {
     "EM": [{"stop_error": -1}, {"stop_error": 1, "augment": True}],
@@ -46,6 +48,8 @@ RUNS: dict[str, list[dict[str, Any]]] = {
     "EMGray": [{"stop_error": -1}, {"stop_error": -1, "moved": False, "augment": True}],
     "EMMine": [{"stop_error": -1, "weight": 3.0}],
     "EMax": [{"stop_error": 2}, {"stop_error": 1e-9}],
+    "PIL": [{**LEARNT}, {**LEARNT, "augment": True}],
+    "TUECSD": [{}, {"augment": True}],
 }
 # Class of a defense -> values of such a run; none of those that act on batches alone
 SMALL_DEFENSES: dict[str, dict[str, Any]] = {
@@ -57,6 +61,7 @@ SMALL_DEFENSES: dict[str, dict[str, Any]] = {
     "Ridge": {"leaks": 9},
     "Network": {"leaks": 9, "steps": 20, "training.batch": 8},
 }
+CHOOSING = {"PCA"}  # classes of defenses that choose by validation images
 PROGRESS = (0.0, 0.29, 0.3, 0.99)  # at which a defense's loss is taken
 
 
@@ -132,7 +137,19 @@ def defense(plugin: Plugin) -> Numbers:
     numbers.add("what follows", int(torch.randint(10**6, (), generator=rng)))  # as many draws as ever
     if trains_otherwise(value):
         _trained(numbers, value, Split(shown, data.labels))
+    if type(value).__name__ in CHOOSING:
+        _chosen(numbers, value)
     return numbers
+
+
+def _chosen(numbers: Numbers, value: Any) -> None:
+    """Of images whose classes are so faint that another way to choose has another result."""
+    data, val = split(60, 3, contrast=15), split(48, 2, contrast=15)
+    kit = Kit(len(CLASSES), AUGMENTATION, val, Tiny, seed=1)
+    shown = value.purify(data.images, data.labels, kit)
+    numbers.tensor("prepared faint images", shown.float(), 0.1, "grey levels")
+    for name, fact in sorted(kit.facts.items()):
+        numbers.add(f"{name} of faint images", fact, 0.05 if isinstance(fact, float) else 0.0)
 
 
 def _kit(value: Any, data: Split) -> Kit:

@@ -9,11 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bench.core.pixels import to_float
+from bench.core.rng import generator
 from bench.core.types import Recipe
 from bench.experiment.registry import catalog
 from methods import pil
 from methods.pil import PIL
-from support.toys import CLASSES, METHODS, noise, toy_lab, toy_split
+from support.toys import AUGMENTATION, CLASSES, METHODS, noise, toy_lab, toy_split
 
 CLEAN = toy_split(128, 0, contrast=14)
 X = to_float(CLEAN.images)
@@ -80,3 +81,18 @@ def test_a_net_that_learnt_nothing_is_told() -> None:
         replace(GROWN, surrogate=surrogate, steps=1).craft(CLEAN, lab)
         told_of.append("unreached" in lab.facts)
     assert told_of == [False, True]
+
+
+def test_noise_that_the_net_does_not_take_for_its_class_is_told() -> None:
+    lab = toy_lab()
+    replace(GROWN, steps=1, step=1e-6).craft(CLEAN, lab)  # what it starts at
+    assert "of the noise for its class" in str(lab.facts["unreached"])
+
+
+def test_an_image_and_its_noise_are_cropped_alike() -> None:
+    one, two = pil.alike(X, X, AUGMENTATION, generator(1))
+    assert torch.equal(one, two) and not torch.equal(one, X)
+    moving = replace(GROWN, augment=True, surrogate=replace(GROWN.surrogate, epochs=2))
+    assert not torch.equal(
+        moving.craft(CLEAN, toy_lab()), replace(moving, augment=False).craft(CLEAN, toy_lab())
+    )

@@ -175,13 +175,14 @@ PUBLISHED: dict[str, dict[str, object]] = {
     "region-4": {"side": 2},
     "region-16": {"side": 4},
     "region-64": {"side": 8},
-    "tue-csd": {"epochs": 40, "steps": 20, "step": 0.8 / 8, "batch": 512},
+    "tue-csd": {"epochs": 40, "steps": 20, "step": 0.8 / 8, "batch": 512, "augment": False},
     "pil": {
         "surrogate": replace(MIUE_NET, epochs=30, batch=512, lr=0.003, weight_decay=0.0, final_lr=0.0),
         "share": 0.9,
         "steps": 30,
         "step": (8 / 2550) / (8 / 255),
         "batch": 512,
+        "augment": False,
     },
 }
 

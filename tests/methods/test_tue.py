@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import torch
 
+from bench.core.augment import crop_flip
+from bench.core.rng import generator
 from bench.core.types import Split
-from methods.tue import TUECSD, discriminant
-from support.toys import CLASSES, noise, toy_lab, toy_split
+from methods.tue import TUECSD, discriminant, separable
+from support.toys import AUGMENTATION, CLASSES, noise, toy_lab, toy_split
 
 CLEAN = toy_split(64, 0)
 DELTA = (noise(40, 3, 4, 4, seed=3) - 0.5).double()
@@ -66,3 +68,36 @@ def test_neither_images_nor_nets_decide_the_noise() -> None:
     value = TUECSD(epochs=1)
     one, same = (value.craft(clean, lab) for clean in (CLEAN, other))
     assert torch.allclose(one, same, atol=1e-6)
+
+
+def test_noise_that_moves_is_told_apart_wherever_it_is_shown() -> None:
+    """As victims see it: noise that is compared in place is another one a pixel further."""
+    shown = []
+    for augment in (False, True):
+        delta = TUECSD(epochs=5, batch=64, augment=augment).craft(CLEAN, toy_lab())
+        crops = [crop_flip(delta, AUGMENTATION, generator(seed)) for seed in range(8)]
+        shown.append(float(discriminant(torch.cat(crops), CLEAN.labels.repeat(8))))
+    assert shown[1] < 0.6 * shown[0]
+
+
+def test_noise_that_is_nearest_to_its_own_class_is_counted_without_itself() -> None:
+    """Each is a part of its class's centre, to which noise at random would be nearest, too."""
+    pattern = noise(CLASSES, 3, 8, 8, seed=5)
+    labels = torch.arange(200) % CLASSES
+    random = noise(200, 3, 8, 8, seed=6) - 0.5
+    assert separable(random, labels, 64) < 0.5
+    assert separable(random + 4 * pattern[labels], labels, 64) == 1.0
+    flat, hits = random.flatten(1), 0
+    for i in range(200):
+        others = [flat[(labels == k) & (torch.arange(200) != i)].mean(0) for k in range(CLASSES)]
+        hits += int(torch.stack([(flat[i] - c).norm() for c in others]).argmin() == labels[i])
+    assert separable(random, labels, 64) == hits / 200
+
+
+def test_noise_that_is_not_separable_is_told() -> None:
+    told_of = []
+    for step in (0.1, 1e-6):
+        lab = toy_lab()
+        TUECSD(epochs=2, batch=64, step=step).craft(CLEAN, lab)
+        told_of.append("unreached" in lab.facts)
+    assert told_of == [False, True]

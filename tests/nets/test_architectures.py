@@ -124,9 +124,7 @@ def test_a_net_is_checked_before_it_is_built() -> None:
 
 def test_timm_is_asked_for_by_what_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bench.nets.timm_nets.find_spec", lambda name: None)
-    with pytest.raises(
-        BadInput, match=r"timm:resnet18: timm is not installed, expected pip install ue-bench"
-    ):
+    with pytest.raises(BadInput, match=r"--net timm:resnet18 needs timm, expected after: pip install"):
         architecture("timm:resnet18")
 
 

@@ -98,3 +98,24 @@ def test_a_page_on_ones_own_plugin_can_be_followed(name: str, folder: Path) -> N
     assert {row.status for row in rows} == {"ok"} and set(places.values()) <= {
         name for row in rows for name in (row.method, row.defense)
     }
+
+
+def test_the_page_on_ones_own_data_can_be_followed(folder: Path) -> None:
+    """Each block of Python as a file, then the command below it."""
+    page = DOCS / "your-own-data.md"
+    small = SMALL.replace("--limit 200 ", "") + " --set em.max_rounds=1 --set em.share=0.5"
+    for number, (source, line) in enumerate(zip(blocks(page, "python"), blocks(page, "sh"), strict=True)):
+        (folder / "example.py").write_text(source, encoding="utf-8")
+        follow("python example.py", folder)
+        follow(f"{line.strip()} {small} --out out{number}", folder)
+        rows = load_all(folder / f"out{number}" / "rows")
+        assert [row.status for row in rows] == ["ok", "ok"] and {row.mi is None for row in rows} == {False}
+
+
+def test_the_page_on_ones_own_net_can_be_followed(folder: Path) -> None:
+    (folder / "mine" / "nets").mkdir(parents=True)
+    for source in blocks(DOCS / "your-own-net.md", "python"):
+        own = (ast.get_docstring(ast.parse(source)) or "").partition(":")[0].lower()
+        (folder / "mine" / "nets" / f"{own}.py").write_text(source, encoding="utf-8")
+    (line,) = [line for line in blocks(DOCS / "your-own-net.md", "sh") if " conform " in line]
+    assert "all properties hold" in follow(line, folder)

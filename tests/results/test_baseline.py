@@ -15,13 +15,15 @@ from typing import Any
 
 import pytest
 
-from bench.cli.main import main
+from bench.cli import options
+from bench.cli.main import main, parsed
 from bench.core.errors import BadInput
 from bench.metrics.mi.smi_noisy import NAME
 from bench.results import baseline
 from bench.results.baseline import RULES, SCHEMA, Measured, Rule
 from bench.results.regression import compare
 from bench.results.rows import Row, save
+from bench.runner.request import resolve
 from support.rows import keyed
 
 ROOT = Path(__file__).parent.parent.parent
@@ -452,9 +454,12 @@ def test_ci_computes_the_grid_that_the_baseline_states() -> None:
 
 def test_the_stored_baseline_is_that_of_the_command() -> None:
     stored = baseline.load(ROOT / "results" / "baseline" / "glyphs.json")
-    assert {"clean", "em", "emax", "tap", "mi-ue"} == {*stored.methods} and {"none", "iss-jpeg10"} == {
-        *stored.defenses
-    }
+    asked = parsed(["run", "--config", str(ROOT / "results" / "baseline" / "gate.yaml")])
+    resolved = resolve(options.request(asked))
+    assert {p.name for p in resolved.methods} == {*stored.methods}
+    assert {p.name for p in resolved.defenses} == {*stored.defenses}
+    for field in ("seed", "eps", "net", "surrogate", "points"):
+        assert stored.setting[field] == getattr(resolved.setting, field)
     assert stored.setting["precision"] == "fp32" and not str(stored.environment["commit"]).endswith("-dirty")
     assert len(stored.cells) == 10 and all(len(cell.reps) >= 2 for cell in stored.cells)
 

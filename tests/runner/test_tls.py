@@ -23,7 +23,7 @@ from support.commands import command, rows_of
 from support.pictures import draw_images
 from support.runs import wait_for
 
-RECIPE = HOME / "docs" / "running.md"
+RECIPE = Path(__file__).parents[2] / "docs" / "running.md"
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="makes certificates by openssl")
 
 

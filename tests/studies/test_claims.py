@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -28,7 +29,7 @@ from bench.results.rows import Row, save
 from bench.studies.claims.card import make
 from bench.studies.claims.claim import COLUMNS, FOREIGN, Claim, claim_of, load
 from bench.studies.claims.figures import drawable, scatter
-from bench.studies.claims.judge import ClaimVerdict, JudgedClaim, OurNumber, judge, sign
+from bench.studies.claims.judge import ClaimVerdict, JudgedClaim, OurNumber, judge, sign, why_not
 from bench.studies.claims.nearness import SettingMatch, nearness
 from bench.studies.claims.write import markdown
 from support.rows import keyed, row
@@ -387,6 +388,16 @@ def test_mi_is_compared_by_order_in_any_setting() -> None:
     assert found.near is not None and found.near.setting is SettingMatch.REDUCED
 
 
+def test_mi_of_an_estimator_without_a_ceiling_is_not_compared() -> None:
+    """Such values depend on how many dimensions features have: rows of earlier estimators."""
+    rows = [as_published(90, "clean"), as_published(24)]
+    earlier = [dataclasses.replace(own, mi_gap=None, mi_estimator="smi-ksg") for own in rows]
+    claims = [claim(0.6, metric="mi"), claim(0.7, "clean", metric="mi", eps="")]
+    assert only(claims, rows).verdict is ClaimVerdict.ONE_POISON
+    found = only(claims, earlier)
+    assert found.verdict is ClaimVerdict.NOT_RUN and "no ceiling" in why_not(found)
+
+
 # Orders
 
 
@@ -662,6 +673,36 @@ def test_the_card_is_the_same_from_another_process_which_needs_no_torch(
     lines = capsys.readouterr().out.splitlines()
     assert any(line.startswith(f"{len(CLAIMS)} claims: ") for line in lines)
     assert max(map(len, lines[:-1])) <= 80
+
+
+def test_a_line_says_how_its_number_is_computed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole in card.csv; in card.md what the lines of one setting share."""
+    monkeypatch.chdir(tmp_path)
+    shared = "--profile reference --data parquet:DIR/cifar10-jpeg75"
+    commands = {
+        name: f"python -m bench run --methods {name} --defenses none {shared} --set {name}.steps=3"
+        for name in ("em", "tap")
+    }
+    Path("run", "rows").mkdir(parents=True)
+    for name, command in commands.items():
+        save(keyed(dataclasses.replace(made(20, name), rerun=command)), Path("run", "rows"))
+    assert run("--rows", "run", "--out", "out") == 0
+    table = pd.read_csv("out/card.csv").set_index("id")
+    assert table["again"]["miue-c10-em"] == commands["em"]
+    said = Path("out/card.md").read_text(encoding="utf-8")
+    assert f"    python -m bench run --methods METHOD --defenses DEFENSE {shared}\n" in said
+
+
+def test_the_stored_card_is_what_the_command_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And the page on it has its counts."""
+    monkeypatch.chdir(HOME)
+    assert main(["claims", "--out", str(tmp_path)]) == 0
+    for name in ("card.md", "card.csv"):
+        assert (tmp_path / name).read_bytes() == Path("results", "claims", name).read_bytes(), name
+    (counts,) = re.findall(r"^\*\*(\d+ claims: .+)\.\*\*$", (tmp_path / "card.md").read_text(), re.M)
+    assert counts in " ".join(Path("docs", "claims.md").read_text(encoding="utf-8").split())
 
 
 def test_without_rows_nothing_was_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ SMALL = {  # --set for each plugin that costs time
     "em": ("surrogate.batch=48", "steps=4", "step=0.5", "max_rounds=3"),
     "tap": ("surrogate.epochs=2", "surrogate.batch=48", "steps=10", "step=0.2", "restarts=1", "batch=96"),
     "mi-ue": ("surrogate.epochs=2", "surrogate.batch=48", "steps=4"),
-    "at-8": ("steps=2",),
+    "at-8": ("steps=2", "longer=1"),
 }
 VICTIM = ("victim.epochs=2", "victim.batch=48", "mi.images=200", "mi.slices=4")
 

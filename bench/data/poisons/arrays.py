@@ -95,6 +95,8 @@ def torch_file(path: Path, who: str, name: str) -> Content:
     try:
         if is_zipfile(path):
             _check_packed(path)
+        if bad := _damaged(path):
+            raise BadInput(f"{who}: {path.name} is damaged: the check sum of {bad} in it is wrong; {SAVE_AS}")
         with path.open("rb") as file:  # of a path the ending would count
             stored = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -110,6 +112,14 @@ def torch_file(path: Path, who: str, name: str) -> Content:
     if name:
         raise BadInput(f"{who}: {path.name} holds one thing without a name, expected no #{name}")
     return _dense(stored, "", "torch", path, who)
+
+
+def _damaged(path: Path) -> str | None:
+    """Name a part of a zip file whose check sum is wrong, which torch does not look at."""
+    if not is_zipfile(path):
+        return None
+    with ZipFile(path) as whole:
+        return whole.testzip()
 
 
 def safetensors_file(path: Path, who: str, name: str) -> Content:

@@ -13,6 +13,7 @@ from bench.results.rows import Row
 from bench.studies.claims.claim import Claim
 from bench.studies.claims.judge import OVERALL, ClaimVerdict, JudgedClaim, OurNumber, judge
 from bench.studies.claims.ours import settings_of
+from bench.studies.command import cell_command
 
 DIGITS = {"test_acc": 1, "mi": 3, "mi_gap": 3, OVERALL: 2}  # of ours
 UNITS = {
@@ -74,6 +75,7 @@ class Board:
 class Card:
     judged: list[JudgedClaim]
     circumstances: dict[str, str]  # setting -> what its rows share
+    again: dict[str, str]  # setting -> the command of a line, but for what it has of its own
     notes: list[str]  # what names with @ stand for
 
     @property
@@ -108,7 +110,8 @@ def make(claims: Sequence[Claim], rows: Sequence[Row]) -> Card:
     used = {own.setting for own in judged}
     ours = [own for own in settings_of(rows) if own.id in used]
     about = {own.id: f"{circumstances(own.rows)}, setting {own.id[:8]}" for own in ours}
-    return Card(judged, about, [note for own in ours for note in own.notes])
+    again = {own.id: cell_command(own.rows) for own in ours}
+    return Card(judged, about, again, [note for own in ours for note in own.notes])
 
 
 def title(claim: Claim) -> str:
@@ -162,4 +165,5 @@ def record(judged: JudgedClaim) -> dict[str, object]:
         **found,
         **{name: " ".join(other.claim.id for other in others) for name, others in pairs.items()},
         "rows_setting": judged.setting,
+        "again": judged.beside and judged.beside.again,
     }

@@ -48,6 +48,7 @@ class OurNumber:
     control: bool  # whether the method is no contestant
     doubt: str | None  # why its accuracy is no verdict
     threat: Threat | None = None  # of the method; None: clean's, which is of every one, or of several methods
+    again: str | None = None  # the command that computes it again; None where it is of several cells
 
     def beside(self, other: OurNumber) -> bool:
         """Whether both are of one threat model: else their order says nothing."""
@@ -106,7 +107,10 @@ def candidates(claim: Claim, everything: Iterable[SettingRows]) -> dict[str, Our
         if rows and ours is not None:
             threat = rows[0].threat if claim.metric != OVERALL and rows[0].threat.radius else None
             near = nearness(claim, rows[0])
-            found[among.id] = OurNumber(claim, among, near, ours, rows[0].control, doubt, threat)
+            again = max((row.rerun or "" for row in rows), key=len) if claim.metric != OVERALL else None
+            found[among.id] = OurNumber(
+                claim, among, near, ours, rows[0].control, doubt, threat, again or None
+            )
     return found
 
 
