@@ -102,7 +102,7 @@ class Hung(BaseException):
 
 @contextmanager
 def within(seconds: float) -> Iterator[None]:
-    """Raise Hung where so long nothing is computed, or so long something is; other programs' time is theirs."""
+    """Raise Hung where nothing is computed for so long, or something is; others have their own time."""
     used = [time.process_time()] * 2
 
     def late(*_: object) -> None:
