@@ -34,7 +34,7 @@ HERE = Path(__file__).parent
 COLUMNS = ["listed", "source", "pitfall", "tests", "cannot apply"]
 LISTED = re.compile(
     r"facts [1-7](\.\d)?|peers (APBench|MI-UE|origin|users|wanted|formats)( \d+)?|breadth \d(\.\d+)?"
-    r"|issue \d+"
+    r"|issue \d+|trials"
 )
 CODE = sorted(p for folder in ("bench", *KINDS) for p in (HOME / folder).rglob("*.py"))
 ROOT = Path(__file__).parent.parent  # of the repository; the package may be installed elsewhere

@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def main(args: argparse.Namespace) -> int:
     from bench.core.errors import BadInput
-    from bench.core.files import check_writable
+    from bench.core.files import check_own, check_writable
     from bench.report import formats
     from bench.report.leaderboard import leaderboards, tables_of, write_leaderboard
     from bench.results.rows import finished_run
@@ -33,6 +33,7 @@ def main(args: argparse.Namespace) -> int:
         raise BadInput(f"{args.out}/rows is empty, expected rows to rank")
     ours = rows_of_setting(rows, args.setting)
     boards, refused = leaderboards(ours, options.names_of(args.defenses), mix=args.mix_threats)
+    check_own(args.out)
     check_writable(args.out)
     console, several = as_json.console(args.json), len(ours) < len(rows)
     for board in boards:

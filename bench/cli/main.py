@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from collections import Counter
 from collections.abc import Sequence
 from itertools import pairwise
@@ -119,4 +120,9 @@ def _main(argv: Sequence[str] | None) -> int:
         print(f"{printable(name)} is given twice; the last counts", file=aside)
     for library in ("OMP", "OPENBLAS", "MKL"):  # or each worker would use all cores in numpy
         os.environ.setdefault(f"{library}_NUM_THREADS", str(max(getattr(args, "threads", 1), 1)))
-    return int(_module(args.command).main(args))
+    try:
+        return int(_module(args.command).main(args))
+    except SystemExit as end:  # no command does it, so a plugin did, and nothing is done as it should be
+        *_, last = traceback.extract_tb(end.__traceback__)
+        said = f"{last.filename}, line {last.lineno}, ended the program (SystemExit: {end})"
+        raise BadInput(f"{said}; expected a plugin to return, or to raise another exception") from end

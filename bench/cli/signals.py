@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 ENDING = ("SIGTERM", "SIGHUP")
+SOON = 0.05  # seconds
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,19 +25,35 @@ class Stopped(KeyboardInterrupt):
 
 @contextmanager
 def stopping() -> Iterator[None]:
-    """Raise Stopped at the first of these signals; what was ignored, as by nohup, stays so."""
+    """Raise Stopped at the first of these signals; what was ignored, as by nohup, stays so.
+
+    Python drops an exception that comes while it clears away an object, or a lock of an import: a signal
+    that came there comes once more.
+    """
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         raise Stopped(number)
 
-    before = {}
+    def dropped(error: Any) -> None:
+        if not isinstance(error.exc_value, KeyboardInterrupt):
+            hook(error)
+            return
+        number = getattr(error.exc_value, "number", signal.SIGINT)
+        if number in before:
+            signal.signal(number, stop)
+        threading.Timer(SOON, os.kill, (os.getpid(), number)).start()
+
+    before: dict[int, Any] = {}
+    hook = sys.unraisablehook
     if threading.current_thread() is threading.main_thread():
         known = (getattr(signal, name) for name in ENDING if hasattr(signal, name))
         for number in (number for number in known if signal.getsignal(number) is signal.SIG_DFL):
             before[number] = signal.signal(number, stop)
+        sys.unraisablehook = dropped
     try:
         yield
     finally:
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -97,6 +97,17 @@ def check_writable(folder: Path) -> None:
         raise BadInput(f"cannot write to {folder}: {nearest} is no folder that may be written")
 
 
+def check_own(folder: Path) -> None:
+    """Raise BadInput where a folder inside leads elsewhere: what is written stays where it was asked for.
+
+    A file that is a link is no such place: it is replaced, and what it leads to stays as it is.
+    """
+    for place, folders, _ in os.walk(folder):
+        for inside in (Path(place, name) for name in sorted(folders)):
+            if inside.is_symlink():
+                raise BadInput(f"{inside} is a link to another folder; nothing is written through links")
+
+
 def _may_write(folder: Path) -> bool:
     """Try: what a folder's permissions say, an administrator passes over, and /proc holds no files."""
     try:

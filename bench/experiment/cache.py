@@ -172,6 +172,11 @@ def load_victim(cache: Path, row: Row) -> dict[str, Tensor] | None:
     return None
 
 
+def drop_victim(cache: Path, key: str) -> None:
+    """Remove the weights that were kept, if they were."""
+    _victim_path(cache, key).unlink(missing_ok=True)
+
+
 def _weights_digest(weights: dict[str, Tensor]) -> str:
     seen = hashlib.sha256()
     for name, value in sorted(weights.items()):

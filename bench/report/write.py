@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.core.errors import BadInput
-from bench.core.files import write_atomically
+from bench.core.files import check_own, write_atomically
 from bench.report import formats
 from bench.report.html.warnings import warnings_of_setting
 from bench.report.summary import Summary, collect
@@ -48,6 +48,7 @@ def derive(
     redraw the report and figures of the same tables stay: to load what draws them takes seconds. mix: methods
     of several threat models stand in one table.
     """
+    check_own(run)
     rows = stored.load_all(run / "rows")
     chosen = [row for row in rows if keys is None or row.key in keys]
     summaries = collect(rows, methods, defenses, ranked, mix=mix)

@@ -9,7 +9,7 @@ import torch
 from rich.console import Console
 
 from bench.core.errors import BadInput
-from bench.core.files import check_free, check_writable, replacing
+from bench.core.files import check_free, check_own, check_writable, replacing
 from bench.core.types import Dataset
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import image_of
@@ -68,6 +68,7 @@ def one_method(request: RunRequest) -> tuple[Resolved, torch.device]:
         raise BadInput(f"{request.methods} names {len(resolved.methods)} methods, expected one")
     device = open_device(request.machine)
     check_writable(request.where.cache)
+    check_own(request.where.cache)
     return resolved, device
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from bench import data, nets
 from bench.core.errors import BadInput
-from bench.core.files import check_writable, sweep
+from bench.core.files import check_own, check_writable, sweep
 from bench.core.texts import printable
 from bench.core.types import Dataset
 from bench.data.rules import AS_RULED
@@ -103,7 +103,9 @@ def open_grid(
     resolved.check_images(resolved.setting.limit)
     for folder in (where.cache, where.out or place.parent):
         check_writable(folder)
+    check_own(where.cache)
     if where.out:
+        check_own(where.out)
         open_run(where.out)
     device, start, elsewhere = workers_of(resolved, console)
     dataset = read(resolved, load)
@@ -115,6 +117,7 @@ def open_grid(
     out = where.out or place.parent / f"{place.name}-{dataset.name}"
     old = open_run(out)
     resolved = resolved.on(dataset, lambda line: say(console, line))
+    check_own(out)
     check_writable(out / "rows")
     context = open_context(resolved, dataset, device, elsewhere, out / "gallery")
     cells = grid.cells(context, resolved.methods, resolved.defenses)

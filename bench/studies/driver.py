@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -10,7 +11,7 @@ from rich.console import Console
 
 from bench import data
 from bench.core.errors import BadInput
-from bench.experiment.cache import load_victim
+from bench.experiment.cache import drop_victim, load_victim
 from bench.metrics import METRICS
 from bench.report import formats
 from bench.report.figures.style import png_and_svg, style
@@ -21,7 +22,7 @@ from bench.runner.request import RunRequest, varied
 from bench.runner.session import Grid, open_grid, say
 from bench.studies import named
 from bench.studies.features import Features
-from bench.studies.measure import enough, known, measure_all, measure_jobs, measure_kept, pairs, pending
+from bench.studies.measure import Pair, enough, known, measure_all, measure_jobs, measure_kept, pairs, pending
 from bench.studies.records import Records
 from bench.studies.study import Findings, Record, Study
 
@@ -51,12 +52,21 @@ def run(name: str, request: RunRequest) -> int:
     failed += _compute(grids, {job.net.key for job in blind})[0]  # victims that are not kept any more
     lost = [job for job in blind if load_victim(grids[0].context.cache, job.net) is None]
     measure_all(grids, [job for job in todo if job not in lost], records, features)
-    left += sum(job.cost for job in pending(records, todo))
+    unmeasured = pending(records, everything)
+    left += sum(job.cost for job in unmeasured)
+    if not request.keep_victims:
+        drop_measured(grids[0].context.cache, everything, unmeasured)
     measured = [record for job in everything for record in known(records, job).values()]
     _conclude(study, [*rows.values()], measured, out, console, left)
     if left:
         say(console, f"{left} cells or measures are left; the same command goes on")
     return 1 if failed else 0
+
+
+def drop_measured(cache: Path, everything: Sequence[Pair], unmeasured: Sequence[Pair]) -> None:
+    """Remove the victims all of whose measures exist: gigabytes, of which features are kept."""
+    for key in {pair.net.key for pair in everything} - {pair.net.key for pair in unmeasured}:
+        drop_victim(cache, key)
 
 
 def again(name: str, out: Path) -> int:

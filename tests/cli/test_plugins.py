@@ -242,7 +242,45 @@ def test_a_method_of_another_norm_has_a_board_of_its_own_and_no_eps(
     assert str(rows["faint", "none"].threat) == "L2 0.5" and 0 < (rows["faint", "none"].l2_max or 0) <= 0.5
 
 
+ENDS = """
+import sys
+from dataclasses import dataclass
+from methods.uniform import Uniform
+
+@dataclass(frozen=True)
+class Ends(Uniform):
+    where: str = ""
+
+    @property
+    def seeded(self):
+        return sys.exit(0) if self.where == "here" else True
+
+    def craft(self, clean, lab):
+        sys.exit(0)
+
+VARIANTS = {"ends-here": Ends(where="here"), "ends-crafting": Ends(where="crafting")}
+"""
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_plugin_that_ends_the_program_is_a_failure(
+    place: Path, capsys: pytest.CaptureFixture[str], workers: str
+) -> None:
+    """Whatever code it asks for, and wherever: sys.exit(0) is no success."""
+    add(place / "mine" / "methods" / "ends.py", ENDS)
+    more = ("--plugins", str(place / "mine"), "--workers", workers)
+    assert main(command(place, "ends-crafting,clean", "none", *more)) == 1
+    rows = rows_of(place)
+    assert rows["clean", "none"].status == "ok" and rows["ends-crafting", "none"].status == "failed"
+    assert "SystemExit: 0" in str(rows["ends-crafting", "none"].reason)
+    capsys.readouterr()
+    assert main(command(place, "ends-here", "none", *more)) == 2
+    said = capsys.readouterr().err
+    assert "ends.py, line 12, ended the program (SystemExit: 0)" in said and len(said.splitlines()) == 1
+
+
 BAD = {
+    "ends": ("methods", "import sys\nsys.exit(0)\nVARIANTS = {'odd': 1}\n", "SystemExit: 0"),
     "no python": ("defenses", "def (:\n", "syntax"),
     "raises": ("methods", "raise RuntimeError('no such luck')\n", "no such luck"),
     "no table": ("methods", "x = 1\n", "no VARIANTS"),

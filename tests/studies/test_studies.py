@@ -106,10 +106,12 @@ def study(place: Path, *more: str) -> int:
 
 @pytest.fixture(scope="module")
 def finished(toy: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished study, to be read only."""
+    """A finished study, to be read only; its victims are still kept."""
     place = tmp_path_factory.mktemp("finished")
     draw_images(place / "quad")
-    assert study(place) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(driver, "drop_victim", lambda cache, key: None)
+        assert study(place) == 0
     return place
 
 
@@ -205,6 +207,20 @@ def test_nothing_says_where_it_was_computed(finished: Path) -> None:
         assert str(finished).encode() not in path.read_bytes()
 
 
+def test_victims_go_once_their_measures_exist(done: Path, trained: list[str]) -> None:
+    kept = {victim_of(done, row) for row in files.load_all(done / "out/rows")}
+    assert {*(done / "cache/victims").iterdir()} == kept
+    shutil.rmtree(done / "out/records")
+    assert study(done, "--minutes", "0") == 0  # nothing is measured
+    assert {*(done / "cache/victims").iterdir()} == kept
+    lacking = sys.modules["toy_measures"].TROUBLE
+    lacking |= {"at": {3}, "error": RuntimeError}
+    with pytest.raises(RuntimeError):
+        study(done)
+    assert {*(done / "cache/victims").iterdir()} == kept
+    assert study(done) == 0 and not [*(done / "cache/victims").iterdir()] and trained == []
+
+
 # What is computed again
 
 
@@ -259,7 +275,7 @@ def test_a_victim_that_is_lacking_is_trained_again(done: Path, trained: list[str
         shutil.copy(victim_of(done, other), path)
     assert study(done) == 0
     assert trained == ["small random"] and measured() == MEASURED
-    assert records(done) == before and path.stat().st_size == len(weights)
+    assert records(done) == before and not path.exists()  # it is measured
     assert files.load_all(rows[0]) == files.load_all(rows[1])
 
 
