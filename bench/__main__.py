@@ -1,7 +1,16 @@
+import signal
 import sys
 
+from bench.cli.signals import ENDING, stopping
+
 try:
-    from bench.cli.main import main
-except KeyboardInterrupt:
-    sys.exit(130)
-sys.exit(main())
+    with stopping():  # from the first moment
+        from bench.cli.main import main
+
+        code = main()
+except KeyboardInterrupt as stop:  # nothing has begun that could go on
+    sys.exit(128 + getattr(stop, "number", signal.SIGINT))
+for name in ("SIGINT", *ENDING):  # all is done and written: nothing is left to stop
+    if hasattr(signal, name):
+        signal.signal(getattr(signal, name), signal.SIG_IGN)
+sys.exit(code)

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from rich.console import Console
 
-from bench.cli import config, options
+from bench.cli import config, options, places
 from bench.cli.main import parsed
 from bench.core.errors import BadInput
 from bench.core.files import expanded
@@ -28,7 +28,7 @@ from bench.experiment.registry import Plugin
 from bench.report.write import record
 from bench.results.rows import Row, load_all
 from bench.runner.request import Machine, Options, Resolved, RunRequest, Where, resolve
-from bench.runner.session import open_context, open_device, open_grid
+from bench.runner.session import check_nets, open_context, open_device, open_grid
 
 # uint8 (N,H,W), (N,H,W,C) or (N,C,H,W), array or tensor; or a data set of torchvision or Hugging Face
 Images = Any
@@ -97,7 +97,7 @@ def evaluate(  # noqa: PLR0913 (keywords, all but two of them optional)
     learning curve. defense, net: names of `list`. purified: in the place of a defense, what somebody's
     purifier made of the images, in the same order. Raises BadInput and ValueError as craft().
     """
-    given, held = Given.of(images, labels), Given.of(test, test_labels)
+    given, held = Given.of(images, labels), _given("test", test, test_labels)
     before = given if clean is None else _beside(given, clean, "clean")
     if purified is not None and defense != "none":
         raise BadInput(f"defense is {defense!r} beside purified images, which are one, expected one of both")
@@ -128,6 +128,7 @@ def run(settings: Mapping[str, Any] | Path | str) -> pd.DataFrame:
     given = config.read(Path(settings)) if isinstance(settings, Path | str) else settings
     plain = parsed(["run"])
     args = plain.own.parse_args(config.arguments(given, plain.own))
+    places.check(args, plain.own)
     grid = open_grid(options.checked(args), Console(quiet=True))
     grid.compute(grid.cells)
     return pd.DataFrame([record(row) for row in load_all(grid.out / "rows") if row.key in grid.keys])
@@ -145,9 +146,17 @@ def load_rows(folder: Path | str) -> pd.DataFrame:
     return pd.DataFrame(map(record, load_all(place)))
 
 
+def _given(what: str, images: Images, labels: ArrayLike | None) -> Given:
+    """Read further images; BadInput names them."""
+    try:
+        return Given.of(images, labels)
+    except BadInput as error:
+        raise BadInput(f"{what}: {error}") from None
+
+
 def _beside(given: Given, images: Images, what: str) -> Given:
     """Read the same images in another state; BadInput where they cannot be the same."""
-    found = Given.of(images, None if has_labels(images) else given.labels)
+    found = _given(what, images, None if has_labels(images) else given.labels)
     if found.images.shape != given.images.shape or not found.labels.equal(given.labels):
         raise BadInput(
             f"{what} images are {tuple(found.images.shape)}, expected {tuple(given.images.shape)} with the "
@@ -179,6 +188,7 @@ def _context(resolved: Resolved, data: Dataset, folder: Path) -> RunContext:
     """Open a context whose cache is thrown away."""
     device = open_device(resolved.request.machine)
     resolved.check_images(len(data.train))
+    check_nets(resolved, data)
     request = resolved.request
     request = replace(request, where=replace(request.where, cache=folder))
     return open_context(replace(resolved, request=request), data, device)

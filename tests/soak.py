@@ -1,13 +1,15 @@
 """Random signals to a grid on two workers: its rows are those of an undisturbed one, nothing else is left.
 
-From the repository's folder, some seconds for each signal; the tests run none of it:
+From the repository's folder, some seconds for each signal; the tests run none of it. With --kept, the same
+command goes on where it was stopped, grid by grid:
 
-    PYTHONPATH=.:tests python -m soak 300 --seed 0 --out results/performance/soak.md
+    PYTHONPATH=.:tests python -m soak 300 --kept /tmp/soak.json --out results/performance/soak.md
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import random
@@ -57,6 +59,15 @@ def workers(session: int) -> list[psutil.Process]:
     return []
 
 
+def answers(run: subprocess.Popen[bytes]) -> bool:
+    """Whether the process has its handlers already: before, it ends as any other, and has begun nothing."""
+    with suppress(OSError):
+        for line in Path(f"/proc/{run.pid}/status").read_text().splitlines():
+            if line.startswith("SigCgt:"):
+                return bool(int(line.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+    return False
+
+
 def send(name: str, run: subprocess.Popen[bytes], draw: random.Random) -> bool:
     """Whether it was sent, and ends the run."""
     if not name.endswith("of a worker"):
@@ -78,10 +89,20 @@ class Soak:
     """What was sent, and what was found."""
 
     def __init__(self, seed: int, folder: Path) -> None:
-        self.draw, self.folder, self.log = random.Random(seed), folder, folder / "log"
+        self.seed, self.folder, self.log = seed, folder, folder / "log"
         self.sent: Counter[str] = Counter()
         self.faults: list[str] = []
-        self.slowest, self.grids = 0.0, 0
+        self.slowest, self.grids, self.early = 0.0, 0, 0
+
+    def go_on(self, kept: Path) -> None:
+        """Take over what an earlier call has kept of its grids."""
+        found = json.loads(kept.read_text(encoding="utf-8"))
+        self.sent = Counter(found.pop("sent"))
+        vars(self).update(found)
+
+    def keep(self, kept: Path) -> None:
+        names = ("sent", "faults", "slowest", "grids", "early")
+        write_atomically(kept, json.dumps({name: getattr(self, name) for name in names}))
 
     def undisturbed(self) -> tuple[Rows, float]:
         place, began = fresh(self.folder, self.folder / "whole"), time.monotonic()
@@ -90,18 +111,18 @@ class Soak:
 
     def grid(self, whole: Rows, took: float, most: int) -> None:
         """Send signals until a grid is done, in one folder."""
-        place = fresh(self.folder, self.folder / str(self.grids))
+        place, draw = fresh(self.folder, self.folder / str(self.grids)), random.Random(self.seed + self.grids)
         self.grids += 1
         while True:
-            run, ended = begin(place, self.log), False
+            run, name, ended, ready, said = begin(place, self.log), "", False, False, self.said
             while not ended:
                 with suppress(subprocess.TimeoutExpired):
-                    code = run.wait(self.draw.uniform(0, 0.6) * took if self.sent.total() < most else LONG)
+                    run.wait(draw.uniform(0, 0.6) * took if self.sent.total() < most else LONG)
                     break
                 if self.sent.total() < most:
-                    name = self.draw.choice(SIGNALS)
+                    name, ready = draw.choice(SIGNALS), answers(run)
                     self.sent[name] += 1
-                    ended = send(name, run, self.draw)
+                    ended = send(name, run, draw)
             began = time.monotonic()
             code = run.wait(QUIET)
             while (left := family(run.pid)) and time.monotonic() - began < QUIET:
@@ -111,10 +132,17 @@ class Soak:
                 self.faults.append(f"{len(left)} processes left after exit code {code}")
             if not rows_in(place / "out").items() <= whole.items():
                 self.faults.append(f"other rows after exit code {code}")
+            number = getattr(signal, name) if ended else 0
+            self.early += ended and not ready
+            expected = {0, *((128 + number,) if ended else ()), *(() if ready or not ended else (-number,))}
+            if name == "SIGKILL" and ended:
+                expected = {-number, 0}
+            if code not in expected:
+                self.faults.append(f"exit code {code} after {name}{'' if ready else ', which came early'}")
+            if "Traceback" in self.said[len(said) :] and (ready or not ended):
+                self.faults.append(f"a traceback after {name}")
             if code == 0:
                 break
-            if code not in (-9, -15, -2, -1, 129, 130, 143):  # below 0: before Python had begun
-                self.faults.append(f"exit code {code}")
         self.check(place, whole)
 
     def check(self, place: Path, whole: Rows) -> None:
@@ -126,10 +154,14 @@ class Soak:
             self.faults.append(f"left: {', '.join(map(str, litter[:3]))}")
 
     @property
+    def said(self) -> str:
+        return self.log.read_text(errors="replace") if self.log.exists() else ""
+
+    @property
     def summary(self) -> str:
         lines = [f"| {name} | {count} |" for name, count in sorted(self.sent.items())]
         said = "; ".join(f"{count} x {fault}" for fault, count in Counter(self.faults).items()) or "none"
-        traces = self.log.read_text(errors="replace").count("Traceback")
+        traces = self.said.count("Traceback")
         return "\n".join(
             [
                 "# Soak: random signals to a grid on two workers",
@@ -141,8 +173,9 @@ class Soak:
                 "| :-- | --: |",
                 *lines,
                 "",
-                f"Faults: {said}. Tracebacks in the log: {traces}. The slowest end after a signal, with all "
-                f"children: {self.slowest:.1f} s.",
+                f"Faults: {said}. Tracebacks in the log: {traces}. {self.early} signals came before the run "
+                f"had its handlers, in its first tenth of a second, and ended it without a word. The slowest "
+                f"end after a signal, with all children: {self.slowest:.1f} s.",
                 "",
             ]
         )
@@ -153,20 +186,25 @@ def main() -> int:
     parser.add_argument("signals", type=int)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=float("inf"), help="begin no grid after these")
+    parser.add_argument("--kept", type=Path, help="file with what was sent and found so far")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         draw_images(Path(folder) / "quad")
         soak = Soak(args.seed, Path(folder))
+        if args.kept and args.kept.exists():
+            soak.go_on(args.kept)
         whole, took = soak.undisturbed()
         while soak.sent.total() < args.signals and time.monotonic() - began < args.seconds:
             soak.grid(whole, took, args.signals)
+            if args.kept:
+                soak.keep(args.kept)
         print(soak.summary)
         if args.out:
             write_atomically(args.out, soak.summary)
         if soak.faults:
-            print(soak.log.read_text(errors="replace")[-5000:])
+            print(soak.said[-5000:])
     return 1 if soak.faults else 0
 
 

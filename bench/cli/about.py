@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +36,7 @@ HOOKS = {
 }
 DATA = {"glyphs": "glyphs", "parquet:DIR": "parquet", "folder:DIR": "folder", "hf:NAME": "hub"}
 DATA |= dict.fromkeys(("imagenet100:DIR", "tinyimagenet:DIR"), "imagenet")  # whose module it is, if own
+DRAFT = "none: a draft, which rows tell by its code"
 PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=Differs from the paper:)")
 
 
@@ -51,8 +53,8 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
         yield shown
         yield from map(Text, found.missing.values())
     nets = declare("bench.nets")
-    known = [*nets.NETS, *(f"{scheme}:NAME" for scheme in nets.SCHEMES)]
-    yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(known)}")
+    yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(nets.names())}")
+    yield from map(Text, nets.MISSING.values())
     yield Text("list data says how image files are read")
     yield from (Text(f"profile {name}: {profile}") for name, profile in PROFILES.items())
     yield from (Text(f"study {name}: {study(name, declare).about}") for name in STUDIES)
@@ -60,7 +62,7 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
 
 def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     """Show source, fields, units and so on of what has this name; BadInput where nothing has."""
-    nets, schemes = declare("bench.nets").NETS, declare("bench.nets").SCHEMES
+    nets, schemes = declare("bench.nets").known(), declare("bench.nets").SCHEMES
     plugins = [(chosen, found) for found in catalogs if (chosen := plugin(name, found))]
     is_net = name in nets or name.partition(":")[0] in schemes
     if not (plugins or is_net or name in {"data", *data.names(), *PROFILES, *STUDIES}):
@@ -72,8 +74,7 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
     for chosen, found in plugins:
         yield from _of_plugin(chosen, found)
     if name in data.names():
-        module = declare(f"bench.data.{DATA.get(name, 'torchvision_sets')}")
-        yield from _head(name, "data set", f"--data {name}", module.__doc__)
+        yield from _head(name, "data set", f"--data {name}", _said_of_data(name))
         revisions = declare("bench.experiment.keys").REVISIONS
         yield from _known({"revision": f"{revisions['data']}, of all data sets"})
     if is_net:
@@ -86,6 +87,13 @@ def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
         yield Text("\nits grids: methods x defenses, and what it chooses itself")
         for grid in told.grids():
             yield Text(f"  {grid.methods} x {grid.defenses} {pairs(grid.options.given)}".rstrip())
+
+
+def _said_of_data(name: str) -> str | None:
+    """Read the docstring of the module that a data set comes from, which may be a package's."""
+    if own := data.added().get(name):
+        return ast.get_docstring(ast.parse(own.path.read_text(encoding="utf-8")))
+    return declare(f"bench.data.{DATA.get(name, 'torchvision_sets')}").__doc__
 
 
 def plugin(name: str, found: Catalog) -> Plugin | None:
@@ -103,7 +111,7 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
     kind = type(plugin.value)
     module = sys.modules[plugin.module or kind.__module__]
     yield from _head(plugin.name, found.kind[:-1], plugin.about, module.__doc__)
-    known = {"revision": str(plugin.revision or "none: a draft, which rows tell by its code")}
+    known = {"revision": str(plugin.revision or DRAFT)}
     if found.kind == "methods":
         known = {"threat model": threat(plugin), **known}
     else:
@@ -142,7 +150,7 @@ def _of_net(name: str) -> Iterator[RenderableType]:
     yield from _head(name, "net", f"--net {name}, --surrogate {name}", made.__doc__, module.__doc__)
     chosen = pairs(body.keywords) if isinstance(body, partial) else ""
     known = {"parameters": chosen or "none", "recipe": pairs(net.recipe) or "the profile's"}
-    yield from _known({**known, "revision": str(revision), "file": place(module)})
+    yield from _known({**known, "revision": str(revision or DRAFT), "file": place(module)})
 
 
 def _of_profile(name: str, catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:

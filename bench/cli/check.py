@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import as_json
+from bench.cli.places import place
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -27,13 +28,13 @@ UNITS = {  # column of a row -> how people read it: what it is, units in one, de
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "out", type=Path, metavar="DIR", nargs="?", default=RUN, help=f"the run's folder (default: {RUN})"
+        "out", type=place, metavar="DIR", nargs="?", default=RUN, help=f"the run's folder (default: {RUN})"
     )
     parser.epilog = EXITS
     as_json.add(parser)
     what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--baseline", type=Path, metavar="FILE", help="compare with this one")
-    what.add_argument("--write", type=Path, metavar="FILE", help="make a baseline from the rows")
+    what.add_argument("--baseline", type=place, metavar="FILE", help="compare with this one")
+    what.add_argument("--write", type=place, metavar="FILE", help="make a baseline from the rows")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import as_json
+from bench.cli.places import place
 
 if TYPE_CHECKING:
     from bench.results.rows import Row
@@ -18,10 +19,10 @@ OUT = Path("results", "claims")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--claims", type=Path, default=CLAIMS, metavar="FILE", help="default: the suite's")
+    parser.add_argument("--claims", type=place, default=CLAIMS, metavar="FILE", help="default: the suite's")
     parser.add_argument(
         "--rows",
-        type=Path,
+        type=place,
         action="append",
         default=[],
         metavar="DIR",
@@ -29,11 +30,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "a row that is in several counts as in the first",
     )
     as_json.add(parser)
-    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"default: {OUT}")
+    parser.add_argument("--out", type=place, default=OUT, metavar="DIR", help=f"default: {OUT}")
 
 
 def main(args: argparse.Namespace) -> int:
     from bench.core.files import check_writable
+    from bench.report import formats
     from bench.studies.claims.card import make, record
     from bench.studies.claims.claim import load
     from bench.studies.claims.write import show, write
@@ -43,7 +45,7 @@ def main(args: argparse.Namespace) -> int:
     card, console = make(claims, rows), as_json.console(args.json)
     written = write(card, args.out)
     show(card, console)
-    console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     if args.json:
         as_json.show(
             {

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.cli import as_json, options
+from bench.cli.places import place
 
 if TYPE_CHECKING:
     from bench.results.rows import Row
@@ -19,7 +20,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("one", metavar="A", help="a method, or the folder of a run")
     parser.add_argument("other", metavar="B", help="another")
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", default=RUN, help=f"the methods' run (default: {RUN})"
+        "--out", type=place, metavar="DIR", default=RUN, help=f"the methods' run (default: {RUN})"
     )
     parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
     parser.add_argument(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
-from pathlib import Path
+
+from bench.cli.places import place
 
 ABOUT = "print what makes a shell complete ue-bench: source it, or put it where the shell looks"
 SHELLS = ("bash", "zsh")
@@ -24,7 +25,7 @@ def main(args: argparse.Namespace) -> int:
         raise BadInput("completion needs shtab, expected after: pip install 'ue-bench[completion]'") from None
     top = parser(SCRIPT)
     for action in _actions(top):
-        if action.type is Path:
+        if action.type is place:
             action.complete = shtab.DIRECTORY if action.metavar == "DIR" else shtab.FILE  # type: ignore[attr-defined]
     print(shtab.complete(top, args.shell))
     return 0

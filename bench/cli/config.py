@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bench.cli.places import place
 from bench.core.errors import BadInput, unknown
 
 ASIDE = ("config", "print_config", "help")  # options that are about the file itself
@@ -16,7 +17,7 @@ def add(to: argparse.ArgumentParser) -> None:
     """Add the options that read and write such a file."""
     group = to.add_argument_group("options in a file")
     group.add_argument(
-        "--config", type=Path, metavar="FILE", help="YAML file of options; those given here win"
+        "--config", type=place, metavar="FILE", help="YAML file of options; those given here win"
     )
     group.add_argument(
         "--print-config", action="store_true", help="print such a file of these options, and end"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
+
+from bench.cli.places import place
 
 ABOUT = "check the methods, defenses and nets of a folder, a line for each property"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("dir", type=Path, metavar="DIR", help="folder with methods/, defenses/ or nets/")
+    parser.add_argument("dir", type=place, metavar="DIR", help="folder with methods/, defenses/ or nets/")
 
 
 def main(args: argparse.Namespace) -> int:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import options
+from bench.cli.places import place
 
 ABOUT = "a method's published images as PNG in training order, with a manifest"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("methods", metavar="METHOD", help="one name, such as tap")
-    parser.add_argument("dir", type=Path, metavar="DIR", help="folder to make")
+    parser.add_argument("dir", type=place, metavar="DIR", help="folder to make")
     parser.add_argument("--poison-rep", type=int, default=0, metavar="I", help="repetition (default: 0)")
     options.images(parser)
     options.crafting(parser)

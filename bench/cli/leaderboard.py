@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import as_json, options
+from bench.cli.places import place
 
 ABOUT = "rank the methods of a run by their worst case over its defenses"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder; the files are written there")
+    parser.add_argument(
+        "out", type=place, metavar="DIR", help="the run's folder; the files are written there"
+    )
     parser.add_argument("--setting", metavar="PREFIX", help="which setting, where the rows are of several")
     options.ranked(parser)
     options.mix_threats(parser)
@@ -36,7 +38,7 @@ def main(args: argparse.Namespace) -> int:
     for board in boards:
         written = write_leaderboard(board, args.out, several=several)
         formats.show(tables_of(board), console)
-        console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+        console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     for why in refused:
         console.print(formats.line(why), soft_wrap=True)
     if args.json:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from bench.cli import as_json
+from bench.cli.places import place
 
 ABOUT = "what there is: methods, defenses, data sets, nets, profiles, studies; or what one of them is"
 
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="print the tables that README has of methods and defenses, or bring those of a page up to date",
     )
     as_json.add(parser)
-    parser.add_argument("--plugins", type=Path, metavar="DIR", help="folder with methods/ or defenses/")
+    parser.add_argument("--plugins", type=place, metavar="DIR", help="with methods/, defenses/ or nets/")
 
 
 def main(args: argparse.Namespace) -> int:
@@ -30,8 +31,10 @@ def main(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from bench.cli import about
+    from bench.experiment.plugged import plug
     from bench.experiment.registry import KINDS, catalog
 
+    plug(args.plugins, declared=True)
     catalogs = [catalog(kind, args.plugins, declared=True) for kind in KINDS]
     if args.markdown:
         from bench.cli import markdown

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 
 from bench import cli
-from bench.cli import config
+from bench.cli import config, places
 from bench.cli.signals import stopping
 from bench.core.errors import BadInput
 from bench.core.files import is_full
@@ -41,10 +41,13 @@ def parsed(argv: Sequence[str], prog: str = "python -m bench") -> argparse.Names
     args, more = top.parse_known_args(argv)
     if more:
         args.own.error(f"unrecognized arguments: {' '.join(more)}")  # with the usage of the command alone
+    places.check(args, args.own)
     if getattr(args, "config", None) is None:
         return args
     own = config.arguments(config.read(args.config), args.own)
-    return top.parse_args([argv[0], *own, *argv[1:]])
+    args = top.parse_args([argv[0], *own, *argv[1:]])
+    places.check(args, args.own)
+    return args
 
 
 def _module(command: str) -> ModuleType:

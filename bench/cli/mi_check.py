@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from bench.cli.places import place
+
 ABOUT = "the MI estimators against known truth: writes certificate.{csv,md,png,svg}"
 OUT = Path("results", "mi")
 SMALL_OUT = Path("results", "runs", "mi-small")
@@ -12,7 +14,7 @@ SMALL_OUT = Path("results", "runs", "mi-small")
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--out", type=Path, metavar="DIR", help=f"default: {OUT}, or {SMALL_OUT} with --small; it resumes"
+        "--out", type=place, metavar="DIR", help=f"default: {OUT}, or {SMALL_OUT} with --small; it resumes"
     )
     parser.add_argument(
         "--small", action="store_true", help="few and small cases: seconds, where all take minutes"

@@ -50,7 +50,7 @@ def _every(catalogs: Sequence[Catalog]) -> Iterator[dict[str, Any]]:
             }
         yield from ({"kind": kind, "name": f"{scheme}:PATH"} for scheme in found.schemes)
     yield from ({"kind": "data set", "name": name} for name in data.names())
-    nets: Mapping[str, Any] = declare("bench.nets").NETS
+    nets: Mapping[str, Any] = declare("bench.nets").known()
     for name, net in nets.items():
         yield {"kind": "net", "name": name, "revision": net.revision, "recipe": dict(net.recipe)}
     yield from ({"kind": "net", "name": f"{scheme}:NAME"} for scheme in declare("bench.nets").SCHEMES)

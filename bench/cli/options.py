@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from bench.cli.places import place
 
 if TYPE_CHECKING:
     from bench.runner.request import RunRequest
@@ -14,13 +15,6 @@ class Options(Protocol):
     """A parser, or a group of its options."""
 
     def add_argument(self, *names: str, **how: Any) -> Any: ...
-
-
-def folder(text: str) -> Path:
-    """Read a folder's path; an empty one would mean the current folder."""
-    if not text:
-        raise argparse.ArgumentTypeError("the path is empty, expected a folder")
-    return Path(text)
 
 
 def images(to: Options) -> None:
@@ -40,7 +34,7 @@ def images(to: Options) -> None:
         action="store_true",
         help="though over 1 %% of the test images are learned from",
     )
-    to.add_argument("--data-root", type=folder, metavar="DIR", help="where cifar10, cifar100, svhn lie")
+    to.add_argument("--data-root", type=place, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 
 
 def crafting(to: Options, profile: str = "quick") -> None:
@@ -93,10 +87,8 @@ def names_of(text: str | None) -> list[str] | None:
 
 
 def machine(to: Options) -> None:
-    to.add_argument("--plugins", type=Path, metavar="DIR", help="folder with further methods/ or defenses/")
-    to.add_argument(
-        "--cache", type=folder, metavar="DIR", help="poisons and checkpoints; default: the user's"
-    )
+    to.add_argument("--plugins", type=place, metavar="DIR", help="with further methods/, defenses/, nets/")
+    to.add_argument("--cache", type=place, metavar="DIR", help="poisons and checkpoints; default: the user's")
     to.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
     to.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of each (default: 1)")
     to.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
@@ -104,7 +96,7 @@ def machine(to: Options) -> None:
 
 def where(to: Options, out: str) -> None:
     """Add what computes a grid and where its rows go. out: the folder where none is given."""
-    to.add_argument("--out", type=folder, metavar="DIR", help=f"default: {out}")
+    to.add_argument("--out", type=place, metavar="DIR", help=f"default: {out}")
     machine(to)
     to.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
     to.add_argument("--minutes", type=float, metavar="M", help="start no job that will not fit")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import options
+from bench.cli.places import place
 
 ABOUT = "publish a folder of labelled images of any size so that nets learn little from it"
 
@@ -13,12 +13,12 @@ ABOUT = "publish a folder of labelled images of any size so that nets learn litt
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "dir",
-        type=Path,
+        type=place,
         metavar="DIR",
         help="DIR/CLASS/* or DIR/train/CLASS/*: png, jpg, ...; see list data",
     )
     parser.add_argument("--method", dest="methods", required=True, metavar="M", help="one name, such as tap")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR2", help="folder to make")
+    parser.add_argument("--out", type=place, required=True, metavar="DIR2", help="folder to make")
     parser.add_argument(
         "--size", type=int, default=64, metavar="S", help="side at which delta is made (default: 64)"
     )

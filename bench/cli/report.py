@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import options
+from bench.cli.places import place
 
 ABOUT = "tables, figures and one page (DIR/report/report.html) from the rows of a run"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
+    parser.add_argument("out", type=place, metavar="DIR", help="the run's folder")
     options.ranked(parser)
     options.mix_threats(parser)
 

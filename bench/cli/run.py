@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import as_json, config, options
+from bench.cli.places import place
 
 ABOUT = "compute the grid: rows, tables and report"
 
@@ -36,7 +36,7 @@ def configure(run: argparse.ArgumentParser) -> None:
     )
     for name, said in (("ca-file", "whom to believe"), ("cert", "this process's own"), ("key", "its key")):
         where.add_argument(
-            f"--tls-{name}", type=Path, metavar="FILE", help=f"with --scheduler tls://HOST:PORT, PEM: {said}"
+            f"--tls-{name}", type=place, metavar="FILE", help=f"with --scheduler tls://HOST:PORT, PEM: {said}"
         )
     where.add_argument(
         "--keep-victims", action="store_true", help="keep their weights in the cache, for later measures"
@@ -76,10 +76,11 @@ def main(args: argparse.Namespace) -> int:
     from bench.runner import logs
     from bench.runner.session import open_grid, say
 
+    adapters = logs.chosen(args.log)
     if args.dry_run:
         return dry_run.run(request, args.img_per_s, json=args.json)
     console = Console(stderr=args.json)
-    adapters, grid = logs.chosen(args.log), open_grid(request, console)
+    grid = open_grid(request, console)
     outcome = grid.compute(grid.cells, logs.opened(adapters, grid.out, lambda line: say(console, line)))
     methods, defenses = ([p.name for p in kind] for kind in (grid.resolved.methods, grid.resolved.defenses))
     keys = {*grid.keys}

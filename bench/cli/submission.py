@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli.places import place
+
 if TYPE_CHECKING:
     from bench.results.rows import Row
 
@@ -15,13 +17,13 @@ EXITS = "Exit codes: 0 they can be accepted, 1 something is in the way, 2 not re
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "places", nargs="+", type=Path, metavar="PATH", help="folders of runs, or files of their rows"
+        "places", nargs="+", type=place, metavar="PATH", help="folders of runs, or files of their rows"
     )
     parser.add_argument("--data", help="where to find the images, where the rows' command says DIR")
     parser.add_argument(
         "--no-rerun", dest="rerun", action="store_false", help="compute no cell again; somebody else does"
     )
-    parser.add_argument("--golden", type=Path, metavar="DIR", help="default: tests/golden of a checkout")
+    parser.add_argument("--golden", type=place, metavar="DIR", help="default: tests/golden of a checkout")
     parser.epilog = EXITS
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import as_json, options
+from bench.cli.places import place
 
 ABOUT = "derive the tables of a run again from its rows"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("out", type=Path, metavar="DIR", help="the run's folder")
+    parser.add_argument("out", type=place, metavar="DIR", help="the run's folder")
     options.mix_threats(parser)
     as_json.add(parser)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from bench.cli import as_json, options
+from bench.cli.places import place
 
 ABOUT = "audit a poison that was made elsewhere, against the clean images where --data names them"
 
@@ -16,7 +16,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     options.images(parser)
     options.crafting(parser)
-    parser.add_argument("--cache", type=Path, metavar="DIR", help="of drawn and downloaded data sets")
+    parser.add_argument("--cache", type=place, metavar="DIR", help="of drawn and downloaded data sets")
     as_json.add(parser)
 
 
@@ -35,6 +35,7 @@ def main(args: argparse.Namespace) -> int:
     from rich.table import Table
     from rich.text import Text
 
+    from bench.core.texts import printable
     from bench.runner.request import resolve
     from bench.runner.session import read, say
 
@@ -47,10 +48,10 @@ def main(args: argparse.Namespace) -> int:
     try:
         method.value.audited(images, table)
     finally:
-        shown = Table("what", title=Text(method.name))
+        shown = Table("what", title=Text(printable(method.name)))
         shown.add_column("seen", overflow="fold")
         for what, seen in table.items():
-            shown.add_row(what, Text(seen))
+            shown.add_row(what, Text(printable(seen)))
         if table:
             console.print(shown)
         if args.json:

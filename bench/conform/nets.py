@@ -100,9 +100,8 @@ def takes_other_images(case: NetCase) -> None:
 def is_declared(case: NetCase) -> None:
     """Check that its revision is a whole number, its recipe has fields of a Recipe, its stem is words."""
     revision = case.net.revision
-    expect(
-        type(revision) is int and revision >= 1, f"its revision is {revision!r}", "a whole number from 1 on"
-    )
+    numbered = revision is None or (type(revision) is int and revision >= 1)
+    expect(numbered, f"its revision is {revision!r}", "a whole number from 1 on, or None of a draft")
     unknown = {*case.net.recipe} - {*Recipe.__dataclass_fields__}
     expect(not unknown, f"its recipe has {', '.join(sorted(unknown))}", "fields of a Recipe")
     Recipe(**case.net.recipe)  # type: ignore[arg-type]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -14,8 +13,8 @@ from bench.conform.methods import METHOD, MethodCase
 from bench.conform.nets import NET, NetCase
 from bench.conform.toys import shrink
 from bench.core.errors import BadInput
+from bench.experiment.plugged import architectures, others
 from bench.experiment.registry import KINDS, Catalog, Plugin, catalog
-from bench.nets.body import Architecture
 
 NETS = "nets"
 CASES: dict[str, tuple[Callable[..., Any], Properties[Any]]] = {
@@ -44,7 +43,7 @@ def findings(folder: Path) -> Iterator[Finding]:
     if not there:
         raise BadInput(f"{folder}: expected a folder with methods/, defenses/ or nets/ in it")
     for kind in there:
-        yield from _nets(folder / NETS) if kind == NETS else _plugins(kind, folder)
+        yield from _nets(folder) if kind == NETS else _plugins(kind, folder)
 
 
 def _plugins(kind: str, folder: Path) -> Iterator[Finding]:
@@ -87,25 +86,14 @@ def small(plugin: Plugin) -> Plugin:
 
 
 def _nets(folder: Path) -> Iterator[Finding]:
-    for path in sorted(folder.glob("[!_.]*.py")):
+    for source in (own for own in others(NETS, folder) if own.path.parent == folder / NETS):
         try:
-            nets = _table(path)
-        except Exception as error:  # a file may break in any way
-            yield Finding(NETS, path.name, "loads", f"{type(error).__name__}: {' '.join(str(error).split())}")
+            nets = architectures(source)
+        except BadInput as error:
+            yield Finding(NETS, source.path.name, "loads", " ".join(str(error).split()))
             continue
         for name, net in nets.items():
             yield from checked(NETS, name, NET, NetCase(name, net))
-
-
-def _table(path: Path) -> dict[str, Architecture]:
-    spec = importlib.util.spec_from_file_location(f"conform_nets_{path.stem}", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    nets = getattr(module, "NETS", None)
-    if not nets or not all(isinstance(net, Architecture) for net in nets.values()):
-        raise BadInput(f"{path.name} has no NETS, expected a dict of name -> Architecture")
-    return dict(nets)
 
 
 def checked(kind: str, name: str, properties: Properties[Any], case: Any) -> Iterable[Finding]:

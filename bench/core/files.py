@@ -93,8 +93,17 @@ def check_writable(folder: Path) -> None:
     nearest = folder
     while not nearest.exists() and nearest != nearest.parent:
         nearest = nearest.parent
-    if not nearest.is_dir() or not os.access(nearest, os.W_OK):
+    if not nearest.is_dir() or not _may_write(nearest):
         raise BadInput(f"cannot write to {folder}: {nearest} is no folder that may be written")
+
+
+def _may_write(folder: Path) -> bool:
+    """Try: what a folder's permissions say, an administrator passes over, and /proc holds no files."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError as error:
+        return is_full(error) and error.errno != errno.EROFS  # said where there is something to write
 
 
 def slug(name: str) -> str:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.core.errors import BadInput, unknown
+from bench.core.installed import Installed, installed
+from bench.core.texts import bad_names
 from bench.data.rules import AS_RULED, Reading
 
 if TYPE_CHECKING:  # torch comes in with load(), not with names()
@@ -19,7 +21,19 @@ HUB = "hf"  # whose names are no places of a machine
 
 
 def names() -> list[str]:
-    return ["glyphs", *DOWNLOADED, *PLACED]
+    return ["glyphs", *DOWNLOADED, *PLACED, *added()]
+
+
+def added() -> dict[str, Installed]:
+    """Give what packages add, by name; BadInput where a name cannot be, or two packages have it."""
+    found: dict[str, Installed] = {}
+    for own in installed("data"):
+        if wrong := next(bad_names([own.name]), None):
+            raise BadInput(f"{own.package}: {wrong}")
+        if own.name in {"glyphs", *DOWNLOADED, *(place.partition(":")[0] for place in PLACED), *found}:
+            raise BadInput(f"{own.package}: the name {own.name!r} is already taken")
+        found[own.name] = own
+    return found
 
 
 def load(
@@ -82,8 +96,18 @@ def source(
         from bench.data import imagenet
 
         return imagenet.hundred(place) if kind == "imagenet100" else imagenet.tiny(place)
-    if kind == HUB and place:
+    return _from_others(spec, writes)
+
+
+def _from_others(spec: str, writes: bool) -> Source:
+    """Open a data set of the hub, or one that an installed package adds."""
+    name, _, place = spec.partition(":")
+    if name == HUB and place:
         from bench.data import hub
 
         return hub.source(place, writes)
-    raise unknown("data set", spec, names())
+    if name not in added():
+        raise unknown("data set", spec, names())
+    from bench.data import others
+
+    return others.source(added()[name], place)

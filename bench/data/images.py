@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import math
 import re
 import struct
 import warnings
@@ -14,12 +15,15 @@ from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
+import psutil
 import torch
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 from torch import Tensor
 
+from bench.core import stored
 from bench.core.errors import BadInput
+from bench.core.stored import MIB
 from bench.data.rules import PIXELS, plain
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "PPM")  # EPS would run a program
@@ -32,6 +36,9 @@ SIGNATURE = b"\x89PNG\r\n\x1a\n"
 KEPT = (b"acTL", b"eXIf", b"iCCP", b"tRNS")  # ancillary chunks of PNG that say how an image looks
 DAMAGED = (OSError, SyntaxError, ValueError, TypeError, LookupError, OverflowError, struct.error)
 GRAYS = ("1", "L", "LA")
+LARGEST = 1024 * MIB  # bytes of a file
+FREE = 2**20  # pixels that any file may declare
+DENSE = 10_000  # further ones for each byte, as a blank page has
 
 
 def read(who: object, file: Path | IO[bytes]) -> Image.Image:
@@ -51,15 +58,22 @@ def read(who: object, file: Path | IO[bytes]) -> Image.Image:
 def _opened(who: object, file: Path | IO[bytes]) -> Iterator[Image.Image]:
     """Give an image whose header is read; whatever a decoder raises is BadInput."""
     try:
-        data = file.read_bytes() if isinstance(file, Path) else file.read()
+        data = stored.read(file, LARGEST) if isinstance(file, Path) else file.read()
         stream = io.BytesIO(_bare(data) if data.startswith(SIGNATURE) else data)
         with warnings.catch_warnings(action="ignore"), Image.open(stream, formats=_formats()) as image:
+            _check_declared(image.size, len(data))
             yield image
     except BadInput:
         raise
     except Exception as error:
         what = f"{plain(str(who))} cannot be read ({_said(error)})"
         raise BadInput(f"{what}, expected a whole image file") from error
+
+
+def _check_declared(size: tuple[int, int], held: int) -> None:
+    """Raise ValueError where a file says that it is far larger than its bytes can tell."""
+    if size[0] * size[1] > FREE + DENSE * held:
+        raise ValueError(f"{size[0]}x{size[1]} pixels in {held} bytes")
 
 
 @functools.cache
@@ -177,6 +191,7 @@ def stack(
     first, gray = "", True
     for row, (who, pixels) in enumerate(_decoded(files, fit)):
         if row == 0:
+            _check_room(n, pixels.shape[:2], mend)
             first, images = who, np.empty((n, 3, *pixels.shape[:2]), np.uint8)
         elif pixels.shape[:2] != images.shape[2:]:
             raise BadInput(
@@ -186,6 +201,14 @@ def stack(
         gray = gray and is_gray(pixels)
         images[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(images[:, :1].copy() if gray else images)
+
+
+def _check_room(n: int, size: tuple[int, ...], mend: str) -> None:
+    """Raise BadInput where there is no memory for so many images of (H,W), before any is taken."""
+    needed, free = 3 * n * math.prod(size), psutil.virtual_memory().available
+    if needed > free:
+        shown = f"{n} images of {size[1]}x{size[0]} pixels are {needed / MIB:,.0f} MiB"
+        raise BadInput(f"{shown}, of which {free / MIB:,.0f} are free; expected fewer or smaller ones{mend}")
 
 
 def _decoded(

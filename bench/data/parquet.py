@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.core.errors import BadInput
+from bench.core.stored import MIB
 from bench.data.folder import sized
 from bench.data.images import all_gray, square, stack
 from bench.data.prepare import Pool, Source
@@ -34,7 +35,10 @@ from bench.data.shards import shards
 IMAGES = ("img", "image")  # what hubs call their columns; the first that is there
 LABELS = ("label", "labels", "fine_label", "coarse_label")
 UNREADABLE = (OSError, pa.ArrowException)
-BATCH = 4096  # rows whose bytes are in memory at once
+BATCH = 256  # rows whose bytes are in memory at once
+EXPANDS = 100  # bytes that one on disk may stand for, beyond a mebibyte: images are packed already
+SMALL = 64 * MIB  # bytes of a file whose repeated values stay one in memory
+NAME = 256  # characters of a class
 Columns = tuple[str, str]  # of images and of labels
 Values = NDArray[Any]  # labels as they are stored: whole numbers or names
 
@@ -105,13 +109,46 @@ def is_name(kind: pa.DataType) -> bool:
 
 def labels_of(file: Path, columns: Columns) -> Values:
     check_columns(file, columns)
+    check_declared(file, (columns[1], f"{columns[0]}.bytes"))
+    named = [columns[1]] if is_name(schema(file).field(columns[1]).type) else None
     try:
-        column = pq.read_table(file, columns=[columns[1]]).column(columns[1])
+        column = pq.read_table(file, columns=[columns[1]], read_dictionary=named).column(columns[1])
     except UNREADABLE as error:
         raise unreadable(file, error) from error
     if column.null_count:
         raise BadInput(f"{file}: {column.null_count} rows have no label, expected one in every row")
-    return np.array(column.to_pylist()) if is_name(column.type) else column.to_numpy().astype(np.int64)
+    if not named:
+        numbers: Values = column.to_numpy().astype(np.int64)
+        return numbers
+    if not pa.types.is_dictionary(column.type):  # as it was stored
+        column = column.dictionary_encode()
+    whole = column.unify_dictionaries().combine_chunks()
+    names = whole.dictionary.to_pylist()
+    if longest := next((name for name in names if len(name) > NAME), None):
+        raise BadInput(f"{file}: a label has {len(longest)} characters, expected at most {NAME}")
+    found: Values = np.array(names)[whole.indices.to_numpy()]
+    return found
+
+
+def check_declared(file: Path, columns: tuple[str, ...]) -> None:
+    """Raise BadInput where a file says that it holds far more than its bytes can tell.
+
+    Of few bytes a column can stand for gigabytes: a value a million times, or one of blanks.
+    """
+    try:
+        said = pq.read_metadata(file)
+    except UNREADABLE as error:
+        raise unreadable(file, error) from error
+    held = file.stat().st_size
+    parts = [said.row_group(i) for i in range(said.num_row_groups)]
+    each = [group.column(j) for group in parts for j in range(group.num_columns)]
+    whole = sum(one.total_uncompressed_size for one in each if one.path_in_schema in columns)
+    rows = max(said.num_rows, sum(group.num_rows for group in parts))
+    if rows > held or whole > MIB + EXPANDS * held:
+        raise BadInput(
+            f"{file} says that it holds {rows:,} rows of {whole:,} bytes, and has {held:,} bytes; expected a "
+            f"row at most, and {EXPANDS} bytes, for each"
+        )
 
 
 def numbered(
@@ -175,8 +212,8 @@ def declared(meta: dict[str, str], label: str = "label") -> tuple[str, ...]:
             text = meta["classes"].strip()
             named = json.loads(text) if text.startswith("[") else text.split(",")
             return tuple(str(name).strip() for name in named)
-        return tuple(json.loads(meta["huggingface"])["info"]["features"][label]["names"])
-    except (KeyError, TypeError, json.JSONDecodeError):
+        return tuple(map(str, json.loads(meta["huggingface"])["info"]["features"][label]["names"]))
+    except (KeyError, TypeError, json.JSONDecodeError, RecursionError):
         return ()
 
 
@@ -187,8 +224,8 @@ def encoded(files: list[Path], rows: Tensor, column: str) -> Iterator[tuple[str,
         for values in encodings(file, column):
             here = rows[(rows >= start) & (rows < start + len(values))]
             chosen = values.take(pa.array((here - start).numpy()))
-            for row, value in zip(here.tolist(), chosen.to_pylist(), strict=True):
-                who = f"{file.name}, image {row}"
+            for row, one in zip(here.tolist(), chosen, strict=True):
+                who, value = f"{file.name}, image {row}", one.as_py()
                 if value is None:
                     raise BadInput(f"{who} is missing, expected bytes in every row")
                 yield who, io.BytesIO(value)
@@ -197,8 +234,10 @@ def encoded(files: list[Path], rows: Tensor, column: str) -> Iterator[tuple[str,
 
 def encodings(file: Path, column: str) -> Iterator[pa.Array]:
     """Read the bytes of all images, in batches."""
+    alike = [f"{column}.bytes"] if file.stat().st_size <= SMALL else None
     try:
-        for batch in pq.ParquetFile(file).iter_batches(BATCH, columns=[f"{column}.bytes"]):
+        whole = pq.ParquetFile(file, read_dictionary=alike)
+        for batch in whole.iter_batches(BATCH, columns=[f"{column}.bytes"]):
             yield batch.column(column).field("bytes")
     except UNREADABLE as error:
         raise unreadable(file, error) from error

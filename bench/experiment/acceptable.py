@@ -1,24 +1,14 @@
-"""What plugins may be called, and may hold: whatever moves their numbers is in keys. Imports no torch."""
+"""What plugins may hold: whatever moves their numbers is in keys. Imports no torch."""
 
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import fields
 from enum import Enum
 from typing import Any
 
 from bench.results.identity import parameters
-
-NAME, LONGEST = r"[a-z0-9][a-z0-9-]*", 40  # what file names, tables and --set can hold
-
-
-def bad_names(names: Iterable[str]) -> Iterator[str]:
-    """Say which names cannot be; what is in braces may be any number."""
-    for name in names:
-        if not re.fullmatch(NAME, re.sub(r"{\w+}", "", name)) or len(name) > LONGEST:
-            yield f"the name {name!r}, expected lower-case letters, digits and -, at most {LONGEST}"
 
 
 def bad_values(value: Any, base: Any) -> Iterator[str]:

@@ -19,10 +19,11 @@ import psutil
 import torch
 import torch.nn.functional as F
 
+from bench import __version__ as suite_version
 from bench.core.errors import BadInput
 from bench.core.libraries import explained
 from bench.core.rng import generator
-from bench.experiment.fingerprint import HOME, LIBRARIES, Environment
+from bench.experiment.fingerprint import HOME, LIBRARIES, Environment, own_code
 from bench.experiment.settings import Precision
 from bench.nets import build
 
@@ -125,7 +126,9 @@ def environment(device: torch.device) -> Environment:
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         **{library: version(library) for library in LIBRARIES},
-        "commit": _commit(),
+        "suite": suite_version,
+        "code": own_code(),
+        **({"commit": commit} if (commit := commit_of(HOME)) else {}),
     }
 
 
@@ -138,12 +141,23 @@ def processor_name(info: Path = Path("/proc/cpuinfo")) -> str:
     return platform.processor() or platform.machine()
 
 
-def _commit() -> str:
-    command = ["git", "-C", str(HOME), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+def commit_of(folder: Path) -> str | None:
+    """Name the commit of a repository whose top the folder is, -dirty where files differ from it; else None.
+
+    An installed suite may lie inside of somebody else's repository, whose commits say nothing of it.
+    """
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        top = _git(folder, "rev-parse", "--show-toplevel")
+        if Path(top).resolve() != folder.resolve():
+            return None
+        return _git(folder, "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return None
+
+
+def _git(folder: Path, *asked: str) -> str:
+    command = ["git", "-C", str(folder), *asked]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 class Meter:

@@ -7,6 +7,7 @@ net or metric, and records new golden numbers (tests/golden), without which a te
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -51,9 +52,9 @@ def publication(data: Dataset, setting: Setting, method: Plugin, poison_rep: int
 def setting_inputs(data: Dataset, setting: Setting) -> dict[str, Any]:
     """Say what the rows of one table share: all that decides a row but method, defense and repetitions."""
     shared, chosen = _shared(data, setting), parameters(setting)
-    revisions = {**shared["revisions"], "net": architecture(setting.net).revision}
-    revisions |= {name: REVISIONS[name] for name in ("evaluation", "mi")}
-    return {**shared, **{name: chosen[name] for name in OF_VICTIMS if name in chosen}, "revisions": revisions}
+    revisions = shared["revisions"] | {name: REVISIONS[name] for name in ("evaluation", "mi")}
+    nets = _versions({"surrogate": setting.surrogate, "net": setting.net}, revisions)
+    return {**shared, **{name: chosen[name] for name in OF_VICTIMS if name in chosen}, **nets}
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,18 @@ def images(data: Dataset, setting: Setting) -> str:
 def _shared(data: Dataset, setting: Setting) -> dict[str, Any]:
     """Give the images, how to compute on them, and the surrogate: what a poison's and a row's key take."""
     revisions = {name: REVISIONS[name] for name in ("data", "crafting", "training")}
-    revisions["surrogate"] = architecture(setting.surrogate).revision
+    nets = _versions({"surrogate": setting.surrogate}, revisions)
     seen = {name: getattr(data, name) for name in ("name", "digest", "limit", "resize")}
     seen |= {"train_images": len(data.train), "augmentation": parameters(data.augmentation)}
     if data.imbalance != 1:
         seen["imbalance"] = data.imbalance
     chosen = {name: getattr(setting, name) for name in ("surrogate", "precision", "seed")}
-    return {"revisions": revisions, "data": seen, **chosen}
+    return {**nets, "data": seen, **chosen}
+
+
+def _versions(nets: Mapping[str, str], revisions: Mapping[str, int]) -> dict[str, Any]:
+    """Say the revisions of nets beside others, and of drafts, which have none, their code."""
+    used = {part: architecture(name) for part, name in nets.items()}
+    declared = {part: net.revision for part, net in used.items() if net.revision is not None}
+    drafts = {part: net.code for part, net in used.items() if net.revision is None}
+    return {"revisions": {**revisions, **declared}, **({"drafts": drafts} if drafts else {})}

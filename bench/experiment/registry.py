@@ -1,4 +1,4 @@
-"""Methods and defenses are found in folders, not listed.
+"""Methods and defenses are found in folders and installed packages, not listed.
 
 A plugin module has VARIANTS (name -> configured plugin) and may have PATTERNS ("at-{radius}" ->
 function of the text in the braces), ALL (the names that `all` means; default: all variants) and
@@ -8,12 +8,9 @@ value): how it is scaled down there.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import importlib
-import importlib.util
 import re
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields, replace
@@ -24,25 +21,21 @@ from types import ModuleType
 from typing import Any
 
 from bench.core.errors import BadInput, unknown
-from bench.core.libraries import explained
-from bench.experiment.acceptable import bad_names, bad_values
-from bench.experiment.declared import PREFIX, declare, declare_file
+from bench.core.texts import LONGEST, bad_names
+from bench.experiment.acceptable import bad_values
+from bench.experiment.declared import PREFIX, declare
 from bench.experiment.fingerprint import HOME as HOME  # noqa: PLC0414 (others take it from here)
 from bench.experiment.named import split
 from bench.experiment.overrides import change
+from bench.experiment.plugged import Missing, Source, code_digest, files, others, plug
 from bench.results.identity import parameters
 
 KINDS = ("methods", "defenses")
 BASES = {"methods": ("bench.core.method", "Method"), "defenses": ("bench.core.defense", "Undefended")}
-TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
 SCHEMES = {  # "file:PATH" -> module whose at(PATH) it is, of which EXAMPLE is one
     "methods": {"file": "bench.data.poisons.imported"},
     "defenses": {"purified": "bench.data.poisons.purified"},
 }
-
-
-class Missing(BadInput):
-    """A plugin needs a library that is not installed: the others do without it."""
 
 
 @dataclass(frozen=True)
@@ -108,7 +101,7 @@ class Catalog:
     patterns: dict[str, tuple[Callable[[str], Any], str]] = field(default_factory=dict)
     everything: list[str] = field(default_factory=list)  # what `all` means
     load: Callable[[str], ModuleType] = importlib.import_module  # of our modules: as they are, or declare
-    missing: dict[str, str] = field(default_factory=dict)  # file -> why its plugins are not there
+    missing: dict[str, str] = field(default_factory=dict)  # module -> why its plugins are not there
 
     @property
     def names(self) -> list[str]:
@@ -130,7 +123,7 @@ class Catalog:
         for pattern, (make, code) in self.patterns.items():
             before, after = re.split(r"\{\w+\}", pattern)
             found = re.fullmatch(f"{re.escape(before)}([1-9]\\d*){re.escape(after)}", name)
-            if found:
+            if found and len(name) <= LONGEST:
                 return Plugin(self.kind, name, make(found[1]), code, f"as {pattern}")
         scheme, _, place = name.partition(":")
         if place and scheme in self.schemes:
@@ -170,94 +163,36 @@ def _first_line(plugin: type, module: ModuleType) -> str:
     return text.strip().split("\n")[0]
 
 
-def code_digest(source: str) -> str:
-    """Digest a module's code, so that comments, docstrings, layout and its tables change nothing.
-
-    What the tables say reaches the key as the name and the parameters of the plugin.
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef):
-            tables = not isinstance(node, ast.FunctionDef)
-            node.body = [part for part in node.body if not _is_aside(part, tables=tables)]
-    return hashlib.sha256(ast.unparse(tree).encode()).hexdigest()[:16]
-
-
-def _is_aside(node: ast.AST, *, tables: bool) -> bool:
-    """Whether a statement is a docstring or, outside functions, one of a plugin module's tables."""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant)
-    if not tables:
-        return False
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return any(isinstance(target, ast.Name) and target.id in TABLES for target in targets)
-
-
 def catalog(kind: str, plugins: Path | None = None, *, declared: bool = False) -> Catalog:
-    """Find the suite's own plugins of a kind, and those in DIR/methods or DIR/defenses; BadInput without any.
+    """Find the plugins of a kind: the suite's own, those in DIR/methods or DIR/defenses, and installed ones.
 
     declared: as their files say, without importing what they compute with; fit to be looked at, not to run.
+    Raises BadInput.
     """
-    if plugins and not any((plugins / each).is_dir() for each in KINDS):
-        raise BadInput(f"--plugins {plugins}: expected a folder with methods/ or defenses/ in it")
     found = Catalog(kind, load=declare if declared else importlib.import_module)
-    folders = [HOME / kind] + ([plugins / kind] if plugins else [])
-    for folder in folders:
-        for path in sorted(folder.glob("[!_.]*.py")):
-            load = found.load if folder == folders[0] else partial(_plugged, path, declared=declared)
-            try:
-                _add(found, _module(path, kind, load), path)
-            except Missing as missing:
-                found.missing[path.stem] = str(missing)
+    for source in [*_own(kind, found.load), *others(kind, plugins, declared=declared)]:
+        try:
+            _add(found, source.module(), source)
+        except Missing as missing:
+            found.missing[source.where] = str(missing)
     return found
 
 
+def _own(kind: str, load: Callable[[str], ModuleType]) -> list[Source]:
+    return [Source(f"{kind}/{p.name}", p, partial(load, f"{kind}.{p.stem}")) for p in files(HOME / kind)]
+
+
 def import_plugins(folder: Path | None) -> None:
-    """Import the modules of a user's plugins, which must be there before a job of theirs is unpickled."""
-    for kind in KINDS if folder else ():
-        catalog(kind, folder)
+    """Import what is no part of the suite, which must be there before a job of its is unpickled."""
+    for kind in KINDS:
+        for source in others(kind, folder):
+            with suppress(Missing):
+                source.module()
+    plug(folder)
 
 
-def _module(path: Path, kind: str, load: Callable[[str], ModuleType]) -> ModuleType:
-    try:
-        return load(f"{kind}.{path.stem}")
-    except ModuleNotFoundError as error:
-        raise Missing(f"{kind}/{path.name} needs {error.name}, which is not installed") from error
-    except (Exception, SystemExit) as error:  # a plugin may break in any way
-        if why := explained(str(error)):
-            raise BadInput(why) from error
-        what = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
-        raise BadInput(f"{kind}/{path.name} cannot be imported, {what}") from error
-
-
-def _plugged(path: Path, name: str, *, declared: bool) -> ModuleType:
-    """Read a file of the user's, imported where it does not declare all that is looked for."""
-    kind = name.partition(".")[0]
-    if declared:
-        with suppress(Exception):
-            return declare_file(path, f"{PREFIX}plugged_{name.replace('.', '_')}", TABLES)
-    alias = f"{_package(path.parent, kind)}.{path.stem}"
-    spec = importlib.util.spec_from_file_location(alias, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[alias] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
-def _package(folder: Path, kind: str) -> str:
-    """Make a folder of plugins a package, so that they import helpers beside them relatively."""
-    alias, place = f"plugged_{kind}", [str(folder.resolve())]
-    if getattr(sys.modules.get(alias), "__path__", None) != place:
-        for name in [name for name in sys.modules if name.startswith(f"{alias}.")]:
-            del sys.modules[name]  # of another folder
-        module = sys.modules[alias] = ModuleType(alias)
-        module.__path__ = place
-    return alias
-
-
-def _add(found: Catalog, module: ModuleType, path: Path) -> None:
-    where, code = f"{path.parent.name}/{path.name}", code_digest(path.read_text(encoding="utf-8"))
+def _add(found: Catalog, module: ModuleType, source: Source) -> None:
+    where, code = source.where, source.code
     variants: Mapping[str, Any] | None = getattr(module, "VARIANTS", None)
     if not variants:
         raise BadInput(f"{where} has no VARIANTS, expected a dict of name -> plugin")

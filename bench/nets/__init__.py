@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import ModuleType
 
 import torch
 from torch import Tensor, nn
 
-from bench.core.errors import unknown
+from bench.core.errors import BadInput, unknown
 from bench.core.rng import generator, global_rng
 from bench.nets.body import Architecture, Body, Shape
 from bench.nets.conv import swap
 
 MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
+LARGEST = 256  # pixels up to which a size that a net takes is looked for
 
 
 class Net(nn.Module):
@@ -51,6 +52,25 @@ NETS: dict[str, Architecture] = {
 }
 # SCHEME:NAME is a net of another library, by whatever name it has there
 SCHEMES: dict[str, Callable[[str], Architecture]] = {m.SCHEME: m.named for m in _families("SCHEME")}
+PLUGGED: dict[str, Architecture] = {}  # a user's, see plug()
+MISSING: dict[str, str] = {}  # file of a user's -> why its nets are not there
+
+
+def plug(nets: Mapping[str, Architecture], missing: Mapping[str, str]) -> None:
+    """Make these nets of a user's known by their names, in the place of those that were plugged in before."""
+    PLUGGED.clear()
+    PLUGGED.update(nets)
+    MISSING.clear()
+    MISSING.update(missing)
+
+
+def known() -> dict[str, Architecture]:
+    """Give the suite's nets and those that are plugged in, by name."""
+    return {**NETS, **PLUGGED}
+
+
+def names() -> list[str]:
+    return [*known(), *(f"{scheme}:NAME" for scheme in SCHEMES)]
 
 
 def architecture(name: str) -> Architecture:
@@ -58,15 +78,40 @@ def architecture(name: str) -> Architecture:
     scheme, colon, rest = name.partition(":")
     if colon and scheme in SCHEMES:
         return SCHEMES[scheme](rest)
-    if name not in NETS:
-        raise unknown("net", name, [*NETS, *(f"{scheme}:NAME" for scheme in SCHEMES)])
-    return NETS[name]
+    if name not in known():
+        raise BadInput("; ".join([str(unknown("net", name, names())), *MISSING.values()]))
+    return known()[name]
 
 
 def check(name: str, shape: Shape) -> None:
-    """Raise BadInput where the net cannot be made for such images; draws no weights."""
+    """Raise BadInput where no net can be made for such images, or they do not pass it; draws no weights."""
+    net = architecture(name)
+    said = _refusal(net, shape)
+    if said is not None:
+        sizes = range(shape.size + 1, LARGEST + 1)
+        least = next((size for size in sizes if _takes(net, shape._replace(size=size))), None)
+        wanted = f"{least} or more" if least else f"images that pass ({said})"
+        raise BadInput(f"{name}: images of {shape.size} pixels, expected {wanted}")
+
+
+def _refusal(net: Architecture, shape: Shape) -> str | None:
+    """Say why images of this shape do not pass: the layers know, which compute shapes alone here."""
     with torch.device("meta"):
-        architecture(name).body(shape)
+        body = net.body(shape)
+        try:
+            z: Tensor = body.module.train()(torch.empty(2, shape.channels, shape.size, shape.size))
+        except NotImplementedError:  # of what has no form without numbers
+            return None
+        except Exception as error:  # of layers of any kind
+            return (str(error).splitlines() or [type(error).__name__])[0]
+    return None if z.shape == (2, body.width) else f"features are {tuple(z.shape)}, not {(2, body.width)}"
+
+
+def _takes(net: Architecture, shape: Shape) -> bool:
+    try:
+        return _refusal(net, shape) is None
+    except BadInput:  # it says itself what it takes
+        return False
 
 
 def build(

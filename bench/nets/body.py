@@ -31,10 +31,11 @@ class Architecture(NamedTuple):
     """A net by name."""
 
     body: Callable[[Shape], Body]
-    revision: int  # raised by whoever changes what it computes, or what a seed makes of its weights
-    recipe: Mapping[
-        str, object
-    ] = {}  # fields of a Recipe that it is trained with unless others are asked for
+    # raised by whoever changes what it computes, or what a seed makes of its weights; None: a draft, which
+    # rows tell by its code
+    revision: int | None = None
+    recipe: Mapping[str, object] = {}  # fields of a Recipe, unless others are asked for
+    code: str = ""  # digest of a plugged-in net's, for whoever plugs it in
 
 
 def conv(into: int, out: int, kernel: int = 3, stride: int = 1) -> nn.Sequential:

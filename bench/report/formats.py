@@ -193,9 +193,9 @@ def show(tables: Sequence[Table], console: Console) -> None:
         console.print("no rows")
     for table in tables:
         console.print(line(table.caption))
-        for cells, width in _blocks(_cells(table), console.width):
+        for cells, first, width in _blocks(_cells(table), console.width):
             console.print()
-            console.print(grid(cells, ALIGN, firm=["method"], width=width))
+            console.print(grid(cells, ALIGN, first=first, width=width))
         for note in table.notes():
             console.print(line(note))
         console.print(line(table.footnote, "dim"))
@@ -208,15 +208,25 @@ def line(text: object, style: str = "") -> Text:
 
 
 def grid(
-    cells: pd.DataFrame, align: str = "l", *, firm: Collection[str] = (), width: int | None = None
+    cells: pd.DataFrame,
+    align: str = "l",
+    *,
+    firm: Collection[str] = (),
+    first: int | None = None,
+    width: int | None = None,
 ) -> RichTable:
     """Lay out a table for the terminal; all is text, and nothing markup. align: as of markdown.
 
-    firm: columns whose cells stay on one line; width: the most characters of the others.
+    firm: columns whose cells stay on one line; first, width: the most characters of the first, of the others.
     """
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, SPACE - 1, 0, 0))
-    for name, side in zip(map(printable, cells.columns), align.ljust(cells.shape[1], align[-1]), strict=True):
-        if name in firm:
+    sides = align.ljust(cells.shape[1], align[-1])
+    for index, (name, side) in enumerate(zip(map(printable, cells.columns), sides, strict=True)):
+        if first is not None and index == 0:
+            shown.add_column(
+                line(name), justify=SIDES[side], min_width=first, max_width=first, overflow="fold"
+            )
+        elif name in firm:
             shown.add_column(line(name), justify=SIDES[side], no_wrap=True)
         else:
             most = max(1, width or len(name))
@@ -229,14 +239,19 @@ def grid(
     return shown
 
 
-def _blocks(cells: pd.DataFrame, width: int) -> Iterator[tuple[pd.DataFrame, int]]:
-    """Yield the columns that fit beside the first, and how wide each may get: no number is ever cut."""
+def _blocks(cells: pd.DataFrame, width: int) -> Iterator[tuple[pd.DataFrame, int, int]]:
+    """Yield the columns that fit beside the first, how wide that is and each other may get.
+
+    No number is ever cut: where a name leaves no room for one, it is the name that is folded.
+    """
     first, rest = cells.iloc[:, :1], cells.iloc[:, 1:]
-    room = width - max(map(len, [*first.columns, *first.to_numpy().flat]))
     longest = max(len(word) for cell in rest.to_numpy().flat for word in cell.split())
+    names = max(map(len, [*first.columns, *first.to_numpy().flat]))
+    names = max(1, min(names, width - longest - SPACE))
+    room = width - names
     most = max(1, room // (longest + SPACE))
     total = rest.shape[1]
     size = ceil(total / ceil(total / most))
     for start in range(0, total, size):
         block = rest.iloc[:, start : start + size]
-        yield pd.concat([first, block], axis=1), room // block.shape[1] - SPACE
+        yield pd.concat([first, block], axis=1), names, room // block.shape[1] - SPACE

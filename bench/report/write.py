@@ -66,7 +66,7 @@ def derive(
     written = formats.write({**texts, **drawn}, run, DERIVED)
     tables = [table for own in shown for table in own.tables]
     formats.show(tables, console)
-    console.print(f"written: {', '.join(map(str, written))}", highlight=False, soft_wrap=True)
+    console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     if report and rows:
         if redraw:
             _write_report(summaries, run, page, stamp)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import product
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,9 +15,10 @@ from msgspec import Meta
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.core.stored import plain, read_or_say
+from bench.core.stored import plain, read_or_say, shown
 from bench.results import upgrade
 from bench.results.aggregate import pool
+from bench.results.columns import Code, Digest
 from bench.results.describe import mixture
 from bench.results.identity import shared
 from bench.results.rows import Row
@@ -51,6 +53,7 @@ RULES = {  # column of a row -> rule; a new baseline states them, a check reads 
 }
 
 LACKING = ("mi", "mi_gap")  # what a row may lack; it says why
+RANGES = {"test_acc": (0, 1), "mi": (-1000, 1000), "mi_gap": (-1000, 1000), "linf": (0, 1), "l2": (0, inf)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +71,7 @@ class Cell:
     method: str
     defense: str
     reps: list[Rep]
-    published: list[str]  # digests of the published images
+    published: list[Digest]  # of the published images
     measures: dict[str, Measured]  # by column; no MI where a row has none and says why
 
     @property
@@ -84,7 +87,7 @@ class Baseline:
     methods: dict[str, dict[str, Any]]  # name -> inputs: all but the revision must agree
     defenses: dict[str, dict[str, Any]]
     estimator: Annotated[str, Meta(min_length=1)]  # of MI: must agree
-    code: dict[str, str]  # plugin -> digest: may change, that is what the gate is for
+    code: dict[str, Code]  # plugin -> digest: may change, that is what the gate is for
     environment: dict[str, str | int]  # may change
     rules: Annotated[dict[str, Rule], Meta(min_length=1)]
     cells: Annotated[list[Cell], Meta(min_length=1)]
@@ -207,10 +210,14 @@ def _check_parts(baseline: Baseline) -> None:
     """Refuse cells of plugins that it does not describe, those that lack a measure, and two of one pair."""
     if len({cell.name for cell in baseline.cells}) < len(baseline.cells):
         raise ValueError("two cells are of one method and defense")
+    for own in (*baseline.methods.values(), *baseline.defenses.values()):
+        revision = own.get("revision", 1)
+        if type(revision) is not int or revision < 1:
+            raise ValueError(f"a revision is {shown(revision)}, expected whole number of at least 1")
     for cell in baseline.cells:
-        accuracy = cell.measures.get("test_acc")
-        if accuracy and not 0 <= accuracy.mean <= 1:
-            raise ValueError(f"{cell.name} has test_acc {accuracy.mean:g}, expected it in [0, 1]")
+        for column, (low, high) in RANGES.items():
+            if column in cell.measures and not low <= (mean := cell.measures[column].mean) <= high:
+                raise ValueError(f"{cell.name} has {column} {mean:g}, expected it in [{low}, {high:g}]")
         _ = baseline.methods[cell.method], baseline.defenses[cell.defense]
         if lacking := baseline.rules.keys() - {*cell.measures, *LACKING}:
             raise ValueError(f"{cell.name} lacks {', '.join(sorted(lacking))}")

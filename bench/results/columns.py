@@ -18,8 +18,11 @@ def about(text: str) -> Meta:
 
 # Measured
 Fraction = Annotated[float, Meta(ge=0, le=1)]
-Nats = Annotated[float, Meta(extra_json_schema={"unit": "nats"})]
-Decibels = Annotated[float, Meta(extra_json_schema={"unit": "dB"})]
+Similarity = Annotated[float, Meta(ge=-1, le=1)]
+Nats = Annotated[
+    float, Meta(ge=-1000, le=1000, extra_json_schema={"unit": "nats"})
+]  # far beyond any estimate
+Decibels = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "dB"})]
 Seconds = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "s"})]
 Megabytes = Annotated[float, Meta(ge=0, extra_json_schema={"unit": "MB"})]
 Distance = Annotated[float, Meta(ge=0)]
@@ -109,7 +112,10 @@ class Method(Plugin):
 class Inputs(TypedDict):
     """All that can move a number, resolved: see bench/experiment/keys.py."""
 
-    revisions: Annotated[dict[str, Count], about("of what is no plugin")]
+    revisions: Annotated[dict[str, Count], about("of what is no method or defense")]
+    drafts: NotRequired[
+        Annotated[dict[str, Name], about("digest of the code of a net or surrogate that declares none")]
+    ]
     data: Images
     surrogate: Annotated[Name, about("net of the method")]
     precision: Name

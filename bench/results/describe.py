@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.results.aggregate import Cell, mean_of, values_of
 from bench.results.rows import Row
-from bench.results.select import differing, grouped, reason_of
+from bench.results.select import DRAFT, differing, grouped, reason_of
 
 
 def circumstances(rows: Sequence[Row]) -> str:
@@ -20,8 +20,8 @@ def circumstances(rows: Sequence[Row]) -> str:
         f"long-tailed {r:g} to 1" if (r := inputs["data"].get("imbalance", 1)) != 1 else None,
         f"{100 * inputs['share']:g} % of them poisoned" if inputs["share"] != 1 else None,
         "poisoned images left out of training" if inputs["drop_poisoned"] else None,
-        f"victim {inputs['net']}",
-        f"surrogate {inputs['surrogate']}",
+        f"victim {_net(inputs, 'net')}",
+        f"surrogate {_net(inputs, 'surrogate')}",
         f"{inputs['victim']['epochs']} epochs",
         f"precision {inputs['precision']}",
         budgets(rows),
@@ -29,6 +29,10 @@ def circumstances(rows: Sequence[Row]) -> str:
         f"seed {inputs['seed']}",
     ]
     return ", ".join(filter(None, said))
+
+
+def _net(inputs: Mapping[str, Any], part: str) -> str:
+    return f"{inputs[part]}{DRAFT if part in inputs.get('drafts', {}) else ''}"
 
 
 def budgets(rows: Iterable[Row]) -> str | None:

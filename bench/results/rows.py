@@ -14,8 +14,8 @@ from msgspec import Meta
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.core.stored import plain, read, uncollected
-from bench.core.threat import Norm, Threat
+from bench.core.stored import plain, read, shown, uncollected
+from bench.core.threat import NORMS, Norm, Threat
 from bench.results import upgrade
 from bench.results.columns import (
     PLUGINS,
@@ -31,6 +31,7 @@ from bench.results.columns import (
     Nats,
     Schema,
     Seconds,
+    Similarity,
     about,
     complaint,
     page,
@@ -110,7 +111,7 @@ class Row:
     psnr: Annotated[
         Decibels | None, about("from the mean squared error of all; null where nothing changed")
     ] = None
-    ssim: Annotated[float | None, about("structural similarity, mean over images")] = None
+    ssim: Annotated[Similarity | None, about("structural similarity, mean over images")] = None
     low_share: Annotated[
         Fraction | None, about("of the perturbation's energy, what is left of averages over 4x4 pixels")
     ] = None
@@ -131,9 +132,9 @@ class Row:
     ] = None
     psnr_p05: Annotated[Decibels | None, about("fifth percentile: the more changed images")] = None
     psnr_min: Annotated[Decibels | None, about("minimum")] = None
-    ssim_median: Annotated[float | None, about("of one image: median")] = None
-    ssim_p05: Annotated[float | None, about("fifth percentile")] = None
-    ssim_min: Annotated[float | None, about("minimum")] = None
+    ssim_median: Annotated[Similarity | None, about("of one image: median")] = None
+    ssim_p05: Annotated[Similarity | None, about("fifth percentile")] = None
+    ssim_min: Annotated[Similarity | None, about("minimum")] = None
     published: Annotated[Digest | None, about("sha256 of all poisoned images")] = None
     mask: Annotated[Digest | None, about("sha256 over which images were poisoned; null: all")] = None
     craft: Annotated[dict[str, float | int | bool | str | None], about("what the method reports")] = field(
@@ -225,9 +226,23 @@ def parsed(text: bytes, where: str) -> Row:
     if getattr(row, needed) is None:
         said = f"{needed} is None, expected a value, since status is {row.status}"
         raise BadInput(f"{where}: {said}")
-    if contradiction := next(contradictions(values), None):
+    if contradiction := next(contradictions(values), None) or _contradiction(row):
         raise BadInput(f"{where}: {contradiction}")
     return row
+
+
+def _contradiction(row: Row) -> str | None:
+    """Say what cannot be of a row: accuracies of other classes, a board of no norm or radius."""
+    if row.class_acc and len(row.class_acc) != row.classes:
+        return (
+            f"class_acc has {len(row.class_acc)} accuracies, expected one for each of {row.classes} classes"
+        )
+    norm, radius = row.craft.get("norm", NORMS[0]), row.craft.get("radius", 0)
+    if norm not in NORMS:
+        return f"craft.norm is {shown(norm)}, expected {' or '.join(NORMS)}"
+    if not isinstance(radius, int | float) or isinstance(radius, bool) or radius < 0:
+        return f"craft.radius is {shown(radius)}, expected number of at least 0"
+    return None
 
 
 def _row(values: dict[str, Any], where: str) -> Row:

@@ -15,7 +15,7 @@ from bench.results.rows import Row
 
 CLEAN = "clean"  # the method that all others are read against
 UNDEFENDED = "none"  # the defense that comes first
-DRAFT = " (draft)"  # ends the name of a plugin without a revision
+DRAFT = " (draft)"  # ends the name of a plugin or net without a revision
 SHOWN = 3  # differences named for each setting
 Groups = Mapping[tuple[str, str], Sequence[Row]]  # method, defense -> repetitions
 

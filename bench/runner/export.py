@@ -20,7 +20,7 @@ from bench.experiment.registry import Plugin
 from bench.runner.fitting import fitted
 from bench.runner.progress import Progress
 from bench.runner.request import Resolved, RunRequest, resolve
-from bench.runner.session import open_context, open_device, read, say
+from bench.runner.session import check_nets, open_context, open_device, read, say
 
 ROUNDING = (
     "delta to the nearest grey level (half to even), never beyond the budget; the sum is clipped to 0..255"
@@ -76,6 +76,7 @@ def crafted(
 ) -> tuple[RunContext, Plugin, cache.Poison]:
     """Give the poison, and with what it was made."""
     resolved.check_images(len(data.train))
+    check_nets(resolved, data)
     resolved = resolved.on(data, lambda line: say(console, line))
     context, (method,) = open_context(resolved, data, device), resolved.methods
     with Progress(console).alone(f"crafting {method.name} for {len(data.train)} images") as tick:

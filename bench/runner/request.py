@@ -15,6 +15,7 @@ from bench.core.recipe import recipes
 from bench.data.rules import AS_RULED, Reading
 from bench.experiment.declared import declare
 from bench.experiment.overrides import change
+from bench.experiment.plugged import plug
 from bench.experiment.registry import KINDS, Plugin, catalog
 from bench.experiment.settings import PLACE, PROFILES, Command, Setting, check_eps, portable
 from bench.runner.resources import Machine as Machine  # noqa: PLC0414 (others take them from here)
@@ -203,6 +204,7 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
     reference = asked.pop("reference", None)
     for name, value in asked.items():
         setting = change(setting, name, value, "the setting")
+    plug(request.where.plugins, declared=declared)
     net, surrogate = map(declare("bench.nets").architecture, (setting.net, setting.surrogate))
     setting = _trained_as(setting, net.recipe, "the setting", ("victim",))
     chosen = request.find_plugins(declared=declared)

@@ -19,7 +19,7 @@ class Where:
     cache: Path = field(default_factory=lambda: Path(platformdirs.user_cache_dir("ue-bench")))
     out: Path | None = None  # of rows and what follows from them; None: named after profile and data
     data_root: Path | None = None  # of cifar10, cifar100 and svhn
-    plugins: Path | None = None  # with further methods/ or defenses/
+    plugins: Path | None = None  # with further methods/, defenses/ or nets/
 
     def __post_init__(self) -> None:
         if self.out and self.out.absolute().resolve().is_relative_to(self.cache.absolute().resolve()):

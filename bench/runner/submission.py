@@ -68,13 +68,16 @@ def _of_row(row: Row, golden: Path) -> Iterator[str]:
     for part, revision in seen.items():
         if today.get(part) != revision:
             yield f"revision {revision} of {part}, expected today's, {today.get(part)}"
+    for part in row.inputs.get("drafts", {}):
+        yield f"{part} {row.inputs[part]} is a draft, expected a net of the suite; submit it first"
     if row.status == "ok" and row.rerun is None:
         yield "no command that computes it again"
 
 
 def _net(nets: object, name: object) -> int | None:
     try:
-        return int(nets.architecture(str(name)).revision)  # type: ignore[attr-defined]
+        found: int | None = nets.architecture(str(name)).revision  # type: ignore[attr-defined]
+        return found
     except BadInput:
         return None
 

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 import bench
+from bench.cli import config
 from bench.cli.main import main, parsed
 from bench.core.errors import BadInput
 from bench.results.rows import load_all
@@ -150,6 +151,12 @@ def test_images_beside_the_published_ones_must_be_the_same_ones(which: str) -> N
         bench.evaluate(LAST, LABELS, **HELD, **{which: LAST[:, :8, :8]})
 
 
+@pytest.mark.parametrize("which", ["clean", "purified", "test"])
+def test_what_is_wrong_with_further_images_names_them(which: str) -> None:
+    with pytest.raises(BadInput, match=f"^{which}: "):
+        bench.evaluate(LAST, LABELS, **{**HELD, which: LAST[:9] / 255})
+
+
 def test_clean_images_may_be_a_data_set() -> None:
     row = bench.evaluate(bench.craft(Named(), method="random").images, LABELS, **HELD, clean=Named())
     assert row.linf == pytest.approx(8 / 255)
@@ -235,6 +242,29 @@ def test_options_printed_as_a_file_are_the_same_options(
         k: v for k, v in vars(again).items() if k not in aside
     }
     assert parsed(["run", "--config", str(path), "--limit", "200"]).limit == "200"
+
+
+def test_every_option_of_a_run_comes_back_from_its_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All at once, which no run would take: none is lost, and none comes back as another type."""
+    own = parsed(["run"]).own
+    line = ["run"]
+    for name, action in config._options(own):
+        if name in config.ASIDE:
+            continue
+        option = action.option_strings[0]
+        value = {int: "3", float: "1.5", None: "a,b"}.get(action.type, "some/place")
+        line += [option] if action.nargs == 0 else [option, "em.steps=3" if name == "set" else value]
+    assert len(line) > 60
+    assert main([*line, "--print-config"]) == 0
+    path = tmp_path / "all.yaml"
+    path.write_text(capsys.readouterr().out)
+    plain, again = parsed(line), parsed(["run", "--config", str(path)])
+    aside = ("config", "print_config", "own")
+    assert {k: v for k, v in vars(plain).items() if k not in aside} == {
+        k: v for k, v in vars(again).items() if k not in aside
+    }
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bench.api import run
 from bench.cli.main import main
+from bench.core.errors import BadInput
 from bench.runner.memory import cores
+from support.commands import refused
 
 BAD: dict[str, tuple[list[str], str]] = {
     "milestones in epochs": (["--set", "victim.milestones=60,80"], "milestone is 60, expected a share"),
@@ -27,6 +30,17 @@ BAD: dict[str, tuple[list[str], str]] = {
     "poison reps": (["--poison-reps", "-3"], "poison_reps is -3, expected 1 to"),
     "out is the cache": (["--out", "cache"], "--out cache is in the cache"),
     "out in the cache": (["--out", "cache/x/../y"], "is in the cache"),
+    "an empty out": (["--out", ""], "--out is empty, expected a path"),
+    "an empty cache": (["--cache", ""], "--cache is empty, expected a path"),
+    "no plugins": (["--plugins="], "--plugins is empty, expected a path"),
+    "out where no file can be": (["--out", "/proc/x"], "cannot write to /proc/x"),
+    "a cache where no file can be": (["--cache", "/proc/x"], "cannot write to /proc/x"),
+    "out below a file": (["--out", "/dev/null/x"], "cannot write to /dev/null/x"),
+    "too long a name": (["--out", "x" * 300], "File name too long"),
+    "too long a path": (["--cache", "/".join(["y" * 100] * 60)], "File name too long"),
+    "a user that does not exist": (["--data", "folder:~nosuchuser/x"], "~nosuchuser"),
+    "-- for a value": (["--eps=--"], "--eps is --, expected a value"),
+    "a log nobody keeps, of a dry run": (["--dry-run", "--log", "tensorbord"], "tensorbord"),
 }  # fmt: skip
 
 
@@ -43,11 +57,41 @@ def test_what_is_out_of_bounds_is_refused_before_anything_runs(
     assert not [*tmp_path.iterdir()]
 
 
-@pytest.mark.parametrize("option", ["--out", "--cache"])
-def test_an_empty_path_is_no_folder(option: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as end:
-        main(["run", option, ""])
-    assert end.value.code == 2 and "the path is empty, expected a folder" in capsys.readouterr().err
+COMMANDS = {  # each with all its paths empty but one
+    "table": [""],
+    "leaderboard": [""],
+    "report": [""],
+    "compare": ["em", "tap", "--out", ""],
+    "claims": ["--out", ""],
+    "check": ["", "--write", "base.json"],
+    "submission": ["run", ""],
+    "export": ["tap", ""],
+    "verify": ["p.npy", "--cache", ""],
+    "protect": ["photos", "--method", "tap", "--out", ""],
+    "conform": [""],
+    "study": ["depth", "--out", ""],
+    "mi-check": ["--out", ""],
+    "list": ["--plugins", ""],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_empty_path_is_not_the_current_folder(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "is empty, expected a path" in refused([command, *COMMANDS[command]], capsys)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_an_empty_path_in_a_file_of_options_is_none(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.yaml").write_text("out: ''\n")
+    said = refused(["run", "--config", str(tmp_path / "run.yaml")], capsys)
+    assert "--out is empty, expected a path" in said
+    with pytest.raises(BadInput, match="--cache is empty"):
+        run({"cache": ""})
 
 
 @pytest.mark.parametrize(

@@ -82,7 +82,7 @@ def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("healthy")
     draw_tints(place / "tints")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(device, "_commit", lambda: "a commit")  # a baseline refuses a dirty tree
+        patch.setattr(device, "commit_of", lambda folder: "a commit")  # a baseline refuses a dirty tree
         patch.setattr(derive, "derive", lambda *args, **named: None)  # tables and plots are not tried here
         for grid in GRIDS:
             assert compute(place, grid) == 0

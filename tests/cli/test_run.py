@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import bench
 from bench.cli.main import main
 from bench.results import upgrade
 from bench.results.rows import Row, load_all, path_of
@@ -119,7 +120,9 @@ def test_row_holds_all_that_the_issue_asks_for(finished: Path) -> None:
         assert getattr(row, name) > 0, name
     assert {"rounds", "stop", "surrogate_val_acc", "eps", "norm", "form"} <= {*row.craft}
     assert {"base", "craft", "victim", "defense"} <= {*row.seeds}
-    assert {"device", "processor", "capability", "threads", "torch", "kornia", "commit"} <= {*row.environment}
+    assert {"device", "processor", "capability", "threads", "torch", "kornia"} <= {*row.environment}
+    assert row.environment["suite"] == bench.__version__
+    assert re.fullmatch(r"sha256 [0-9a-f]{12} of \d+ files", str(row.environment["code"]))
     assert all(row.environment.values()) and row.craft_environment == row.environment
     assert row.rerun is not None and row.control is False and rows_of(finished)["clean", "none"].control
     assert row.linf is not None and row.linf <= 8 / 255 + 1e-6
@@ -136,6 +139,25 @@ def test_a_processor_is_named_wherever_it_can_be(tmp_path: Path) -> None:
     assert processor_name(info) == "Some CPU @ 2 GHz"
     info.write_text("processor\t: 0\nBogoMIPS\t: 50.00\n")  # as on other architectures
     assert processor_name(info) == processor_name(tmp_path / "absent") != ""
+
+
+def test_a_commit_is_said_where_the_folder_is_its_repositorys_top(tmp_path: Path) -> None:
+    """A suite that is installed inside of another repository is none of its commits."""
+    from bench.experiment.device import commit_of
+
+    assert commit_of(tmp_path) is None
+    who = ["-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for asked in (["init"], [*who, "commit", "--allow-empty", "-m", "first"]):
+        subprocess.run(["git", "-C", str(tmp_path), *asked], check=True, capture_output=True)
+    first = commit_of(tmp_path)
+    assert first is not None and re.fullmatch("[0-9a-f]{12}", first)
+    (tmp_path / "site-packages").mkdir()
+    assert commit_of(tmp_path / "site-packages") is None
+    (tmp_path / "file").write_text("1")
+    for asked in (["add", "file"], [*who, "commit", "-m", "second"]):
+        subprocess.run(["git", "-C", str(tmp_path), *asked], check=True, capture_output=True)
+    (tmp_path / "file").write_text("2")
+    assert str(commit_of(tmp_path)).endswith("-dirty")
 
 
 def test_rows_of_one_poison_share_it_and_clean_moves_nothing(finished: Path) -> None:

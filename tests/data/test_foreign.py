@@ -19,21 +19,14 @@ from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.core.pixels import release, to_float
 from bench.core.types import Dataset
-from bench.data import prepare
 from bench.data.poisons.imported import Foreign
 from bench.experiment.named import split
 from bench.experiment.overrides import change
 from bench.experiment.registry import imported
+from support import cases
+from support.cases import ALL, DATA, DELTA, HERE, STEPS
 from support.pictures import draw_images
-from support.toys import noise, toy_lab, toy_split
-
-EPS = 8 / 255
-ALL, OTHERS = toy_split(80, 80), toy_split(40, 40)
-POOLS = [prepare.at_hand(part.images.numpy(), part.labels.numpy()) for part in (ALL, OTHERS)]
-DATA = prepare.dataset(prepare.Source("toy", *POOLS, tuple("abcd"), flip=False), 60)
-STEPS = (noise(80, 3, 16, 16, seed=5) * 17).floor() - 8  # whole grey levels, -8 to 8
-DELTA = STEPS / 255
-HERE = release(ALL.images, DELTA, EPS)
+from support.toys import toy_lab
 
 
 def audited(path: Path | str, data: Dataset = DATA, **stated: str) -> tuple[Foreign, dict[str, str]]:
@@ -132,18 +125,12 @@ def test_what_is_no_array_is_named_whatever_its_ending(what: str, ending: str, t
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("form", SAVED)
-def test_damage_is_refused_and_nothing_else_is_raised(form: str, tmp_path: Path) -> None:
-    draw, whole = np.random.default_rng(0), SAVED[form](tmp_path / "whole").read_bytes()
-    for k in range(12):
-        found = bytearray(whole[: draw.integers(len(whole))] if k % 2 else whole)
-        for place in draw.integers(min(len(found), 400) or 1, size=4):
-            found[place : place + 1] = draw.bytes(1)
-        (tmp_path / "p").write_bytes(found)
-        try:
-            audited(tmp_path / "p")
-        except BadInput as error:
-            assert str(error).startswith("file:p: ")
+@pytest.mark.parametrize("kind", cases.POISONS)
+def test_damage_is_refused_and_nothing_else_is_raised(kind: str, tmp_path: Path) -> None:
+    draw = np.random.default_rng(0)
+    for number in range(12):
+        (tmp_path / str(number)).mkdir()
+        cases.poison_case(kind, tmp_path / str(number), draw)
 
 
 def test_a_comma_in_a_path_is_part_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import unicodedata
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -27,17 +27,12 @@ from bench.core.types import Dataset
 from bench.data import folder, images, parquet, rules
 from bench.data.poisons import photos
 from bench.data.poisons.outputs import outputs
+from support import cases
+from support.cases import PIXELS, encoded
 
 SIDE = 8
-PIXELS = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
 GRAY = PIXELS[:, :, :1]
 COLOUR = Image.fromarray(PIXELS)
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **how: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **how)
-    return stream.getvalue()
 
 
 # four ways in
@@ -210,38 +205,10 @@ def test_every_way_in_refuses_the_same(
 # what is damaged
 
 
-def blobs() -> Iterator[tuple[str, bytes]]:
-    tidy = Image.fromarray(np.tile(PIXELS, (3, 3, 1)))
-    for kind in ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "PPM", "AVIF"):
-        if kind in images._formats():
-            yield kind, encoded(tidy, kind)
-    yield "LZW", encoded(tidy, "TIFF", compression="tiff_lzw")
-    yield "interlaced", encoded(tidy.quantize(9), "GIF", interlace=True)
-    yield "EXIF", encoded(tidy, "JPEG", exif=turned(6), icc_profile=SRGB)
-
-
-def mutated(blob: bytes, draw: np.random.Generator) -> bytes:
-    found, how = bytearray(blob), draw.integers(3)
-    if how == 0:
-        return bytes(found[: draw.integers(len(found))])
-    for place in draw.integers(min(len(found), 200 if how == 1 else len(found)), size=draw.integers(1, 6)):
-        found[place] = draw.integers(256)
-    return bytes(found)
-
-
-@pytest.mark.parametrize(
-    ("kind", "blob"), list(blobs()), ids=lambda part: part if isinstance(part, str) else ""
-)
-def test_damage_is_named_and_nothing_else_is_raised(kind: str, blob: bytes) -> None:
-    draw, refused = np.random.default_rng(1), 0
-    for _ in range(60):
-        try:
-            found = images.read("who", io.BytesIO(mutated(blob, draw)))
-            assert found.mode in ("L", "LA", "RGB", "RGBA")
-        except BadInput as error:
-            refused += 1
-            assert str(error).startswith("who ")
-    assert refused > 10
+@pytest.mark.parametrize("kind", cases.pictures())
+def test_damage_is_named_and_nothing_else_is_raised(kind: str) -> None:
+    draw, blob = np.random.default_rng(1), cases.pictures()[kind]
+    assert sum(cases.picture_case(kind, blob, draw) == "refused" for _ in range(60)) > 10
 
 
 def test_no_damage_of_a_png_gives_other_pixels() -> None:

@@ -267,9 +267,13 @@ def test_every_page_is_in_the_navigation() -> None:
 
 
 def test_a_papers_number_beside_ours_is_two_clicks_away() -> None:
-    """From README to the page on claims, and from there to the card."""
+    """From README to the page on claims, and from there to the card; how sure ours is, how to repeat it."""
+    page, card = DOCS / "claims.md", ROOT / "results" / "claims" / "card.md"
     assert "docs/claims.md" in relative_links(ROOT / "README.md")
-    assert "../results/claims/card.md" in relative_links(DOCS / "claims.md")
+    assert "../results/claims/card.md" in relative_links(page)
+    assert {"how-to-read-a-line", "how-to-repeat-one"} <= headings(page)
+    said = text_of(card)
+    assert "| published | sure | ours | n |" in said and "\n    python -m bench run --methods METHOD" in said
 
 
 def test_the_version_is_the_same_everywhere() -> None:

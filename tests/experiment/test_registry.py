@@ -13,7 +13,8 @@ import pytest
 from bench.core.errors import BadInput
 from bench.core.types import Recipe
 from bench.experiment.overrides import change, parse
-from bench.experiment.registry import KINDS, Plugin, catalog, code_digest
+from bench.experiment.plugged import code_digest
+from bench.experiment.registry import KINDS, Plugin, catalog
 
 CATALOGS = {kind: catalog(kind) for kind in KINDS}
 NAMES = [(kind, name) for kind, found in CATALOGS.items() for name in found.variants]
@@ -168,7 +169,7 @@ def test_pattern_that_is_taken_is_refused(tmp_path: Path) -> None:
 
 
 def test_folder_without_plugins_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="expected a folder with methods/ or defenses/"):
+    with pytest.raises(BadInput, match="expected a folder with methods/, defenses/ or nets/"):
         catalog("methods", tmp_path)
     catalog("defenses", plugged(tmp_path, ""))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from itertools import product
 from typing import Any
 
@@ -15,7 +16,8 @@ from bench.conform.nets import NET as PROPERTIES
 from bench.conform.nets import NetCase
 from bench.core.errors import BadInput
 from bench.core.pgd import frozen
-from bench.nets import NETS, Net, build
+from bench.nets import NETS, Net, build, check
+from bench.nets.body import Architecture, Body, Shape
 from support.toys import noise
 
 CLASSES = 10
@@ -57,6 +59,35 @@ def test_other_sizes_and_channels(name: str, size: int) -> None:
 def test_images_too_small_are_named() -> None:
     with pytest.raises(BadInput, match="lenet5: images of 15 pixels, expected 16 or more"):
         net_of("lenet5", size=15)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_images_smaller_than_a_net_allows_are_refused_before_it_is_built(name: str) -> None:
+    """The size that is named instead is the least that passes; what is not refused is computed."""
+    for size in (1, 2, 3, 4, 7, 8, 16):
+        try:
+            check(name, Shape(3, size, CLASSES))
+        except BadInput as error:
+            said = re.search(rf"images of {size} pixels, expected (a multiple of )?(\d+)", str(error))
+            assert said and int(said[2]) > size % 4, error
+            check(name, Shape(3, int(said[2]), CLASSES))
+            with pytest.raises(BadInput):
+                check(name, Shape(3, int(said[2]) - 1, CLASSES))
+            if name in LIGHT and size > 2:
+                with pytest.raises((BadInput, RuntimeError)):
+                    net_of(name, size=size)(noise(2, 3, size, size))
+        else:
+            if name in LIGHT and size < 5:
+                assert net_of(name, size=size)(noise(2, 3, size, size)).isfinite().all()
+
+
+def test_a_net_that_takes_no_images_at_all_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of a user's that pools to more than it declares, or that has no layer for such images."""
+    for layer, said in ((nn.Flatten(), "features are"), (nn.Linear(5, 4), ".*200")):
+        own = Architecture(lambda shape, layer=layer: Body(layer, 4, "none"), 1)
+        monkeypatch.setitem(NETS, "own", own)
+        with pytest.raises(BadInput, match=rf"own: images of 200 pixels, expected images that pass \({said}"):
+            check("own", Shape(3, 200, CLASSES))
 
 
 def test_the_linear_net_says_that_its_features_are_logits() -> None:

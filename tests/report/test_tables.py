@@ -298,6 +298,21 @@ def test_tables_fit_and_cut_no_number(width: int, defenses: int) -> None:
         assert len(whole) >= 4 * defenses and sorted(kept) == sorted(whole)
 
 
+@pytest.mark.parametrize("width", [30, 50, 80])
+def test_names_of_40_characters_leave_every_number(width: int) -> None:
+    """A method's and a defense's, of drafts: names are folded, and can still be read."""
+    one, other = "m" * 40, "d" * 40
+    draft = {"method": {"draft": "abc"}, "defense": {"draft": "abc"}}
+    rows = [
+        row(m, d, rep=rep, test_acc=0.5 + rep / 10, mi=0.2 + rep / 10, mi_gap=0.3, inputs=draft)
+        for m, d, rep in product(("clean", "em", one), ("none", other, "e" * 40), range(2))
+    ]
+    text = rendered(rows, width)
+    assert max(len(line.rstrip()) for line in text.splitlines()) <= width
+    assert [text.count(number) for number in ("55.0", "±7.1", "0.250", "±0.071", "(0.300)")] == [9] * 5
+    assert all(text.count(name[0]) >= 2 * len(name) for name in (one, other))  # in both tables
+
+
 def test_a_narrow_head_is_broken_behind_its_signs() -> None:
     lines = rendered(grid_rows(5, 13)).splitlines()
     assert {"ueraser-", "lite"} <= {word for line in lines for word in line.split()}

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile, ZipFile, is_zipfile
 
 import numpy as np
 import safetensors
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from bench.core.checkpoint import DAMAGED, check_whole
 from bench.core.errors import BadInput
+from bench.core.stored import MIB
 
 SAVE_AS = "save the array with numpy.save as .npy, or with safetensors"
 NUMBERS = (
@@ -34,6 +37,11 @@ class Content:
     decoded: bool = False  # from image files, which are gray where none has a colour
 
 
+DEFLATE = 1100  # bytes that one can stand for
+HEADERS: dict[int, Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    1: np.lib.format.read_array_header_1_0,
+    2: np.lib.format.read_array_header_2_0,
+}
 Reader = Callable[[Path, str, str], Content]  # path, who, name of the array, where there are several
 
 
@@ -44,12 +52,27 @@ def npy(path: Path, who: str, name: str) -> Content:
 
 def npz(path: Path, who: str, name: str) -> Content:
     try:
+        _check_packed(path)
         stored = np.load(path, allow_pickle=False)
     except DAMAGED:
         raise BadInput(f"{who}: {path.name} is no whole .npz file") from None
     with stored:
         one = chosen(stored.files, name, path, who)
         return _array(lambda: stored[one], "npz", path, who, (f"the array is called {one!r}",))
+
+
+def _check_packed(path: Path) -> None:
+    """Raise BadZipFile where an archive, or an array in it, says that it is larger than its bytes are."""
+    with ZipFile(path) as archive:
+        for part in archive.infolist():
+            if part.file_size > DEFLATE * part.compress_size + MIB:
+                raise BadZipFile(part.filename)
+            if part.filename.endswith(".npy"):
+                with archive.open(part) as file:
+                    major, _ = np.lib.format.read_magic(file)  # type: ignore[arg-type]
+                    shape, _, kind = HEADERS[major](file)
+                    if math.prod(shape) * kind.itemsize > part.file_size:
+                        raise BadZipFile(part.filename)
 
 
 def _array(load: Callable[[], Any], form: str, path: Path, who: str, notes: tuple[str, ...] = ()) -> Content:
@@ -70,6 +93,10 @@ def _array(load: Callable[[], Any], form: str, path: Path, who: str, notes: tupl
 
 def torch_file(path: Path, who: str, name: str) -> Content:
     try:
+        if is_zipfile(path):
+            _check_packed(path)
+        if bad := _damaged(path):
+            raise BadInput(f"{who}: {path.name} is damaged: the check sum of {bad} in it is wrong; {SAVE_AS}")
         with path.open("rb") as file:  # of a path the ending would count
             stored = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
@@ -85,6 +112,14 @@ def torch_file(path: Path, who: str, name: str) -> Content:
     if name:
         raise BadInput(f"{who}: {path.name} holds one thing without a name, expected no #{name}")
     return _dense(stored, "", "torch", path, who)
+
+
+def _damaged(path: Path) -> str | None:
+    """Name a part of a zip file whose check sum is wrong, which torch does not look at."""
+    if not is_zipfile(path):
+        return None
+    with ZipFile(path) as whole:
+        return whole.testzip()
 
 
 def safetensors_file(path: Path, who: str, name: str) -> Content:

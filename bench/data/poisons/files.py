@@ -97,6 +97,7 @@ def digest(path: Path) -> str:
     for file in parts:
         if file is not path:
             seen.update(file.name.encode())
+        check_regular(file)
         with file.open("rb") as stream:
             hashlib.file_digest(stream, lambda: seen)
     return seen.hexdigest()

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.core.errors import BadInput
+from bench.core.stored import check_regular
 from bench.core.types import Dataset
 from bench.data.folder import visible
 from bench.data.images import size_of, square, stack
@@ -100,6 +101,7 @@ class Outputs:
         seen = hashlib.sha256()
         for file in self.files:
             seen.update(file.relative_to(self.folder).as_posix().encode())
+            check_regular(file)
             with file.open("rb") as stream:
                 hashlib.file_digest(stream, lambda: seen)
         return seen.hexdigest()

@@ -20,6 +20,7 @@ from torch import Tensor
 from bench.core.defense import Kit, Undefended
 from bench.core.errors import BadInput
 from bench.core.files import expanded
+from bench.core.stored import check_regular
 from bench.data.poisons import files, manifest
 from bench.data.poisons.manifest import NAME, Manifest
 
@@ -107,6 +108,7 @@ def digest_of(path: Path) -> str:
     seen = hashlib.sha256()
     for file in sorted(file for file in path.rglob("*") if file.name == NAME or file.suffix == ".png"):
         seen.update(file.relative_to(path).as_posix().encode() + b"\0")
+        check_regular(file)
         with file.open("rb") as stream:
             hashlib.file_digest(stream, lambda: seen)
     return seen.hexdigest()

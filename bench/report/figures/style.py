@@ -119,7 +119,7 @@ def style() -> Iterator[None]:
 def wrapped(text: str, width: float, size: float, weight: str = "normal") -> str:
     """Break a text, size points high, into lines at most width inches long."""
     font, lines = FontProperties(size=size, weight=weight), [""]
-    for word in text.split():
+    for word in printable(text, "\n").split():
         longer = f"{lines[-1]} {word}".lstrip()
         fits = text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0] <= 72 * width
         lines[-1:] = [longer] if fits or not lines[-1] else [lines[-1], word]
