@@ -107,6 +107,7 @@ class Variation:
     methods: str
     defenses: str
     options: Options = field(default=Options())
+    quick: tuple[str, ...] = ()  # FIELD=VALUE of its own in the profile quick, unless the user sets the field
 
 
 def varied(request: RunRequest, study: str, variations: Iterable[Variation]) -> list[RunRequest]:
@@ -120,7 +121,7 @@ def varied(request: RunRequest, study: str, variations: Iterable[Variation]) -> 
     known, found = {f.name for f in fields(Setting)}, []
     for one, ours in zip(each, names, strict=True):
         elsewhere = set().union(*names) - ours - known
-        reach = tuple(item for item in request.overrides if item.partition(".")[0] not in elsewhere)
+        reach = tuple(item for item in one.overrides if item.partition(".")[0] not in elsewhere)
         found.append(replace(one, overrides=reach))
     return found
 
@@ -131,7 +132,12 @@ def _merged(request: RunRequest, study: str, grid: Variation) -> RunRequest:
         if given.get(name, value) != value:
             raise BadInput(f"{_option(name)} {given[name]}: study {study} chooses it itself, here {value}")
     options = Options(**given | chosen)  # type: ignore[arg-type]
-    return replace(request, methods=grid.methods, defenses=grid.defenses, options=options)
+    asked = {item.partition("=")[0] for item in request.overrides}
+    own = grid.quick if request.profile == "quick" else ()
+    overrides = (*(item for item in own if item.partition("=")[0] not in asked), *request.overrides)
+    return replace(
+        request, methods=grid.methods, defenses=grid.defenses, options=options, overrides=overrides
+    )
 
 
 def _option(name: str) -> str:

@@ -95,3 +95,22 @@ def test_an_override_reaches_the_grids_that_have_its_plugin() -> None:
     grids = [Variation("em", "none"), Variation("tap", "cutout")]
     found = [one.overrides for one in varied(RunRequest(overrides=given), "toy", grids)]
     assert found == [(given[0], *given[2:]), given[1:]]
+
+
+@pytest.mark.parametrize(
+    ("profile", "given", "expected"),
+    [
+        ("quick", (), ("victim.epochs=48",)),
+        ("quick", ("victim.lr=0.1",), ("victim.epochs=48", "victim.lr=0.1")),
+        ("quick", ("victim.epochs=2",), ("victim.epochs=2",)),
+        ("reference", (), ()),
+    ],
+)
+def test_a_grid_has_values_of_its_own_in_quick_where_the_user_says_nothing(
+    profile: str, given: tuple[str, ...], expected: tuple[str, ...]
+) -> None:
+    grid = Variation("em", "none", quick=("victim.epochs=48",))
+    (found,) = varied(RunRequest(profile, overrides=given), "toy", [grid])
+    assert found.overrides == expected
+    epochs = {"victim.epochs=48": 48, "victim.epochs=2": 2}
+    assert resolve(found).setting.victim.epochs == (epochs[expected[0]] if expected else 30)
