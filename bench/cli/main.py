@@ -123,6 +123,8 @@ def _main(argv: Sequence[str] | None) -> int:
     try:
         return int(_module(args.command).main(args))
     except SystemExit as end:  # no command does it, so a plugin did, and nothing is done as it should be
+        if isinstance(end.__context__, BrokenPipeError):  # or rich, whose reader has ended, as head does
+            return 128 + signal.SIGPIPE
         *_, last = traceback.extract_tb(end.__traceback__)
         said = f"{last.filename}, line {last.lineno}, ended the program (SystemExit: {end})"
         raise BadInput(f"{said}; expected a plugin to return, or to raise another exception") from end

@@ -64,7 +64,7 @@ def test_without_the_library_it_says_what_to_install(
 
 
 @pytest.mark.skipif(shutil.which("head") is None, reason="no head")
-@pytest.mark.parametrize("asked", ["list --json", "completion bash"])
+@pytest.mark.parametrize("asked", ["list", "list --json", "completion bash"])
 def test_a_reader_that_ends_early_ends_the_command_in_silence(asked: str) -> None:
     if asked.startswith("completion"):
         pytest.importorskip("shtab")
