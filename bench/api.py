@@ -98,7 +98,7 @@ def evaluate(  # noqa: PLR0913 (keywords, all but two of them optional)
     purifier made of the images, in the same order. Raises BadInput and ValueError as craft().
     """
     given, held = Given.of(images, labels), _given("test", test, test_labels)
-    before = given if clean is None else _beside(given, clean, "clean")
+    before = given if clean is None else _beside(given, clean, "clean images")
     if purified is not None and defense != "none":
         raise BadInput(f"defense is {defense!r} beside purified images, which are one, expected one of both")
     options = Options(net=net, seed=str(seed))
@@ -110,7 +110,7 @@ def evaluate(  # noqa: PLR0913 (keywords, all but two of them optional)
     plugin = _plugin("methods", "given", Protected(changed / GRID, seen(published), published), not changed)
     chosen = resolved.defenses[0]
     if purified is not None:
-        shown = _beside(given, purified, "purified").images[data.rows]
+        shown = _beside(given, purified, "purified images").images[data.rows]
         chosen = _plugin("defenses", "purified", Purified(seen(shown), seen(published), shown))
     with tempfile.TemporaryDirectory() as folder:
         context = _context(resolved, data, Path(folder))
@@ -159,7 +159,7 @@ def _beside(given: Given, images: Images, what: str) -> Given:
     found = _given(what, images, None if has_labels(images) else given.labels)
     if found.images.shape != given.images.shape or not found.labels.equal(given.labels):
         raise BadInput(
-            f"{what} images are {tuple(found.images.shape)}, expected {tuple(given.images.shape)} with the "
+            f"{what} are {tuple(found.images.shape)}, expected {tuple(given.images.shape)} with the "
             "same labels, as those that are published"
         )
     return found

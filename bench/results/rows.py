@@ -224,8 +224,7 @@ def parsed(text: bytes, where: str) -> Row:
     row = _row(values, where)
     needed = "test_acc" if row.status == "ok" else "reason"
     if getattr(row, needed) is None:
-        said = f"{needed} is None, expected a value, since status is {row.status}"
-        raise BadInput(f"{where}: {said}")
+        raise BadInput(f"{where}: {needed} is None, expected a value, since status is {row.status}")
     if contradiction := next(contradictions(values), None) or _contradiction(row):
         raise BadInput(f"{where}: {contradiction}")
     return row
@@ -234,9 +233,7 @@ def parsed(text: bytes, where: str) -> Row:
 def _contradiction(row: Row) -> str | None:
     """Say what cannot be of a row: accuracies of other classes, a board of no norm or radius."""
     if row.class_acc and len(row.class_acc) != row.classes:
-        return (
-            f"class_acc has {len(row.class_acc)} accuracies, expected one for each of {row.classes} classes"
-        )
+        return f"class_acc has {len(row.class_acc)} accuracies, expected one a class, {row.classes}"
     norm, radius = row.craft.get("norm", NORMS[0]), row.craft.get("radius", 0)
     if norm not in NORMS:
         return f"craft.norm is {shown(norm)}, expected {' or '.join(NORMS)}"
