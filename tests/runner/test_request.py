@@ -19,7 +19,7 @@ FIELDS = {f.name for kind in (RunRequest, Options, Where, Machine, Reading) for 
 GROUPS = {"options", "where", "machine", "reading"}
 # of the command run: what it does with the request, and where that stands
 ASIDE = {"command", "dry_run", "img_per_s", "report", "config", "print_config", "own"}
-ASIDE |= {"purified", "log"}  # a name among the defenses; told of rows as they finish
+ASIDE |= {"purified", "log", "json"}  # a name among the defenses; what is told, and how
 
 
 def asked(*argv: str) -> RunRequest:
