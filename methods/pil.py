@@ -88,12 +88,13 @@ class PIL(Method):
             if lab.checkpoint.due():
                 lab.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
             lab.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
-        if (found := accuracy(net, lab.val)) < (least := BETTER / lab.classes):
+        found, told = accuracy(net, lab.val), self._told(net, delta, clean.labels)
+        if found < (least := BETTER / lab.classes):
             lab.unreached(
                 f"the linear net reads {100 * found:.0f} % of clean images rightly, expected "
                 f"{100 * least:.0f} or more: its noise is that of a net at random"
             )
-        elif (told := self._told(net, delta, clean.labels)) < TAKEN:
+        elif told < TAKEN:
             lab.unreached(
                 f"the linear net takes {100 * told:.0f} % of the noise for its class, expected "
                 f"{100 * TAKEN:.0f} or more"

@@ -361,12 +361,14 @@ def rewritten(function: FunctionType, old: str, new: str) -> CodeType:
 def sabotaged(function: Callable[..., Any], old: str, new: str) -> Iterator[None]:
     whole = inspect.unwrap(function)
     assert isinstance(whole, FunctionType)
-    before = whole.__code__
+    before, forget = whole.__code__, getattr(function, "cache_clear", lambda: None)
     whole.__code__ = rewritten(whole, old, new)
+    forget()
     try:
         yield
     finally:
         whole.__code__ = before
+        forget()
 
 
 @pytest.mark.parametrize("what", SABOTAGES)

@@ -101,15 +101,29 @@ def test_a_page_on_ones_own_plugin_can_be_followed(name: str, folder: Path) -> N
 
 
 def test_the_page_on_ones_own_data_can_be_followed(folder: Path) -> None:
-    """Each block of Python as a file, then the command below it."""
+    """Each block of Python as a file, then the command below it; the last as a module of a package."""
     page = DOCS / "your-own-data.md"
+    *examples, module = blocks(page, "python")
     small = SMALL.replace("--limit 200 ", "") + " --set em.max_rounds=1 --set em.share=0.5"
-    for number, (source, line) in enumerate(zip(blocks(page, "python"), blocks(page, "sh"), strict=True)):
+    for number, (source, line) in enumerate(zip(examples, blocks(page, "sh"), strict=True)):
         (folder / "example.py").write_text(source, encoding="utf-8")
         follow("python example.py", folder)
         follow(f"{line.strip()} {small} --out out{number}", folder)
         rows = load_all(folder / f"out{number}" / "rows")
         assert [row.status for row in rows] == ["ok", "ok"] and {row.mi is None for row in rows} == {False}
+    about = folder / "my_package-1.dist-info"
+    for place, text in {
+        folder / "my_package" / "__init__.py": "",
+        folder / "my_package" / "scans.py": module,
+        about / "METADATA": "Metadata-Version: 2.1\nName: my-package\nVersion: 1\n",
+        about / "entry_points.txt": "[ue_bench.data]\nscans = my_package.scans\n",
+    }.items():
+        place.parent.mkdir(exist_ok=True)
+        place.write_text(text, encoding="utf-8")
+    follow(
+        f"python -m bench run --data scans:400 --methods clean --defenses none {small} --out scans", folder
+    )
+    assert [row.status for row in load_all(folder / "scans" / "rows")] == ["ok"]
 
 
 def test_the_page_on_ones_own_net_can_be_followed(folder: Path) -> None:
