@@ -120,10 +120,9 @@ def test_the_page_on_ones_own_data_can_be_followed(folder: Path) -> None:
     }.items():
         place.parent.mkdir(exist_ok=True)
         place.write_text(text, encoding="utf-8")
-    follow(
-        f"python -m bench run --data scans:400 --methods clean --defenses none {small} --out scans", folder
-    )
-    assert [row.status for row in load_all(folder / "scans" / "rows")] == ["ok"]
+    line = "python -m bench run --data scans:400 --methods clean,em --defenses none"
+    follow(f"{line} {small} --out scans", folder)
+    assert [row.status for row in load_all(folder / "scans" / "rows")] == ["ok", "ok"]
 
 
 def test_the_page_on_ones_own_net_can_be_followed(folder: Path) -> None:
