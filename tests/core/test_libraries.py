@@ -42,10 +42,15 @@ def test_other_errors_are_left_as_they_are() -> None:
 
 def test_a_run_beside_a_torchvision_of_another_build_says_so(tmp_path: Path) -> None:
     """As a user meets it: the package breaks as it is imported."""
-    (tmp_path / "torchvision").mkdir()
-    broken = 'raise RuntimeError("operator torchvision::nms does not exist")'
-    (tmp_path / "torchvision" / "__init__.py").write_text(broken, encoding="utf-8")
-    code = f"import sys; sys.path[:0] = [{str(tmp_path)!r}, {str(HOME)!r}]\nfrom bench.cli.main import main\n"
+    code = (
+        "import sys\n"
+        "class Broken:\n"
+        "    def find_spec(self, name, *more):\n"
+        "        if name == 'torchvision':\n"
+        "            raise RuntimeError('operator torchvision::nms does not exist')\n"
+        f"sys.meta_path.insert(0, Broken()); sys.path.insert(0, {str(HOME)!r})\n"
+        "from bench.cli.main import main\n"
+    )
     asked = ["run", "--methods", "clean", "--defenses", "none", "--out", str(tmp_path / "out")]
     done = subprocess.run(
         [sys.executable, "-c", f"{code}sys.exit(main({asked}))"], capture_output=True, text=True, check=False

@@ -411,7 +411,7 @@ def test_export_is_what_the_run_published(images: Path) -> None:
     assert said["published"] == row.published and said["data"]["digest"] == row.inputs["data"]["digest"]
     assert said["method"] == row.inputs["method"] and said["seeds"]["craft"] == row.seeds["craft"]
     assert said["measured"]["linf"] == row.linf and said["eps"] == EPS and said["norm"] == "linf"
-    assert {"torch", "commit"} <= {*said["environment"]} and said["rounding"]
+    assert {"torch", "code"} <= {*said["environment"]} and said["rounding"]
     n = row.inputs["data"]["train_images"]
     assert len(said["images"]) == len(said["rows"]) == len(said["labels"]) == n
     assert {p.name for p in folder.iterdir()} == {"manifest.json", *(f"{i}.png" for i in range(n))}
