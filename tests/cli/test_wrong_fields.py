@@ -87,7 +87,7 @@ def elsewhere(grid: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def alike(place: Path, path: Path, case: object, number: int) -> Said:
-    """What check, the fastest, says; where it refuses a file, each of the others in its turn says the same."""
+    """What check, the fastest, says; where it refuses the file, another, each in its turn, says the same."""
     asked = commands(place)
     first = said_by(asked.pop("check"), case)
     if first.refused and path.name in first.err:
