@@ -5,6 +5,8 @@ Nothing of a package is imported to find it.
 
 from __future__ import annotations
 
+import sys
+from functools import cache
 from importlib.machinery import PathFinder
 from importlib.metadata import EntryPoint, entry_points
 from importlib.util import find_spec
@@ -33,7 +35,13 @@ class Installed(NamedTuple):
 
 def installed(kind: str) -> list[Installed]:
     """List the modules that packages add of a kind, by the names of the entry points; raises BadInput."""
-    return [_found(point) for point in sorted(entry_points(group=f"{GROUP}.{kind}"))]
+    return [_found(point) for point in _points(f"{GROUP}.{kind}", tuple(sys.path))]
+
+
+@cache
+def _points(group: str, path: tuple[str, ...]) -> list[EntryPoint]:
+    """Find them once for each path that modules are looked for on: all packages' files are read for it."""
+    return sorted(entry_points(group=group))
 
 
 def _found(point: EntryPoint) -> Installed:
