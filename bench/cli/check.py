@@ -32,8 +32,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = EXITS
     as_json.add(parser)
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--baseline", type=place, metavar="FILE", help="compare with this one")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument(
+        "--baseline",
+        type=place,
+        metavar="FILE",
+        help="compare with this one (default: the suite's own, of run --config gate)",
+    )
     what.add_argument("--write", type=place, metavar="FILE", help="make a baseline from the rows")
 
 
@@ -51,7 +56,7 @@ def main(args: argparse.Namespace) -> int:
         baseline.save(made, args.write)
         print(f"baseline of {len(made.cells)} cells written to {args.write}")
         return 0
-    comparison = regression.compare(baseline.load(args.baseline), rows)
+    comparison = regression.compare(baseline.load(args.baseline or baseline.OWN), rows)
     if args.json:
         as_json.show(as_json.comparison(comparison))
     else:

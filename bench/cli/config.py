@@ -10,6 +10,7 @@ from typing import Any
 from bench.cli.places import place
 from bench.core.errors import BadInput, unknown
 
+OWN = {"gate": Path(__file__).parent.parent / "results" / "gate" / "gate.yaml"}  # files of the suite, by name
 ASIDE = ("config", "print_config", "help")  # options that are about the file itself
 
 
@@ -17,7 +18,10 @@ def add(to: argparse.ArgumentParser) -> None:
     """Add the options that read and write such a file."""
     group = to.add_argument_group("options in a file")
     group.add_argument(
-        "--config", type=place, metavar="FILE", help="YAML file of options; those given here win"
+        "--config",
+        type=place,
+        metavar="FILE",
+        help="YAML file of options; those given here win (gate: the regression gate's)",
     )
     group.add_argument(
         "--print-config", action="store_true", help="print such a file of these options, and end"
@@ -29,7 +33,7 @@ def read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = yaml.safe_load(OWN.get(str(path), path).read_text(encoding="utf-8"))
     except (OSError, UnicodeError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
         raise BadInput(f"--config {path} cannot be read: {said}") from None

@@ -25,6 +25,7 @@ from bench.results.rows import Row
 from bench.results.select import grouped, last_line, reason_of, told_apart
 
 SCHEMA = upgrade.SCHEMA
+OWN = Path(__file__).with_name("gate") / "glyphs.json"  # of the grid in gate.yaml beside it
 Index = Annotated[int, Meta(ge=0)]
 Rep = tuple[Index, Index]  # poison_rep, rep
 

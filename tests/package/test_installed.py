@@ -56,6 +56,9 @@ def test_the_wheel_has_every_file_and_works_alone(folder: Path) -> None:
     assert str(ROOT) not in place and place.count("site-packages") == 2
     listed = follow("ue-bench list", folder)
     assert "iss-jpeg{quality}" in listed and "mi-ue" in listed and f"{bench.__version__}" in wheel.name
+    cells = "from bench.results import baseline; print(len(baseline.load(baseline.OWN).cells), 'cells')"
+    assert "10 cells" in follow(f'python -c "{cells}"', folder)
+    assert "reps: '2'" in follow("ue-bench run --config gate --print-config", folder)
     assert "not run" in follow("ue-bench claims", folder) and (folder / "results/claims/card.md").exists()
 
 

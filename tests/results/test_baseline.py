@@ -444,7 +444,7 @@ def test_a_check_needs_no_torch(place: Path) -> None:
 
 def test_ci_computes_the_grid_that_the_baseline_states() -> None:
     ci = (ROOT / "tox.ini").read_text().replace("\\\n", " ").replace("{env_tmp_dir}", "DIR")
-    readme = (ROOT / "results" / "baseline" / "README.md").read_text().replace("\\\n", " ")
+    readme = baseline.OWN.with_name("README.md").read_text().replace("\\\n", " ")
     stated = [line.split() for line in readme.splitlines() if line.startswith("python -m bench")]
     computed = [line.split() for line in ci.splitlines() if line.strip().startswith("python -m bench ")]
     assert [words[3] for words in stated] == ["run", "check"] and len(computed) == 2
@@ -453,8 +453,8 @@ def test_ci_computes_the_grid_that_the_baseline_states() -> None:
 
 
 def test_the_stored_baseline_is_that_of_the_command() -> None:
-    stored = baseline.load(ROOT / "results" / "baseline" / "glyphs.json")
-    asked = parsed(["run", "--config", str(ROOT / "results" / "baseline" / "gate.yaml")])
+    stored = baseline.load(baseline.OWN)
+    asked = parsed(["run", "--config", "gate"])
     resolved = resolve(options.request(asked))
     assert {p.name for p in resolved.methods} == {*stored.methods}
     assert {p.name for p in resolved.defenses} == {*stored.defenses}
@@ -466,7 +466,7 @@ def test_the_stored_baseline_is_that_of_the_command() -> None:
 
 def test_the_stored_baseline_can_tell_a_poison_from_none() -> None:
     """What methods do to the victim is more than what the gate lets pass, by five points or more."""
-    stored = baseline.load(ROOT / "results" / "baseline" / "glyphs.json")
+    stored = baseline.load(baseline.OWN)
     accuracy = {cell.name: cell.measures["test_acc"] for cell in stored.cells}
     allowed = {name: stored.rules["test_acc"].tolerance(found.spread) for name, found in accuracy.items()}
     clean = accuracy["clean x none"].mean
@@ -479,7 +479,7 @@ def test_the_stored_baseline_can_tell_a_poison_from_none() -> None:
 
 def test_halving_every_mi_moves_most_of_its_lines() -> None:
     """Of the kept grid; until it is recorded with today's estimator, of values as its methods have them."""
-    kept = baseline.load(Path("results", "baseline", "glyphs.json"))
+    kept = baseline.load(baseline.OWN)
     found = [cell.measures["mi"] for cell in kept.cells if "mi" in cell.measures]
     rule = kept.rules["mi"]
     if kept.estimator != NAME:

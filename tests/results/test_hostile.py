@@ -96,7 +96,7 @@ def of_manifest() -> Any:
 
 
 def of_baseline() -> Any:
-    return json.loads((ROOT / "results/baseline/glyphs.json").read_text())
+    return json.loads((ROOT / "bench/results/gate/glyphs.json").read_text())
 
 
 LOADERS: dict[str, tuple[str, Callable[[], Any], Callable[[Path], Any]]] = {

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench.results import upgrade
+from bench.results import baseline, upgrade
 from bench.results.identity import key_of, record_name, shared
 from bench.results.rows import load_all
 
@@ -53,8 +53,8 @@ def numbers(results: Path) -> dict[str, dict[str, str]]:
             pair = [legacy.get(record.pop(end)) for end in ("net_row", "poison_row")]
             if None not in pair:
                 found[name][" ".join([record["measure"], *(old[:12] for old in pair)])] = digest(record)
-    baseline = json.loads((results / "baseline" / "glyphs.json").read_text(encoding="utf-8"))
-    found["baseline"] = {"glyphs": digest({name: baseline[name] for name in GRID})}
+    grid = json.loads(baseline.OWN.read_text(encoding="utf-8"))
+    found["baseline"] = {"glyphs": digest({name: grid[name] for name in GRID})}
     return found
 
 

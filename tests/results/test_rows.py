@@ -269,7 +269,7 @@ def test_every_command_refuses_it_in_one_line(
     Path("out/rows").mkdir(parents=True)
     Path("out/rows/a.json").write_text(json.dumps(asdict(ROW) | {"test_acc": 2.5}))
     more = {
-        "check": ["out", "--baseline", str(RESULTS / "baseline" / "glyphs.json")],
+        "check": ["out"],
         "claims": ["--rows", "out"],
         "run": ["--out", "out", "--cache", "cache"],
         "study": ["depth", "--out", "out", "--cache", "cache"],
