@@ -109,7 +109,9 @@ def said_twice(argv: Sequence[str]) -> list[str]:
 
 def _main(argv: Sequence[str] | None) -> int:
     prog = Path(sys.argv[0]).stem
-    sys.path.insert(0, str(Path(__file__).parent.parent.parent))  # not the methods/ of where one stands
+    home = str(Path(__file__).parent.parent.parent)
+    if sys.path[:1] != [home]:  # not the methods/ of where one stands
+        sys.path.insert(0, home)
     argv = sys.argv[1:] if argv is None else argv
     args = parsed(argv, SCRIPT if prog == SCRIPT else "python -m bench")
     if getattr(args, "print_config", False):
