@@ -122,7 +122,7 @@ def surroundings() -> dict[str, str | int]:
     """What last bits depend on: processor and libraries."""
     found = environment(torch.device("cpu"))
     for aside in ("commit", "threads"):
-        found.pop(aside)
+        found.pop(aside, None)  # an installed suite has no commit
     chosen = {name: value for name, value in sorted(os.environ.items()) if name.startswith(THREADING)}
     return {**found, "kind": _kind(), "cores": _cores(), **chosen}
 
