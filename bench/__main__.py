@@ -1,7 +1,7 @@
 import signal
 import sys
 
-from bench.cli.signals import ENDING, stopping
+from bench.cli.signals import ENDING, end_by_itself, stopping
 
 try:
     with stopping():  # from the first moment
@@ -13,4 +13,6 @@ except KeyboardInterrupt as stop:  # nothing has begun that could go on
 for name in ("SIGINT", *ENDING):  # all is done and written: nothing is left to stop
     if hasattr(signal, name):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
+if code > 128:
+    end_by_itself()
 sys.exit(code)

@@ -103,6 +103,10 @@ def evaluate(  # noqa: PLR0913 (keywords, all but two of them optional)
         raise BadInput(f"defense is {defense!r} beside purified images, which are one, expected one of both")
     options = Options(net=net, seed=str(seed))
     resolved = replace(_resolved(profile, "all", defense, options, settings, device, plugins), methods=())
+    if beside := resolved.defenses[0].value.reference:
+        raise BadInput(
+            f"defense {defense} uses {beside} clean images beside these, expected one without; run() has them"
+        )
     data = before.tested_on(held)
     assert data.rows is not None
     published = given.images[data.rows]

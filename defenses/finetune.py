@@ -34,6 +34,7 @@ class FineTune(Undefended):
     new_head: bool = False  # whether the victim's last layer begins at random
 
     revision: ClassVar[int] = 1
+    of_net: ClassVar[tuple[str, ...]] = ("prior",)
     POSITIVE: ClassVar[tuple[str, ...]] = ("lr",)
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"reference": 1000, "prior.epochs": 20, "prior.batch": 32, "prior.lr": 0.05},

@@ -6,7 +6,8 @@ Differs from the paper: the first 60 of 200 epochs, in which K = 5 views compete
 the training; TrivialAugment is kornia's, one operation a batch, as in the authors' library; each view is a
 batch of its own, where that library's loss passes all views as one batch; the plasma is ours, with kornia's
 distribution (see defenses/_plasma.py). Plasma's p is the library's; the authors' notebook has 1: uer-p1.
-The variants with JPEG are left out.
+The variants with JPEG are left out. quick has two views, in the first 0.15 of the training (uer-max:
+throughout).
 """
 
 from __future__ import annotations
@@ -67,10 +68,25 @@ class UEraser(Undefended):
         return torch.stack(losses).amax(0).mean()
 
 
-VARIANTS = {
-    "uer": UEraser(),
-    "uer-lite": UEraser(draws=1),
-    "uer-max": UEraser(until=1.0),
-    "uer-p1": UEraser(p=1.0),
-}
+@dataclass(frozen=True)
+class Lite(UEraser):
+    """One augmented view, throughout."""
+
+    draws: int = 1
+
+    revision: ClassVar[int] = 1
+    PROFILES: ClassVar[dict[str, dict[str, object]]] = {}
+
+
+@dataclass(frozen=True)
+class Worst(UEraser):
+    """The worst of several augmented views, throughout."""
+
+    until: float = 1.0
+
+    revision: ClassVar[int] = 1
+    PROFILES: ClassVar[dict[str, dict[str, object]]] = {"quick": {"draws": 2}}
+
+
+VARIANTS = {"uer": UEraser(), "uer-lite": Lite(), "uer-max": Worst(), "uer-p1": UEraser(p=1.0)}
 ALL = ("uer",)

@@ -83,7 +83,7 @@ def alternate(method: Rounds, clean: Split, lab: Lab, delta: Tensor) -> Tensor:
     while done < method.max_rounds and error > method.stop_error:
         trainer.net.train()
         for rows in _walk(method, clean, lab, done):
-            learn(rows, 0.0)
+            learn(rows, done / method.max_rounds)  # a recipe's warm-up ends
         net = frozen(trainer.net)
         own = generator(seed_for(lab.order("perturbed"), done), delta.device)
         method.perturb(net, clean, searched, delta, lab, own)

@@ -15,7 +15,7 @@ quick takes fewer, longer steps: minutes are what it has. It has all its rounds,
 Class-wise: the fifth of every class, on which the error is measured too, is drawn once for a poison and keeps
 its order; the stop is the official README's (error 0.1; its scripts have 0.01).
 Shuffled is no method of the paper's but a control: if it is as good as em, noise tells the class and need not
-fit the image that it is added to.
+fit the image that it is added to. Its noise is EM's of a seed of its own, not em's poison dealt anew.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ trained adversarially: that falls, while their accuracy on clean images may rise
 Differs from the paper: the differentiable augmentation, drawn anew at every step, is the data set's
 declared crop and flip, by whole pixels (the official one shifts by up to 8, by fractions of pixels); the
 surrogate learns from all images, where the official code holds 1,000 of them out; it normalises with fixed
-constants. Smaller profiles attack it in fewer, longer steps while it learns.
+constants. Smaller profiles attack it in fewer, longer steps while it learns; quick takes
+fewer, longer steps on images, too.
 """
 
 from __future__ import annotations

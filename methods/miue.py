@@ -136,7 +136,8 @@ class RobustMIUE(MIUE):
 
     revision: ClassVar[int] = 1
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
-        name: {**fields, "robust.steps": 3} for name, fields in MIUE.PROFILES.items()
+        name: {**fields, "robust.steps": 5}
+        for name, fields in MIUE.PROFILES.items()  # reach 8/255
     }
 
     @property

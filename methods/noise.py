@@ -17,6 +17,7 @@ from bench.core.method import Lab, Method, Need
 from bench.core.pixels import to_float
 from bench.core.threat import Threat
 from bench.core.types import Split
+from methods._filters import SEEDS, filtered, filters
 
 LSP = 6 / 255 * 3072**0.5  # radius of LSP, so that both are on one board: 1.304
 
@@ -78,11 +79,35 @@ class Pixel(Method):
         return changed.scatter_(2, place.expand(n, c, 1), colour.float()).view(n, c, h, w)
 
 
+@dataclass(frozen=True)
+class Filter(Method):
+    """CUDA's filters, a draw of its own for every image, so that none tells a class."""
+
+    eps: float = 1.0  # no bound
+    blur: float = 0.3  # largest entry of a filter, but the one that is 1; as CUDA's
+
+    revision: ClassVar[int] = 1
+    maps_images: ClassVar[bool] = True
+    needs: ClassVar[tuple[Need, ...]] = ()
+    POSITIVE: ClassVar[tuple[str, ...]] = ("blur",)
+
+    @property
+    def threat(self) -> Threat:
+        return Threat("unbounded")
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        device, seed = clean.images.device, lab.order("filters") % SEEDS
+        weights = filters(len(clean), self.blur, seed).float().to(device)
+        rows = torch.arange(len(clean), device=device).split(512)
+        return torch.cat([filtered(to_float(clean.images[r]), weights[r]) for r in rows])
+
+
 VARIANTS = {
     "random-signed": Signs(),
     "random-l2": Sphere(),
     "random-l2-unit": Sphere(radius=1.0),
     "random-l0": Pixel(),
+    "random-unbounded": Filter(),
 }
 CONTROLS = (*VARIANTS,)
 ALL = ()

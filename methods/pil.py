@@ -50,6 +50,7 @@ class PIL(Method):
     augment: bool = field(default=False, metadata=ADDED)
 
     revision: ClassVar[int] = 1
+    of_net: ClassVar[tuple[str, ...]] = ()  # its nets are its own
     needs: ClassVar[tuple[Need, ...]] = ("labels",)
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "batch")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {

@@ -4,7 +4,8 @@ Ren, Xu, Wan, Ma, Sun, Tang, "Transferable Unlearnable Examples", ICLR 2023, sec
 separability discriminant alone. The official commands for SimCLR and SimSiam give the loss of their nets no
 weight, so that this is all that their noise follows.
 Differs from the paper: perturbed images are in the pixel range as they are, where the official code cuts
-two augmented views and takes the mean of what is left; the last batch is smaller, not dropped. As in the
+two augmented views and takes the mean of what is left; there are 40 passes over the noise, where the
+official code, whose 40 epochs have five each, has 200. As in the
 official code, a class's spread counts as a constant: the gradient is the same for all images of a class in
 a batch, and what it ends at is nearly one pattern a class, though each image begins at noise of its own.
 quick compares noise that is cropped and mirrored as the data set declares, drawn anew at every step: the

@@ -32,6 +32,7 @@ from support.runs import SAVING, Rows, checkpoints, fresh, rows_in
 METHODS, DEFENSES = "em,tap", "none,cutout,uer-lite"
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGKILL of a worker", "SIGSTOP and SIGCONT of a worker")
 LONG = 600.0  # seconds that a grid may take at most
+LATE = 60.0  # seconds after which a run that then ends with 0 has not heard a signal
 QUIET = 180.0  # seconds in which a signal must have ended the run, on a machine that is busy with others
 
 
@@ -140,7 +141,12 @@ class Soak:
                 self.faults.append(f"other rows after exit code {code}")
             number = getattr(signal, name) if ended else 0
             self.early += ended and not ready
-            expected = {0, *((128 + number,) if ended else ()), *(() if ready or not ended else (-number,))}
+            late = ended and time.monotonic() - began > LATE  # then it has not heard the signal
+            expected = {
+                *(() if late else (0,)),
+                *((128 + number,) if ended else ()),
+                *(() if ready or not ended else (-number,)),
+            }
             if name == "SIGKILL" and ended:
                 expected = {-number, 0}
             if code not in expected:

@@ -103,8 +103,13 @@ def _is_unread() -> bool:
 def said_twice(argv: Sequence[str]) -> list[str]:
     """List --seed, and fields of --set, that a command line has more than once."""
     seeds = [part.partition("=")[0] for part in argv if part.partition("=")[0] == "--seed"]
-    sets = [f"--set {item.partition('=')[0]}" for option, item in pairwise(argv) if option == "--set"]
-    return [name for name, n in Counter([*seeds, *sets]).items() if n > 1]
+    items = [item for option, item in pairwise(argv) if option == "--set"]
+    items += [part.removeprefix("--set=") for part in argv if part.startswith("--set=")]
+    fields = [item.partition("=")[0] for item in items]
+    options = {part.partition("=")[0] for part in argv}
+    both = {f"--set {name}" for name in fields if f"--{name.replace('_', '-')}" in options}
+    counted = Counter([*seeds, *(f"--set {name}" for name in fields)])
+    return [*(name for name, n in counted.items() if n > 1), *sorted(both)]
 
 
 def _main(argv: Sequence[str] | None) -> int:

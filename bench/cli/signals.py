@@ -13,6 +13,7 @@ from typing import Any
 
 ENDING = ("SIGTERM", "SIGHUP")
 SOON = 0.05  # seconds
+PATIENCE = 30  # seconds that the end may take
 
 
 class Stopped(KeyboardInterrupt):
@@ -21,6 +22,13 @@ class Stopped(KeyboardInterrupt):
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.number = number
+
+
+def end_by_itself(seconds: int = PATIENCE) -> None:
+    """Let the kernel end this process then, whatever keeps it waiting; 0: not any more."""
+    if hasattr(signal, "alarm"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(seconds)
 
 
 @contextmanager
@@ -33,6 +41,7 @@ def stopping() -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
+        end_by_itself()
         raise Stopped(number)
 
     def dropped(error: Any) -> None:
@@ -40,7 +49,7 @@ def stopping() -> Iterator[None]:
             hook(error)
             return
         number = getattr(error.exc_value, "number", signal.SIGINT)
-        if number in before:
+        if number != signal.SIGINT:  # Stopped is raised by stop() alone, of whichever stopping() it is
             signal.signal(number, stop)
         threading.Timer(SOON, os.kill, (os.getpid(), number)).start()
 
@@ -55,5 +64,7 @@ def stopping() -> Iterator[None]:
         yield
     finally:
         sys.unraisablehook = hook
+        if threading.current_thread() is threading.main_thread() and before:
+            end_by_itself(0)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -10,6 +10,7 @@ from torch import Tensor
 from bench.conform.check import Properties, expect, moved_streams
 from bench.conform.toys import noise
 from bench.core.errors import BadInput
+from bench.core.pgd import frozen
 from bench.core.recipe import Recipe
 from bench.core.rng import generator, global_rng
 from bench.nets import Net
@@ -97,6 +98,16 @@ def takes_other_images(case: NetCase) -> None:
         expect(logits.shape == (2, CLASSES), f"{size} pixels give {tuple(logits.shape)}", f"(2, {CLASSES})")
 
 
+def is_itself_frozen(case: NetCase) -> None:
+    """Check that its copy for evaluation, whose batch norms may be folded, is the same function."""
+    net, x = case.built().train(), _images(4)
+    with torch.no_grad():
+        for _ in range(3):
+            net(x)  # running averages that are not 0 and 1
+        same = torch.allclose(frozen(net)(x), net.eval()(x), rtol=1e-3, atol=1e-3)
+    expect(same, "logits of its frozen copy differ", "those of the net in eval mode")
+
+
 def is_declared(case: NetCase) -> None:
     """Check that its revision is a whole number, its recipe has fields of a Recipe, its stem is words."""
     revision = case.net.revision
@@ -120,5 +131,6 @@ NET: Properties[NetCase] = {
     "seed": follows_the_seed,
     "bfloat16": is_near_in_bfloat16,
     "other images": takes_other_images,
+    "frozen": is_itself_frozen,
     "declared": is_declared,
 }

@@ -52,10 +52,10 @@ def _plugins(kind: str, folder: Path) -> Iterator[Finding]:
     except BadInput as error:
         yield Finding(kind, str(folder / kind), "loads", str(error))
         return
-    for name, why in found.missing.items():
-        yield Finding(kind, name, "loads", why)
-    case, properties = CASES[kind]
-    for name in added(found, catalog(kind)):
+    own, (case, properties) = catalog(kind), CASES[kind]
+    for name in found.missing.keys() - own.missing.keys():
+        yield Finding(kind, name, "loads", found.missing[name])
+    for name in added(found, own):
         plugin = found.get(name)
         try:
             yield from checked(kind, name, properties, case(small(plugin), plugin, declared.get(name)))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from bench.core.checkpoint import Checkpoint, OutOfTime
+from bench.core.contract import check_form
 from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.core.kit import Kit
@@ -70,7 +71,10 @@ def shrink(plugin: Plugin) -> Plugin:
 def delta_of(value: Method, clean: Split, lab: Lab) -> Tensor:
     """Craft what a method does, float32 (N,C,H,W), as a difference from the clean images."""
     found = value.craft(clean, lab)
-    return found - to_float(clean.images) if value.maps_images else found
+    if not value.maps_images:
+        return found
+    check_form(found, clean.images, type(value).__name__)
+    return found - to_float(clean.images)
 
 
 def toy_split(n: int, seed: int, *, channels: int = 3, size: int = SIZE, contrast: int = 100) -> Split:

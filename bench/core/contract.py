@@ -46,20 +46,25 @@ def published(threat: Threat, images: Tensor, delta: Tensor) -> Tensor:
     return found
 
 
+def check_form(found: Tensor, images: Tensor, who: str) -> None:
+    """Raise ValueError where what a method crafted is no float32 tensor of the images' shape and device."""
+    if not isinstance(found, Tensor):
+        raise ValueError(f"method {who!r} returned a {type(found).__name__}, expected a tensor")
+    if found.device != images.device:
+        raise ValueError(f"method {who!r} returned it on {found.device}, expected {images.device}")
+    if found.shape != images.shape or found.dtype != torch.float32:
+        raise ValueError(
+            f"method {who!r} returned {found.dtype} {tuple(found.shape)}, "
+            f"expected torch.float32 {tuple(images.shape)}"
+        )
+
+
 def check_delta(delta: Tensor, images: Tensor, threat: Threat, who: str) -> None:
     """Check what a method crafted, once for all of them.
 
     Raises ValueError: wrong shape or type, not finite, over budget, or empty though the radius is above 0.
     """
-    if not isinstance(delta, Tensor):
-        raise ValueError(f"method {who!r} returned a {type(delta).__name__}, expected a tensor")
-    if delta.device != images.device:
-        raise ValueError(f"method {who!r} returned it on {delta.device}, expected {images.device}")
-    if delta.shape != images.shape or delta.dtype != torch.float32:
-        raise ValueError(
-            f"method {who!r} returned {delta.dtype} {tuple(delta.shape)}, "
-            f"expected torch.float32 {tuple(images.shape)}"
-        )
+    check_form(delta, images, who)
     bad = int((~delta.isfinite()).sum())
     if bad:
         raise ValueError(f"method {who!r} returned {bad} values that are nan or infinite, expected 0")

@@ -25,6 +25,7 @@ class Undefended:
     # Raised by whoever changes what a victim learns from, on the class itself: a class below that says none
     # is a draft, which rows tell by its code.
     revision: ClassVar[int] = 1
+    of_net: ClassVar[tuple[str, ...]] = ()  # recipes of the victim's net, which may bring its own
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
     # Whether the class's augment and loss do the same tensor operations at every step, whatever progress is,
     # draw from rng alone and wait for no value: a GPU then records a training step and replays it. It is

@@ -25,6 +25,7 @@ Need = Literal["surrogate", "labels", "clean data"]
 
 
 PUBLISHING = {"publishing": True}  # metadata of a field that craft() does not read
+LONGEST = 10_000  # characters of a note
 PERTURBING = 0.7  # cost of a sign step, which needs no weight gradients, against a training step
 
 
@@ -47,6 +48,8 @@ class Lab:
             plain = value is None or isinstance(value, bool | int | str)
             if not plain and not (type(value) is float and math.isfinite(value)):
                 raise ValueError(f"note {name} is {value!r}, expected a finite number, a word or None")
+            if isinstance(value, str) and not (value.isprintable() and len(value) <= LONGEST):
+                raise ValueError(f"note {name} is {value[:60]!a}, expected a sentence in one line")
         self.facts.update(facts)
 
     def left(self, changed: str) -> None:
@@ -146,6 +149,7 @@ class Method:
     # A net trained here, the labels, clean images beyond those that are published. What is not declared is
     # not there: build() is refused, labels are -1.
     needs: ClassVar[tuple[Need, ...]] = ("surrogate", "labels")
+    of_net: ClassVar[tuple[str, ...]] = ("surrogate",)  # recipes of the surrogate, which may bring its own
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
 
     def __post_init__(self) -> None:

@@ -50,10 +50,11 @@ def frozen(net: N) -> N:
 
 
 def _fold(module: nn.Module) -> None:
-    """Fold each batch norm that directly follows a convolution, in the order of registration."""
+    """Fold each batch norm that directly follows a convolution, where layers are called in their order."""
+    in_order = type(module) is nn.Sequential or type(module).__module__.startswith("torchvision.")
     before: tuple[str, nn.Conv2d] | None = None
     for name, child in [*module.named_children()]:
-        if isinstance(child, nn.BatchNorm2d) and before is not None:
+        if in_order and type(child) is nn.BatchNorm2d and before is not None:
             setattr(module, before[0], fuse_conv_bn_eval(before[1], child))
             setattr(module, name, nn.Identity())
         _fold(child)

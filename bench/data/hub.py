@@ -1,8 +1,8 @@
 """A data set of Hugging Face's hub, through `datasets`: hf:NAME, or hf:NAME:CONFIGURATION.
 
 NAME: as on the hub, such as uoft-cs/cifar10, or a folder that `datasets` can load. Without a network what is
-in its cache is read. Columns: image or img; label, labels or fine_label. Images for testing: the split test,
-or validation; encoded images are decoded as those of every other source are.
+in its cache is read. Columns: image or img; label, labels, fine_label or coarse_label. Images for testing:
+the split test, or validation; encoded images are decoded as those of every other source are.
 """
 
 from __future__ import annotations
@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.data.images import all_gray, stack
+from bench.data.parquet import numbered
 from bench.data.prepare import Pool, Source
 
-COLUMNS = (("image", "img"), ("label", "labels", "fine_label"))
+COLUMNS = (("image", "img"), ("label", "labels", "fine_label", "coarse_label"))
 TESTS = ("test", "validation", "valid", "val")  # the first that is there
 BATCH = 1024  # rows whose bytes are in memory at once
 
@@ -36,11 +38,13 @@ def source(place: str, download: bool = True) -> Source:
         )
     train, test = (_images_and_labels(place, splits[split]) for split in ("train", held))
     called = Path(name).name if Path(name).is_absolute() else name.strip("./").replace("/", "-")
-    classes, theirs = (_classes(of) for of in (train, test))
-    if classes != theirs:
+    names, theirs = (_names(of) for of in (train, test))
+    if names != theirs:
         raise BadInput(f"hf:{place}: train and {held} have other classes, expected the same")
-    pools = _pool(place, train), _pool(place, test)
-    return Source("-".join(filter(None, (called, configuration))), *pools, classes)
+    values = [np.asarray(of["label"][:]) for of in (train, test)]
+    labels, classes, said = numbered(f"hf:{place}", values, names)
+    pools = _pool(place, train, labels[0]), _pool(place, test, labels[1])
+    return Source("-".join(filter(None, (called, configuration))), *pools, classes, notes=said)
 
 
 def _loaded(name: str, configuration: str | None, download: bool) -> Any:
@@ -67,8 +71,6 @@ def _images_and_labels(place: str, split: Any) -> Any:
         seen = ", ".join(f"{name} ({type(of).__name__})" for name, of in split.features.items())
         wanted = " and ".join(" or ".join(known) for known in COLUMNS)
         raise BadInput(f"hf:{place} has the columns {seen}; expected images in {wanted}")
-    if not hasattr(split.features[label], "names"):
-        split = split.class_encode_column(label)
     split = split.select_columns([image, label])
     split = split.rename_columns(
         {old: new for old, new in ((image, "image"), (label, "label")) if old != new}
@@ -76,12 +78,12 @@ def _images_and_labels(place: str, split: Any) -> Any:
     return split.cast_column("image", datasets.Image(decode=False))
 
 
-def _classes(split: Any) -> tuple[str, ...]:
-    return tuple(map(str, split.features["label"].names))
+def _names(split: Any) -> tuple[str, ...]:
+    """Give the classes that the data set declares, if it does."""
+    return tuple(map(str, getattr(split.features["label"], "names", ())))
 
 
-def _pool(place: str, split: Any) -> Pool:
-    labels = torch.tensor(list(split["label"]), dtype=torch.int64)
+def _pool(place: str, split: Any, labels: Tensor) -> Pool:
     files = functools.partial(_encoded, place, split)
     return Pool(
         labels, lambda rows: stack(len(rows), files(rows)), lambda: all_gray(files(torch.arange(len(labels))))

@@ -11,7 +11,6 @@ Recognition Challenge", 2015.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import torch
@@ -29,10 +28,8 @@ ANNOTATIONS = "val/val_annotations.txt"
 
 def hundred(place: str) -> Source:
     """List the images of the hundred classes. place: the folder, with @S behind it or not; BadInput."""
-    parts = re.fullmatch(r"(.+)@(\d+)", place)
-    top, size = expanded(parts[1] if parts else place), int(parts[2]) if parts else SIDE
-    if size < folder.SMALLEST:
-        raise BadInput(f"imagenet100:{place} asks for {size} pixels, expected at least {folder.SMALLEST}")
+    top, asked = folder.sized("imagenet100", place)
+    size = asked or SIDE
     classes = HUNDRED.read_text(encoding="ascii").split()
     train, test = ([_class(top / part / name) for name in classes] for part in ("train", "val"))
     files, labels = folder.labelled(train)

@@ -158,6 +158,8 @@ def numbered(
 
     names: declared classes, which whole numbers are places in.
     """
+    if any(not len(part) for part in parts):
+        raise BadInput(f"{who}: there is a part without rows, expected images in each")
     kinds = {part.dtype.kind == "U" for part in parts}
     if len(kinds) > 1:
         raise BadInput(f"{who}: labels are whole numbers in one part and names in another, expected one kind")
@@ -233,14 +235,26 @@ def encoded(files: list[Path], rows: Tensor, column: str) -> Iterator[tuple[str,
 
 
 def encodings(file: Path, column: str) -> Iterator[pa.Array]:
-    """Read the bytes of all images, in batches."""
-    alike = [f"{column}.bytes"] if file.stat().st_size <= SMALL else None
-    try:
-        whole = pq.ParquetFile(file, read_dictionary=alike)
-        for batch in whole.iter_batches(BATCH, columns=[f"{column}.bytes"]):
-            yield batch.column(column).field("bytes")
-    except UNREADABLE as error:
-        raise unreadable(file, error) from error
+    """Read the bytes of all images, in batches; of a small file equal ones once, where that goes.
+
+    It does not where a writer began with a dictionary of the values and gave it up, as they hardly repeat.
+    """
+    name, done = f"{column}.bytes", 0
+    for alike in [[name]] * (file.stat().st_size <= SMALL) + [None]:
+        start = 0
+        try:
+            for batch in pq.ParquetFile(file, read_dictionary=alike).iter_batches(BATCH, columns=[name]):
+                values = batch.column(column).field("bytes").slice(min(max(done - start, 0), len(batch)))
+                start += len(batch)
+                if len(values):
+                    yield values
+                    done = start
+            return
+        except pa.ArrowNotImplementedError as error:
+            if alike is None:
+                raise unreadable(file, error) from error
+        except UNREADABLE as error:
+            raise unreadable(file, error) from error
 
 
 def unreadable(file: Path, error: BaseException) -> BadInput:

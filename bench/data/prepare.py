@@ -111,12 +111,12 @@ def dataset(
 def _reference(source: Source, chosen: Tensor, n: int) -> Split:
     """Draw n images beside the chosen ones; the classes take turns, so that fewer are as balanced."""
     if source.further is not None:
-        pool, rest = source.further(n), torch.arange(n)
+        pool, rest = source.further(n), torch.arange(n)  # as drawn: the first of more are the same
     else:
         pool, left = source.train, torch.ones(len(source.train.labels), dtype=torch.bool)
         left[chosen] = False
         rest = left.nonzero()[:, 0]
-    rest = rest[torch.randperm(len(rest), generator=generator(seed_for(0, "reference")))]
+        rest = rest[torch.randperm(len(rest), generator=generator(seed_for(0, "reference")))]
     labels = pool.labels[rest]
     turn = torch.zeros_like(labels)
     for k in range(len(source.classes)):

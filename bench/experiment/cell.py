@@ -98,6 +98,7 @@ def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> 
     if not torch.equal(data.train.images, lent.images):
         raise ValueError(f"method {method.name!r} changed the clean images it was lent, expected a delta")
     if method.value.maps_images:
+        contract.check_form(delta, data.train.images, method.name)
         delta = delta - to_float(data.train.images)
     contract.check_delta(delta, data.train.images, method.value.threat, method.name)
     manifest = {
@@ -225,8 +226,9 @@ def _shown(context: RunContext, cell: Cell, offered: Split, rows: Tensor) -> cac
         return images, kit.facts
 
     folder = context.poison_folder(cell.method, cell.poison_rep)
-    part = {"share": setting.share, "drop_poisoned": setting.drop_poisoned}
-    key = key_of({"defense": context.identity(cell).inputs["defense"], **part})
+    own = context.identity(cell).inputs  # the net: a defense may train one
+    part = {name: own[name] for name in ("defense", "net", "share", "drop_poisoned")}
+    key = key_of(part | {"drafts": own.get("drafts")})
     return cache.prepared(folder / f"prepared-{key[:16]}", make)
 
 

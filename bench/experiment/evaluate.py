@@ -122,16 +122,16 @@ def mi_columns(
     What purifies all images at once was never given the clean ones: there is no such pair.
     """
     seen, device = subject(data, setting, net, published), data.train.images.device
-    clean, shown = (defense.prepare(side.clone()) for side in (seen.clean, seen.published))
+    clean, theirs = (defense.prepare(side.clone()) for side in (seen.clean, seen.published))
     columns = {"mi_estimator": NAME, "mi_slices": setting.mi.slices, "mi_labels": _of_classes(net, seen)}
     try:
         found = as_shown = _estimate(seen, setting)
         columns |= _of_pair(found)
-        if not (torch.equal(clean, seen.clean) and torch.equal(shown, seen.published)):
-            own, other = (features(net, side.to(device)) for side in (clean, shown))
+        if not (torch.equal(clean, seen.clean) and torch.equal(theirs, seen.published)):
+            own, other = (features(net, side.to(device)) for side in (clean, theirs))
             as_shown = _estimate(replace(seen, clean_features=own, published_features=other), setting)
     except ValueError as error:
-        return columns | {"mi_reason": str(error)}
+        return columns | {"mi_reason": f"as shown: {error}" if "mi" in columns else str(error)}
     if type(defense).purify is not Undefended.purify:
         return {
             "mi_reason": PURIFIED,
@@ -139,7 +139,10 @@ def mi_columns(
         }
     if found.value is not None and as_shown.value is None:
         columns["mi_reason"] = f"as shown: {as_shown}"
-    return columns | {"mi_shown": as_shown.value} | _ends("mi_shown_gap", as_shown.gap)
+    shown = {"": as_shown.value, "_low": as_shown.low, "_high": as_shown.high}
+    columns |= {f"mi_shown{end}": value for end, value in shown.items()}
+    columns["mi_shown_ceiling"] = as_shown.ceiling.value if as_shown.ceiling else None
+    return columns | _ends("mi_shown_gap", as_shown.gap)
 
 
 def _estimate(seen: Subject, setting: Setting) -> Estimate:
@@ -154,7 +157,7 @@ def _of_pair(found: Estimate) -> dict[str, Any]:
         "mi_null": found.null,
         "mi_low": found.low,
         "mi_high": found.high,
-        "mi_ceiling": found.ceiling.value if found.ceiling else None,
+        **_ends("mi_ceiling", found.ceiling),
         **_ends("mi_gap", found.gap),
         "mi_share": found.share,
         "mi_images": found.n,

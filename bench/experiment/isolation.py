@@ -7,6 +7,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +21,17 @@ class State(NamedTuple):
 
     read: Callable[[], Any]
     put: Callable[[Any], Any]
+
+
+def _here() -> str | None:
+    with suppress(FileNotFoundError):  # it is gone
+        return str(Path.cwd())
+    return None
+
+
+def _go(before: str | None) -> None:
+    if before is not None:
+        os.chdir(before)
 
 
 def _put_environment(before: dict[str, str]) -> None:
@@ -48,7 +60,13 @@ STATES = {
         lambda: torch.backends.cudnn.deterministic,
         lambda on: setattr(torch.backends.cudnn, "deterministic", on),
     ),
-    "working directory": State(os.getcwd, os.chdir),
+    "cudnn.enabled": State(
+        lambda: torch.backends.cudnn.enabled, lambda on: setattr(torch.backends.cudnn, "enabled", on)
+    ),
+    "cudnn.allow_tf32": State(
+        lambda: torch.backends.cudnn.allow_tf32, lambda on: setattr(torch.backends.cudnn, "allow_tf32", on)
+    ),
+    "working directory": State(_here, _go),
     "environment": State(lambda: dict(os.environ), _put_environment),
     "warning filters": State(lambda: [*warnings.filters], _put_filters),
 }

@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+import torch
+
 from bench.core.types import Dataset
+from bench.data.prepare import digest
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
 from bench.nets import architecture
@@ -25,6 +28,7 @@ REVISIONS = {
     "evaluation": 1,  # accuracy, learning curve, distances
     "mi": 3,  # of a row's MI: images, estimators and pairs; until 2 another estimator, which had no ceiling
 }
+_DIGESTS: dict[tuple[str | None, int], str] = {}  # of references and how many of their images
 # Fields of the setting that a row's key takes beside those that a poison's takes
 OF_VICTIMS = (
     "net",
@@ -72,10 +76,20 @@ class Identity:
 def cell(
     data: Dataset, setting: Setting, method: Plugin, defense: Plugin, poison_rep: int, rep: int
 ) -> Identity:
-    used = {"reference_digest": data.reference_digest} if defense.value.reference else {}
+    used = {"reference_digest": _reference(data, n)} if (n := defense.value.reference) else {}
     own = {"method": method.inputs, "defense": defense.inputs | used, "poison_rep": poison_rep, "rep": rep}
     shared = setting_inputs(data, setting)
     return Identity({**shared, **own}, key_of(shared))
+
+
+def _reference(data: Dataset, n: int) -> str | None:
+    """Digest the clean images that a defense uses: the first n, whatever others of the run use."""
+    if data.reference is None or n == len(data.reference):
+        return data.reference_digest
+    known = data.reference_digest, n
+    if known not in _DIGESTS:
+        _DIGESTS[known] = digest([data.reference.take(torch.arange(n))], data.classes, data.augmentation)
+    return _DIGESTS[known]
 
 
 def images(data: Dataset, setting: Setting) -> str:

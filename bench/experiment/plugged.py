@@ -13,10 +13,10 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.core.errors import BadInput
 from bench.core.installed import Installed, installed
@@ -27,6 +27,7 @@ from bench.experiment.declared import PREFIX, declare, declare_file
 FOLDERS = ("methods", "defenses", "nets")  # of --plugins DIR
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
 NETS = "NETS"  # the table of a file with nets
+T = TypeVar("T")
 
 
 class Missing(BadInput):
@@ -58,6 +59,8 @@ class Source:
             return self.load()
         except ModuleNotFoundError as error:
             raise Missing(f"{self.where} needs {error.name}, which is not installed") from error
+        except BadInput:
+            raise
         except (Exception, SystemExit) as error:  # a plugin may break in any way
             if why := explained(str(error)):
                 raise BadInput(why) from error
@@ -82,7 +85,8 @@ def others(kind: str, folder: Path | None, *, declared: bool = False) -> Iterato
     for own in installed(kind):
 
         def find(own: Installed = own) -> ModuleType:
-            return _declared(own.path, own.module, kind, declared) or importlib.import_module(own.module)
+            made = _declared(own.path, own.module, kind, declared)
+            return made or _alone(own.module, lambda: importlib.import_module(own.module))
 
         yield Source(f"{own.package}, {own.module}", own.path, find, own.folder)
 
@@ -107,8 +111,22 @@ def _plugged(path: Path, kind: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[alias] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
+    _alone(f"{kind}/{path.name}", partial(spec.loader.exec_module, module))
     return module
+
+
+def _alone(who: str, load: Callable[[], T]) -> T:
+    """Import something of others'; BadInput where that changes what all plugins share."""
+    import torch
+
+    from bench.experiment.isolation import isolated
+
+    left: list[str] = []
+    with isolated(0, torch.device("cpu"), left.append):
+        made = load()
+    if left:
+        raise BadInput(f"{who} changes {left[0]} as it is imported, expected that in its functions alone")
+    return made
 
 
 def _package(folder: Path, kind: str) -> str:

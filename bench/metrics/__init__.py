@@ -48,7 +48,7 @@ METRICS: dict[str, Metric] = {
     "gauss-cca": Metric("bench.metrics.mi.gauss_cca:gauss_cca", revision=1),
     "infonce": Metric("bench.metrics.mi.infonce:infonce", revision=1),
     "cka": Metric("bench.metrics.mi.cka:cka", revision=1),
-    "class-spread": Metric("bench.metrics.class_spread:class_spread", revision=2),
+    "class-spread": Metric("bench.metrics.class_spread:class_spread", revision=3),
     "separability": Metric("bench.metrics.separability:separability", revision=1, of_images=True),
     "frequency": Metric("bench.metrics.frequency:frequency", revision=1, of_images=True),
     "feature-distance": Metric("bench.metrics.feature_distance:feature_distance", revision=1),

@@ -35,7 +35,13 @@ def class_spread(subject: Subject) -> dict[str, Value]:
             f"class-spread: the smallest class has {smallest} images, expected {PER_DIMENSION} or more for "
             f"each dimension of the features' code"
         )
-    mean, code = fit_code(clean, min(MOST, smallest // PER_DIMENSION))
+    rank = min(MOST, smallest // PER_DIMENSION)
+    if (found := int(np.linalg.matrix_rank(clean - clean.mean(axis=0)))) < rank:
+        raise ValueError(
+            f"class-spread: clean features vary along {found} directions, expected {rank} or more, a "
+            "tenth of the smallest class's images"
+        )
+    mean, code = fit_code(clean, rank, share=2.0)  # all of them, however little the last ones vary
     spread = {
         name: np.mean([_log_det((x[labels == k] - mean) @ code, k, name) for k in range(subject.classes)])
         for name, x in (("clean", clean), ("published", published))

@@ -15,7 +15,7 @@ from bench.core.errors import BadInput
 from bench.results.aggregate import LEVEL, Pair, mean_of
 from bench.results.columns import PLUGINS
 from bench.results.identity import shared
-from bench.results.replicates import ROUNDING, doubt_of, is_clean, units_of
+from bench.results.replicates import ROUNDING, doubt_of, of_victims, units_of
 from bench.results.rows import Row
 from bench.results.select import (
     CLEAN,
@@ -188,13 +188,13 @@ def paired(one: Sequence[Row], other: Sequence[Row], metric: str) -> list[float]
 
     Nothing where one side is clean, which has no poisons, or the seeds begin from other numbers.
     """
-    clean = is_clean(one[0])
-    if clean != is_clean(other[0]) or one[0].inputs["seed"] != other[0].inputs["seed"]:
+    victims = of_victims(one[0])
+    if victims != of_victims(other[0]) or one[0].inputs["seed"] != other[0].inputs["seed"]:
         return []
     values = [{(row.poison_rep, row.rep): getattr(row, metric) for row in own} for own in (one, other)]
     gaps: dict[int, list[float]] = {}
     for seeds in sorted(values[0].keys() & values[1].keys()):
-        gaps.setdefault(seeds[clean], []).append(values[0][seeds] - values[1][seeds])
+        gaps.setdefault(seeds[victims], []).append(values[0][seeds] - values[1][seeds])
     return [fmean(own) for own in gaps.values()]
 
 

@@ -18,11 +18,11 @@ ROUNDING = 1e-9  # 0.3 - 0.1 is below 0.2
 def by_unit(values: Iterable[tuple[Row, float]]) -> list[float]:
     """Average the values of each unit of replication: of a poison over its victims.
 
-    Clean is one poison, so that its units are victims.
+    Clean is one poison, so that its units are victims; so are those of victims that leave the poison out.
     """
     units: dict[int, list[float]] = {}
     for row, value in values:
-        units.setdefault(row.rep if is_clean(row) else row.poison_rep, []).append(value)
+        units.setdefault(row.rep if of_victims(row) else row.poison_rep, []).append(value)
     return [fmean(own) for own in units.values()]
 
 
@@ -34,6 +34,11 @@ def units_of(rows: Iterable[Row], column: str) -> list[float]:
 def is_clean(row: Row) -> bool:
     """Whether nothing was poisoned, whatever else tells this row's method apart."""
     return bare(row.method) == CLEAN
+
+
+def of_victims(row: Row) -> bool:
+    """Whether its victim is the same for every poison: of clean images alone."""
+    return is_clean(row) or bool(row.inputs.get("drop_poisoned"))
 
 
 def chance_of(rows: Sequence[Row]) -> float:

@@ -90,11 +90,16 @@ class Row:
     mi_low: Annotated[Nats | None, about("95 % interval of mi over images and directions, from")] = None
     mi_high: Annotated[Nats | None, about("to")] = None
     mi_ceiling: Annotated[Nats | None, about("mi of the clean features with themselves")] = None
+    mi_ceiling_low: Annotated[Nats | None, about("its 95 % interval over images and directions, from")] = None
+    mi_ceiling_high: Annotated[Nats | None, about("to")] = None
     mi_gap: Annotated[Nats | None, about("mi_ceiling - mi")] = None
     mi_gap_low: Annotated[Nats | None, about("its 95 % interval over images and directions, from")] = None
     mi_gap_high: Annotated[Nats | None, about("to")] = None
     mi_share: Annotated[float | None, about("mi_gap as a share of mi_ceiling")] = None
     mi_shown: Annotated[Nats | None, about("mi of both as the defense prepares them")] = None
+    mi_shown_low: Annotated[Nats | None, about("its 95 % interval, from")] = None
+    mi_shown_high: Annotated[Nats | None, about("to")] = None
+    mi_shown_ceiling: Annotated[Nats | None, about("mi of the clean ones so prepared with themselves")] = None
     mi_shown_gap: Annotated[Nats | None, about("the gap of that")] = None
     mi_shown_gap_low: Annotated[Nats | None, about("its 95 % interval, from")] = None
     mi_shown_gap_high: Annotated[Nats | None, about("to")] = None
@@ -108,16 +113,10 @@ class Row:
     linf: Annotated[Fraction | None, about("largest change of a value, pixels in [0,1]")] = None
     l2: Annotated[Distance | None, about("mean over images, pixels in [0,1]")] = None
     l0: Annotated[Fraction | None, about("mean share of pixels that changed in some channel")] = None
-    psnr: Annotated[
-        Decibels | None, about("from the mean squared error of all; null where nothing changed")
-    ] = None
+    psnr: Annotated[Decibels | None, about("from the mean squared error; null where nothing changed")] = None
     ssim: Annotated[Similarity | None, about("structural similarity, mean over images")] = None
-    low_share: Annotated[
-        Fraction | None, about("of the perturbation's energy, what is left of averages over 4x4 pixels")
-    ] = None
-    class_share: Annotated[
-        Fraction | None, about("of that energy, what the mean perturbation of each class has")
-    ] = None
+    low_share: Annotated[Fraction | None, about("of the delta's energy, what averages over 4x4 keep")] = None
+    class_share: Annotated[Fraction | None, about("of it, what the mean perturbation of a class has")] = None
     linf_median: Annotated[Fraction | None, about("largest change of a value of an image: its median")] = None
     linf_p95: Annotated[Fraction | None, about("its 95th percentile over images")] = None
     linf_max: Annotated[Fraction | None, about("its maximum: linf")] = None

@@ -157,9 +157,11 @@ def measured(rows: Iterable[Row], column: str) -> list[Row]:
 
 
 def last_line(reason: str | None) -> str:
-    """Return what a traceback ends with."""
-    lines = (reason or "").strip().splitlines()
-    return lines[-1].strip() if lines else "no reason given"
+    """Return the first line of the exception that a traceback ends with; of other text the last line."""
+    lines = (reason or "").strip().splitlines() or ["no reason given"]
+    begins = [at for at, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
+    own = [line for line in lines[begins[-1] + 1 :] if line[:1].strip()] if begins else lines[-1:]
+    return (own or lines[-1:])[0].strip()
 
 
 def reason_of(row: Row, column: str) -> str | None:

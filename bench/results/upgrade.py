@@ -16,7 +16,7 @@ from typing import Any
 
 from bench.results.identity import key_of, shared
 
-ROWS = 7  # schema of rows; raised when there is another column, or one changes its name or meaning
+ROWS = 8  # schema of rows; raised when there is another column, or one changes its name or meaning
 SCHEMA = 2  # the same of records and baselines
 METHODS = {  # digest of a module -> name in it -> revision
     "70c89fd9678de8d6": {"clean": 1},
@@ -74,6 +74,12 @@ SINCE: dict[int, dict[str, Any]] = {  # schema -> columns that rows of older one
         (
             *("mi_ceiling", "mi_gap", "mi_gap_low", "mi_gap_high", "mi_share", "mi_labels"),
             *("mi_shown", "mi_shown_gap", "mi_shown_gap_low", "mi_shown_gap_high"),
+        )
+    ),
+    8: dict.fromkeys(
+        (
+            *("mi_ceiling_low", "mi_ceiling_high"),
+            *("mi_shown_low", "mi_shown_high", "mi_shown_ceiling"),
         )
     ),
 }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from bench.core.errors import BadInput
 from bench.core.libraries import explained
 from bench.experiment.cache import load_victim
 from bench.experiment.context import Cell, RunContext, blank_row
@@ -20,6 +21,8 @@ from bench.results.select import last_line
 from bench.runner.jobs import TRACEBACK, Job, Result, place_of, without_places, work
 from bench.runner.progress import Progress
 from bench.runner.scheduler import Scheduler, Work, Workers
+
+LONGEST = 100_000  # characters of a traceback in a row
 
 
 @dataclass
@@ -115,7 +118,7 @@ class _Grid(Work[Job]):
             if old is not None and is_finished(self.context, old):
                 if old.status == "ok" and old.train_seconds:
                     self._learn(old.train_seconds, cost(self.context, cell))
-                self.context.checkpoint("victim", old.key).clear()  # a run may have been killed before it did
+                self._clear_left(old.key)
                 continue
             reason = cell.defense.value.unsuited(self.context.data)
             if reason:
@@ -124,6 +127,13 @@ class _Grid(Work[Job]):
             else:
                 rest.append(cell)
         return rest
+
+    def _clear_left(self, key: str) -> None:
+        """Remove the checkpoint of a run that was killed before it did; not of one that is at it."""
+        state, locks = self.context.checkpoint("victim", key), Locks(self.context.cache / "locks")
+        if state.path and any(state.path.parent.glob(f"{state.path.name}*")) and locks.take(state.path.name):
+            state.clear()
+            locks.drop(state.path.name)
 
     def lock(self, job: Job) -> str:
         """Its checkpoint: variants that publish one delta in several ways share that of its crafting."""
@@ -162,8 +172,12 @@ class _Grid(Work[Job]):
             return self.waiting.pop(job)
         unlike = self._unlike(result.row)
         if unlike is None:
-            self._save(result.row)
-            self.tell(result.row)
+            try:
+                self._save(result.row)
+            except BadInput as wrong:  # a plugin noted what no row can hold
+                unlike = str(wrong)
+            else:
+                self.tell(result.row)
         self.context.checkpoint("victim", result.row.key).clear()
         if unlike is not None:
             self._fail(job, unlike)
@@ -186,7 +200,9 @@ class _Grid(Work[Job]):
 
     def _fail(self, job: Job, error: str) -> None:
         """Record a failed cell, or all cells of a failed poison, naming it."""
-        error = without_places(error, self.plugins)
+        error = without_places(error, self.plugins).encode(errors="backslashreplace").decode()
+        if len(error) > LONGEST:
+            error = f"{error[: LONGEST // 2]}\n[...]\n{error[-LONGEST // 2 :]}"
         reason = error if job.cell else f"crafting {job.method.name} failed\n{error}"
         rows = [
             blank_row(self.context, victim.cell, status="failed", reason=reason)

@@ -19,6 +19,7 @@ from bench.data.folder import SMALLEST
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import RULES, Album, Photo, album, opened, save_sheet
 from bench.data.prepare import check_labels, digest, hold_out
+from bench.data.rules import plain
 from bench.experiment.registry import Plugin, catalog
 from bench.runner.export import crafted, described, one_method
 from bench.runner.leaks import leak
@@ -91,7 +92,7 @@ def dataset(images: Album, size: int, console: Console) -> Dataset:
     val = train.take(hold_out(train.labels, len(images.classes)))
     augmentation = Augmentation(pad=size // 8)
     return Dataset(
-        name=images.folder.resolve().name or "images",
+        name=plain(images.folder.resolve().name) or "images",
         digest=digest((train, val), images.classes, augmentation),
         train=train,
         val=val,
@@ -126,7 +127,7 @@ class Kept:
         made, seen, both = (float((a * b).sum()) for a, b in ((step, step), (back, back), (step, back)))
         pixels = torch.from_numpy(after.colour).permute(2, 0, 1)
         return Kept(
-            file=file.as_posix(),
+            file=plain(file.as_posix()),
             size=after.size,
             sha256=manifest.pixels(pixels),
             linf=int(np.abs(after.colour.astype(int) - before.colour).max()),

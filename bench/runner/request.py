@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 T = TypeVar("T")
+FOLLOWED = ("net", "surrogate", "eps")  # fields of the setting from which others follow, and so come first
 
 
 @dataclass(frozen=True)
@@ -162,10 +163,11 @@ class Resolved:
         """Raise BadInput where a recipe's batch is more than its training images. None: not known yet."""
         if images is None:
             return
-        if self.defenses and self.setting.mi.neighbours >= min(images, self.setting.mi.images):
+        seen = min(images, self.setting.mi.images)  # half may be copies, subsamples are half of the rest
+        if self.defenses and 4 * (self.setting.mi.neighbours + 1) > seen:
             raise BadInput(
-                f"mi.neighbours is {self.setting.mi.neighbours}, expected fewer than the "
-                f"{min(images, self.setting.mi.images)} images of the estimate"
+                f"mi.neighbours is {self.setting.mi.neighbours}, expected at most {seen // 4 - 1} with the "
+                f"{seen} images of the estimate"
             )
         used = {"victim": self.setting.victim} if self.defenses else {}
         for method in self.methods:
@@ -204,6 +206,9 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
     reference = asked.pop("reference", None)
     for name, value in asked.items():
         setting = change(setting, name, value, "the setting")
+    for name, given, value in (item.partition("=") for item in request.overrides):
+        if given and name in FOLLOWED:
+            setting = change(setting, name, value, "the setting")
     plug(request.where.plugins, declared=declared)
     net, surrogate = map(declare("bench.nets").architecture, (setting.net, setting.surrogate))
     setting = _trained_as(setting, net.recipe, "the setting", ("victim",))
@@ -212,8 +217,9 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
         raise BadInput(f"{', '.join(sorted(twice))} names a method and a defense, expected two names")
     plugins = {p.name: p.at(request.profile) for kind in chosen for p in kind}
     for name, plugin in plugins.items():
-        trained = _trained_as(plugin.value, surrogate.recipe, name, recipes(plugin.value))
-        plugins[name] = replace(plugin, value=trained)
+        wanted = surrogate.recipe if plugin.kind == KINDS[0] else net.recipe
+        own = [each for each in recipes(plugin.value) if each in plugin.value.of_net]
+        plugins[name] = replace(plugin, value=_trained_as(plugin.value, wanted, name, own))
     if reference is not None:
         plugins |= _referring({p.name: plugins[p.name] for p in chosen[1]}, str(reference))
     perturbing = [p.name for p in chosen[0] if p.value.threat.radius > 0]

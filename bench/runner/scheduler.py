@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, wait
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -14,9 +14,23 @@ from bench.experiment.locks import Locks
 from bench.runner.progress import Progress
 
 TRIES = 3  # of a job whose worker dies
+ENDED = ("FINISHED", "CANCELLED_AND_NOTIFIED")  # states of a future
+GLANCE = 0.02  # seconds between two looks at the jobs
 PAUSE = 2.0  # seconds until it is seen anew how many workers there are, and what another run is at
 
 Report = Callable[[str, float, str], None]  # name of a job, share done, what is going on
+
+
+def wait(futures: Collection[Future[Any]], seconds: float) -> list[Future[Any]]:
+    """Wait for some to end, so long at most, without their locks.
+
+    A signal within concurrent.futures.wait could leave one taken, for which its executor waits for ever.
+    """
+    until, ended = time.monotonic() + seconds, list[Future[Any]]()
+    while futures and not ended and time.monotonic() < until:
+        ended = [future for future in futures if future._state in ENDED]
+        time.sleep(0 if ended else GLANCE)
+    return ended
 
 
 class Workers(Protocol):
@@ -93,18 +107,19 @@ class Scheduler(Generic[J]):
         Raises BadInput where the workers are of no use, and what the work raises.
         """
         self.ready, self.first = [*jobs], {job.name for job in jobs}
-        finished = False
         try:
             while self.ready or self.running:
                 self._submit()
                 if not self.running and self.ready:
                     time.sleep(PAUSE)
-                ended = wait(self.running, PAUSE, FIRST_COMPLETED).done
+                ended = wait(self.running, PAUSE)
                 for future in sorted(ended, key=lambda future: future.exception() is not None):
                     self._settle(self.running.pop(future), future)
-            finished = True
+            self.pool.close(now=False)
+        except BaseException:  # also a signal while the workers end by themselves
+            self.pool.close(now=True)
+            raise
         finally:
-            self.pool.close(now=not finished)
             self.locks.drop_all()
 
     def _submit(self) -> None:

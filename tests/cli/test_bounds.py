@@ -24,7 +24,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "minutes": (["--minutes", "-1"], "--minutes is -1.0, expected 0 or more"),
     "neighbours": (["--set", "mi.neighbours=9999"], "fewer neighbours than images"),
     "neighbours of few images": (["--limit", "60", "--set", "mi.neighbours=80", "--set", "victim.batch=8"],
-                                 "mi.neighbours is 80, expected fewer than the 60 images"),
+                                 "mi.neighbours is 80, expected at most 14 with the 60 images"),
     "slices": (["--set", "mi.slices=10000000"], "at most 100000 slices"),
     "reps": (["--reps", "0"], "reps is 0, expected 1 to"),
     "poison reps": (["--poison-reps", "-3"], "poison_reps is -3, expected 1 to"),
@@ -100,6 +100,8 @@ def test_an_empty_path_in_a_file_of_options_is_none(
         (["--seed", "1", "--seed", "2"], "--seed is given twice; the last counts"),
         (["--seed=1", "--seed", "2"], "--seed is given twice; the last counts"),
         (["--set", "points=1", "--set", "points=2"], "--set points is given twice; the last counts"),
+        (["--set=points=1", "--set=points=2"], "--set points is given twice; the last counts"),
+        (["--seed", "1", "--set", "seed=2"], "--set seed is given twice; the last counts"),
         (["--set", "points=1", "--set", "reps=2"], ""),
     ],
 )

@@ -105,6 +105,16 @@ def body(layers: str, width: str = "8") -> str:
     return f"def body(shape):\n    return Body(pooled({layers}), {width}, 'small')\n"
 
 
+APART = """class Apart(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.own = nn.Sequential(nn.Conv2d(8, 8, 1), nn.BatchNorm2d(8))
+
+    def forward(self, x):
+        return self.own[1](self.own[0](x).relu())
+
+
+"""
 GOOD = {
     "methods": noisy(),
     "defenses": hook("prepare(self, images)", "return images - images // 8"),
@@ -349,6 +359,9 @@ BAD = {
         "bfloat16",
         body(f"{LAYERS}, Changed(lambda x: 0 * x)"),
         "bfloat16 moves the logits by 0.000",
+    ),
+    "a row of layers that are not called in a row": Bad(
+        "nets", "frozen", APART + body(f"{LAYERS}, Apart()"), "logits of its frozen copy differ"
     ),
     "one size": Bad(
         "nets",

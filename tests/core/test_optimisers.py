@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from torch import nn
 
 from bench.core.errors import BadInput
+from bench.core.recipe import recipes
 from bench.core.train import Trainer, lr_at
 from bench.core.types import Recipe
 from bench.nets import NETS
 from bench.results.identity import parameters
-from bench.runner.request import Options, RunRequest, resolve
+from bench.runner.request import Options, Resolved, RunRequest, resolve
 from support.toys import noise
 
 
@@ -61,3 +62,35 @@ def test_a_net_brings_its_recipe_and_what_is_asked_for_wins(monkeypatch: pytest.
     assert found.setting.victim == replace(plain.setting.victim, optimiser="adamw", lr=0.01)
     tap = found.methods[0].value
     assert tap.surrogate == replace(plain.methods[0].value.surrogate, **wanted)  # type: ignore[arg-type]
+
+
+def _of_vit(monkeypatch: pytest.MonkeyPatch, *overrides: str, **options: str) -> Resolved:
+    """With a recipe that the net small brings, and what is named so."""
+    wanted = {"optimiser": "adamw", "lr": 5e-4}
+    monkeypatch.setitem(NETS, "small", NETS["small"]._replace(recipe=wanted))
+    monkeypatch.setattr("bench.runner.request.declare", lambda name: __import__(name, fromlist=["NETS"]))
+    asked = Options(**options)  # type: ignore[arg-type]
+    return resolve(RunRequest(methods="tap,pil", defenses="finetune,op", options=asked, overrides=overrides))
+
+
+def test_a_net_decides_no_recipe_of_another_net(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The surrogate's is that of methods, the victim's that of the nets that defenses train like it."""
+    for options, adamw in (
+        ({"net": "small"}, {"finetune.prior"}),
+        ({"surrogate": "small"}, {"tap.surrogate"}),
+    ):
+        found = _of_vit(monkeypatch, **options)
+        plugins = {plugin.name: plugin.value for plugin in (*found.methods, *found.defenses)}
+        used = {
+            f"{name}.{field}": own for name, value in plugins.items() for field, own in recipes(value).items()
+        }
+        assert {name for name, own in used.items() if own.optimiser == "adamw"} == adamw
+        assert {"pil.surrogate", "op.linear"} <= {*used}
+
+
+def test_what_follows_from_a_field_does_however_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_option = _of_vit(monkeypatch, net="small", surrogate="small", eps="4/255")
+    by_set = _of_vit(monkeypatch, "net=small", "surrogate=small", "eps=4/255")
+    assert by_option.setting == by_set.setting and by_set.setting.victim.optimiser == "adamw"
+    for one, other in zip(by_option.methods, by_set.methods, strict=True):
+        assert one.inputs == other.inputs and other.value.eps == pytest.approx(4 / 255)

@@ -16,6 +16,7 @@ from PIL import Image
 from bench import data
 from bench.core.errors import BadInput
 from bench.core.types import Dataset
+from bench.data.parquet import encodings
 from bench.data.rules import Reading
 
 CLASSES = ("ant", "bee", "cat")
@@ -203,3 +204,14 @@ def test_copies_within_training_images_alone_are_no_matter(tmp_path: Path) -> No
     with pytest.raises(BadInput, match="3 of 3 validation"):  # one of the copies is held out
         load(place)
     assert torch.equal(load(place, allow_duplicates=True).test.labels, torch.tensor(TURN))
+
+
+def test_images_that_hardly_repeat_are_read_from_a_small_file(tmp_path: Path) -> None:
+    """Their writer gives a dictionary up in the middle of a column, by which it cannot be read."""
+    values = [bytes([n % 256, n // 256]) * 500 for n in range(3000)]
+    parts = [pa.array(values, pa.binary()), pa.array([""] * 3000)]
+    images = pa.StructArray.from_arrays(parts, ["bytes", "path"])
+    table = pa.table({"img": images, "label": [0, 1, 2] * 1000})
+    pq.write_table(table, tmp_path / "train.parquet", row_group_size=2000, compression="none")
+    found = [value for some in encodings(tmp_path / "train.parquet", "img") for value in some.to_pylist()]
+    assert found == values

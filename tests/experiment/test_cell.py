@@ -325,6 +325,15 @@ def test_a_method_may_return_images(tmp_path: Path) -> None:
     assert poison.manifest["norm"] == "unbounded"
 
 
+@pytest.mark.parametrize("found", [None, torch.zeros(1, 3, 16, 16), torch.zeros(64, 1, 16, 16)])
+def test_images_that_a_method_returns_are_looked_at_before_they_are_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, found: Any
+) -> None:
+    monkeypatch.setattr(Negative, "craft", lambda self, clean, lab: found)
+    with pytest.raises(ValueError, match="method 'it' returned"):
+        craft(context_of(tmp_path), Plugin("methods", "it", Negative(), "code"), 0)
+
+
 # classes that are left as they were
 
 

@@ -267,7 +267,7 @@ def test_a_page_says_what_its_plugin_is() -> None:
         ("tap", ("sample-wise", "needs a surrogate and labels", "steps 250")),
         ("em-class", ("class-wise", "L-inf 8/255")),
         ("random", ("sample-wise", "needs nothing but the images")),
-        ("uer", ("loss (at each step)", "variant uer-lite draws 1")),
+        ("uer", ("loss (at each step)", "variant uer-p1 p 1")),
         ("iss-gray", ("prepare (once, on all images)",)),
         ("cutout", ("augment (on each batch)",)),
         ("none", ("hooks none",)),

@@ -89,9 +89,13 @@ def test_pairs_are_of_the_images_that_are_offered(tmp_path: Path) -> None:
 
 def test_keys_hold_the_reference_of_those_that_use_one(tmp_path: Path) -> None:
     data = furnished()
-    other = replace(data, reference_digest="8" * 64)
+    other = replace(data, reference=toy_split(24, 8), reference_digest="8" * 64)
     keys = {run(tmp_path, Purifying(reference=n), d).key for n in (0, 8) for d in (data, other)}
     assert len(keys) == 3
+    more = replace(data, reference=toy_split(32, 7), reference_digest="9" * 64)
+    more.reference.images[:24] = data.reference.images  # type: ignore[union-attr]
+    more.reference.labels[:24] = data.reference.labels  # type: ignore[union-attr]
+    assert run(tmp_path, Purifying(), more).key in keys  # what others use beside it is none of its own
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ MEDDLING: dict[str, Any] = {
     "matmul precision": lambda: torch.set_float32_matmul_precision("medium"),
     "cudnn.benchmark": lambda: setattr(torch.backends.cudnn, "benchmark", not torch.backends.cudnn.benchmark),
     "cudnn.deterministic": lambda: setattr(torch.backends.cudnn, "deterministic", True),
+    "cudnn.enabled": lambda: setattr(torch.backends.cudnn, "enabled", not torch.backends.cudnn.enabled),
+    "cudnn.allow_tf32": lambda: setattr(
+        torch.backends.cudnn, "allow_tf32", not torch.backends.cudnn.allow_tf32
+    ),
     "working directory": lambda: os.chdir("/"),
     "environment": lambda: os.environ.update(UE_BENCH_TEST="1"),
     "warning filters": lambda: warnings.simplefilter("ignore"),

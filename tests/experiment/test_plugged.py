@@ -9,6 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import torch
 
 from bench import data
 from bench.cli.main import main
@@ -318,3 +319,23 @@ def test_names_of_data_sets_of_packages_are_checked(name: str, package: Path) ->
     points.write_text(f"[ue_bench.data]\n{name} = ue_extra.data\n")
     with pytest.raises(BadInput, match=rf"ue-extra 1.2: the name '{name}'"):
         data.names()
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        ("torch.set_default_dtype(torch.float64)", "default dtype"),
+        ("torch.backends.cudnn.benchmark = not torch.backends.cudnn.benchmark", "cudnn.benchmark"),
+        ("torch.set_grad_enabled(False)", "grad mode"),
+    ],
+)
+def test_a_plugin_that_changes_what_all_share_as_it_is_imported_is_refused(
+    does: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "tint.py").write_text(
+        dedent(METHOD).replace("import torch", f"import torch\n{does}")
+    )
+    with pytest.raises(BadInput, match=rf"methods/tint.py changes {said} as it is imported"):
+        catalog("methods", tmp_path)
+    assert torch.is_grad_enabled() and torch.get_default_dtype() == torch.float32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal
@@ -15,6 +16,8 @@ from bench.core.types import Recipe
 from bench.experiment.overrides import change, parse
 from bench.experiment.plugged import code_digest
 from bench.experiment.registry import KINDS, Plugin, catalog
+from bench.experiment.settings import PROFILES
+from bench.results.identity import parameters
 
 CATALOGS = {kind: catalog(kind) for kind in KINDS}
 NAMES = [(kind, name) for kind, found in CATALOGS.items() for name in found.variants]
@@ -49,9 +52,21 @@ def test_all_means_the_contestants_and_two_controls() -> None:
 
 def test_controls() -> None:
     controls = {name for kind, name in NAMES if CATALOGS[kind].get(name).control}
-    noise = {"random", "random-signed", "random-l2", "random-l2-unit", "random-l0"}
+    noise = {f"random{what}" for what in ("", "-signed", "-l2", "-l2-unit", "-l0", "-unbounded")}
     defenses = {"none", "op-none", "dfr-random", "leak-0"}
     assert controls == {"clean", *noise, "region-4", "region-16", "region-64", "shuffled", *defenses}
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_profile_makes_two_variants_one(kind: str, profile: str) -> None:
+    """Those of one class that differ at full length differ in every profile."""
+    found = CATALOGS[kind]
+    full = {name: (type(found.get(name).value), parameters(found.get(name).value)) for name in found.variants}
+    short = {name: parameters(found.get(name).at(profile).value) for name in found.variants}
+    for one, other in combinations(found.variants, 2):
+        kin = issubclass(full[one][0], full[other][0]) or issubclass(full[other][0], full[one][0])
+        assert not kin or full[one][1] == full[other][1] or short[one] != short[other], (one, other)
 
 
 def test_no_name_means_two_things() -> None:

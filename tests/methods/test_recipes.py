@@ -22,6 +22,7 @@ from bench.core.rng import generator
 from bench.core.types import Augmentation, Recipe
 from bench.experiment.overrides import change
 from bench.experiment.registry import catalog
+from bench.experiment.settings import PROFILES
 from bench.nets import Net
 from defenses.adversarial_training import AdversarialTraining
 from methods.miue import MIUE
@@ -560,3 +561,23 @@ def test_adversarial_training_begins_anywhere_in_its_ball(levels: int) -> None:
     for start in (first, second):
         assert start.abs().amax() <= 1 + 1e-3
         assert start.std() == pytest.approx(3**-0.5, rel=0.05)  # uniform in [-1, 1]
+
+
+def test_a_warm_up_ends_in_methods_that_alternate() -> None:
+    """A surrogate whose rate rises from 0 learns all the same."""
+    value = endless(METHODS["em"].value, max_rounds=4)
+    warm = replace(value, surrogate=replace(value.surrogate, warmup=0.25))
+    still = replace(value, surrogate=replace(value.surrogate, lr=1e-12))
+    one, other = (each.craft(CLEAN, toy_lab()) for each in (warm, still))
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_steps_of_every_profile_reach_the_radius_of_what_the_surrogate_learns(profile: str) -> None:
+    """Of adversarial examples; whose step and number are the profile's."""
+    for name, plugin in FULL.items():
+        robust = getattr(plugin.at(profile).value, "robust", None)
+        if isinstance(robust, Robust) and robust.radius <= 8 / 255:
+            assert robust.steps * robust.step >= robust.radius * (1 - 1e-6), name
+    at = catalog("methods").get("mi-ue-at8").at(profile).value.robust
+    assert at.steps * at.step >= at.radius

@@ -138,3 +138,31 @@ def test_every_net_normalises_by_itself_and_alike(name: str) -> None:
     net(x), frozen(net)(x)
     assert torch.equal(x, before) and len(seen) == 2
     assert all(torch.allclose(z, (x - 0.5) / 0.25) for z in seen)
+
+
+class Activating(nn.BatchNorm2d):
+    """A batch norm that activates, as some libraries have it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).relu()
+
+
+class Crossed(nn.Module):
+    """Registers its layers in another order than it calls them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+        self.after_one, self.after_two = nn.BatchNorm2d(3), nn.BatchNorm2d(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.after_two(self.two(self.after_one(self.one(x)).relu()))
+        return found
+
+
+@pytest.mark.parametrize("net", [nn.Sequential(nn.Conv2d(3, 3, 1), Activating(3)), Crossed()])
+def test_only_batch_norms_that_surely_follow_a_convolution_are_folded(net: nn.Module) -> None:
+    x = noise(4, 3, 8, 8)
+    for _ in range(3):
+        net.train()(x)
+    assert torch.allclose(frozen(net)(x), net.eval()(x), atol=1e-5)

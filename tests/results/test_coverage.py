@@ -51,6 +51,11 @@ def test_intervals_over_poisons_cover_what_they_say(poisons: int) -> None:
     assert 0.93 <= np.mean([covers(own) for own in found]) <= 0.97
 
 
+def test_victims_that_leave_the_poison_out_are_units_themselves() -> None:
+    rows = [replace(own, inputs=own.inputs | {"drop_poisoned": True}) for own in rows_of("em", 2)]
+    assert sorted(by_unit(zip(rows, [1.0, 2.0, 3.0] * 2, strict=True))) == [1.0, 2.0, 3.0]
+
+
 def test_intervals_over_victims_would_not() -> None:
     """Nine victims of three poisons are no nine poisons."""
     assert np.mean([covers(summary(own.tolist())) for own in draws(3, DRAWS, seed=0)]) < 0.8

@@ -131,7 +131,7 @@ def test_an_unknown_column_is_refused_and_one_that_lacks(tmp_path: Path) -> None
     with pytest.raises(BadInput, match=r"a\.json has unknown columns acc, accuracy"):
         load(path)
     path.write_text(json.dumps({name: value for name, value in asdict(ROW).items() if name[:3] != "mi_"}))
-    with pytest.raises(BadInput, match=r"a\.json lacks columns mi_ceiling, mi_estimator, mi_gap"):
+    with pytest.raises(BadInput, match=r"a\.json lacks columns mi_ceiling, mi_ceiling_high, mi_ceiling_low"):
         load(path)
 
 
@@ -157,7 +157,7 @@ def test_half_a_row_is_refused(tmp_path: Path) -> None:
 TEXT, DIGEST = (3, True, ["a"], {}), (3, "", "abc", "A" * 64, "a" * 65, ["a"])
 FLAG, INDEX, COUNT = ("yes", 1, None), ("1", 0.5, -1, True, None), ("1", 0.5, 0, True, [])
 SHARE, NUMBER, POSITIVE = ("0.5", 2.5, -0.1, True, []), ("1", True, [], {}), ("1", True, -0.5, {})
-NAMES, GAPS = ("em", 3, []), ("mi_gap", "mi_shown_gap")
+NAMES, GAPS = ("em", 3, []), ("mi_ceiling", "mi_gap", "mi_shown", "mi_shown_gap")
 WRONG: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(("key", "setting", "published", "mask", "legacy_key"), DIGEST),
     **dict.fromkeys(("data", "method", "defense", "profile"), (*TEXT, "", None)),
@@ -172,7 +172,7 @@ WRONG: dict[str, tuple[object, ...]] = {
     **dict.fromkeys(("val_selected_acc", "peak_acc"), SHARE),
     **dict.fromkeys(("mi", "mi_null", "mi_low", "mi_high", "psnr", "ssim"), NUMBER),
     **dict.fromkeys((f"{name}{end}" for name in GAPS for end in ("", "_low", "_high")), NUMBER),
-    **dict.fromkeys(("mi_ceiling", "mi_share", "mi_shown", "mi_labels"), NUMBER),
+    **dict.fromkeys(("mi_share", "mi_labels", "mi_shown_ceiling"), NUMBER),
     **dict.fromkeys(
         ("l2", "l2_median", "l2_p95", "l2_max", "craft_seconds", "train_seconds", "mi_seconds"), POSITIVE
     ),

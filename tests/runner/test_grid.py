@@ -11,7 +11,6 @@ from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -75,7 +74,7 @@ class Town:
         self.at_work[job] = Future()
         return self.at_work[job]
 
-    def wait(self, futures: Any, *limits: Any) -> SimpleNamespace:
+    def wait(self, futures: Any, *limits: Any) -> list[Future[Result]]:
         assert {*futures} == {*self.at_work.values()}
         for job in self.end([*self.at_work]):
             row = blank_row(self.context, job.cell, test_acc=0.5) if job.cell else None
@@ -83,7 +82,7 @@ class Town:
         for job in self.dead:
             self.at_work.pop(job).set_exception(BrokenProcessPool())
         self.dead = []
-        return SimpleNamespace(done={future for future in futures if future.done()})
+        return [future for future in futures if future.done()]
 
     def close(self, *, now: bool) -> None:
         assert not now and not self.at_work
@@ -289,3 +288,33 @@ def test_a_failure_names_no_folder_of_the_user(home: str, monkeypatch: pytest.Mo
     error = "https://x.org, /plug/odd.py, /home/me/odd.py"
     kept = "odd.py" if home == "/home/me" else "/home/me/odd.py"
     assert without_places(error, Path("/plug")) == f"https://x.org, odd.py, {kept}"
+
+
+NOTING = """
+from dataclasses import dataclass
+from methods.uniform import Uniform
+
+@dataclass(frozen=True)
+class Endless(Uniform):
+    def craft(self, clean, lab):
+        raise ValueError("x" * 6_000_000 + "\\udcff")
+
+VARIANTS = {"endless": Endless()}
+"""
+
+
+def test_a_message_that_no_row_can_hold_is_cut_and_the_rest_goes_on(place: Path) -> None:
+    plugins = plug(place, "methods", NOTING)
+    assert main(command(place, "endless,clean", "none", "--plugins", str(plugins))) == 1
+    rows = rows_of(place)  # which can be read
+    assert rows["clean", "none"].status == "ok"
+    reason = rows["endless", "none"].reason or ""
+    assert rows["endless", "none"].status == "failed" and len(reason) < 200_000 and "[...]" in reason
+
+
+def test_what_keeps_a_worker_from_beginning_is_what_its_job_raises(pool: Pool, context: RunContext) -> None:
+    """Not that it was killed."""
+    for path in (context.cache / "images").iterdir():
+        path.unlink()
+    with pytest.raises(BadInput, match="cannot be read"):
+        pool.submit(Errand("nothing")).result(120)

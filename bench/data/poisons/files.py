@@ -14,6 +14,7 @@ from bench.data.images import stack
 from bench.data.poisons import manifest
 from bench.data.poisons.arrays import SAVE_AS, Content, Reader, npy, npz, safetensors_file, torch_file
 from bench.data.poisons.outputs import outputs
+from bench.data.shards import listed, shards
 
 PICKLES = (".pkl", ".pickle", ".p", ".joblib", ".dill")
 INDEXED = re.compile(r"(\d+)\.png", re.IGNORECASE)
@@ -110,8 +111,8 @@ def numbered(folder: Path) -> list[tuple[int, Path]]:
 
 
 def _shards(folder: Path) -> list[Path]:
-    whole = folder / "train.parquet"
-    return [whole] if whole.is_file() else sorted(folder.glob("train-*.parquet"))
+    there = any(listed(place, "train") != ([], []) for place in (folder, folder / "data"))
+    return shards(folder, "train") if there else []
 
 
 def _parquet(files: list[Path], who: str) -> Content:

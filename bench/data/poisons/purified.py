@@ -81,6 +81,8 @@ class Purified(Undefended):
     def _read(self, folder: Path, shape: torch.Size) -> Tensor:
         """Read a folder's images, uint8 (N,C,H,W); ValueError where they are of another shape."""
         images = files.read(folder, f"{self.who}, {folder.name}").values
+        if images.shape[1] == 1:  # of files none of which has a colour
+            images = images.expand(-1, shape[0], -1, -1)
         if images.shape[1:] != shape or images.dtype != torch.uint8:
             raise ValueError(
                 f"{self.who}: images in {folder.name} are {tuple(images.shape[1:])}, expected {tuple(shape)}"

@@ -11,15 +11,18 @@ MOST = 32  # dimensions of the code, unless said otherwise
 VARIANCE = 0.99  # share of the clean variance at which the code ends, if it has not ended before
 
 
-def fit_code(clean: Floats, most: int) -> tuple[Doubles, Doubles]:
-    """Mean (d,) and map (d,r) that whiten the leading principal components of clean (n,d)."""
+def fit_code(clean: Floats, most: int, share: float = VARIANCE) -> tuple[Doubles, Doubles]:
+    """Mean (d,) and map (d,r) that whiten the leading principal components of clean (n,d).
+
+    share: of the clean variance, at which r ends below most; above 1 it does not.
+    """
     clean = clean.astype(np.float64)
     mean, d = clean.mean(axis=0), clean.shape[1]
     covariance = (clean - mean).T @ (clean - mean) / len(clean)
     variance, axes = eigh(covariance, subset_by_index=(max(d - most, 0), d - 1))
     variance, axes = variance[::-1], axes[:, ::-1]
-    share = np.cumsum(variance) / np.trace(covariance)
-    r = min(len(variance), int(np.searchsorted(share, VARIANCE)) + 1)
+    seen = np.cumsum(variance) / np.trace(covariance)
+    r = min(len(variance), int(np.searchsorted(seen, share)) + 1)
     axes = axes[:, :r]
     # LAPACKs return axes of either sign; the shared directions need one.
     signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(r)])

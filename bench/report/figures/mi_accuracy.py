@@ -24,7 +24,8 @@ CAPTION = (
     "variant beside its base (em-class beside em) is none of its own; in brackets: 95 % interval, from "
     "drawing methods with replacement. Below "
     f"{ENOUGH} methods ρ describes these methods, has no interval and says nothing of others. MI is what "
-    "published features tell of clean ones in the victim itself: a victim that failed shows in both axes."
+    "published features tell of clean ones in the victim itself: a victim that failed shows in both axes. "
+    "Whiskers, where there are repetitions: their standard deviation, no interval."
 )
 DOUBTS = f" Pale, and in no correlation: {LEARNED_NOT}."
 

@@ -47,9 +47,13 @@ def starting() -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if mask is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        try:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        finally:  # once more: a signal that came between two of them
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            if mask is not None:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number in came:
             before[number](number, None)

@@ -66,8 +66,8 @@ class Pool:
             done = Future[Any]()
             done.set_result(self.work(self.context, job, partial(self.report, job.name)))
             return done
-        seat = next(seat for seat in self.seats if seat.job is None or seat.job.done())
-        with starting():
+        with starting():  # and asks for no future's lock where a signal could leave it taken
+            seat = next(seat for seat in self.seats if seat.job is None or seat.job.done())
             try:
                 seat.job = seat.executor.submit(_do, job)
             except BrokenProcessPool:  # its worker has died, of its last job or of none
@@ -105,12 +105,15 @@ def _workers_of(executor: ProcessPoolExecutor) -> list[Any]:
 def _begin(
     work: Callable[..., Any], context: Any, plugins: Path | None, threads: int, seat: int, ticks: Any
 ) -> None:
-    """Make a new process a worker."""
-    device = seated(context.device, seat, torch.cuda.device_count())
-    set_up(device, threads)
-    import_plugins(plugins)
-    data = open_shared(context.data, context.cache).to(device)
-    _worker.update(work=work, context=replace(context, device=device, data=data), ticks=ticks)
+    """Make a new process a worker; what keeps it from being one, its first job raises."""
+    try:
+        device = seated(context.device, seat, torch.cuda.device_count())
+        set_up(device, threads)
+        import_plugins(plugins)
+        data = open_shared(context.data, context.cache).to(device)
+        _worker.update(work=work, context=replace(context, device=device, data=data), ticks=ticks)
+    except Exception as error:
+        _worker["fault"] = error
 
 
 def seated(device: torch.device, seat: int, count: int) -> torch.device:
@@ -121,5 +124,7 @@ def seated(device: torch.device, seat: int, count: int) -> torch.device:
 
 
 def _do(job: Any) -> Any:
+    if "fault" in _worker:
+        raise _worker["fault"]
     ticks = _worker["ticks"]
     return _worker["work"](_worker["context"], job, lambda share, what: ticks.put((job.name, share, what)))

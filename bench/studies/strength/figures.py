@@ -27,9 +27,9 @@ LINES: dict[str, dict[str, Any]] = {
     BASELINE: {"color": "0.15", "ls": "-.", "lw": 1.6, "marker": "x", "ms": 7, "mew": 1.6, "zorder": 3},
 }
 MI = (
-    "MI gap: clean's MI in its own victim minus the method's in its own, with the row's estimator, over the "
-    "images as they were published; none where features have other dimensions than clean's. Whiskers: 95 % "
-    f"interval over poisons; none of one poison. {DOUBTED}: victims did not learn."
+    "MI gap: what published features do not tell of clean ones, of what could be told in the same victim "
+    f"(its ceiling), undefended. Whiskers: 95 % interval over poisons; none of one poison. {DOUBTED}: "
+    "victims did not learn."
 )
 BUDGETS = "All training images poisoned, no defense. Hollow: controls. " + MI
 SHARES = (
