@@ -15,6 +15,8 @@ from rich.text import Text
 from bench.core.texts import printable
 
 SILENCE = 25.0  # seconds after which a log is told how far the work is
+AT_ONCE = 1.0  # seconds
+LEAST = 1e-9  # of a cost
 PULSE = 5.0  # seconds between two looks at whether it is time
 
 
@@ -53,7 +55,7 @@ class Progress:
     @contextmanager
     def grid(self, count: int, cost: float, what: str = "cells", jobs: int | None = None) -> Iterator[None]:
         """Show the whole work; cost: of all jobs, in their own unit. jobs: how many, where not count."""
-        self.total, self.jobs, self.started = max(cost, 1e-9), jobs or count, self.clock()
+        self.total, self.jobs, self.started = max(cost, LEAST), jobs or count, self.clock()
         self.bars.update(self.whole, visible=True, description=f"all {count} {what}")
         self.say(f"{count} {what} to compute")
         with self.bars, self._watched():
@@ -106,9 +108,12 @@ class Progress:
                 self._update()
 
     def end(self, name: str) -> None:
-        """Note that a job is done."""
+        """Note that a job is done; one that was at once had its result there, and says nothing of the pace."""
         with self.lock:
-            self.skip(self.drop(name))
+            there = self.clock() - self.at_work[name].begun < AT_ONCE
+            cost = self.drop(name)
+            self.total -= cost if there else 0.0
+            self.skip(0.0 if there else cost)
 
     def drop(self, name: str) -> float:
         """Note that a job at work will be done again; gives its cost."""
@@ -126,9 +131,8 @@ class Progress:
 
     def _share(self) -> float:
         """Return the share of the whole work that is done."""
-        return min(
-            (self.before + sum(job.share * job.cost for job in self.at_work.values())) / self.total, 1.0
-        )
+        done = self.before + sum(job.share * job.cost for job in self.at_work.values())
+        return min(done / self.total, 1.0) if self.total > LEAST else float(self.done > 0)
 
     def _update(self) -> None:
         share = self._share()

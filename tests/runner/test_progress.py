@@ -46,6 +46,7 @@ def test_what_is_done_counts_and_what_was_said_a_moment_ago_is_not_said_again() 
     log = Log()
     with log.progress.grid(2, 10.0, jobs=3):
         log.progress.begin("em x craft", 4.0)
+        log.now = 5
         log.progress.end("em x craft")
         log.progress.begin("em x none", 3.0)
         log.now = SILENCE
@@ -77,3 +78,16 @@ def test_nobody_has_to_tick(monkeypatch: pytest.MonkeyPatch) -> None:
         log.now = SILENCE
         wait_for(lambda: len(log.lines) > 1)
     assert "0 of 1 jobs done; at work: crafting em" in log.lines[1]
+
+
+def test_what_was_there_already_says_nothing_of_the_pace() -> None:
+    """Of 100 units 80 are found in the cache, 10 took 100 s: so will the last 10."""
+    log = Log()
+    with log.progress.grid(3, 100.0):
+        log.progress.begin("em x craft", 80.0)
+        log.progress.end("em x craft")
+        log.progress.begin("em x none", 10.0)
+        log.now = 100
+        log.progress.end("em x none")
+        log.progress.say("em x none: 100 s")
+    assert log.lines[-1].startswith("[ 50%, ETA 0:01:40]")
