@@ -108,7 +108,7 @@ class Progress:
                 self._update()
 
     def end(self, name: str) -> None:
-        """Note that a job is done; one that was at once had its result there, and says nothing of the pace."""
+        """Note that a job is done; one that was at once had its result there: no pace follows."""
         with self.lock:
             there = self.clock() - self.at_work[name].begun < AT_ONCE
             cost = self.drop(name)
