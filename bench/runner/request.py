@@ -163,12 +163,6 @@ class Resolved:
         """Raise BadInput where a recipe's batch is more than its training images. None: not known yet."""
         if images is None:
             return
-        seen = min(images, self.setting.mi.images)  # half may be copies, subsamples are half of the rest
-        if self.defenses and 4 * (self.setting.mi.neighbours + 1) > seen:
-            raise BadInput(
-                f"mi.neighbours is {self.setting.mi.neighbours}, expected at most {seen // 4 - 1} with the "
-                f"{seen} images of the estimate"
-            )
         used = {"victim": self.setting.victim} if self.defenses else {}
         for method in self.methods:
             used |= {f"{method.name}.{name}": recipe for name, recipe in recipes(method.value).items()}
@@ -178,6 +172,12 @@ class Resolved:
                     f"{images} training images are fewer than one batch of {name} ({recipe.batch}); "
                     f"give more images or --set {name}.batch"
                 )
+        seen = min(images, self.setting.mi.images)  # half may be copies, subsamples are half of the rest
+        if self.defenses and 4 * (self.setting.mi.neighbours + 1) > seen:
+            raise BadInput(
+                f"mi.neighbours is {self.setting.mi.neighbours}, expected at most {seen // 4 - 1} with the "
+                f"{seen} images of the estimate"
+            )
         left, batch = self.setting.offered(images), self.setting.victim.batch
         if self.defenses and left < batch:
             raise BadInput(
