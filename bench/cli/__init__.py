@@ -3,21 +3,7 @@
 What is heavy to import is imported in main.
 """
 
-NAMES = (
-    "run",
-    "list",
-    "table",
-    "leaderboard",
-    "compare",
-    "report",
-    "claims",
-    "check",
-    "submission",
-    "export",
-    "verify",
-    "protect",
-    "conform",
-    "study",
-    "mi-check",
-    "completion",
-)  # in the order of --help
+NAMES = (  # in the order of --help
+    *("run", "list", "table", "leaderboard", "compare", "report", "claims", "check"),
+    *("submission", "export", "verify", "protect", "conform", "study", "mi-check", "completion"),
+)

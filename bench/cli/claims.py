@@ -47,14 +47,8 @@ def main(args: argparse.Namespace) -> int:
     show(card, console)
     console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     if args.json:
-        as_json.show(
-            {
-                "claims": [*map(record, card.judged)],
-                "settings": card.circumstances,
-                "again": card.again,
-                "notes": card.notes,
-            }
-        )
+        said = {"claims": [*map(record, card.judged)], "settings": card.circumstances}
+        as_json.show({**said, "again": card.again, "notes": card.notes})
     return 0
 
 

@@ -68,14 +68,8 @@ def nets() -> str:
         body = net.body.func if isinstance(net.body, partial) else net.body
         said = " ".join((body.__doc__ or "").split("\n\n")[0].split()).removesuffix(".")
         own = about.pairs(net.body.keywords) if isinstance(net.body, partial) else ""
-        rows.append(
-            (
-                f"`{name}`",
-                f"{said} ({own})" if own else said,
-                about.pairs(net.recipe) or "the profile's",
-                str(net.revision),
-            )
-        )
+        recipe = about.pairs(net.recipe) or "the profile's"
+        rows.append((f"`{name}`", f"{said} ({own})" if own else said, recipe, str(net.revision)))
     return "\n".join(_table(("net", "what it is", "recipe", "revision"), rows))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from bench.cli.places import place
 
@@ -11,10 +11,7 @@ if TYPE_CHECKING:
     from bench.runner.request import RunRequest
 
 
-class Options(Protocol):
-    """A parser, or a group of its options."""
-
-    def add_argument(self, *names: str, **how: Any) -> Any: ...
+Options = argparse._ActionsContainer  # a parser, or a group of its options
 
 
 def images(to: Options) -> None:
@@ -122,19 +119,12 @@ def request(args: argparse.Namespace) -> RunRequest:
         given = {f.name: getattr(args, f.name, None) for f in fields(kind)} | more
         return kind(**{name: value for name, value in given.items() if value is not None})
 
-    groups = {
-        "options": made(Options),
-        "where": made(Where),
-        "machine": made(Machine),
-        "reading": made(Reading),
-    }
-    more = {"defenses": f"{args.defenses},purified:{_place(args.purified)}"} if _purified(args) else {}
+    kinds = {"options": Options, "where": Where, "machine": Machine, "reading": Reading}
+    groups = {name: made(kind) for name, kind in kinds.items()}
+    folder = getattr(args, "purified", None)
+    more = {} if folder is None else {"defenses": f"{args.defenses},purified:{_place(folder)}"}
     read: RunRequest = made(RunRequest, overrides=tuple(args.overrides), **groups, **more)
     return read
-
-
-def _purified(args: argparse.Namespace) -> bool:
-    return getattr(args, "purified", None) is not None
 
 
 def _place(folder: str) -> str:

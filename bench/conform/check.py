@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
 
-from bench.core.rng import generator
 from bench.experiment.declared import PREFIX
 from bench.experiment.isolation import STATES, isolated
 from bench.experiment.registry import Plugin
@@ -99,8 +98,3 @@ def _generators() -> dict[str, object]:
 def moved_streams() -> None:
     """Move all global generators on."""
     torch.rand(7), random.random(), np.random.rand()
-
-
-def rng_of(seed: int = 0) -> Any:
-    """Make a generator on the CPU."""
-    return generator(seed)

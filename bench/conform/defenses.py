@@ -14,7 +14,6 @@ from bench.conform.check import (
     check_profiles,
     expect,
     moved_streams,
-    rng_of,
     states_untouched,
 )
 from bench.conform.toys import (
@@ -30,6 +29,7 @@ from bench.conform.toys import (
 )
 from bench.core.defense import Undefended, check_augmented, check_prepared, does_nothing, trains_otherwise
 from bench.core.pixels import to_float
+from bench.core.rng import generator
 from bench.core.train import Streams, accuracy, fit
 from bench.core.types import Recipe, Split
 from bench.experiment.registry import Plugin
@@ -59,7 +59,7 @@ class DefenseCase:
 
     def loss(self, seed: int = 5) -> Tensor:
         """Compute the loss of one batch on a net before its first step."""
-        rng, net = rng_of(seed), begun(self.value, PUBLISHED)
+        rng, net = generator(seed), begun(self.value, PUBLISHED)
         return self.value.loss(net, self.value.augment(X.clone(), rng), BATCH.labels, rng, 0.0)
 
 
@@ -110,7 +110,7 @@ def begins_and_finishes_by_the_kits_seed(case: DefenseCase) -> None:
 def augments_pixels(case: DefenseCase) -> None:
     """Check that augment() keeps shape, type and range, and leaves the batch that it is lent."""
     lent = X.clone()
-    check_augmented(case.value.augment(lent, rng_of()), X, case.plugin.name)
+    check_augmented(case.value.augment(lent, generator(0)), X, case.plugin.name)
     expect(torch.equal(lent, X), "augment() changed its batch in place", "a new one")
 
 
@@ -118,7 +118,7 @@ def has_a_loss(case: DefenseCase) -> None:
     """Check that loss() is a finite scalar with finite gradients, and leaves the net as it was."""
     for progress in (0.0, 0.99):
         net = begun(case.value, PUBLISHED)
-        loss = case.value.loss(net, X.clone(), BATCH.labels, rng_of(), progress)
+        loss = case.value.loss(net, X.clone(), BATCH.labels, generator(0), progress)
         expect(loss.shape == (), f"the loss has the shape {tuple(loss.shape)}", "a scalar")
         expect(loss.isfinite(), f"the loss is {float(loss.detach())}", "a finite one")
         expect(loss.requires_grad, "the loss has no gradient", "one")
@@ -147,7 +147,7 @@ def leaves_global_states(case: DefenseCase) -> None:
 def does_something(case: DefenseCase) -> None:
     """Check that some hook changes images, batches, loss or training, unless it is a control."""
     same = not trains_otherwise(case.value) and torch.equal(case.shown, PUBLISHED.images)
-    inert = same and does_nothing(case.value, small_net(), BATCH.images, X, BATCH.labels, rng_of())
+    inert = same and does_nothing(case.value, small_net(), BATCH.images, X, BATCH.labels, generator(0))
     expect(
         case.plugin.control or not inert,
         f"it leaves {len(BATCH)} images, batches and the loss as they were",
@@ -163,9 +163,9 @@ def takes_gray_images(case: DefenseCase) -> None:
     shown = purified(value, gray).images
     check_prepared(shown, gray.images, case.plugin.name)
     x = to_float(shown)
-    found, net = value.augment(x, rng_of()), begun(value, gray)
+    found, net = value.augment(x, generator(0)), begun(value, gray)
     check_augmented(found, x, case.plugin.name)
-    loss = value.loss(net, found, gray.labels, rng_of(), 0.0)
+    loss = value.loss(net, found, gray.labels, generator(0), 0.0)
     expect(
         loss.isfinite(), f"the loss of gray images is {float(loss.detach())}", "a finite one, or unsuited()"
     )

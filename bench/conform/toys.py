@@ -121,10 +121,10 @@ def toy_kit(value: Undefended, offered: Split, seed: int = 1) -> Kit:
     return kit
 
 
-def purified(value: Undefended, offered: Split, seed: int = 1) -> Split:
+def purified(value: Undefended, offered: Split) -> Split:
     """Purify images as a defense does."""
     images, labels = offered.images.clone(), offered.labels.clone()
-    return Split(value.purify(images, labels, toy_kit(value, offered, seed)), offered.labels)
+    return Split(value.purify(images, labels, toy_kit(value, offered)), offered.labels)
 
 
 def begun(value: Undefended, offered: Split) -> Net:

@@ -14,13 +14,7 @@ N = TypeVar("N", bound=nn.Module)
 
 
 def pgd(
-    objective: Callable[[Tensor], Tensor],
-    x: Tensor,
-    delta: Tensor,
-    *,
-    eps: float,
-    step: float,
-    steps: int,
+    objective: Callable[[Tensor], Tensor], x: Tensor, delta: Tensor, *, eps: float, step: float, steps: int
 ) -> Tensor:
     """Lower objective(x + delta) by sign steps over the L-inf ball, keeping x + delta in [0,1].
 

@@ -7,10 +7,10 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from hashlib import sha256
+from hashlib import file_digest, sha256
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,13 +23,8 @@ MIB = 2**20
 SMALL = 4 * MIB  # bytes: of a row, a record, a table of claims
 DEEP = 32  # levels of objects and lists in each other
 SHOWN = 60  # characters of a wrong value in a message
-KINDS = {
-    stat.S_IFDIR: "folder",
-    stat.S_IFIFO: "FIFO",
-    stat.S_IFSOCK: "socket",
-    stat.S_IFCHR: "device",
-    stat.S_IFBLK: "device",
-}
+KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
+KINDS |= dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "device")
 T = TypeVar("T")
 
 
@@ -63,6 +58,17 @@ def _check_regular(path: Path, seen: os.stat_result) -> None:
     if not stat.S_ISREG(seen.st_mode):
         kind = KINDS.get(stat.S_IFMT(seen.st_mode), "special file")
         raise BadInput(f"{path.name} is a {kind}, expected a regular file")
+
+
+def digest_of(files: Iterable[tuple[str, Path]]) -> str:
+    """Hash (sha256) regular files, each behind what it is called."""
+    seen = sha256()
+    for name, file in files:
+        seen.update(name.encode())
+        check_regular(file)
+        with file.open("rb") as stream:
+            file_digest(stream, lambda: seen)
+    return seen.hexdigest()
 
 
 def sealed(place: str, said: Mapping[str, Any]) -> str:
@@ -106,13 +112,10 @@ def decoded(text: bytes, model: type[T], where: str) -> T:
     return converted(plain(text, where), model, where)
 
 
-def converted(values: Any, model: type[T], where: str, *, strict: bool = True) -> T:
-    """Make a value of a model of plain values; BadInput, which names the field, where they are none.
-
-    strict: whether text stays text; of a CSV file, all are.
-    """
+def converted(values: Any, model: type[T], where: str) -> T:
+    """Make a value of a model of plain values; BadInput, which names the field, where they are none."""
     try:
-        return msgspec.convert(values, model, strict=strict)
+        return msgspec.convert(values, model)
     except msgspec.ValidationError as error:
         raise BadInput(f"{where}: {_complaint(error, values)}") from None
 

@@ -191,14 +191,8 @@ def fit(
 
 
 def _state(trainer: Trainer, streams: Streams, done: Training, epoch: int, at: int) -> dict[str, Any]:
-    return {
-        "trainer": trainer.state(),
-        "streams": streams.state(),
-        "curve": done.curve,
-        "seconds": done.seconds,
-        "epoch": epoch,
-        "at": at,
-    }
+    place = {"curve": done.curve, "seconds": done.seconds, "epoch": epoch, "at": at}
+    return {"trainer": trainer.state(), "streams": streams.state(), **place}
 
 
 def _resume(

@@ -22,6 +22,9 @@ from bench.results.rows import Row
 from bench.results.select import CLEAN, by_threat
 
 TEX = ("", "-accuracy", "-retained", "-beside", "-budgets")  # ends of the names of the tables' files
+WORST = {"worst": "mean"} | {f"worst_{name}": name for name in ("low", "high", "std", "defense")}
+OF_CELL = ("status", "reason", "mean", "low", "high", "std", "robust", "poisons", "n", "doubt")  # in the CSV
+RENAMED = {"mean": "accuracy", "n": "reps"}
 DERIVED = re.compile(rf"leaderboard{ENDING}({'|'.join(TEX)})\.(csv|md|tex)")
 LEGEND = {  # column -> what it is
     "worst case": "the highest mean accuracy over the set of defenses, and under which: a defender chooses",
@@ -189,11 +192,7 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 **s.budget.measured,
                 "rank": s.rank,
                 "unranked": s.unranked,
-                "worst": s.worst and s.worst.mean,
-                "worst_low": s.worst and s.worst.low,
-                "worst_high": s.worst and s.worst.high,
-                "worst_std": s.worst and s.worst.std,
-                "worst_defense": s.worst and s.worst.defense,
+                **{column: getattr(s.worst, name, None) for column, name in WORST.items()},
                 "mean": s.mean,
                 "highest_val_selected": s.highest("val_selected"),
                 "highest_peak": s.highest("peak"),
@@ -201,20 +200,8 @@ def records(board: Leaderboard) -> Iterator[dict[str, Any]]:
                 "craft_seconds": s.craft_seconds,
                 "craft_peak_mb": s.craft_peak_mb,
                 "defense": defense,
-                "status": x.cell.status,
-                "reason": x.cell.reason,
-                "accuracy": x.cell.mean,
-                "low": x.cell.low,
-                "high": x.cell.high,
-                "std": x.cell.std,
-                "robust": x.cell.robust,
-                "poisons": x.cell.poisons,
-                "reps": x.cell.n,
-                "doubt": x.cell.doubt,
-                "val_selected": x.val_selected,
-                "peak": x.peak,
-                "mi_gap": x.mi_gap,
-                "retained": x.retained,
+                **{RENAMED.get(name, name): getattr(x.cell, name) for name in OF_CELL},
+                **{name: getattr(x, name) for name in ("val_selected", "peak", "mi_gap", "retained")},
             }
 
 

@@ -10,6 +10,8 @@ from typing import Annotated, Any, NotRequired, TypedDict
 import msgspec
 from msgspec import Meta
 
+from bench.core.stored import shown
+
 
 def about(text: str) -> Meta:
     """Say what a column means."""
@@ -35,7 +37,6 @@ Name = Annotated[str, Meta(min_length=1)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 Code = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
 
-SHOWN = 60  # characters of a wrong value in a message
 INTRODUCTION = """# Stored results
 
 A row is one method under one defense with one pair of seeds, `rows/<beginning of its key>.json`; `rows.csv`,
@@ -180,8 +181,8 @@ def in_words(kind: Schema, schema: Schema) -> str:
     kind = resolved(kind, schema)
     if "anyOf" in kind:
         types = {one.get("type") for one in kind["anyOf"]}
-        shown = [one for one in kind["anyOf"] if one.get("type") != "integer" or "number" not in types]
-        return " or ".join(in_words(one, schema) for one in shown)
+        apart = [one for one in kind["anyOf"] if one.get("type") != "integer" or "number" not in types]
+        return " or ".join(in_words(one, schema) for one in apart)
     if "enum" in kind:
         return " or ".join(kind["enum"])
     if "properties" in kind:
@@ -239,6 +240,4 @@ def complaint(error: msgspec.ValidationError, value: Any, schema: Schema, above:
     if absent := re.search(r"missing required field `([^`]*)`", str(error)):
         kind = resolved(kind, schema)["properties"][absent[1]]
         return f"{place}.{absent[1]} is absent, expected {in_words(kind, schema)}".lstrip(".")
-    seen = repr(value)
-    seen = seen if len(seen) <= SHOWN else f"{seen[: SHOWN - 3]}..."
-    return f"{place.lstrip('.')} is {seen}, expected {in_words(kind, schema)}"
+    return f"{place.lstrip('.')} is {shown(value)}, expected {in_words(kind, schema)}"

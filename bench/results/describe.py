@@ -122,12 +122,8 @@ def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
     ceilings = values_of(rows, "mi_ceiling")
     said += [] if null is None else [f"mean null {null:z.3f}"]
     said += [f"ceilings {min(ceilings):.3f} to {max(ceilings):.3f}"] if ceilings else []
-    return ", ".join(said) + "".join(f". No gap: {why}" for why in _no_gap(rows))
-
-
-def _no_gap(rows: Iterable[Row]) -> list[str]:
-    """Say, once for all rows with MI, why some of them have no gap."""
-    return list(dict.fromkeys(filter(None, (reason_of(row, "mi_gap") for row in rows if row.mi_gap is None))))
+    whys = dict.fromkeys(reason_of(row, "mi_gap") for row in rows if row.mi_gap is None)
+    return ", ".join(said) + "".join(f". No gap: {why}" for why in whys if why)
 
 
 def sentences(*parts: str) -> str:

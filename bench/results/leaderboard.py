@@ -13,11 +13,7 @@ from itertools import product
 
 from bench.core.errors import BadInput
 from bench.core.threat import Threat
-from bench.results.aggregate import (
-    Cell,
-    accuracy_cells,
-    mean_of,
-)
+from bench.results.aggregate import Cell, accuracy_cells, mean_of
 from bench.results.budgets import Budget, budget_of
 from bench.results.describe import circumstances, crafted_on, mixture, no_order, repetitions, sentences
 from bench.results.replicates import LEARNS, ROUNDING, chance_of, units_of

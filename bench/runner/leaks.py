@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -34,10 +33,6 @@ class Leak:
             f"warning: whoever has {self.pairs} of these images as they were {back} of the perturbation's "
             f"energy in the other {self.images} ({self.defense}); keep the originals to yourself"
         )
-
-    @property
-    def said(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 def leak(context: RunContext, published: Split, defenses: list[Plugin]) -> Leak | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -44,13 +44,8 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
         kept = publish(images, steps.float(), folder, console)
         totals = Kept.over(kept, levels(method.value.eps))
         said = described(context, method, poison)
-        said |= {
-            "kind": "protected folder",
-            "rules": rules(size),
-            "survives": totals,
-            "leak": leaked and leaked.said,
-            "images": [one.said for one in kept],
-        }
+        said |= {"kind": "protected folder", "rules": rules(size), "survives": totals}
+        said |= {"leak": leaked and asdict(leaked), "images": [one.said for one in kept]}
         manifest.write(folder, said)
         chosen = _chosen(images)
         pairs = [(opened(images.files[i]), opened(folder / images.published(i))) for i in chosen]

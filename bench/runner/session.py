@@ -18,7 +18,6 @@ from bench.core.errors import BadInput
 from bench.core.files import check_own, check_writable, sweep
 from bench.core.texts import printable
 from bench.core.types import Dataset
-from bench.data.rules import AS_RULED
 from bench.experiment.context import Cell, RunContext
 from bench.experiment.device import decided, device_of, environment, set_up
 from bench.experiment.fingerprint import Environment
@@ -89,10 +88,7 @@ def say(console: Console, line: str) -> None:
 
 
 def open_grid(
-    request: RunRequest,
-    console: Console,
-    place: Path | None = None,
-    load: Callable[..., Dataset] = data.load,
+    request: RunRequest, console: Console, place: Path | None = None, load: Callable[..., Dataset] = data.load
 ) -> Grid:
     """Check everything and read the images.
 
@@ -128,10 +124,8 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     """Load the images that a request names."""
     where, setting = resolved.request.where, resolved.setting
     reference = max((defense.value.reference for defense in resolved.defenses), default=0)
-    more: dict[str, Any] = {"reference": reference} if reference else {}
-    more |= {} if setting.imbalance == 1 else {"imbalance": setting.imbalance}
-    more |= {} if resolved.request.reading == AS_RULED else {"reading": resolved.request.reading}
-    more |= {"follow": True} if follows(resolved.request) else {}
+    more: dict[str, Any] = {"reference": reference, "imbalance": setting.imbalance}
+    more |= {"reading": resolved.request.reading, "follow": follows(resolved.request)}
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
 
 

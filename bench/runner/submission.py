@@ -5,18 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from bench.core.errors import BadInput
 from bench.experiment.declared import declare
 from bench.experiment.keys import REVISIONS
-from bench.experiment.registry import KINDS, Catalog, catalog
+from bench.experiment.registry import KINDS, catalog
 from bench.experiment.settings import PLACE
 from bench.results.rows import Row, finished_run, path_of
 
 GOLDEN = Path("tests", "golden")  # in a checkout
 ROUTES = ("--plugins", "--scheduler", "--config", "--log", "--tls")  # options that no stored command has
+CATALOG = cache(partial(catalog, declared=True))
 TOLERANCE = 0.05  # of accuracy: what victims' seeds do in small settings
 
 
@@ -87,7 +88,7 @@ def _of_plugin(kind: str, name: str, revision: int | None, golden: Path) -> Iter
     if revision is None:
         yield f"{what} is a draft, expected a plugin of the suite; submit it first"
         return
-    known = _catalog(kind)
+    known = CATALOG(kind)
     try:
         value = known.get(name).value
     except BadInput:
@@ -108,11 +109,6 @@ def _recorded(golden: Path, name: str, revision: int) -> bool:
     )
 
 
-@cache
-def _catalog(kind: str) -> Catalog:
-    return catalog(kind, declared=True)
-
-
 def chosen(rows: Sequence[Row], data: str | None) -> tuple[Row, list[str]] | None:
     """Choose the cheapest row that can be computed again here, and the arguments of `run` that do.
 
@@ -130,7 +126,7 @@ def chosen(rows: Sequence[Row], data: str | None) -> tuple[Row, list[str]] | Non
     return None
 
 
-def compared(row: Row, again: Sequence[Row], tolerance: float = TOLERANCE) -> tuple[bool, str]:
+def compared(row: Row, again: Sequence[Row]) -> tuple[bool, str]:
     """Say whether a row that was computed again agrees with the submitted one, and how far it is."""
     name, own = f"{row.method} x {row.defense}", {new.key: new for new in again}.get(row.key)
     if own is None:
@@ -138,6 +134,6 @@ def compared(row: Row, again: Sequence[Row], tolerance: float = TOLERANCE) -> tu
     if own.test_acc is None or row.test_acc is None:
         return False, f"{name}: {own.status} here, {own.reason}"
     said = f"{name}: {100 * own.test_acc:.1f} % here, {100 * row.test_acc:.1f} % submitted"
-    if abs(own.test_acc - row.test_acc) > tolerance:
-        return False, f"{said}, expected within {100 * tolerance:g} points"
+    if abs(own.test_acc - row.test_acc) > TOLERANCE:
+        return False, f"{said}, expected within {100 * TOLERANCE:g} points"
     return True, said

@@ -25,7 +25,7 @@ from bench.core.stored import MIB, read
 from bench.metrics import Subject
 from bench.results.identity import key_of
 from bench.results.rows import Row
-from bench.studies.study import FORM, IMAGES
+from bench.studies.study import FORM, IMAGES, images_of
 
 MOST = 512 * MIB  # bytes of a file
 CLEAN_SIDE = "clean"  # in the place of a poison's digest
@@ -62,14 +62,14 @@ class Features:
 
     def keep(self, net: Row, poison: Row, seen: Subject) -> Subject:
         """Keep what the net makes of both; returns the subject with its features as they were kept."""
-        pair = (CLEAN_SIDE, seen.clean_features), (_images_of(poison), seen.published_features)
+        pair = (CLEAN_SIDE, seen.clean_features), (images_of(poison), seen.published_features)
         clean, published = (self._save(net, images, features, seen) for images, features in pair)
         both = {"clean_features": clean.features, "published_features": published.features}
         return Subject(**{**vars(seen), **both})
 
     def load(self, net: Row, poison: Row) -> Subject | None:
         """Give a subject without images; None where its features are not there whole."""
-        clean, published = (self._load(net, images) for images in (CLEAN_SIDE, _images_of(poison)))
+        clean, published = (self._load(net, images) for images in (CLEAN_SIDE, images_of(poison)))
         if clean is None or published is None:
             return None
         nothing = torch.empty((len(clean.labels), 0), dtype=torch.uint8)
@@ -112,7 +112,3 @@ class Features:
 
 def _inputs(net: Row, images: str) -> dict[str, str | int]:
     return {"net": net.key, "images": images, "most": IMAGES, "form": FORM}
-
-
-def _images_of(poison: Row) -> str:
-    return poison.published or poison.key

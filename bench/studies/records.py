@@ -20,7 +20,7 @@ from bench.results.identity import record_name
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, last_line
 from bench.results.upgrade import SCHEMA
-from bench.studies.study import FORM, IMAGES, Record
+from bench.studies.study import FORM, IMAGES, Record, images_of
 
 SCALE = "on another scale"
 APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
@@ -151,7 +151,7 @@ class Readings:
     def __init__(self, rows: Sequence[Row], records: Iterable[Record]) -> None:
         self.rows = {row.key: row for row in rows}
         self.records = {
-            (record.measure, record.net_row, _poison(self.rows[record.poison_row])): record
+            (record.measure, record.net_row, images_of(self.rows[record.poison_row])): record
             for record in records
             if record.poison_row in self.rows and record.net_row in self.rows
         }
@@ -200,7 +200,7 @@ class Readings:
     def record(self, row: Row, explanation: Explanation) -> Record | None:
         """Return that of the row's poison, through the net that the explanation is seen by."""
         nets = self.clean_nets(row) if explanation.through_clean else [row]
-        keys = [(explanation.measure, net.key, _poison(row)) for net in nets]
+        keys = [(explanation.measure, net.key, images_of(row)) for net in nets]
         return next((self.records[key] for key in keys if key in self.records), None)
 
     def clean_nets(self, row: Row) -> list[Row]:
@@ -219,8 +219,3 @@ class Readings:
         alike = [own for own in there if (own.setting, own.method, own.defense) == cell]
         nets = self.clean_nets(row) if method == CLEAN else alike
         return counterpart(row, [net for net in nets if net.status == "ok"])
-
-
-def _poison(row: Row) -> str:
-    """Tell poisons apart by their images."""
-    return row.published or row.key

@@ -30,6 +30,11 @@ class Record:
     seconds: Annotated[float, Meta(ge=0)] = 0.0
 
 
+def images_of(poison: Row) -> str:
+    """Tell poisons apart by their images."""
+    return poison.published or poison.key
+
+
 @dataclass(frozen=True)
 class Findings:
     """What a study gives: written as CSV, as PNG and SVG, and as Markdown."""
@@ -48,6 +53,5 @@ class Study:
     grids: Callable[[], Sequence[Variation]]  # each is one call of the harness, into the same rows
     analyse: Callable[[Sequence[Row], Sequence[Record]], Findings]  # from rows and records alone
     measures: tuple[str, ...] = ()  # of every victim on its own poison
-    through_clean: tuple[
-        str, ...
-    ] = ()  # of every poison through the victim of clean with the same net and rep
+    # of every poison through the victim of clean with the same net and rep
+    through_clean: tuple[str, ...] = ()

@@ -135,10 +135,7 @@ class Foreign(Method):
         if data is None:
             table["L-inf"] = "unknown without the originals: name them with --data folder:DIR"
             return self
-        found = listed.digest()
-        table["sha256"] = found
-        if self.digest not in ("", found):
-            raise BadInput(f"{self.who}: the digest is {found}, expected {self.digest}")
+        found = self._expected(listed.digest(), table)
         index = listed.index(data, self.who)
         table["order"] = "by the names of the originals"
         numbers = listed.read(self.who, data.size, data.channels)
@@ -164,11 +161,8 @@ class Foreign(Method):
     ) -> tuple[Foreign, Tensor, Manifest | None, Tensor | None]:
         """Read what the file alone says, its numbers, (count,C,H,W), its manifest and its labels."""
         content = files.read(self.path, self.who, self.array)
-        found = files.digest(self.path)
         table["format"] = "; ".join([content.format, *content.notes])
-        table["sha256"] = found
-        if self.digest not in ("", found):
-            raise BadInput(f"{self.who}: the digest is {found}, expected {self.digest}")
+        found = self._expected(files.digest(self.path), table)
         summary = values.summarise(content.values)
         table["nan or infinite"] = f"{summary.odd} values"
         if summary.odd:
@@ -203,6 +197,13 @@ class Foreign(Method):
             made,
             content.labels if made is None or made.labels is None else torch.tensor(made.labels),
         )
+
+    def _expected(self, found: str, table: Table) -> str:
+        """Note a digest; BadInput where another one was stated."""
+        table["sha256"] = found
+        if self.digest not in ("", found):
+            raise BadInput(f"{self.who}: the digest is {found}, expected {self.digest}")
+        return found
 
     def _check_change(self, steps: Callable[[slice], Tensor], count: int, table: Table) -> None:
         """Measure the change of so many entries, given their whole grey levels, and hold it to the budget."""
@@ -263,14 +264,11 @@ def at(place: str) -> Foreign:
         path = expanded(before).absolute()
     if not path.exists():
         raise BadInput(f"file:{place}: there is no such file or folder")
-    made = manifest.load(path, name_of(path))
-    if made is None and files.is_folder_of_outputs(path):
-        return Foreign(path=path, array=array, eps=1.0)  # what is measured, unless another one is stated
-    return (
-        Foreign(path=path, array=array)
-        if made is None
-        else Foreign(path=path, array=array, eps=made.eps, l2=made.l2)
-    )
+    made, found = manifest.load(path, name_of(path)), Foreign(path=path, array=array)
+    if made is not None:
+        return replace(found, eps=made.eps, l2=made.l2)
+    # of images by name what is measured, unless another budget is stated
+    return replace(found, eps=1.0) if files.is_folder_of_outputs(path) else found
 
 
 EXAMPLE = Foreign()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from PIL import Image
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.stored import check_regular
+from bench.core.stored import digest_of
 from bench.core.types import Dataset
 from bench.data.folder import visible
 from bench.data.images import size_of, square, stack
@@ -45,7 +44,8 @@ class Outputs:
         Raises BadInput for images without one, and for two of one name.
         """
         place: dict[str, int] = {}
-        for number, key in enumerate(map(self._key, self.files)):
+        for number, file in enumerate(self.files):
+            key = plain(file.relative_to(self.folder).with_suffix("").as_posix())
             if place.setdefault(key, number) != number:
                 other = self.files[place[key]]
                 raise BadInput(f"{who}: {other.name} and {self.files[number].name} are both of {key!r}")
@@ -98,16 +98,7 @@ class Outputs:
 
     def digest(self) -> str:
         """Hash (sha256) names and bytes."""
-        seen = hashlib.sha256()
-        for file in self.files:
-            seen.update(file.relative_to(self.folder).as_posix().encode())
-            check_regular(file)
-            with file.open("rb") as stream:
-                hashlib.file_digest(stream, lambda: seen)
-        return seen.hexdigest()
-
-    def _key(self, file: Path) -> str:
-        return plain(file.relative_to(self.folder).with_suffix("").as_posix())
+        return digest_of((file.relative_to(self.folder).as_posix(), file) for file in self.files)
 
 
 def outputs(folder: Path) -> Outputs:

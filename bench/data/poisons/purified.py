@@ -7,7 +7,6 @@ without which nobody knows what a purifier costs. By manifest.json each publishe
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,7 +19,7 @@ from torch import Tensor
 from bench.core.defense import Kit, Undefended
 from bench.core.errors import BadInput
 from bench.core.files import expanded
-from bench.core.stored import check_regular
+from bench.core.stored import digest_of
 from bench.data.poisons import files, manifest
 from bench.data.poisons.manifest import NAME, Manifest
 
@@ -49,7 +48,7 @@ class Purified(Undefended):
 
     def purify(self, images: Tensor, labels: Tensor, kit: Kit) -> Tensor:
         """Give each image its purified one; ValueError where one has none, or another shape or label."""
-        if digest_of(self.path) != self.digest:
+        if whole(self.path) != self.digest:
             raise ValueError(f"{self.who}: the files have changed since the run began")
         known = dict(exports(self.path, self.who))
         places = list(self._places(images.cpu(), labels.tolist(), known))
@@ -105,15 +104,10 @@ def exports(path: Path, who: str) -> Iterator[tuple[Path, Manifest]]:
         yield folder, made
 
 
-def digest_of(path: Path) -> str:
+def whole(path: Path) -> str:
     """Hash (sha256) names and bytes of all images and manifests."""
-    seen = hashlib.sha256()
-    for file in sorted(file for file in path.rglob("*") if file.name == NAME or file.suffix == ".png"):
-        seen.update(file.relative_to(path).as_posix().encode() + b"\0")
-        check_regular(file)
-        with file.open("rb") as stream:
-            hashlib.file_digest(stream, lambda: seen)
-    return seen.hexdigest()
+    found = sorted(file for file in path.rglob("*") if file.name == NAME or file.suffix == ".png")
+    return digest_of((f"{file.relative_to(path).as_posix()}\0", file) for file in found)
 
 
 def at(place: str) -> Purified:
@@ -127,7 +121,7 @@ def at(place: str) -> Purified:
             f"{found.who}: there is no {NAME} in it or in the folders in it, expected that of the export "
             "whose images were purified"
         )
-    return Purified(digest=digest_of(path), path=path)
+    return Purified(digest=whole(path), path=path)
 
 
 EXAMPLE = Purified()

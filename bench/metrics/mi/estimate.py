@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
 
 import numpy as np
 
@@ -77,10 +76,8 @@ class Estimate:
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
-class Estimator(Protocol):
-    """Features (n,d) of the same images, clean and published -> an estimate; ValueError where unusable."""
-
-    def __call__(self, clean: Floats, published: Floats, seed: int, /) -> Estimate: ...
+# of features (n,d) of the same images, clean and published, and a seed; ValueError where unusable
+Estimator = Callable[[Floats, Floats, int], Estimate]
 
 
 @dataclass(frozen=True)

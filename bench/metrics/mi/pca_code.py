@@ -29,12 +29,12 @@ def fit_code(clean: Floats, most: int, share: float = VARIANCE) -> tuple[Doubles
     return mean, axes * signs / np.sqrt(variance[:r])
 
 
-def codes(who: str, clean: Floats, published: Floats, most: int = MOST) -> tuple[Doubles, Doubles]:
+def codes(who: str, clean: Floats, published: Floats) -> tuple[Doubles, Doubles]:
     """Both features (n,d) in clean's code (n,r): clean has variance 1 in each dimension, published its own.
 
     Raises ValueError where published does not vary within the code.
     """
-    mean, code = fit_code(clean, most)
+    mean, code = fit_code(clean, MOST)
     x, y = ((side - mean) @ code for side in (clean, published))
     check(who, ("clean in its code", "published in clean's code"), (x, y), 2, 1)
     return x, y

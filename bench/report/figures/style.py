@@ -153,12 +153,8 @@ def titled_figure(
     figure.text(0.01, 1 - 0.06 / high, top, va="top", fontsize=HEADING, fontweight="bold")
     figure.text(0.01, 0.06 / high, bottom, va="bottom", fontsize=SMALL, color=QUIET)
     if handles:
-        place: dict[str, Any] = {
-            "loc": "upper left",
-            "bbox_to_anchor": (0.01, 1 - heading / high),
-            "borderaxespad": 0,
-        }
-        shown = figure.legend(handles=list(handles), ncols=columns, fontsize=8.5, **place)
+        place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (0.01, 1 - heading / high)}
+        shown = figure.legend(handles=list(handles), ncols=columns, fontsize=8.5, borderaxespad=0, **place)
         shown.set_in_layout(False)
     return figure
 

@@ -84,7 +84,8 @@ class Pool:
             if now:
                 self.grip.close()
             executors = [seat.executor for seat in self.seats]
-            workers = [worker for own in executors for worker in _workers_of(own)]
+            # the processes of each, which it does not give
+            workers = [w for own in executors for w in (getattr(own, "_processes", None) or {}).values()]
             for worker in workers if now else ():
                 worker.kill()  # sooner than it hears of the lifeline
             for executor in executors:
@@ -95,11 +96,6 @@ class Pool:
     def _listen(self, ticks: Any) -> None:
         while True:
             self.report(*ticks.get())
-
-
-def _workers_of(executor: ProcessPoolExecutor) -> list[Any]:
-    """List its processes, which it does not give."""
-    return [*(getattr(executor, "_processes", None) or {}).values()]
 
 
 def _begin(

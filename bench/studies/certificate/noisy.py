@@ -97,9 +97,12 @@ def _normals(plan: NoisyPlan) -> Iterator[Case]:
 
 
 @cache
-def _drawn(plan: NoisyPlan, family: Family, n: int, sigma: float, draw: int) -> Estimate:
-    """Estimate once for all three figures, with directions of its own."""
-    return _estimate(plan, family.draw(n, np.random.default_rng([draw, n])), draw, sigma)
+def _drawn(
+    plan: NoisyPlan, family: Family, n: int, sigma: float, draw: int, seed: int | None = None
+) -> Estimate:
+    """Estimate once for all three figures, with the directions of a seed, or of its own."""
+    pair = family.draw(n, np.random.default_rng([draw, n]))
+    return _estimate(plan, pair, draw if seed is None else seed, sigma)
 
 
 def _fresh(
@@ -112,10 +115,7 @@ def _others(plan: NoisyPlan) -> Iterator[Case]:
     """Against truths that are drawn, on the slices of one seed: shapes that are far from normal."""
     families: list[Family] = [student(8, 5, 0.9), student(8, 3, 0.0), Rectified(8, 0.9)]
     for k in plan.classes:
-        families += [
-            classes(16, k, (0.5, 0.5, 0.5), moved=False),
-            classes(16, k, (0.5, 0.5, 0.5), moved=True),
-        ]
+        families += [classes(16, k, (0.5, 0.5, 0.5), moved=moved) for moved in (False, True)]
         families += [classes(16, k, (0.5, 0.001, 0.0), moved=False)]
     for family in families:
         for n, draws in plan.others.items():
@@ -130,13 +130,9 @@ def _told(plan: NoisyPlan, family: Family) -> tuple[float, float]:
     return family.told(directions(plan.slices, family.d, SAME_SEED), MISettings().sigma)
 
 
-@cache
-def _drawn_on_slices(plan: NoisyPlan, family: Family, n: int, draw: int) -> Estimate:
-    return _estimate(plan, family.draw(n, np.random.default_rng([draw, n])), SAME_SEED)
-
-
 def _on_slices(plan: NoisyPlan, family: Family, n: int, figure: Figure, draw: int) -> Trial:
-    return _trial(_of(_told(plan, family), figure), figure, _drawn_on_slices(plan, family, n, draw))
+    found = _drawn(plan, family, n, MISettings().sigma, draw, SAME_SEED)
+    return _trial(_of(_told(plan, family), figure), figure, found)
 
 
 def _bounds(plan: NoisyPlan) -> Iterator[Case]:
@@ -171,15 +167,8 @@ def _maps(plan: NoisyPlan) -> Iterator[Case]:
     for name, bend in MAPS.items():
         for n, draws in plan.others.items():
             one = partial(_bent, plan, family, n, bend, truth)
-            yield Case(
-                NAME,
-                f"value, {family.name}, {name} of published",
-                1,
-                n,
-                draws,
-                one,
-                _tolerance(n, draws) + 0.01,
-            )
+            what = f"value, {family.name}, {name} of published"
+            yield Case(NAME, what, 1, n, draws, one, _tolerance(n, draws) + 0.01)
 
 
 def _bent(

@@ -26,9 +26,7 @@ NAME = "certificate"
 
 
 def certify(
-    everything: Sequence[Case],
-    out: Path,
-    tick: Callable[[float, str], None] = lambda share, what: None,
+    everything: Sequence[Case], out: Path, tick: Callable[[float, str], None] = lambda share, what: None
 ) -> list[CaseResult]:
     """Return a line for each case, in their order; compute those that out does not hold in this version.
 

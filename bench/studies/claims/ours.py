@@ -45,12 +45,8 @@ class SettingRows(Means):
         """
         points: dict[str, tuple[float, float]] = {}
         for pair in sorted(self.groups, key=self._weight):  # the heaviest of one name's stays
-            if (
-                pair[1] != claim.defense
-                or self.groups[pair][0].control
-                or self.doubt(pair)
-                or not self.has(claim, pair)
-            ):
+            counts = pair[1] == claim.defense and not self.groups[pair][0].control
+            if not counts or self.doubt(pair) or not self.has(claim, pair):
                 continue
             gap = mean_of(self.values(pair, "mi_gap"))
             clean, own = (mean_of(self.values((name, pair[1]), "test_acc")) for name in (CLEAN, pair[0]))

@@ -16,21 +16,8 @@ from bench.studies.study import Record
 
 PLACE = ("estimator", "net", "method", "eps_255", "poison_rep", "rep")
 KEPT = (
-    "value",
-    "low",
-    "high",
-    "at_least",
-    "bound",
-    "null",
-    "ceiling",
-    "gap",
-    "gap_low",
-    "gap_high",
-    "n",
-    "d",
-    "rank",
-    "sigma",
-    "seconds",
+    *("value", "low", "high", "at_least", "bound", "null", "ceiling", "gap", "gap_low", "gap_high"),
+    *("n", "d", "rank", "sigma", "seconds"),
 )
 
 
@@ -53,16 +40,10 @@ def tables(
 def short(found: ExplanationFindings) -> pd.DataFrame:
     """Tabulate what fits a terminal: correlations, what is left of them given the size, and verdicts."""
     columns = "explanation", "ρ", "given size", "n", "verdict"
-    lines = [
-        (
-            name,
-            own.association.rho,
-            own.beside_strength and own.beside_strength.rho,
-            own.association.n,
-            own.verdict,
-        )
-        for name, own in found.judged.items()
-    ]
+    lines = []
+    for name, own in found.judged.items():
+        beside = own.beside_strength and own.beside_strength.rho
+        lines.append((name, own.association.rho, beside, own.association.n, own.verdict))
     return pd.DataFrame(lines, columns=columns, dtype=object)
 
 
@@ -95,15 +76,10 @@ def estimates(rows: Sequence[Row], records: Sequence[Record]) -> pd.DataFrame:
             continue
         poison, net = by_key[record.poison_row], by_key[record.net_row]
         threat = poison.threat
-        place = (
-            *(record.measure, "own" if net is poison else f"{net.method}'s", poison.method),
-            *(
-                None if threat.norm != "linf" or not threat.radius else round(255 * threat.radius, 3),
-                poison.poison_rep,
-                net.rep,
-            ),
-        )
-        lines.append([*place, *(record.values.get(name) for name in KEPT)])
+        eps = round(255 * threat.radius, 3) if threat.norm == "linf" and threat.radius else None
+        place = record.measure, "own" if net is poison else f"{net.method}'s", poison.method, eps
+        reps = poison.poison_rep, net.rep
+        lines.append([*place, *reps, *(record.values.get(name) for name in KEPT)])
     lines.sort(key=lambda line: [value or 0 for value in line[: len(PLACE)]])
     return pd.DataFrame(lines, columns=[*PLACE, *KEPT], dtype=object)
 

@@ -39,11 +39,8 @@ MARKS: dict[PatternVerdict, tuple[str, dict[str, Any]]] = {
     PatternVerdict.ONE_POISON: ("undecided: one poison", {"color": "0.35", "marker": "D", "mfc": "white"}),
 }
 DOT: dict[str, Any] = {"ms": 4.5, "lw": 1.2}
-BOUNDS: dict[float, dict[str, Any]] = {
-    0: {"color": "0.7", "lw": 1},
-    HALF: {"color": "0.15", "lw": 1, "ls": "--"},
-    1: {"color": "0.7", "lw": 1},
-}
+EDGE: dict[str, Any] = {"color": "0.7", "lw": 1}
+BOUNDS: dict[float, dict[str, Any]] = {0: EDGE, HALF: {"color": "0.15", "lw": 1, "ls": "--"}, 1: EDGE}
 SWEEP = (
     "Victims trained on images compressed by JPEG; none: not compressed. On images that were JPEGs before "
     "this is a second compression. Whiskers, where there are several poisons (of clean, victims): 95 % "

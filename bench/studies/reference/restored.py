@@ -80,10 +80,8 @@ def cell_of(means: Means | None, pair: Pair, controls: Iterable[str]) -> CellNum
     if means is None:
         return CellNumbers(*pair, control)
     accuracy, mi, gap = (means.mean(pair, metric) for metric in ("test_acc", "mi", "mi_gap"))
-    rows, values = (
-        measured(means.groups.get(pair, ()), "test_acc"),
-        (mi.mean if mi else None, gap.mean if gap else None),
-    )
+    rows = measured(means.groups.get(pair, ()), "test_acc")
+    values = mi.mean if mi else None, gap.mean if gap else None
     counts = len(rows), len({row.poison_rep for row in rows})
     return CellNumbers(*pair, control, *counts, accuracy, *values, means.doubt(pair))
 

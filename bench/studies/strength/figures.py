@@ -111,12 +111,7 @@ def _panels(
 
 
 def _line(
-    axes: Axes,
-    points: Sequence[StrengthPoint],
-    across: Across,
-    column: str,
-    style: MethodStyle,
-    aside: float,
+    axes: Axes, points: Sequence[StrengthPoint], across: Across, column: str, style: MethodStyle, aside: float
 ) -> None:
     """aside: points to the right of where it belongs, so that whiskers do not hide each other."""
     factor, means = 100 if column == "accuracy" else 1, [getattr(p, column) for p in points]

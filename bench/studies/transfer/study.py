@@ -61,11 +61,8 @@ def _cell(rows: Sequence[Row], clean: Sequence[Row]) -> dict[str, object]:
     done = [row for row in rows if row.status == "ok"]
     doubt, top = doubt_of(done, clean), mean_of(units_of(clean, "test_acc"))
     gap = None if doubt else mean_of(by_unit(gaps_of(done, clean, "test_acc")))
-    found: dict[str, object] = {
-        "control": rows[0].control,
-        "n": len(done),
-        "poisons": len({row.poison_rep for row in done}),
-    }
+    found: dict[str, object] = {"control": rows[0].control, "n": len(done)}
+    found["poisons"] = len({row.poison_rep for row in done})
     for name, column in (("accuracy", "test_acc"), ("mi", "mi")):
         mean = summary(units_of(done, column))
         found |= {f"{name}{end}": getattr(mean, of, None) for end, of in ENDS.items()}
