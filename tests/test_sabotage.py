@@ -334,7 +334,12 @@ SABOTAGES = {
     ),
     "the critic's bound is of the other side": Sabotage("infonce", infonce._terms, "dim=1", "dim=0"),
     "CKA may be above 1": Sabotage("cka", debiased_cka, "max(_hsic(y, y), 0.0)", "max(_hsic(x, x), 0.0)"),
-    "classes are not centred": Sabotage("class-spread", class_spread, "kept(published", "kept(clean"),
+    "spreads are subtracted the other way round": Sabotage(
+        "class-spread",
+        class_spread,
+        'spread["published"] - spread["clean"]',
+        'spread["clean"] - spread["published"]',
+    ),
     "deltas are told from those that were learnt": Sabotage(
         "separability", separability, "right[held]", "right[fitted]"
     ),

@@ -81,9 +81,7 @@ def dataset(
     train, test, *further = alike(source.name, train, test, *further)
     rest = len(chosen) < len(source.train.labels)  # gray is what the set is, not what the limit leaves
     if rest and train.images.shape[1] == 1 and not source.train.gray():
-        train, test, *further = (
-            Split(each.images.repeat(1, 3, 1, 1), each.labels) for each in (train, test, *further)
-        )
+        train, test, *further = (coloured(split) for split in (train, test, *further))
     held = hold_out(train.labels, len(source.classes))
     train, val, rows = train.take(~held), train.take(held), chosen[~held]
     said = copies.notes(source.name, train, val, test, allow_duplicates)
@@ -252,6 +250,10 @@ def alike(name: str, *splits: Split) -> list[Split]:
         )
     channels = max(split.images.shape[1] for split in splits)
     return [Split(split.images.expand(-1, channels, -1, -1).contiguous(), split.labels) for split in splits]
+
+
+def coloured(split: Split) -> Split:
+    return Split(split.images.repeat(1, 3, 1, 1), split.labels)
 
 
 def digest(splits: Iterable[Split], classes: tuple[str, ...], augmentation: Augmentation) -> str:

@@ -37,9 +37,8 @@ class Locks:
     def drop(self, name: str) -> None:
         """Let go of it, and of its file, which filelock leaves; it takes no file that has lost its name."""
         lock = self.held.pop(name)
-        if lock.is_locked:
-            with suppress(OSError):
-                (self.folder / name).unlink()  # while it is locked: nobody else's can go
+        with suppress(OSError):
+            (self.folder / name).unlink()  # while it is locked: nobody else's can go
         lock.release()
 
     def drop_all(self) -> None:

@@ -23,6 +23,7 @@ from bench.results.upgrade import SCHEMA
 from bench.studies.study import FORM, IMAGES, Record, images_of
 
 SCALE = "on another scale"
+BOUND = "a bound only"
 APART = 0.05  # share by which codes' dimensions may differ: it moves MI by as much, within its interval
 Ends = tuple[float | None, float | None]
 Kind = Literal["MI", "proxy", "rival", "strength"]  # a proxy is bounded and no MI
@@ -112,7 +113,7 @@ def figure_of(record: Record | None, key: str) -> float | str:
     if record.reason is not None:
         return last_line(record.reason)
     bound = record.values.get("bound")
-    return "no value" if bound is None else f"a bound only: {bound}"
+    return "no value" if bound is None else f"{BOUND}: {bound}"
 
 
 def reach_over_images(record: Record | None, key: str = "value") -> float | None:

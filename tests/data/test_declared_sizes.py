@@ -136,7 +136,7 @@ def test_no_fifo_in_a_folder_of_images_is_waited_for(tmp_path: Path) -> None:
     place = tmp_path / "train" / "a"
     with pytest.raises(BadInput, match="FIFO"):
         files.read(place, "file:a")
-    for look in (files.digest, purified.digest_of):
+    for look in (files.digest, purified.whole):
         with pytest.raises(BadInput, match="FIFO"):
             look(place)
     assert imported.at(str(place)).path == place

@@ -9,7 +9,7 @@ from bench.results.aggregate import gaps_of, mean_of, summary
 from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
-from bench.studies.records import MI_LIKE, Ends, Explanation, Readings
+from bench.studies.records import BOUND, MI_LIKE, SCALE, Ends, Explanation, Readings
 from bench.studies.study import Record
 
 GAP = "accuracy gap"  # what is to be explained, as a coordinate of points
@@ -75,7 +75,7 @@ def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Expla
         name, seen = explanation.name, [(row, readings.figure(row, explanation)) for row in ours]
         mean = summary(by_unit((row, figure) for row, figure in seen if not isinstance(figure, str)))
         said = [figure for _, figure in seen if isinstance(figure, str)]
-        if mean is None or said:
+        if mean is None or any(figure.endswith(SCALE) or BOUND in figure for figure in said):
             reasons[name] = "; ".join(dict.fromkeys(said or failed))
         else:  # of the other repetitions alone it would be another mean
             figures[name], ends[name] = mean.mean, (mean.low, mean.high)
