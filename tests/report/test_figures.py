@@ -18,7 +18,7 @@ from bench.report.figures.curves import curves
 from bench.report.figures.gallery import amplification, gallery, strip
 from bench.report.figures.heat_map import heat_map
 from bench.report.figures.mi_accuracy import dependence
-from bench.report.figures.style import LOOKS, method_styles, png_and_svg, spread, style, style_of
+from bench.report.figures.style import LOOKS, limits, method_styles, png_and_svg, spread, style, style_of
 from bench.report.figures.write import write_figures
 from bench.report.html.page import render
 from bench.report.summary import Summary, anchor, collect
@@ -301,3 +301,18 @@ def test_slugs_are_safe_and_differ() -> None:
     assert len({*slugs}) == len(names) and slugs[0] == "em"
     assert all(text and set(text) <= set("abcdefghijklmnopqrstuvwxyz0123456789-") for text in slugs)
     assert anchor("cell", "s", "a-b", "c") != anchor("cell", "s", "a", "b-c")
+
+
+@pytest.mark.parametrize("ends", [(0.0, 10.0), (-400.0, 900.0), (-0.5, 10.1)])
+def test_intervals_however_wide_leave_the_values_legible(ends: tuple[float, float]) -> None:
+    """All values are in the picture and fill a good part of it; near ends are in it as well."""
+    values = [0.0, 4.0, 10.0]
+    low, high = limits(values, [*values, *ends])
+    assert low < min(values) and high > max(values) and max(values) - min(values) > 0.4 * (high - low)
+    assert abs(ends[0]) > 100 or (low <= ends[0] and ends[1] <= high)
+
+
+def test_one_value_has_room_on_both_sides() -> None:
+    for value in (0.0, 3.0, -3.0):
+        low, high = limits([value], [value])
+        assert low < value < high

@@ -28,6 +28,7 @@ DPI = 160
 LINE = 0.19  # inches
 SMALL, HEADING = 7.5, 10  # points
 COLUMNS = 3  # panels beside each other
+BEYOND = 0.4  # of the span of all values, how far intervals are followed beyond it
 PERCENT = 0, 103  # marks at 100 stay whole
 PALE = 0.3  # opacity of what is no verdict
 QUIET = "0.35"  # grey of what explains
@@ -224,3 +225,14 @@ def _saved(figure: Figure, form: str, metadata: dict[str, Any]) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format=form, dpi=DPI, metadata=metadata)
     return buffer.getvalue()
+
+
+def limits(values: Sequence[float], ends: Sequence[float]) -> tuple[float, float]:
+    """Limit an axis to all values, and to the ends of their intervals as long as the values stay legible.
+
+    What reaches farther is cut at the edge: intervals over two poisons are often wider than all else.
+    """
+    low, high = min(values), max(values)
+    room = (high - low) or abs(high) or 1.0
+    least, most = max(min(ends), low - BEYOND * room), min(max(ends), high + BEYOND * room)
+    return least - 0.15 * room, most + 0.15 * room

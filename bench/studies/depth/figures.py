@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from bench.report.figures.style import SMALL, MethodStyle, legend, styles_of, titled_figure
+from bench.report.figures.style import SMALL, MethodStyle, legend, limits, styles_of, titled_figure
 
 CAPTION = (
     "Shares of what clean has in the same net and repetition, of accuracy above chance, since neither "
@@ -15,11 +15,12 @@ CAPTION = (
     "circular. Clean-trained: one net of each kind looks at all poisons. No mark where features have other "
     "dimensions than clean's, or where victims did not learn. Hollow: controls."
 )
-REPEATED = " Bars: 95 % interval over poisons."
+REPEATED = " Bars: 95 % interval over poisons, cut at the edge."
 ONCE = (
     " Bars: of MI, the 95 % interval over images of one repetition, clean's and the method's together; it "
     "knows nothing of other victims and poisons."
 )
+ENDS = ("_low", "_high")
 PANELS = {
     "accuracy_lost": "accuracy lost, %",
     "mi_lost": "MI lost, % (own net)",
@@ -46,7 +47,9 @@ def by_depth(cells: pd.DataFrame, about: str) -> Figure:
         axes.axhline(0, color="0.6", lw=0.8, zorder=0)
         axes.grid(visible=True)
         axes.set_ylabel(label, fontsize=SMALL + 0.5)
-        axes.margins(y=0.12)
+    values = [100 * value for column in PANELS for value in cells[column].dropna()]
+    ends = [100 * value for column in PANELS for end in ENDS for value in cells[f"{column}{end}"].dropna()]
+    everyone[-1].set_ylim(limits(values, [*values, *ends]))
     everyone[-1].set_xticks(range(len(names)), names, fontsize=SMALL)
     everyone[-1].set_xlim(-0.5, len(names) - 0.5)
     return figure

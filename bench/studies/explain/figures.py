@@ -16,6 +16,7 @@ from bench.report.figures.style import (
     SMALL,
     MethodStyle,
     legend,
+    limits,
     paneled_figure,
     styles_of,
     titled_figure,
@@ -36,8 +37,9 @@ POINTS = (
     "ρ: Spearman's rank correlation over the points that are not controls; n: methods. "
 )
 BARS = (
-    " Thin bars: 95 % interval over poisons or, of one repetition, interval over images, of both ends of the "
-    f"gap together; that knows nothing of other victims and poisons. {DOUBTED}: victims did not learn."
+    " Thin bars, cut at the edge: 95 % interval over poisons or, of one repetition, interval over images, of "
+    f"both ends of the gap together; that knows nothing of other victims and poisons. {DOUBTED}: "
+    "victims did not learn."
 )
 DOTS = "Spearman's rank correlation with the accuracy gap over methods. "
 MARKS = "Thick: without any one method. Cross: given the size of delta."
@@ -127,13 +129,22 @@ def _panels(title: str, y_label: str, shown: Sequence[Panel], found: Explanation
     named = []
     for panel, axes in zip(shown, panels.values(), strict=True):
         axes.set_title(panel.title, fontsize=8)
-        axes.margins(0.16)
         axes.tick_params(labelsize=SMALL)
         axes.locator_params(axis="x", nbins=5)
+        _limit(axes, points, panel)
         labels = [label for method in styles for label in _draw(axes, points, panel, method, styles[method])]
         named.append((axes, sorted(labels, key=lambda label: -len(label.text))))  # these need the most room
     place(figure, named, LABEL, apart=APART)
     return figure
+
+
+def _limit(axes: Axes, points: Sequence[MethodPoint], panel: Panel) -> None:
+    """Keep the points legible, however wide their intervals are."""
+    both = [p for p in points if {panel.x, panel.y} <= p.coordinates.keys()]
+    every = [p for p in points if panel.y in p.coordinates]  # panels may share that axis
+    for own, name, put in ((both, panel.x, axes.set_xlim), (every, panel.y, axes.set_ylim)):
+        values = [p.coordinates[name] for p in own]
+        put(limits(values, [p.coordinates[name] + sign * p.reach(name) for p in own for sign in (-1, 1)]))
 
 
 def _draw(
