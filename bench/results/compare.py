@@ -186,7 +186,7 @@ def between(found: Difference, one: Sequence[Row], other: Sequence[Row], metric:
 def paired(one: Sequence[Row], other: Sequence[Row], metric: str) -> list[float]:
     """Return one minus other for each unit that both have, over the victims' seeds that both have.
 
-    Nothing where one side is clean, which has no poisons, or the seeds begin from other numbers.
+    Nothing where the units of one side alone are victims, as of clean, or the seeds begin from other numbers.
     """
     victims = of_victims(one[0])
     if victims != of_victims(other[0]) or one[0].inputs["seed"] != other[0].inputs["seed"]:
