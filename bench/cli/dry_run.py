@@ -1,10 +1,10 @@
-"""The command `run` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
+"""`run` and `study` with --dry-run: what is there, what is left, how long it takes; nothing is written."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from functools import partial
+from functools import cache, partial
+from pathlib import Path
 
 import pandas as pd
 from rich.console import Console
@@ -25,24 +25,28 @@ WHOLE = ("there", "left", "training\nsteps", "sign\nsteps")
 NUMBERS = [*WHOLE, "million\nimage-steps", "hours"]  # of jobs, as the table has them
 
 
-def run(request: RunRequest, given: float | None, *, json: bool = False) -> int:
+def run(
+    requests: Sequence[RunRequest], given: float | None, *, place: Path | None = None, json: bool = False
+) -> int:
     """Check as a run does, then count instead of compute.
 
-    given: images a second that a worker trains on; None: timed here. json: print a document, and the rest
-    to stderr.
+    requests: of one machine and one folder. given: images a second that a worker trains on; None: timed
+    here. place: as open_grid has it. json: print a document, and the rest to stderr.
     """
-    if given is not None and not 0 < given < math.inf:
-        raise BadInput(f"--img-per-s is {given:g}, expected above 0")
-    if request.machine.scheduler is not None:
+    if requests[0].machine.scheduler is not None:
         raise BadInput("--dry-run is for this machine, expected no --scheduler (--img-per-s, --workers)")
-    console = Console(stderr=json)
-    grid = open_grid(request, console, load=partial(data.load, writes=False))
-    context = grid.context
-    say(console, grid.headline)
-    branches = planned(context, grid.cells, files.load_all(grid.out / "rows"))
+    console, load = Console(stderr=json), cache(partial(data.load, writes=False))
+    grids = [open_grid(request, console, place, load) for request in requests]
+    branches: list[Branch] = []
+    crafted: set[str] = set()
+    for grid in grids:
+        say(console, grid.headline)
+        branches += planned(grid.context, grid.cells, files.load_all(grid.out / "rows"), crafted)
     jobs = [job for branch in branches for job in branch.jobs]
     nets = {job.effort.net: None for job in jobs if job.state == "left" and job.effort.images}
-    workers = workers_to_start(request.machine, context, grid.resolved.methods, console)
+    context = grids[0].context
+    methods = {method.name: method for grid in grids for method in grid.resolved.methods}
+    workers = workers_to_start(requests[0].machine, context, [*methods.values()], console)
     speeds, known = _speeds(context, [*nets], given, console)
     numbers = _sums(jobs, speeds)
     console.print(_table(numbers))

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import math
 from typing import TYPE_CHECKING, Any
 
 from bench.cli.places import place
+from bench.core.errors import BadInput
 
 if TYPE_CHECKING:
     from bench.runner.request import RunRequest
@@ -97,6 +99,27 @@ def where(to: Options, out: str) -> None:
     machine(to)
     to.add_argument("--workers", type=int, metavar="N", help="processes; default: CPU cores, or GPUs")
     to.add_argument("--minutes", type=float, metavar="M", help="start no job that will not fit")
+
+
+def before(parser: argparse.ArgumentParser) -> None:
+    """Add what only says what would be computed."""
+    to = parser.add_argument_group("before computing")
+    to.add_argument(
+        "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"
+    )
+    to.add_argument(
+        "--img-per-s", type=float, metavar="X", help="with --dry-run: images a worker trains on, not timed"
+    )
+
+
+def speed(args: argparse.Namespace) -> float | None:
+    """Read the speed that a dry run goes by; BadInput where it is none, or nothing asks for it."""
+    given: float | None = args.img_per_s
+    if given is not None and not args.dry_run:
+        raise BadInput(f"--img-per-s {given:g} is for --dry-run alone, which is not asked for")
+    if given is not None and not 0 < given < math.inf:
+        raise BadInput(f"--img-per-s is {given:g}, expected above 0")
+    return given
 
 
 def checked(args: argparse.Namespace) -> RunRequest:

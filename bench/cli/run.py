@@ -52,21 +52,12 @@ def configure(run: argparse.ArgumentParser) -> None:
     )
     as_json.add(where)
     config.add(run)
-    before = run.add_argument_group("before computing")
-    before.add_argument(
-        "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"
-    )
-    before.add_argument(
-        "--img-per-s", type=float, metavar="X", help="with --dry-run: images a worker trains on, not timed"
-    )
+    options.before(run)
 
 
 def main(args: argparse.Namespace) -> int:
     """Compute the grid; the rows are in OUT/rows, everything else in OUT is derived from them."""
-    from bench.core.errors import BadInput
-
-    if args.img_per_s is not None and not args.dry_run:
-        raise BadInput(f"--img-per-s {args.img_per_s:g} is for --dry-run alone, which is not asked for")
+    given = options.speed(args)
     request = options.checked(args)
 
     from rich.console import Console
@@ -78,7 +69,7 @@ def main(args: argparse.Namespace) -> int:
 
     adapters = logs.chosen(args.log)
     if args.dry_run:
-        return dry_run.run(request, args.img_per_s, json=args.json)
+        return dry_run.run([request], given, json=args.json)
     console = Console(stderr=args.json)
     grid = open_grid(request, console)
     outcome = grid.compute(grid.cells, logs.opened(adapters, grid.out, lambda line: say(console, line)))

@@ -24,18 +24,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure again in --out from kept features alone: no victim, no images (an estimator changed)",
     )
+    options.before(parser)
 
 
 def main(args: argparse.Namespace) -> int:
     from bench.experiment.declared import declare
     from bench.runner.request import check, varied
 
+    given = options.speed(args)
     request = options.request(args)
     for grid in varied(request, args.name, named(args.name, declare).grids()):
         check(grid)
 
+    from bench.cli import dry_run
     from bench.studies import driver
 
+    if args.dry_run:
+        if args.kept:
+            raise BadInput("--dry-run is for what has to be computed, and --kept trains nothing")
+        each = driver.requests(args.name, named(args.name), request)
+        return dry_run.run(each, given, place=driver.STUDIES / args.name)
     if args.kept:
         if args.out is None:
             raise BadInput("--kept goes on in a folder, expected --out DIR")

@@ -66,9 +66,14 @@ class Branch:
         return [self.craft, *self.cells]
 
 
-def planned(context: RunContext, cells: Sequence[Cell], rows: Iterable[Row]) -> list[Branch]:
-    """Look up every poison and cell of the grid. rows: all that are there already."""
-    old, branches, crafted = {row.key: row for row in rows}, [], set[str]()
+def planned(
+    context: RunContext, cells: Sequence[Cell], rows: Iterable[Row], crafted: set[str]
+) -> list[Branch]:
+    """Look up every poison and cell of the grid.
+
+    rows: all that are there already. crafted: keys of poisons that another grid crafts; added to.
+    """
+    old, branches = {row.key: row for row in rows}, []
     for craft, waiting in grid.by_poison(context, cells).items():
         victims = [_cell(context, job, old) for job in waiting]
         of = craft.method, craft.poison_rep

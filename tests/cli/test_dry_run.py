@@ -16,6 +16,7 @@ import torch
 from bench.cli.main import main
 from bench.core.train import Trainer
 from bench.runner.estimate import STEPS, WARM_UP, Branch, Effort, PlannedJob, work_and_wall
+from bench.studies.transfer.study import VICTIMS
 from support.commands import BAD, command, refused
 
 FAST = ("--dry-run", "--img-per-s", "100")
@@ -146,6 +147,19 @@ def test_failed_cells_are_left_and_meaningless_ones_are_not(place: Path) -> None
     text = row.read_text().replace('"status": "ok"', '"status": "failed"')
     row.write_text(text.replace('"reason": null', '"reason": "ValueError: no luck"'))
     assert to_compute(said([*asked, *FAST])) == 1
+
+
+def test_a_study_says_what_all_of_its_grids_cost(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = tree(place)
+    asked = ["study", "transfer", "--data", "folder:quad@32", "--limit", "none"]
+    asked += ["--cache", str(place / "cache")]
+    text = said([*asked, "--poison-reps", "2", *FAST])
+    table = shown(text)
+    assert table["em", "craft"].left == 2, "each poison is crafted once"
+    assert table["em", "none"].left == 2 * len(VICTIMS) and f"{11 * len(VICTIMS)} cells to compute" in text
+    assert tree(place) == before
+    assert "--kept" in refused([*asked, "--kept", "--dry-run"], capsys)
+    assert "--dry-run" in refused([*asked, "--img-per-s", "3"], capsys)
 
 
 # Steps
