@@ -7,11 +7,12 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
-from bench.cli.signals import Stopped, stopping
+from bench.cli.signals import PATIENCE, Stopped, stopping
 
 
 class Cleared:
@@ -25,10 +26,12 @@ class Cleared:
         time.sleep(0)
 
 
+@pytest.mark.parametrize("twice", [False, True])
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
-def test_a_signal_that_comes_where_exceptions_are_dropped_comes_again(name: str) -> None:
+def test_a_signal_that_comes_where_exceptions_are_dropped_comes_again(name: str, twice: bool) -> None:
+    """Twice: the program and its command both listen, and the outer's handler is the one there."""
     kind = KeyboardInterrupt if name == "SIGINT" else Stopped
-    with pytest.raises(kind), stopping():
+    with pytest.raises(kind), stopping(), stopping() if twice else nullcontext():
         one = Cleared(getattr(signal, name))
         del one
         time.sleep(30)
@@ -66,3 +69,48 @@ def test_a_program_that_has_just_begun_ends_without_a_traceback(name: str, tmp_p
         code = ran.wait(60)
     said = log.read_text()
     assert code in (128 + getattr(signal, name), 0) and "Traceback" not in said, (code, said)
+
+
+# What keeps the end waiting
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_from_the_signal_on_the_kernel_ends_a_program_that_does_not_end_itself(name: str) -> None:
+    with stopping():
+        with pytest.raises(Stopped):
+            signal.raise_signal(getattr(signal, name))
+        left = signal.alarm(PATIENCE)
+        assert 0 < left <= PATIENCE and signal.getsignal(signal.SIGALRM) is signal.SIG_DFL
+    assert signal.alarm(0) == 0, "it has ended, and would be killed later"
+
+
+SOONER = """
+import atexit, os, runpy, signal, sys, time
+from bench.cli import main, signals
+alarm = signals.end_by_itself
+signals.end_by_itself = lambda seconds=1: alarm(seconds)
+"""
+WAITS = {  # what a program does, and how it ends
+    "in the middle": (
+        "with signals.stopping():\n    try:\n        signal.raise_signal(signal.SIGTERM)\n"
+        "    finally:\n        time.sleep(600)",
+        -signal.SIGALRM,
+    ),
+    "at its end": ("atexit.register(time.sleep, 600)\nmain.main = lambda: 143", -signal.SIGALRM),
+    "without a signal": ("atexit.register(time.sleep, 3)\nmain.main = lambda: 0", 0),
+    "a signal once all is done": (
+        "for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):\n"
+        "    atexit.register(os.kill, os.getpid(), number)\nmain.main = lambda: 0",
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize(("does", "ends"), WAITS.values(), ids=WAITS.keys())
+def test_a_program_ends_whatever_it_waits_for(does: str, ends: int) -> None:
+    """After a signal alone; patience is shortened here, and one that comes too late is no error."""
+    code = f"{SOONER}{does}\nrunpy.run_module('bench', run_name='__main__')"
+    ran = subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert ran.returncode == ends and not ran.stderr, ran
