@@ -163,6 +163,21 @@ def test_workers_of_no_use_stop_all(diary: Diary) -> None:
     assert diary.ended == ["stopped"]
 
 
+def test_a_signal_while_workers_end_by_themselves_stops_them(diary: Diary) -> None:
+    """They may be at what nobody waits for any more."""
+    close = diary.close
+
+    def interrupted(*, now: bool) -> None:
+        close(now=now)
+        if not now:
+            raise KeyboardInterrupt
+
+    diary.close = interrupted  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        diary.run(A)
+    assert diary.ended == ["a done", "closed", "stopped"] and not [*diary.folder.iterdir()]
+
+
 @pytest.mark.parametrize(("seconds", "needed"), [(-1.0, 0.0), (-1.0, 90.0), (60.0, 7200.0)])
 def test_what_does_not_fit_before_the_deadline_is_left(diary: Diary, seconds: float, needed: float) -> None:
     diary.seconds = needed

@@ -38,22 +38,25 @@ def starting() -> Iterator[None]:
     """
     came: list[int] = []
     before: dict[int, Callable[[int, Any], Any]] = {}
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING) if hasattr(signal, "pthread_sigmask") else None
-    if threading.current_thread() is threading.main_thread():
-        for number in ENDING:
-            if callable(handler := signal.getsignal(number)) and not isinstance(handler, signal.Handlers):
-                before[number] = handler
-                signal.signal(number, lambda number, _: came.append(number))
+    masks = hasattr(signal, "pthread_sigmask")
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, []) if masks else None
     try:
+        if mask is not None:
+            signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+        if threading.current_thread() is threading.main_thread():
+            for number in ENDING:
+                if callable(handler := signal.getsignal(number)) and not isinstance(handler, signal.Handlers):
+                    before[number] = handler
+                    signal.signal(number, lambda number, _: came.append(number))
         yield
     finally:
         try:
+            if mask is not None:  # first: what waited is noted
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
             for number, handler in before.items():
                 signal.signal(number, handler)
         finally:  # once more: a signal that came between two of them
             for number, handler in before.items():
                 signal.signal(number, handler)
-            if mask is not None:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number in came:
             before[number](number, None)
