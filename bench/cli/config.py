@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.cli.places import place
+from bench.core import stored
 from bench.core.errors import BadInput, unknown
 
 OWN = {"gate": Path(__file__).parent.parent / "results" / "gate" / "gate.yaml"}  # files of the suite, by name
@@ -33,8 +34,8 @@ def read(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        found = yaml.safe_load(OWN.get(str(path), path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeError, yaml.YAMLError) as error:
+        found = yaml.safe_load(stored.read(OWN.get(str(path), path)).decode())
+    except (OSError, UnicodeError, yaml.YAMLError, RecursionError, BadInput) as error:
         said = " ".join(str(error).split())
         raise BadInput(f"--config {path} cannot be read: {said}") from None
     if not isinstance(found, Mapping):

@@ -18,9 +18,11 @@ import torch
 from torch import Tensor
 
 from bench.core.files import replacing
-from bench.core.stored import check_regular
+from bench.core.stored import check_regular, say_wrong
 
 DAMAGED = (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError, BadZipFile)
+
+FULL = ("PytorchStreamWriter", "write", "unexpected pos", "iostream error")  # in what torch then says
 
 
 def check_whole(*tensors: Tensor) -> None:
@@ -58,7 +60,7 @@ def written() -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:
-        if "PytorchStreamWriter" not in str(error) and "write" not in str(error):
+        if not any(said in str(error) for said in FULL):
             raise
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
 
@@ -111,14 +113,17 @@ class Checkpoint:
             check_regular(self.path)
             with ZipFile(self.path) as archive:
                 if archive.testzip() is not None:  # torch does not look at checksums
-                    return None
+                    raise BadZipFile("a part is damaged")
             stored = torch.load(self.path, map_location="cpu", weights_only=True)
             checksum = stored.pop("checksum", None)
             spent, state, device = float(stored["spent"]), dict(stored["state"]), stored["device"]
-            if checksum != self._checksum(stored):
-                return None  # another work's, or of before there were checksums
-        except DAMAGED:
-            return None  # torn by a full disk or a foreign hand: the work starts again
+            if checksum != self._checksum(stored):  # another work's, or of before there were checksums
+                raise ValueError("its checksum")
+        except FileNotFoundError:
+            return None
+        except DAMAGED as error:  # torn by a full disk or a foreign hand: the work starts again
+            say_wrong(self.path, (str(error).splitlines() or [type(error).__name__])[0])
+            return None
         if device != self.device:
             return None
         self.clock.before = max(self.clock.before, spent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import logging
 import os
 import re
 import stat
@@ -26,6 +27,7 @@ SHOWN = 60  # characters of a wrong value in a message
 KINDS = {stat.S_IFDIR: "folder", stat.S_IFIFO: "FIFO", stat.S_IFSOCK: "socket"}
 KINDS |= dict.fromkeys((stat.S_IFCHR, stat.S_IFBLK), "device")
 T = TypeVar("T")
+LOG = logging.getLogger("bench")
 
 
 def read(path: Path, most: int = SMALL) -> bytes:
@@ -69,6 +71,11 @@ def digest_of(files: Iterable[tuple[str, Path]]) -> str:
         with file.open("rb") as stream:
             file_digest(stream, lambda: seen)
     return seen.hexdigest()
+
+
+def say_wrong(what: Path, why: object) -> None:
+    """Say that something that was kept is not what was put there, and that it is made again."""
+    LOG.warning("bench: %s is not what was stored there (%s); it is computed again", what, why)
 
 
 def sealed(place: str, said: Mapping[str, Any]) -> str:

@@ -36,8 +36,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from bench.core.errors import BadInput
-from bench.core.files import replacing
-from bench.core.stored import check_regular
+from bench.core.files import is_full, replacing
+from bench.core.stored import check_regular, say_wrong
 from bench.data.prepare import Pool, Source, at_hand, check_limit
 
 # Raised by whoever changes an image, with new golden numbers. No key takes it: each has the images' digest.
@@ -102,7 +102,9 @@ def rendered(cache: Path, n: int, seed: int, writes: bool = True) -> Pool:
     path = cache / f"{hashlib.sha256(drawing).hexdigest()[:16]}-seed{seed}-n{n}.npz"
     try:
         return at_hand(*_kept(path, n))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):  # absent or damaged
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        if not isinstance(error, FileNotFoundError):
+            say_wrong(path, error)
         images, labels = render(n, seed)
     if writes:
         try:
@@ -110,6 +112,8 @@ def rendered(cache: Path, n: int, seed: int, writes: bool = True) -> Pool:
                 checksum = np.frombuffer(_checksum(path.name, images, labels), np.uint8)
                 np.savez(temporary, images=images, labels=labels, checksum=checksum)
         except OSError as error:
+            if is_full(error):
+                raise
             raise BadInput(f"cannot write {path} ({error}), expected a cache folder to write to") from error
     return at_hand(images, labels)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -21,13 +20,12 @@ from bench.core.checkpoint import check_whole, written
 from bench.core.errors import BadInput
 from bench.core.files import replacing, write_atomically
 from bench.core.pixels import digest
-from bench.core.stored import MIB, check_regular, plain, read, sealed
+from bench.core.stored import MIB, check_regular, plain, read, say_wrong, sealed
 from bench.core.types import Dataset, Split
 from bench.data.prepare import digest as data_digest
 from bench.experiment.locks import Locks
 from bench.results.rows import Row
 
-LOG = logging.getLogger("bench")
 CHECKSUM = "checksum"
 LARGEST = 64 * MIB  # bytes of a manifest
 SPLITS = ("train", "val", "test", "reference")
@@ -70,21 +68,16 @@ def manifest(folder: Path) -> dict[str, Any] | None:
     except FileNotFoundError:
         return None
     except (OSError, BadInput) as error:
-        _say_wrong(folder, error)
+        say_wrong(folder, error)
         return None
     if checksum == sealed(_place(folder), said):
         return said
-    _say_wrong(folder, "its checksum")
+    say_wrong(folder, "its checksum")
     return None
 
 
 def _place(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
-
-
-def _say_wrong(what: Path, why: object) -> None:
-    """Say that something in the cache is not what was put there, and that it is made again."""
-    LOG.warning("bench: %s is not what was stored there (%s); it is computed again", what, why)
 
 
 def load(folder: Path) -> Poison | None:
@@ -96,11 +89,11 @@ def load(folder: Path) -> Poison | None:
         check_regular(folder / "published.npy")
         images, seen = _mapped(folder / "published.npy")
     except (OSError, ValueError, EOFError, TypeError) as error:
-        _say_wrong(folder, error)
+        say_wrong(folder, error)
         return None
     if said.get("published") == seen:
         return Poison(images, said)
-    _say_wrong(folder, "its images' digest")
+    say_wrong(folder, "its images' digest")
     return None
 
 
@@ -163,12 +156,12 @@ def load_victim(cache: Path, row: Row) -> dict[str, Tensor] | None:
     except FileNotFoundError:
         return None
     except (OSError, SafetensorError, BadInput) as error:
-        _say_wrong(path, error)
+        say_wrong(path, error)
         return None
     expected = {"key": row.key, "test_acc": repr(row.test_acc), "weights": _weights_digest(weights)}
     if said == expected:
         return weights
-    _say_wrong(path, "its checksum")
+    say_wrong(path, "its checksum")
     return None
 
 

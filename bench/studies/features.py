@@ -21,7 +21,7 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
-from bench.core.stored import MIB, read
+from bench.core.stored import MIB, read, say_wrong
 from bench.metrics import Subject
 from bench.results.identity import key_of
 from bench.results.rows import Row
@@ -100,10 +100,15 @@ class Features:
                 said = json.loads(str(kept["said"]))
                 digest = said.pop("digest")
                 side = _Side(kept["halves"], kept["largest"], kept["labels"], said)
-        except (OSError, BadInput, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
+        except FileNotFoundError:
+            return None
+        except (OSError, BadInput, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            say_wrong(self._path(net, images), error)
             return None
         expected = _inputs(net, images)
         whole = digest == side.digest and {name: said.get(name) for name in expected} == expected
+        if not whole:
+            say_wrong(self._path(net, images), "its digest, or what it is of")
         return side if whole else None
 
     def _path(self, net: Row, images: str) -> Path:

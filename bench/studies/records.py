@@ -13,7 +13,7 @@ import msgspec
 
 from bench.core.errors import BadInput, unknown
 from bench.core.files import write_atomically
-from bench.core.stored import decoded, read
+from bench.core.stored import decoded, read, say_wrong
 from bench.metrics import METRICS
 from bench.results.aggregate import counterpart
 from bench.results.identity import record_name
@@ -51,7 +51,10 @@ class Records:
         inputs = self._inputs(measure, net_row, poison_row)
         try:
             stored = decoded(read(self._path(inputs)), Stored, "a record")
-        except (OSError, BadInput):
+        except FileNotFoundError:
+            return None
+        except (OSError, BadInput) as error:
+            say_wrong(self._path(inputs), error)
             return None
         own = measure, net_row, poison_row
         record = stored.record

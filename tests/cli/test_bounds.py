@@ -94,6 +94,13 @@ def test_an_empty_path_in_a_file_of_options_is_none(
         run({"cache": ""})
 
 
+def test_options_that_nest_without_end_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run.yaml").write_text(f"out: {'[' * 9000}")
+    assert "run.yaml cannot be read" in refused(["run", "--config", str(tmp_path / "run.yaml")], capsys)
+
+
 @pytest.mark.parametrize(
     ("twice", "said"),
     [

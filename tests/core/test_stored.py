@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -12,26 +10,17 @@ import pytest
 
 from bench.core.errors import BadInput
 from bench.core.stored import decoded, plain, read, read_or_say
+from support.hostile import PATIENCE, SPECIAL, plant, within
 
 
-def special(folder: Path) -> dict[str, Path]:
-    """Files that are none, by what they are."""
-    os.mkfifo(folder / "fifo")
-    (folder / "folder").mkdir()
-    (folder / "device").symlink_to("/dev/zero")
-    with socket.socket(socket.AF_UNIX) as one:
-        one.bind(str(folder / "socket"))
-    (folder / "loop").symlink_to(folder / "loop")
-    return {name: folder / name for name in ("fifo", "folder", "device", "socket", "loop")}
-
-
-@pytest.mark.parametrize("kind", ["fifo", "folder", "device", "socket", "loop"])
+@pytest.mark.parametrize("kind", SPECIAL)
 def test_what_is_no_regular_file_is_refused_and_never_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.chdir(tmp_path)  # a socket's path has to be short
-    with pytest.raises(BadInput, match=f"{kind}.*, expected "):
-        read_or_say(special(Path())[kind], "a file")
+    monkeypatch.chdir(tmp_path)
+    plant(Path(kind), kind)
+    with within(PATIENCE), pytest.raises(BadInput, match=f"{kind}.*, expected "):
+        read_or_say(Path(kind), "a file")
 
 
 def test_a_link_to_a_file_is_that_file_and_too_large_a_one_is_refused(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import torch
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from bench.core.errors import BadInput
 from bench.data import folder, images, parquet
@@ -124,6 +124,31 @@ def test_arrays_that_are_not_in_the_file_are_refused(
     made(tmp_path / name)
     with pytest.raises(BadInput, match=name.replace(".", r"\.")):
         files.read(tmp_path / name, "file:a")
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_postscript_by_the_name_of_an_image_starts_no_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *args, **more: started.append(args))
+    for name in ("a", "b"):
+        (tmp_path / "train" / name).mkdir(parents=True)
+        (tmp_path / "train" / name / "0.png").write_bytes(POSTSCRIPT)
+    some, labels = folder.labelled(folder.class_folders(tmp_path / "train"))
+    ways = (
+        lambda: images.read("a", tmp_path / "train" / "a" / "0.png"),
+        lambda: images.read("a", io.BytesIO(POSTSCRIPT)),
+        lambda: folder.pool(some, labels, None).read(torch.arange(2)),
+        lambda: parquet.whole([hub(tmp_path / "train.parquet", [POSTSCRIPT, POSTSCRIPT], [0, 1])]),
+        lambda: files.read(tmp_path / "train" / "a", "file:a"),
+    )
+    for way in ways:
+        with pytest.raises(BadInput, match="no known image format"):
+            way()
+    assert not started
 
 
 def test_no_fifo_in_a_folder_of_images_is_waited_for(tmp_path: Path) -> None:

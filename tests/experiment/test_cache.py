@@ -21,6 +21,8 @@ from bench.data.glyphs import rendered
 from bench.experiment import cache
 from bench.experiment.cache import Poison
 
+WRONG = "is not what was stored there"
+
 
 def poison(seed: int) -> Poison:
     images = torch.randint(
@@ -115,7 +117,9 @@ def test_prepared_images_are_of_their_poison(tmp_path: Path) -> None:
     assert torch.equal(again.images, made[0].images) and not torch.equal(again.images, made[1].images)
 
 
-def test_a_checkpoint_is_of_the_work_that_its_name_says(tmp_path: Path) -> None:
+def test_a_checkpoint_is_of_the_work_that_its_name_says(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     state = {
         "net": {"w": torch.arange(6.0).view(2, 3), "b": torch.tensor(1.5)},
         "n": 3,
@@ -125,11 +129,15 @@ def test_a_checkpoint_is_of_the_work_that_its_name_says(tmp_path: Path) -> None:
     one.save(state)
     found = one.load()
     assert found is not None and torch.equal(found["net"]["w"], state["net"]["w"])  # type: ignore[index]
+    assert other.load() is None and not caplog.text
     (tmp_path / "victim-a").rename(tmp_path / "victim-b")
-    assert other.load() is None and one.load() is None
+    assert one.load() is None and not caplog.text
+    assert other.load() is None and f"victim-b {WRONG}" in caplog.text
 
 
-def test_a_checkpoint_without_a_checksum_or_with_another_state_is_none(tmp_path: Path) -> None:
+def test_a_checkpoint_without_a_checksum_or_with_another_state_is_none(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     one = Checkpoint(tmp_path / "a")
     one.save({"w": torch.zeros(3)})
     stored = torch.load(tmp_path / "a", weights_only=True)
@@ -139,21 +147,26 @@ def test_a_checkpoint_without_a_checksum_or_with_another_state_is_none(tmp_path:
         stored | {"state": {"w": torch.zeros(1).expand(10**12)}},  # a file of some bytes
     ):
         torch.save(changed, tmp_path / "a")
-        assert one.load() is None
+        caplog.clear()
+        assert one.load() is None and f"a {WRONG}" in caplog.text
     (tmp_path / "a").unlink()
     os.mkfifo(tmp_path / "a")
     assert one.load() is None
 
 
-def test_rendered_images_whose_labels_were_moved_are_drawn_again(tmp_path: Path) -> None:
+def test_rendered_images_whose_labels_were_moved_are_drawn_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     first = rendered(tmp_path, 20, 1)
+    assert not caplog.text
     (path,) = tmp_path.glob("*.npz")
     whole = dict(np.load(path))
     labels, images = whole["labels"], whole["images"]
     for changed in ({"labels": np.roll(labels, 1)}, {"images": images[::-1].copy()}, {"checksum": labels}):
         np.savez(path, **{**whole, **changed})
+        caplog.clear()
         again = rendered(tmp_path, 20, 1)
-        assert torch.equal(again.labels, first.labels)
+        assert torch.equal(again.labels, first.labels) and f"{path.name} {WRONG}" in caplog.text
     np.savez(path, images=images, labels=labels)  # as it was kept before there were checksums
     assert torch.equal(rendered(tmp_path, 20, 1).labels, first.labels)
     path.rename(path.with_name(path.name.replace("seed1", "seed2")))

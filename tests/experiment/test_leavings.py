@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import builtins
+import errno
 import io
 import multiprocessing as mp
 import os
@@ -22,9 +23,10 @@ from torch import Tensor
 
 from bench.cli.main import main
 from bench.core import files
-from bench.core.checkpoint import Checkpoint
+from bench.core.checkpoint import Checkpoint, written
 from bench.core.files import replacing
 from bench.core.pixels import digest
+from bench.data.glyphs import rendered
 from bench.experiment import cache as store
 from bench.experiment.registry import HOME, KINDS
 from support.commands import command
@@ -68,6 +70,30 @@ def test_a_save_that_fails_leaves_nothing(
     with pytest.raises(type(error)):
         save(tmp_path)
     assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="writes to Linux's /dev/full")
+@pytest.mark.parametrize("save", ["text", "numpy", "torch"])
+def test_that_there_is_no_room_is_known_whoever_says_it(save: str) -> None:
+    with pytest.raises(OSError) as said:
+        if save == "torch":
+            with written():
+                torch.save({"a": IMAGES}, "/dev/full")
+        else:
+            with Path("/dev/full").open("wb", buffering=0) as file:
+                file.write(b"a") if save == "text" else np.save(file, IMAGES.numpy())
+    assert files.is_full(said.value) and not files.is_full(PermissionError(errno.EACCES, "", "a"))
+
+
+def test_that_drawn_images_have_no_room_is_no_bad_input(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path))
+
+    monkeypatch.setattr("bench.core.files.tempfile.mkdtemp", full)
+    with pytest.raises(OSError, match="No space left"):
+        rendered(tmp_path / "glyphs", 20, 1)
 
 
 def die_writing(*folders: Path) -> None:

@@ -12,17 +12,23 @@ import json
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bench.cli import config
 from bench.cli.claims import CLAIMS
 from bench.core.errors import BadInput
 from bench.data.poisons import manifest
+from bench.metrics import METRICS
 from bench.results import baseline, rows
 from bench.studies.certificate import run as certificate
 from bench.studies.claims import claim
+from bench.studies.records import Records
+from bench.studies.study import Record
+from support.hostile import PATIENCE, SPECIAL, plant, said_by, within
 from support.rows import keyed, row
 
 ROOT = Path(__file__).parent.parent.parent
@@ -62,7 +68,8 @@ def texts(value: Any) -> Iterator[tuple[Place, Any, str]]:
         for wrong in VALUES:
             yield place, wrong, json.dumps(changed(value, place, lambda o, n, w=wrong: o.__setitem__(n, w)))
         endless = json.dumps(changed(value, place, lambda o, n: o.__setitem__(n, "ENDLESS")))
-        yield place, "infinite", endless.replace('"ENDLESS"', "-1e999")
+        for number in ("-1e999", "NaN"):
+            yield place, "infinite", endless.replace('"ENDLESS"', number)
         if isinstance(place[-1], str):
             yield place, "absent", json.dumps(changed(value, place, lambda o, n: o.__delitem__(n)))
             twice = json.dumps(changed(value, place, lambda o, n: o.__setitem__(f"TWICE{n}", o[n])))
@@ -126,6 +133,67 @@ def test_every_field_of_json(tmp_path: Path, kind: str) -> None:
         if allowed is not None and wrong != "absent":
             assert said or any(wrong == one and type(wrong) is type(one) for one in allowed), (place, wrong)
     assert count > 200 and [*tmp_path.iterdir()] == [path]
+
+
+def test_every_field_of_a_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is none is said, and measured again."""
+    own = next(iter(METRICS)), "a" * 64, "b" * 64
+    records, count = Records(tmp_path, own[:1]), 0
+    records.save(Record(*own, {"value": 0.5, "n": 68, "censored": False}, None, 1.5))
+    (path,) = tmp_path.iterdir()
+    valid = json.loads(path.read_text())
+    for place, wrong, text in texts(valid):
+        path.write_text(text)
+        caplog.clear()
+        found, count = records.load(*own), count + 1
+        if wrong in ("infinite", "twice"):
+            assert found is None and f"{path.name} is not what was stored there" in caplog.text, place
+        elif found is not None:
+            assert (found.measure, found.net_row, found.poison_row) == own and found.seconds >= 0
+            assert all(isinstance(value, bool | int | float | str | None) for value in found.values.values())
+            assert all(isfinite(value) for value in found.values.values() if isinstance(value, float))
+            if (place, wrong) != (("inputs", "features"), "absent"):  # as before features were kept
+                assert place[0] == "schema" or place[1:2] in (("values",), ("reason",), ("seconds",)), place
+    assert count > 200
+    path.write_text(json.dumps(valid))
+    caplog.clear()
+    assert records.load(*own) is not None and records.load(own[0], own[2], own[1]) is None
+    assert not caplog.text
+
+
+READERS: dict[str, Callable[[Path], Any]] = {  # of files that no run's folder holds
+    "manifest.json": lambda path: manifest.load(path.parent, "file:a"),
+    "baseline.json": baseline.load,
+    "claims.csv": claim.load,
+    "certificate.csv": lambda path: certificate.load(path.parent),
+    "run.yaml": config.read,
+}
+COMMANDS = {
+    **{name: [name, "out"] for name in ("table", "leaderboard", "report", "check")},
+    "claims": ["claims", "--rows", "out"],
+    "run": ["run", "--out", "out", "--cache", "cache"],
+    "study": ["study", "depth", "--out", "out", "--cache", "cache"],
+}
+
+
+@pytest.mark.parametrize("kind", [*SPECIAL, "large"])
+def test_what_is_no_regular_file_of_some_size_is_refused_by_all(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alike, in one line, and never waited for."""
+    monkeypatch.chdir(tmp_path)
+    Path("out/rows").mkdir(parents=True)
+    plant(Path("out/rows/a.json"), kind)
+    lines = set()
+    for argv in COMMANDS.values():
+        said = said_by(argv, kind)
+        assert said.refused and "a.json" in said.err, (argv, said)
+        lines.add(said.err)
+    assert len(lines) == 1 and not Path("cache").exists()
+    for name, reader in READERS.items():
+        plant(Path(name), kind)
+        with within(PATIENCE), pytest.raises((BadInput, OSError), match=name.replace(".", r"\.")):
+            reader(Path(name))
 
 
 def of_csv(text: str) -> Iterator[tuple[str, str, str]]:

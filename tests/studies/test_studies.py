@@ -249,7 +249,9 @@ def test_rows_and_records_of_an_older_schema_count(
 
 
 @pytest.mark.parametrize("damage", ["gone", "torn", "of another revision"])
-def test_only_the_record_that_is_lacking_is_made(done: Path, trained: list[str], damage: str) -> None:
+def test_only_the_record_that_is_lacking_is_made(
+    done: Path, trained: list[str], caplog: pytest.LogCaptureFixture, damage: str
+) -> None:
     before, path = records(done), min((done / "out/records").iterdir())
     if damage == "gone":
         path.unlink()
@@ -258,6 +260,7 @@ def test_only_the_record_that_is_lacking_is_made(done: Path, trained: list[str],
         path.write_text(text[:40] if damage == "torn" else text.replace('"revision": 1', '"revision": 0'))
     assert study(done) == 0
     assert trained == [] and measured() == 1 and records(done) == before
+    assert (f"{path.name} is not what was stored there" in caplog.text) == (damage == "torn")
 
 
 @pytest.mark.parametrize("damage", ["gone", "damaged", "of another row"])
@@ -419,7 +422,11 @@ def test_an_estimator_that_changed_is_measured_without_victims(done: Path, train
 
 @pytest.mark.parametrize("damage", ["gone", "torn", "changed", "of another net"])
 def test_features_that_are_not_whole_are_computed_again(
-    done: Path, trained: list[str], capsys: pytest.CaptureFixture[str], damage: str
+    done: Path,
+    trained: list[str],
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+    damage: str,
 ) -> None:
     before, kept = records(done), sorted((done / "out/features").iterdir())
     shutil.rmtree(done / "out/records")
@@ -439,6 +446,7 @@ def test_features_that_are_not_whole_are_computed_again(
     assert "features of" in (said := capsys.readouterr().err) and "are not kept whole" in said
     assert study(done) == 0
     assert trained == [] and records(done) == before
+    assert (f"{kept[0].name} is not what was stored there" in caplog.text) == (damage != "gone")
 
 
 def test_features_of_images_that_changed_nothing_are_no_reason_to_look_at_images(done: Path) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import io
 import json
+import os
 import signal
+import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -131,6 +133,28 @@ def said_by(argv: Sequence[str], case: object = "") -> Said:
     for text in (out.getvalue(), err.getvalue()):
         assert "\x1b" not in text and "Traceback" not in text, (case, argv[0], text)
     return Said(code, out.getvalue(), err.getvalue())
+
+
+SPECIAL = ("fifo", "folder", "device", "socket", "loop")  # what is no regular file
+VAST = 2**30  # bytes, none of which is on the disk
+
+
+def plant(path: Path, kind: str) -> None:
+    """Put one of SPECIAL there, or a file that is too large; a socket's path has to be short."""
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(str(path))
+    elif kind == "loop":
+        path.symlink_to(path.name)
+    else:
+        with path.open("wb") as file:
+            file.truncate(VAST)
 
 
 def files_of(*folders: Path) -> set[str]:
