@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import types
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -57,6 +59,18 @@ def test_of_imagenet_a_hundred_classes_are_read_at_one_size(tmp_path: Path) -> N
     assert (found.classes, found.size, found.name) == (tuple(IDS), 8, "imagenet100@8")
     assert (len(found.train) + len(found.val), len(found.test)) == (200, 100)
     assert found.names is not None and {name.split("/")[0] for name in found.names} == {*IDS}
+
+
+@pytest.mark.parametrize("kind", ["imagenet100", "tinyimagenet"])
+def test_names_of_files_are_as_everywhere(kind: str, tmp_path: Path) -> None:
+    """In Unicode's NFC; what is no UTF-8 is escaped."""
+    place = imagenet(tmp_path / "in", IDS) if kind == "imagenet100" else tiny(tmp_path / "tiny")
+    files = sorted(path for path in (place / "train").rglob("*") if path.suffix.lower() in (".png", ".jpeg"))
+    names = {unicodedata.normalize("NFD", "\u00e9.png"): "\u00e9.png", os.fsdecode(b"\xe9.png"): "\\xe9.png"}
+    for file, name in zip(files, names, strict=False):
+        file.rename(file.with_name(name))
+    found = load(f"{kind}:{place}", tmp_path).names
+    assert found is not None and {name.rpartition("/")[2] for name in found} >= {*names.values()}
 
 
 def test_a_class_of_the_hundred_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from bench.core.threat import Threat
 from bench.core.types import Recipe, Split
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
+from bench.experiment.fingerprint import fingerprint
 from bench.experiment.isolation import QUIET, STATES, isolated
 from bench.experiment.registry import Plugin, catalog
 from bench.experiment.settings import Setting
@@ -261,7 +262,9 @@ def test_helpers_beside_a_plugin_are_imported_relatively(tmp_path: Path) -> None
 
 def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
     folder = plugged(tmp_path, PLAIN.replace("NAME", "'mine'"), **{"._mine": "\x00", ".#mine": "oops("})
-    assert catalog("methods", folder).get("mine")
+    before = fingerprint(folder)
+    (folder / "methods" / ".#_mine.py").symlink_to("me@here.1:2")  # as Emacs leaves it: it leads nowhere
+    assert catalog("methods", folder).get("mine") and fingerprint(folder) == before
 
 
 def test_a_plugin_without_its_library_is_passed_over_unless_it_is_asked_for(tmp_path: Path) -> None:
