@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import run
-from bench.cli.main import main
+from bench.cli.main import main, parsed
 from bench.core.errors import BadInput
 from bench.runner.memory import cores
 from support.commands import refused
@@ -39,6 +39,9 @@ BAD: dict[str, tuple[list[str], str]] = {
     "too long a name": (["--out", "x" * 300], "File name too long"),
     "too long a path": (["--cache", "/".join(["y" * 100] * 60)], "File name too long"),
     "a user that does not exist": (["--data", "folder:~nosuchuser/x"], "~nosuchuser"),
+    "the home of nobody": (["--out", "~nosuchuser/x"], "--out is ~nosuchuser/x, expected a path: there"),
+    "a cache of nobody": (["--cache", "~nosuchuser"], "there is no such user"),
+    "a null byte": (["--plugins", "a\0b"], "--plugins has a null byte, expected a path"),
     "-- for a value": (["--eps=--"], "--eps is --, expected a value"),
     "a log nobody keeps, of a dry run": (["--dry-run", "--log", "tensorbord"], "tensorbord"),
 }  # fmt: skip
@@ -92,6 +95,21 @@ def test_an_empty_path_in_a_file_of_options_is_none(
     assert "--out is empty, expected a path" in said
     with pytest.raises(BadInput, match="--cache is empty"):
         run({"cache": ""})
+
+
+def test_repetitions_that_a_study_sets_are_said_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["study", "reference", "--reps", "7", "--out", "out", "--cache", "cache"]
+    assert "--reps 7: study reference chooses it itself, here " in refused(asked, capsys)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_path_may_begin_with_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which shells leave as it is behind a sign of equality."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parsed(["run", "--out=~/runs"]).out == tmp_path / "runs"
 
 
 @pytest.mark.parametrize(
