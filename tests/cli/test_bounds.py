@@ -101,7 +101,7 @@ def test_repetitions_that_a_study_sets_are_said_before_anything_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    asked = ["study", "reference", "--reps", "7", "--out", "out", "--cache", "cache"]
+    asked = ["study", "reference", "--reps", "7", "--dry-run", "--out", "out", "--cache", "cache"]
     assert "--reps 7: study reference chooses it itself, here " in refused(asked, capsys)
     assert not [*tmp_path.iterdir()]
 

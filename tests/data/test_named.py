@@ -22,6 +22,7 @@ from bench.core.types import Dataset
 from bench.data.imagenet import HUNDRED
 from bench.experiment.settings import portable
 from bench.results.rows import load_all
+from support.cases import encoded
 from support.pictures import draw_images
 
 IDS = HUNDRED.read_text(encoding="ascii").split()
@@ -206,6 +207,20 @@ def test_labels_may_be_words_and_the_test_images_validation(hub: dict[str, Any],
     hub["birds"] = {"train": split(12, **more), "validation": split(4, first=20, **more)}
     found = load("hf:birds", tmp_path)
     assert found.classes == ("bird", "cat") and found.test.labels.tolist() == [0, 1, 0, 1]
+    (note,) = found.notes
+    assert note == "hf:birds: labels are numbered in their order: bird is 0, cat is 1"
+
+
+def test_gray_is_what_all_images_of_the_hub_are(hub: dict[str, Any], tmp_path: Path) -> None:
+    """Not those that a limit leaves."""
+    for coloured in (None, *range(12)):
+        train, test = split(12), split(4, first=20)
+        for row, image in [*enumerate(train.columns["img"]), *enumerate(test.columns["img"], 20)]:
+            pixels = Image.fromarray(PIXELS[row])
+            image["bytes"] = encoded(pixels if row == coloured else pixels.convert("L"))
+        hub["birds"] = {"train": train, "test": test}
+        channels = 1 if coloured is None else 3
+        assert [load("hf:birds", tmp_path, limit).channels for limit in (None, 4)] == [channels] * 2
 
 
 ODD: dict[str, tuple[Any, str]] = {
