@@ -42,7 +42,7 @@ def main(args: argparse.Namespace) -> int:
     if args.dry_run:
         if args.kept:
             raise BadInput("--dry-run is for what has to be computed, and --kept trains nothing")
-        each = driver.requests(args.name, named(args.name), request)
+        each = varied(request, args.name, named(args.name).grids())
         return dry_run.run(each, given, place=driver.STUDIES / args.name)
     if args.kept:
         if args.out is None:

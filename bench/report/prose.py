@@ -13,7 +13,7 @@ from textwrap import fill
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-from bench.results.select import last_line
+from bench.results.select import one_line
 
 ALONE = ("#", "|", "![", "    ")  # nothing is joined to such a line
 OPENS = (*ALONE, "- ")  # nor such a line to the one before it
@@ -65,4 +65,4 @@ def _source(module: str) -> tuple[str, str, None]:
 TEMPLATES = Environment(  # no autoescape: Markdown is no HTML, and a reader of the file would see &lt; for <
     loader=FunctionLoader(_source), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
 )
-TEMPLATES.filters |= {"percent": percent, "nats": nats, "last_line": last_line, "sentence": sentence}
+TEMPLATES.filters |= {"percent": percent, "nats": nats, "one_line": one_line, "sentence": sentence}

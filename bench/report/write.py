@@ -22,7 +22,7 @@ from bench.results import rows as stored
 from bench.results.aggregate import Cell
 from bench.results.columns import FLAT, flat
 from bench.results.rows import Row
-from bench.results.select import identity, last_line
+from bench.results.select import identity, one_line
 
 DERIVED = re.compile(rf"(accuracy|mi){ENDING}\.(csv|md|tex|png)")
 PAGE = "report.html"  # in the folder report/ of a run
@@ -111,7 +111,7 @@ def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
 
 def record(row: Row) -> dict[str, Any]:
     """Make a row one line: what is nested as JSON, of a traceback the end."""
-    values = asdict(row) | {"reason": row.reason and last_line(row.reason)}
+    values = asdict(row) | {"reason": row.reason and one_line(row.reason)}
     nested = {name: value for name, value in values.items() if isinstance(value, dict | list)}
     dump = json.JSONEncoder(separators=(",", ":"), sort_keys=True, allow_nan=False).encode
     return values | {name: dump(value) for name, value in nested.items()} | flat(values)

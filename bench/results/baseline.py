@@ -22,7 +22,7 @@ from bench.results.columns import Code, Digest
 from bench.results.describe import mixture
 from bench.results.identity import shared
 from bench.results.rows import Row
-from bench.results.select import grouped, last_line, reason_of, told_apart
+from bench.results.select import grouped, one_line, reason_of, told_apart
 
 SCHEMA = upgrade.SCHEMA
 OWN = Path(__file__).with_name("gate") / "glyphs.json"  # of the grid in gate.yaml beside it
@@ -134,9 +134,7 @@ def _check_rows(rows: Sequence[Row]) -> None:
     for row in rows:
         name = f"{row.method} x {row.defense}"
         if row.status != "ok":
-            raise BadInput(
-                f"a baseline needs rows that are ok; {name}: {row.status}, {last_line(row.reason)}"
-            )
+            raise BadInput(f"a baseline needs rows that are ok; {name}: {row.status}, {one_line(row.reason)}")
         for column in RULES:
             if getattr(row, column) is None and reason_of(row, column) is None:
                 raise BadInput(f"a baseline needs {column}; {name} has none and does not say why")

@@ -127,8 +127,13 @@ def estimate(rows: Sequence[Row], cells: Iterable[Cell]) -> str:
     ceilings = values_of(rows, "mi_ceiling")
     said += [] if null is None else [f"mean null {null:z.3f}"]
     said += [f"ceilings {min(ceilings):.3f} to {max(ceilings):.3f}"] if ceilings else []
+    return ". ".join([", ".join(said), *no_gap(rows)])
+
+
+def no_gap(rows: Sequence[Row]) -> list[str]:
+    """Say for each reason why rows have no gap of MI."""
     whys = dict.fromkeys(reason_of(row, "mi_gap") for row in rows if row.mi_gap is None)
-    return ", ".join(said) + "".join(f". No gap: {why}" for why in whys if why)
+    return [f"No gap: {why}" for why in whys if why]
 
 
 def sentences(*parts: str) -> str:

@@ -26,8 +26,8 @@ from bench.results.select import (
     grouped,
     identity,
     in_order,
-    last_line,
     measured,
+    one_line,
     told_apart,
 )
 
@@ -161,7 +161,7 @@ def leaderboard(
     setting, groups, chance = ours[0].setting, grouped(ours), chance_of(ours)
     methods = in_order((row.method for row in ours), None, CLEAN)
     cells = accuracy_cells(setting, product({CLEAN, *methods}, {UNDEFENDED, *present}), groups)
-    skipped = {row.defense: last_line(row.reason) for row in ours if row.status == "skipped"}
+    skipped = {row.defense: one_line(row.reason) for row in ours if row.status == "skipped"}
     dropped = {name: skipped[name] for name in declared if name in skipped}
     uncounted = {name: doubt for name in declared if (doubt := cells[CLEAN, name].doubt)}
     names = [name for name in declared if name not in dropped | uncounted]

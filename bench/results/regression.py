@@ -12,7 +12,7 @@ from bench.results.aggregate import mean_of
 from bench.results.baseline import Baseline, Cell, codes, rep_of
 from bench.results.identity import shared
 from bench.results.rows import Row
-from bench.results.select import grouped, last_line, leaves
+from bench.results.select import grouped, leaves, one_line
 
 LONGEST = 20  # characters of a value in a message: digests are longer
 VERSION = ("revision", "draft")
@@ -142,7 +142,7 @@ def _short(text: str | None) -> str:
 def _lines(baseline: Baseline, cell: Cell, rows: Sequence[Row]) -> list[Line]:
     for row in rows:
         if row.status != "ok":
-            return [Line(cell.name, "failed", reason=last_line(row.reason))]
+            return [Line(cell.name, "failed", reason=one_line(row.reason))]
     if len(rows) != len(cell.reps):
         return [Line(cell.name, "missing", reason=f"{len(rows)} of {len(cell.reps)} repetitions are there")]
     return [_line(baseline, cell, column, rows) for column in baseline.rules if column in cell.measures]

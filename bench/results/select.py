@@ -156,7 +156,7 @@ def measured(rows: Iterable[Row], column: str) -> list[Row]:
     return [row for row in rows if row.status == "ok" and getattr(row, column) is not None]
 
 
-def last_line(reason: str | None) -> str:
+def one_line(reason: str | None) -> str:
     """Return the first line of the exception that a traceback ends with; of other text the last line."""
     lines = (reason or "").strip().splitlines() or ["no reason given"]
     begins = [at for at, line in enumerate(lines) if line.startswith("Traceback (most recent call last)")]
@@ -167,7 +167,7 @@ def last_line(reason: str | None) -> str:
 def reason_of(row: Row, column: str) -> str | None:
     """Say why a row does not count; None where it does, or nothing says."""
     if row.status != "ok":
-        return last_line(row.reason)
+        return one_line(row.reason)
     if not column.startswith("mi"):
         return None
     no_ceiling = f"{row.mi_estimator} has no ceiling that a gap could be to"

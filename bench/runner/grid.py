@@ -17,7 +17,7 @@ from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
 from bench.results import rows as files
 from bench.results.rows import Row
-from bench.results.select import last_line
+from bench.results.select import one_line
 from bench.runner.jobs import TRACEBACK, Job, Result, place_of, without_places, work
 from bench.runner.progress import Progress
 from bench.runner.scheduler import Scheduler, Work, Workers
@@ -215,7 +215,7 @@ class _Grid(Work[Job]):
         plugin = job.cell.defense if job.cell else job.method
         kept = f"; traceback in {files.path_of(rows[0].key, self.folder)}" if TRACEBACK in error else ""
         where = place_of(error, plugin, self.plugins)
-        why = explained(error) or last_line(error)
+        why = explained(error) or one_line(error)
         self.progress.say(f"{job.name}: failed, {why} ({where}){kept}")
 
     def leave(self, job: Job) -> None:

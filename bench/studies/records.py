@@ -18,7 +18,7 @@ from bench.metrics import METRICS
 from bench.results.aggregate import counterpart
 from bench.results.identity import record_name
 from bench.results.rows import Row
-from bench.results.select import CLEAN, UNDEFENDED, last_line
+from bench.results.select import CLEAN, UNDEFENDED, one_line
 from bench.results.upgrade import SCHEMA
 from bench.studies.study import FORM, IMAGES, Record, images_of
 
@@ -111,7 +111,7 @@ def figure_of(record: Record | None, key: str) -> float | str:
     if isinstance(value, int | float) and not isinstance(value, bool) and not censored and isfinite(value):
         return float(value)
     if record.reason is not None:
-        return last_line(record.reason)
+        return one_line(record.reason)
     bound = record.values.get("bound")
     return "no value" if bound is None else f"{BOUND}: {bound}"
 

@@ -280,7 +280,7 @@ def test_the_version_is_the_same_everywhere() -> None:
     citation = yaml.safe_load(text_of(ROOT / "CITATION.cff"))
     assert citation["version"] == bench.__version__
     assert f"## {bench.__version__} ({citation['date-released']})" in text_of(ROOT / "CHANGELOG.md")
-    assert f"version = {{{bench.__version__}}}" in text_of(ROOT / "README.md")
+    assert f"version = {{{bench.__version__}}}" in text_of(ROOT / "docs" / "faq.md")
 
 
 def test_the_image_copies_what_is_there() -> None:

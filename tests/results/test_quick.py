@@ -70,13 +70,10 @@ def test_no_undefended_cell_hangs_on_the_seed_or_the_processor(factor: str) -> N
     for method in {method for method, defense in levels[next(iter(levels))][0] if defense == "none"}:
         means = [fmean(run[method, "none"] for run in runs) for runs in levels.values()]
         apart[method] = max(means) - min(means)
-    # Of seeds em has 28.2, 16.2 and 24.5 %, 2 points more than is meant: its poisons differ by so much.
-    assert {method for method, far in apart.items() if far > 10} == ({"em"} if factor == "seed" else set())
-    assert apart["em"] <= 12.1
+    assert not {method for method, far in apart.items() if far > 10}
 
 
 def test_the_page_has_the_numbers_of_the_rows() -> None:
-    """Accuracies by method, and those of em by its rounds, of which the first victim is shown."""
     text = (FOLDER / "README.md").read_text(encoding="utf-8")
     lines = [
         [cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if "|" in line
@@ -88,9 +85,3 @@ def test_the_page_has_the_numbers_of_the_rows() -> None:
     }
     for method, cells in stated.items():
         assert cells == [f"{accuracy(run)[method, 'none']:.1f}" for run in head], method
-    for rounds in ("54", "72"):
-        (cells,) = (own for name, *own in lines if name == rounds)
-        places = [FOLDER / "em" / f"rounds{rounds}-{run}" / "rows" for run in head]
-        first = [next(row for row in load_all(place) if row.rep == 0) for place in places]
-        assert {row.inputs["method"]["max_rounds"] for row in first} == {int(rounds)}
-        assert cells[:6] == [f"{100 * (row.test_acc or 0):.1f}" for row in first]

@@ -267,6 +267,12 @@ def test_a_missing_or_failed_cell_is_no_number() -> None:
     assert empty.reps == 0 and empty[["accuracy", "std", "low", "high", "mi", "mi_gap"]].isna().all()
 
 
+def test_rows_of_an_estimator_without_a_ceiling_say_why_they_have_no_gap() -> None:
+    old = [replace(own, mi_gap=None, mi_estimator="smi-ksg") for own in all_rows()]
+    assert "No gap: smi-ksg has no ceiling" in STUDY.analyse(old, ()).text
+    assert "No gap" not in STUDY.analyse(all_rows(), ()).text
+
+
 def test_the_table_counts_poisons_and_has_intervals_over_them() -> None:
     table = STUDY.analyse(all_rows(), ()).tables["reference"].set_index(["method", "defense"])
     own, single, clean = table.loc["em", "none"], table.loc["em", "at-8"], table.loc["clean", "none"]

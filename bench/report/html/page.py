@@ -22,7 +22,7 @@ from bench.report.summary import Summary, anchor
 from bench.results.describe import crafted_on, devices
 from bench.results.identity import shared
 from bench.results.rows import SCHEMA, Row
-from bench.results.select import last_line
+from bench.results.select import one_line
 
 DRAWINGS = ("mi-accuracy", "curves", "cost")
 
@@ -61,7 +61,7 @@ TEMPLATES = Environment(
     keep_trailing_newline=True,
 )
 TEMPLATES.globals |= {"anchor": anchor, "legend": LEGEND, "schema": SCHEMA}
-TEMPLATES.filters |= {"as_json": as_json, "last_line": last_line, "said": said, "several": several}
+TEMPLATES.filters |= {"as_json": as_json, "one_line": one_line, "said": said, "several": several}
 
 
 def _setting(summary: Summary, summaries: Sequence[Summary], figures: Mapping[str, Path]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from bench.results.aggregate import summary
 from bench.results.correlation import Correlation, correlation
 from bench.results.replicates import by_unit, chance_of, doubt_of
 from bench.results.rows import Row
-from bench.results.select import CLEAN, last_line
+from bench.results.select import CLEAN, one_line
 from bench.runner.request import Options, Variation
 from bench.studies.command import command_of
 from bench.studies.depth.figures import by_depth
@@ -186,7 +186,7 @@ def _lacking(rows: Sequence[Row], records: Iterable[Record]) -> Iterator[str]:
     for row in rows:
         name = f"{row.inputs['net']}, {row.method}, {row.defense}"
         if row.status != "ok":
-            yield f"{name}: {row.status}, {last_line(row.reason)}"
+            yield f"{name}: {row.status}, {one_line(row.reason)}"
             continue
         own, through = (readings.figure(row, FIGURES[each]) for each in ("mi_gap", "mi_gap_clean_net"))
         if isinstance(own, str):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.results.aggregate import gaps_of, mean_of, summary
 from bench.results.replicates import by_unit, doubt_of, units_of
 from bench.results.rows import Row
-from bench.results.select import CLEAN, UNDEFENDED, by_setting, last_line, told_apart
+from bench.results.select import CLEAN, UNDEFENDED, by_setting, one_line, told_apart
 from bench.studies.records import BOUND, MI_LIKE, SCALE, Ends, Explanation, Readings
 from bench.studies.study import Record
 
@@ -69,7 +69,7 @@ def points_of(
 def _point(rows: Sequence[Row], readings: Readings, explanations: Sequence[Explanation]) -> MethodPoint:
     """Rows of one method in one setting; their methods' names may be told apart from the readings'."""
     ours = [readings.rows[row.key] for row in rows if row.status == "ok"]
-    failed = [last_line(row.reason) for row in rows if row.status != "ok"]
+    failed = [one_line(row.reason) for row in rows if row.status != "ok"]
     figures, reasons, ends = {}, {}, {}
     for explanation in explanations:
         name, seen = explanation.name, [(row, readings.figure(row, explanation)) for row in ours]

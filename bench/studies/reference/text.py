@@ -13,7 +13,7 @@ from bench.report.formats import markdown
 from bench.report.prose import render
 from bench.report.tables import DOUBTED
 from bench.results.aggregate import Mean, Means
-from bench.results.describe import circumstances, mixture, no_order, repetitions, sentences, span
+from bench.results.describe import circumstances, mixture, no_gap, no_order, repetitions, sentences, span
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED
 from bench.studies.reference.patterns import EFFECT, SMALL, JudgedPattern, together
@@ -34,6 +34,7 @@ def text(
             "about": sentences(circumstances(means.rows), mixture(means.rows), *means.notes),
             "over": repetitions(means.rows) or "of one repetition each",
             "mark": MARK,
+            "no_gap": sentences(*no_gap(means.rows)),
             "doubted": DOUBTED if any(line.doubt for line in lines) else "",
             **_undefended([line for line in lines if line.defense == UNDEFENDED and line.reps]),
             **_patterns(found),

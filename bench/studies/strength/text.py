@@ -14,7 +14,7 @@ from bench.report.tables import DOUBTED
 from bench.results.aggregate import Change, change
 from bench.results.describe import circumstances, no_order
 from bench.results.rows import Row
-from bench.results.select import CLEAN, last_line
+from bench.results.select import CLEAN, one_line
 from bench.studies.strength.points import StrengthPoint, place_of
 
 Groups = dict[str, list[StrengthPoint]]  # by method, or by method and budget
@@ -62,7 +62,7 @@ def _place(point: StrengthPoint) -> str:
 def _lost(row: Row) -> str:
     method, eps, share = place_of(row)
     left = ", poisoned ones left out" if row.inputs["drop_poisoned"] else ""
-    return f"{method} at {eps:g}/255, share {share:g}{left}: {row.status}, {last_line(row.reason)}"
+    return f"{method} at {eps:g}/255, share {share:g}{left}: {row.status}, {one_line(row.reason)}"
 
 
 def _percent(point: StrengthPoint) -> str:

@@ -12,7 +12,7 @@ from bench.report.prose import percent, render
 from bench.report.tables import DOUBTED
 from bench.results.describe import no_order
 from bench.results.rows import Row
-from bench.results.select import CLEAN, last_line
+from bench.results.select import CLEAN, one_line
 
 LOST = "share lost of clean's accuracy above chance, %"
 
@@ -32,7 +32,7 @@ def text(cells: pd.DataFrame, rows: Sequence[Row]) -> str:
         sign=DOUBTED,
         no_order=no_order(zip(crafted["method"], crafted["poisons"], strict=True)),
         lacking=[
-            f"{row.inputs['net']}, {row.method}: {row.status}, {last_line(row.reason)}"
+            f"{row.inputs['net']}, {row.method}: {row.status}, {one_line(row.reason)}"
             for row in rows
             if row.status != "ok"
         ],
