@@ -25,6 +25,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "neighbours": (["--set", "mi.neighbours=9999"], "fewer neighbours than images"),
     "neighbours of few images": (["--limit", "60", "--set", "mi.neighbours=80", "--set", "victim.batch=8"],
                                  "mi.neighbours is 80, expected at most 14 with the 60 images"),
+    "a rank that no estimate has": (["--set", "mi.rank=-1"], "rank"),
     "slices": (["--set", "mi.slices=10000000"], "at most 100000 slices"),
     "reps": (["--reps", "0"], "reps is 0, expected 1 to"),
     "poison reps": (["--poison-reps", "-3"], "poison_reps is -3, expected 1 to"),
