@@ -181,6 +181,27 @@ def test_weights_move_in_one_place() -> None:
     assert {m for m in containing("optim.") if not m.startswith(INSTRUMENTS)} == {"bench.core.train"}
 
 
+def test_images_of_others_are_decoded_in_one_place() -> None:
+    """The suite's own samples, and a round trip in memory, are nobody else's."""
+    assert containing("Image.open(") == ["bench.data.images", "bench.results.samples", "defenses.iss"]
+    assert not [m for word in ("imread(", "decode_image(", "Image.frombytes(") for m in containing(word)]
+
+
+def test_nothing_is_imported_that_only_some_systems_have() -> None:
+    """At the head of a module: locks, for one, are a library's, which knows each system."""
+    own = {"fcntl", "grp", "msvcrt", "posix", "pwd", "resource", "syslog", "termios", "winreg"}
+    heads = {
+        m: [node for node in tree(m).body if isinstance(node, ast.Import | ast.ImportFrom)] for m in CODE
+    }
+    names = {
+        (m, str(getattr(node, "module", None) or alias.name).partition(".")[0])
+        for m, nodes in heads.items()
+        for node in nodes
+        for alias in node.names
+    }
+    assert [(m, name) for m, name in names if name in own] == []
+
+
 def test_only_the_harness_knows_of_devices() -> None:
     """Plugins compute where their images are."""
     assert containing(".cuda(") == containing("cuda()") == []

@@ -11,6 +11,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Sequence
+from io import TextIOWrapper
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -60,6 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
     Exit codes: 0 all is well, 1 cells failed, 2 bad input, 3 no room to write, 128 + N ended by signal N.
     """
+    if isinstance(sys.stdout, TextIOWrapper):  # stderr does so by itself
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         with stopping():
             code = _main(argv)

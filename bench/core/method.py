@@ -29,6 +29,11 @@ LONGEST = 10_000  # characters of a note
 PERTURBING = 0.7  # cost of a sign step, which needs no weight gradients, against a training step
 
 
+def joined(known: Fact, changed: str) -> str:
+    """Add what one piece of a plugin left changed to what is known of the others; names with commas."""
+    return ", ".join(dict.fromkeys([*(str(known).split(", ") if known else ()), *changed.split(", ")]))
+
+
 @dataclass
 class Lab:
     """Everything a method may use besides the clean images."""
@@ -53,8 +58,8 @@ class Lab:
         self.facts.update(facts)
 
     def left(self, changed: str) -> None:
-        """Say which global states the plugin left changed; they have been restored."""
-        self.note(left_changed=changed)
+        """Say which global states the plugin left changed, each once; they have been restored."""
+        self.note(left_changed=joined(self.facts.get("left_changed"), changed))
 
     def unreached(self, what: str) -> None:
         """Say that crafting ends short of its objective; run, tables and reports show it.

@@ -19,7 +19,7 @@ from bench.core.errors import BadInput
 from bench.core.files import expanded
 from bench.data import folder
 from bench.data.prepare import Source
-from bench.data.rules import RULE
+from bench.data.rules import RULE, plain
 
 HUNDRED = Path(__file__).parent / "imagenet100.txt"
 SIDE = 224  # pixels, as papers train on it
@@ -34,7 +34,7 @@ def hundred(place: str) -> Source:
     train, test = ([_class(top / part / name) for name in classes] for part in ("train", "val"))
     files, labels = folder.labelled(train)
     pools = folder.pool(files, labels, size), folder.pool(*folder.labelled(test), size)
-    named = tuple(f"{file.parent.name}/{file.name}" for file in files)
+    named = tuple(f"{file.parent.name}/{plain(file.name)}" for file in files)
     return Source(f"imagenet100@{size}", *pools, tuple(classes), resize=RULE.format(size), names=named)
 
 
@@ -45,7 +45,7 @@ def tiny(place: str) -> Source:
     files, labels = folder.labelled([_class(top / "train" / name / "images") for name in classes])
     held, their = _annotated(top, classes)
     pools = folder.pool(files, labels, None), folder.pool(held, torch.tensor(their), None)
-    named = tuple(f"{file.parent.parent.name}/{file.name}" for file in files)
+    named = tuple(f"{file.parent.parent.name}/{plain(file.name)}" for file in files)
     return Source("tinyimagenet", *pools, tuple(classes), names=named)
 
 

@@ -21,7 +21,7 @@ from bench.core.defense import (
     trains_otherwise,
 )
 from bench.core.kit import Kit
-from bench.core.method import Lab
+from bench.core.method import Lab, joined
 from bench.core.pixels import digest, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
@@ -51,7 +51,13 @@ def craft(context: RunContext, method: Plugin, poison_rep: int, tick: Tick = qui
             poison.manifest.update(distances=again, evaluation=revision)
         return poison
     crafted = _delta(context, method, poison_rep, tick)
-    delta, before = value.publish(crafted.images.to(context.device)), data.train.images
+    facts, before = dict(crafted.manifest["facts"]), data.train.images
+
+    def left(changed: str) -> None:
+        facts["left_changed"] = joined(facts.get("left_changed"), changed)
+
+    with isolated(seed_for(crafted.manifest["seed"], "publish"), context.device, left):
+        delta = value.publish(crafted.images.to(context.device))
     threat = value.threat
     contract.check_delta(delta, before, threat, method.name)
     published = contract.published(threat, before, delta)
@@ -60,6 +66,7 @@ def craft(context: RunContext, method: Plugin, poison_rep: int, tick: Tick = qui
     if additive and threat.radius > 0:
         contract.check_classes(published, before, data.train.labels, data.classes, method.name)
     manifest = crafted.manifest | {
+        "facts": facts,
         "inputs": keys.publication(data, context.setting, method, poison_rep),
         "published": digest(published),
         "norm": threat.norm,
@@ -131,16 +138,19 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
     prepared = _shown(context, cell, offered, rows)
     shown = Split(prepared.images.to(context.device), offered.labels)
     net = context.build(setting.net, seed_for(shared, "init"))
-    _check_active(cell, net, offered, shown, own)
     kit = _kit(context, cell, own)
+    kit.facts |= prepared.manifest.get("facts", {})
     kit.checkpoint, kit.tick = context.checkpoint("victim", row.key).part("defense"), tick
-    tests = HeldOut(data, setting, defense.value)
+    with isolated(seed_for(own, "probe"), context.device, kit.left):
+        _check_active(cell, net, offered, shown, own)
+        tests = HeldOut(data, setting, defense.value)
     with meter(context.device) as used:
         trained = _trained(context, cell, net, shown, kit, Streams.of(shared, own, context.device), tests)
     if not all(bool(p.isfinite().all()) for p in net.parameters()):
         raise ValueError(f"defense {defense.name!r}: the victim's weights are not finite after training")
     started = time.monotonic()
-    mi = mi_columns(data, setting, net, published, defense.value)
+    with isolated(seed_for(own, "mi"), context.device, kit.left):
+        mi = mi_columns(data, setting, net, published, defense.value)
     mi_seconds, accuracies = time.monotonic() - started, accuracy_columns(net, tests.test)
     if context.keep_victims:
         cache.keep_victim(net, context.cache, row.key, accuracies["test_acc"])
@@ -157,7 +167,7 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
         mask=partial.mask_digest(mask),
         **_poison_columns(cell, poison),
         train_peak_mb=used.peak_mb,
-        defense_facts=prepared.manifest.get("facts", {}) | kit.facts,
+        defense_facts=kit.facts,
         seeds={"base": setting.seed, "craft": poison.manifest["seed"], "victim": shared, "defense": own},
     )
 

@@ -10,8 +10,10 @@ from typing import Any
 import torch
 
 from bench.core.checkpoint import Checkpoint
+from bench.core.rng import seed_for
 from bench.core.types import Dataset
 from bench.experiment import keys
+from bench.experiment.isolation import isolated
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Command, Setting
 from bench.nets import Net, build
@@ -48,7 +50,12 @@ class RunContext:
     def build(self, name: str, seed: int) -> Net:
         data = self.data
         shape = {"channels": data.channels, "classes": len(data.classes), "size": data.size}
-        return build(name, **shape, precision=self.setting.precision, seed=seed, device=self.device)
+        left: list[str] = []
+        with isolated(seed_for(seed, "global"), self.device, left.append):  # a net may be somebody's plugin
+            net = build(name, **shape, precision=self.setting.precision, seed=seed, device=self.device)
+        if left:
+            raise ValueError(f"net {name!r} leaves {left[0]} changed as it is built, expected that as it was")
+        return net
 
     def checkpoint(self, kind: str, key: str) -> Checkpoint:
         path = self.cache / "checkpoints" / f"{kind}-{key[:32]}"

@@ -6,7 +6,6 @@ import ctypes
 import os
 import platform
 import re
-import resource
 import subprocess
 import sys
 import warnings
@@ -179,11 +178,21 @@ def meter(device: torch.device) -> Iterator[Meter]:
         torch.cuda.synchronize(device)
         measured.peak_mb = torch.cuda.max_memory_allocated(device) / MB
         return
-    unit = 1 if sys.platform == "darwin" else 2**10
-    measured.peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
+    measured.peak_mb = _peak_mb()
     with suppress(OSError):  # Linux's VmHWM alone begins anew
         if found := re.search(r"VmHWM:\s*(\d+) kB", Path("/proc/self/status").read_text()):
             measured.peak_mb = int(found[1]) / 2**10
+
+
+def _peak_mb() -> float:
+    """Ask for the most memory that this process ever had."""
+    peak: int | None = getattr(psutil.Process().memory_info(), "peak_wset", None)
+    if peak is not None:  # Windows, which has no module resource
+        return peak / MB
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / MB
 
 
 def resident_mb() -> float:

@@ -52,7 +52,8 @@ def own_code() -> str:
 def _digest(folder: Path, parts: tuple[str, ...]) -> str:
     seen = hashlib.sha256()
     places = [folder / part for part in parts]
-    files = sorted(path for place in places for path in ([place] if place.is_file() else place.rglob("*.py")))
+    found = (path for place in places for path in ([place] if place.is_file() else place.rglob("[!.]*.py")))
+    files = sorted(found)
     for path in files:
         seen.update(f"{path.relative_to(folder).as_posix()}\0".encode() + path.read_bytes() + b"\0")
     return f"sha256 {seen.hexdigest()[:12]} of {len(files)} files"

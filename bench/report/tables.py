@@ -17,8 +17,8 @@ from bench.results.describe import (
     mixture,
     no_order,
     repetitions,
+    reported,
     sentences,
-    unreached,
 )
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED, grouped, in_order, measured
@@ -119,7 +119,7 @@ def tables_of_setting(
     down = in_order((row.method for row in rows), methods, CLEAN)
     across = in_order((row.defense for row in rows), defenses, UNDEFENDED)
     setting, pairs, groups = rows[0].setting, list(product(down, across)), grouped(rows)
-    variants = variants + unreached(rows)
+    variants = variants + reported(rows)
     end = (circumstances(rows), mixture(rows))
     contestants = [] if rows[0].synthetic else list(dict.fromkeys(r.method for r in rows if not r.control))
     budgets = beside(rows)

@@ -90,10 +90,15 @@ def attacked(rows: Iterable[Row]) -> str:
     return f"In brackets, of victims that train adversarially, robust accuracy: {within}"
 
 
-def unreached(rows: Iterable[Row]) -> list[str]:
-    """Say what each method reports of an objective that its crafting did not reach, once for each poison."""
+def reported(rows: Sequence[Row]) -> list[str]:
+    """Say, once each, which objectives crafting did not reach, and what plugins left changed for others."""
     said = {(row.method, what): None for row in rows if (what := row.craft.get("unreached"))}
-    return [f"{method}: crafting did not reach its objective: {what}" for method, what in said]
+    facts = [(row.method, row.craft) for row in rows] + [(row.defense, row.defense_facts) for row in rows]
+    left = {(name, what): None for name, known in facts if (what := known.get("left_changed"))}
+    return [
+        *(f"{method}: crafting did not reach its objective: {what}" for method, what in said),
+        *(f"{name} left {what} changed, which was restored" for name, what in left),
+    ]
 
 
 def devices(environments: Iterable[Mapping[str, Any]]) -> str:

@@ -263,9 +263,9 @@ def load_files(folder: Path) -> dict[Path, Row]:
     """Load every file of a run's rows, of several with one key the one that counts last: ok, then the latest.
 
     Each must be in the file of its key, unless it is from schema 1, which had other keys: else BadInput. An
-    absent folder has none; what another run moves away meanwhile is passed over.
+    absent folder has none; what another run moves away meanwhile, and hidden files, are passed over.
     """
-    found, names = {}, (path.name for path in folder.glob("*.json"))
+    found, names = {}, (path.name for path in folder.glob("[!.]*.json"))
     with uncollected():
         for name in sorted(names):
             with suppress(FileNotFoundError):

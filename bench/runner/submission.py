@@ -40,9 +40,9 @@ def complaints(run: Path, rows: Sequence[Row], golden: Path = GOLDEN) -> Iterato
     """Say what keeps rows from being accepted, each complaint once. golden: where golden numbers lie."""
     if not (run / "README.md").is_file():
         yield f"{run}: no README.md, expected some sentences on what it shows and what it does not"
-    others = [path.name for path in (run / "rows").iterdir() if path.suffix != ".json"]
-    if others:
-        yield f"{run}/rows: {others[0]} is no row, expected nothing else there"
+    others = [path.name for path in (run / "rows").iterdir() if path.suffix != ".json" or path.name[0] == "."]
+    for name in others:
+        yield f"{run}/rows: {name} is no row, expected nothing else there"
     if not rows:
         yield f"{run}/rows: no rows"
     for said, keys in _grouped(rows, golden).items():

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.api import run
-from bench.cli.main import main
+from bench.cli.main import main, parsed
 from bench.core.errors import BadInput
 from bench.runner.memory import cores
 from support.commands import refused
@@ -25,6 +25,7 @@ BAD: dict[str, tuple[list[str], str]] = {
     "neighbours": (["--set", "mi.neighbours=9999"], "fewer neighbours than images"),
     "neighbours of few images": (["--limit", "60", "--set", "mi.neighbours=80", "--set", "victim.batch=8"],
                                  "mi.neighbours is 80, expected at most 14 with the 60 images"),
+    "a rank that no estimate has": (["--set", "mi.rank=-1"], "rank"),
     "slices": (["--set", "mi.slices=10000000"], "at most 100000 slices"),
     "reps": (["--reps", "0"], "reps is 0, expected 1 to"),
     "poison reps": (["--poison-reps", "-3"], "poison_reps is -3, expected 1 to"),
@@ -39,6 +40,9 @@ BAD: dict[str, tuple[list[str], str]] = {
     "too long a name": (["--out", "x" * 300], "File name too long"),
     "too long a path": (["--cache", "/".join(["y" * 100] * 60)], "File name too long"),
     "a user that does not exist": (["--data", "folder:~nosuchuser/x"], "~nosuchuser"),
+    "the home of nobody": (["--out", "~nosuchuser/x"], "--out is ~nosuchuser/x, expected a path: there"),
+    "a cache of nobody": (["--cache", "~nosuchuser"], "there is no such user"),
+    "a null byte": (["--plugins", "a\0b"], "--plugins has a null byte, expected a path"),
     "-- for a value": (["--eps=--"], "--eps is --, expected a value"),
     "a log nobody keeps, of a dry run": (["--dry-run", "--log", "tensorbord"], "tensorbord"),
 }  # fmt: skip
@@ -99,6 +103,21 @@ def test_options_that_nest_without_end_are_refused(
 ) -> None:
     (tmp_path / "run.yaml").write_text(f"out: {'[' * 9000}")
     assert "run.yaml cannot be read" in refused(["run", "--config", str(tmp_path / "run.yaml")], capsys)
+
+
+def test_repetitions_that_a_study_sets_are_said_before_anything_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = ["study", "reference", "--reps", "7", "--dry-run", "--out", "out", "--cache", "cache"]
+    assert "--reps 7: study reference chooses it itself, here " in refused(asked, capsys)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_path_may_begin_with_the_users_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which shells leave as it is behind a sign of equality."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert parsed(["run", "--out=~/runs"]).out == tmp_path / "runs"
 
 
 @pytest.mark.parametrize(

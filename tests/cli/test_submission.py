@@ -132,9 +132,14 @@ def test_files_alone_are_checked_and_what_lies_beside_them_is_named(
     one, _ = sorted((submitted / "rows").iterdir())
     (submitted / "README.md").unlink()
     (submitted / "rows" / "poison.npy").write_bytes(b"images")
+    (submitted / "rows" / "._one.json").write_bytes(b"hidden")
     assert main(["submission", str(one), *GOLDEN, "--no-rerun"]) == 1
     said = capsys.readouterr().out
-    assert "no README.md" in said and "poison.npy is no row" in said and "refused: 1 rows" in said
+    assert (
+        "no README.md" in said
+        and all(f"{name} is no row" in said for name in ("poison.npy", "._one.json"))
+        and "refused: 1 rows" in said
+    )
 
 
 def test_a_changed_key_and_a_command_that_does_more_are_no_rows_to_run(

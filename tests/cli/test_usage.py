@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,17 @@ def test_no_command_shows_the_usage_of_all(capsys: pytest.CaptureFixture[str]) -
     with pytest.raises(SystemExit):
         main([])
     assert "COMMAND" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("encoding", "seen"), [("ascii", b"\\u2026"), ("cp1252", b"\x85"), ("utf-8", b"\xe2\x80\xa6")]
+)
+def test_output_in_any_encoding_escapes(encoding: str, seen: bytes) -> None:
+    """What is printed, as what is said of a mistake."""
+    asked = [sys.executable, "-m", "bench", "list", "quick"]
+    where = {"PYTHONIOENCODING": encoding, "COLUMNS": "80"}
+    done = subprocess.run(asked, capture_output=True, env=os.environ | where, check=False)
+    assert (done.returncode, done.stderr) == (0, b"") and seen in done.stdout
 
 
 @pytest.mark.parametrize("shell", SHELLS)

@@ -19,12 +19,14 @@ from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.core.pixels import release, to_float
 from bench.core.types import Dataset
+from bench.data import load
 from bench.data.poisons.imported import Foreign
 from bench.experiment.named import split
 from bench.experiment.overrides import change
 from bench.experiment.registry import imported
 from support import cases
 from support.cases import ALL, DATA, DELTA, HERE, STEPS
+from support.commands import command
 from support.pictures import draw_images
 from support.toys import toy_lab
 
@@ -230,3 +232,22 @@ def test_verify_prints_order_and_classes(tmp_path: Path, capsys: pytest.CaptureF
     assert main(asked) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert "class-wise" in said and "0 a, 1 b, 2 c, 3 d" in said and "taken as given" in said
+
+
+def test_class_wise_deltas_are_in_the_order_that_a_run_prints(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Folders that are whole numbers in that of these: the third entry is class 10's, and not class 2's."""
+    draw_images(tmp_path / "quad")
+    for part in ("train", "test"):
+        for old, new in zip("abcd", ("1", "2", "10", "20"), strict=True):
+            (tmp_path / "quad" / part / old).rename(tmp_path / "quad" / part / new)
+    steps = torch.arange(1, 5)[:, None, None, None].expand(4, 3, 16, 16) / 255
+    path = torch_file(steps.contiguous(), tmp_path / "p.pt")
+    images = load(f"folder:{tmp_path / 'quad'}", root=None, limit=None, cache=tmp_path)
+    change = published(path, images).int() - images.train.images
+    assert torch.equal(change.amin((1, 2, 3)), images.train.labels + 1)
+    assert images.classes == ("1", "2", "10", "20")
+    asked = command(tmp_path, f"file:{path}", "none", "--dry-run", "--img-per-s", "9")
+    assert main(asked) == 0
+    assert "classes: 0 1, 1 2, 2 10, 3 20" in " ".join(capsys.readouterr().out.split())

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 import types
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +22,7 @@ from bench.core.types import Dataset
 from bench.data.imagenet import HUNDRED
 from bench.experiment.settings import portable
 from bench.results.rows import load_all
+from support.cases import encoded
 from support.pictures import draw_images
 
 IDS = HUNDRED.read_text(encoding="ascii").split()
@@ -57,6 +60,18 @@ def test_of_imagenet_a_hundred_classes_are_read_at_one_size(tmp_path: Path) -> N
     assert (found.classes, found.size, found.name) == (tuple(IDS), 8, "imagenet100@8")
     assert (len(found.train) + len(found.val), len(found.test)) == (200, 100)
     assert found.names is not None and {name.split("/")[0] for name in found.names} == {*IDS}
+
+
+@pytest.mark.parametrize("kind", ["imagenet100", "tinyimagenet"])
+def test_names_of_files_are_as_everywhere(kind: str, tmp_path: Path) -> None:
+    """In Unicode's NFC; what is no UTF-8 is escaped."""
+    place = imagenet(tmp_path / "in", IDS) if kind == "imagenet100" else tiny(tmp_path / "tiny")
+    files = sorted(path for path in (place / "train").rglob("*") if path.suffix.lower() in (".png", ".jpeg"))
+    names = {unicodedata.normalize("NFD", "\u00e9.png"): "\u00e9.png", os.fsdecode(b"\xe9.png"): "\\xe9.png"}
+    for file, name in zip(files, names, strict=False):
+        file.rename(file.with_name(name))
+    found = load(f"{kind}:{place}", tmp_path).names
+    assert found is not None and {name.rpartition("/")[2] for name in found} >= {*names.values()}
 
 
 def test_a_class_of_the_hundred_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -192,6 +207,20 @@ def test_labels_may_be_words_and_the_test_images_validation(hub: dict[str, Any],
     hub["birds"] = {"train": split(12, **more), "validation": split(4, first=20, **more)}
     found = load("hf:birds", tmp_path)
     assert found.classes == ("bird", "cat") and found.test.labels.tolist() == [0, 1, 0, 1]
+    (note,) = found.notes
+    assert note == "hf:birds: labels are numbered in their order: bird is 0, cat is 1"
+
+
+def test_gray_is_what_all_images_of_the_hub_are(hub: dict[str, Any], tmp_path: Path) -> None:
+    """Not those that a limit leaves."""
+    for coloured in (None, *range(12)):
+        train, test = split(12), split(4, first=20)
+        for row, image in [*enumerate(train.columns["img"]), *enumerate(test.columns["img"], 20)]:
+            pixels = Image.fromarray(PIXELS[row])
+            image["bytes"] = encoded(pixels if row == coloured else pixels.convert("L"))
+        hub["birds"] = {"train": train, "test": test}
+        channels = 1 if coloured is None else 3
+        assert [load("hf:birds", tmp_path, limit).channels for limit in (None, 4)] == [channels] * 2
 
 
 ODD: dict[str, tuple[Any, str]] = {

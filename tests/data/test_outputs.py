@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import unicodedata
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bench import data
 from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.core.types import Dataset
+from bench.data.poisons import photos
 from bench.data.poisons.imported import Foreign
 from bench.experiment.registry import imported
 from support.commands import command, refused, rows_of
@@ -101,6 +103,27 @@ def test_another_encoding_or_size_is_said_and_counts(
     assert found.eps > CAP / 255 and table["budget"].endswith("as measured")
 
 
+def test_one_name_in_another_form_of_unicode_is_the_same(place: Path) -> None:
+    nfc, nfd = (unicodedata.normalize(form, "\u00e9.png") for form in ("NFC", "NFD"))
+    folder = tool(place, as_png)
+    (place / "quad" / "train" / "a" / "0.png").rename(place / "quad" / "train" / "a" / nfc)
+    (folder / "train" / "a" / "0.png").rename(folder / "train" / "a" / nfd)
+    assert audited(folder, loaded(place))[0].eps == CAP / 255
+
+
+def test_what_systems_leave_beside_images_is_passed_over(place: Path) -> None:
+    """By who looks for outputs, and by protect."""
+    folder = tool(place, as_png)
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "._0.png"):
+        for beside in (folder / "train", folder / "train" / "a"):
+            (beside / name).write_bytes(b"mine")
+    (folder / "train" / "__MACOSX").mkdir()
+    (folder / "train" / "__MACOSX" / "0.png").write_bytes(b"mine")
+    assert audited(folder, loaded(place))[1]["entries"] == "72 images"
+    found = photos.album(folder)
+    assert found.classes == tuple(QUADRANTS) and len(found.files) == 72
+
+
 def test_a_stated_budget_holds(place: Path) -> None:
     folder = tool(place, as_png)
     assert audited(folder, loaded(place), eps=8 / 255)[0].eps == 8 / 255
@@ -182,6 +205,45 @@ def test_a_hubs_parquet_is_read_by_row(place: Path, column: str) -> None:
         assert (found.eps, found.kind, found.units) == (8 / 255, "images", "255")
         assert images.rows is not None and found.entries == tuple(images.rows.tolist())
     assert audited(folder, images)[0].published == audited(folder / path.name, images)[0].published
+
+
+def hub_of(place: Path) -> Path:
+    """All training images in one file of a folder, protected."""
+    files = sorted((place / "quad" / "train").rglob("*.png"))
+    return in_parquet(place / "hub", files, "image", [QUADRANTS.index(file.parent.name) for file in files])
+
+
+@pytest.mark.parametrize("inside", ["", "data"])
+def test_shards_of_a_poison_are_read_in_the_order_of_their_numbers(place: Path, inside: str) -> None:
+    whole = hub_of(place)
+    table, cut = pq.read_table(whole / "train-00000-of-00001.parquet"), place / "cut" / inside
+    cut.mkdir(parents=True)
+    for number, part in enumerate((table[:5], table[5:50], table[50:])):
+        pq.write_table(part, cut / f"train-{number:05}-of-00003-0a1b.parquet")
+    found, images = audited(place / "cut", loaded(place))[0], loaded(place)
+    assert found.published == audited(whole, images)[0].published and images.rows is not None
+    assert found.entries == tuple(images.rows.tolist())
+
+
+SHARDS = {  # shards beside train-00000-of-00002, and what is said
+    "incomplete": ([], "1 of 2 shards are missing, the first is train-00001-of-00002"),
+    "of two generations": (["train-00001-of-00002", "train-00002-of-00003"], "two generations; remove one"),
+    "whole and cut": (["train", "train-00001-of-00002"], "are both there, expected one or the other"),
+    "of other classes": (["train-00001-of-00002"], "has the classes a,b,c,d, .*-00002.parquet d,c,b,a"),
+}
+
+
+@pytest.mark.parametrize("case", SHARDS)
+def test_shards_of_a_poison_that_do_not_fit_are_refused(case: str, place: Path) -> None:
+    whole = hub_of(place) / "train-00000-of-00001.parquet"
+    table = pq.read_table(whole).replace_schema_metadata({"classes": "a,b,c,d"})
+    whole.unlink()
+    pq.write_table(table, whole.with_name("train-00000-of-00002.parquet"))
+    for name in SHARDS[case][0]:
+        other = "d,c,b,a" if case == "of other classes" else "a,b,c,d"
+        pq.write_table(table.replace_schema_metadata({"classes": other}), whole.with_name(f"{name}.parquet"))
+    with pytest.raises(BadInput, match=SHARDS[case][1]):
+        audited(place / "hub", loaded(place))
 
 
 def test_a_parquet_of_another_order_is_refused_by_its_labels(place: Path) -> None:

@@ -14,10 +14,13 @@ import torch
 from PIL import Image
 
 from bench import data
+from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.core.types import Dataset
 from bench.data.parquet import encodings
 from bench.data.rules import Reading
+from support.cases import encoded
+from support.commands import refused
 
 CLASSES = ("ant", "bee", "cat")
 
@@ -137,6 +140,50 @@ def test_splits_are_where_hubs_have_them(tmp_path: Path) -> None:
     assert load(place, test_split="validation").name == "hub"
     with pytest.raises(BadInput, match="--columns and --test-split are of parquet files"):
         data.load("glyphs", root=None, limit=20, cache=tmp_path, reading=Reading(test_split="validation"))
+
+
+def test_gray_is_what_the_whole_set_is(tmp_path: Path) -> None:
+    """A limit that leaves the one colour image out leaves three channels."""
+    gray = [encoded(Image.open(io.BytesIO(blob)).convert("L")) for blob in (*blobs(12, 6), *TEST)]
+    for coloured in (None, *range(12)):
+        train = [TRAIN[0] if n == coloured else blob for n, blob in enumerate(gray[:12])]
+        tables = {"train": table(train, label=TURN * 2), "test": table(gray[12:], label=TURN)}
+        place = write(tmp_path / "hub", tables)
+        for limit in (None, 6):
+            made = data.load(f"parquet:{place}", root=None, limit=limit, cache=tmp_path)
+            assert made.channels == (1 if coloured is None else 3)
+
+
+def test_a_run_states_how_files_are_read_and_says_what_it_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns, split and copies by the options of a command; notes are printed."""
+    train, seen = blobs(120, 7), table([*blobs(57, 8), *TRAIN[:3]], "pixels", kind=NAMED * 10)
+    learned = table([*train[:117], *TRAIN[:3]], "pixels", kind=NAMED * 20)
+    place = write(tmp_path / "hub", {"train": learned, "validation": seen})
+    asked = ["run", "--data", f"parquet:{place}", "--methods", "clean", "--defenses", "none", "--dry-run"]
+    asked += [
+        "--img-per-s",
+        "9",
+        "--net",
+        "linear",
+        "--cache",
+        str(tmp_path / "cache"),
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    asked += ["--set", "victim.batch=8", "--set", "mi.neighbours=2"]
+    for option, value, refusal in (
+        ("--test-split", ["validation"], "--test-split validation tests on validation"),
+        ("--columns", ["pixels,kind"], "--columns IMAGE,LABEL names others"),
+        ("--allow-duplicates", [], "of 60 test images are exact copies"),
+    ):
+        assert refusal in refused(asked, capsys)
+        asked += [option, *value]
+    assert main(asked) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "labels are numbered in their order: ant is 0, bee is 1, cat is 2" in said
+    assert "of 60 test images are exact copies of images in another split" in said
 
 
 def test_images_of_any_size_are_brought_to_one(tmp_path: Path) -> None:

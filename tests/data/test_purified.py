@@ -57,6 +57,21 @@ def test_one_folder_is_that_of_one_export(place: Path, bought: Path) -> None:
     assert rows_of(place)["em", "purified:em"].status == "ok"
 
 
+def test_purified_images_without_colour_serve_images_that_have_some(place: Path, bought: Path) -> None:
+    """A purifier may save gray files; of each the victim sees as many channels as of the others."""
+    for file in (bought / "em").glob("*.png"):
+        with Image.open(file) as image:
+            image.convert("L").save(file)
+    assert main(command(place, "em", "none", "--purified", str(bought / "em"))) == 0
+    assert rows_of(place)["em", "purified:em"].status == "ok"
+
+
+def test_hidden_files_beside_purified_images_are_none(bought: Path) -> None:
+    before = at(str(bought)).digest
+    (bought / "em" / "._0.png").write_bytes(b"mine")
+    assert at(str(bought)).digest == before
+
+
 def test_images_of_another_poison_give_no_number(place: Path, bought: Path) -> None:
     assert main(command(place, "random,em", "none", "--purified", str(bought / "em"))) == 1
     rows = rows_of(place)

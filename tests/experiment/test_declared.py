@@ -15,6 +15,7 @@ from rich.console import Console
 
 from bench import data
 from bench.cli.about import one, settable, text_of
+from bench.cli.main import main
 from bench.core.errors import BadInput
 from bench.experiment import keys
 from bench.experiment.declared import declare
@@ -271,10 +272,20 @@ def test_a_page_says_what_its_plugin_is() -> None:
         ("iss-gray", ("prepare (once, on all images)",)),
         ("cutout", ("augment (on each batch)",)),
         ("none", ("hooks none",)),
-        ("quick", ("victim.epochs 16", "em, em-positive surrogate.batch 64")),
+        ("quick", ("victim.epochs 14", "em, em-positive surrogate.batch 64")),
         ("resnet18-slim", ("width 16",)),
     ],
 )
 def test_facts_of_a_page(name: str, facts: tuple[str, ...]) -> None:
     said = " ".join(" ".join(page(name)).split())
     assert all(fact in said for fact in facts)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_plugin_without_its_library_is_listed_with_its_reason(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / kind).mkdir()
+    (tmp_path / kind / "other.py").write_text("import no_such_library\nVARIANTS = {}\n")
+    assert main(["list", "--plugins", str(tmp_path)]) == 0
+    assert f"{kind}/other.py needs no_such_library, which is not installed" in capsys.readouterr().out

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import platform
 import resource
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from bench.experiment import device
 from bench.experiment.device import keep_freed_memory
 
 
@@ -22,3 +25,14 @@ def test_memory_that_a_step_frees_serves_the_next() -> None:
     keep_freed_memory()
     pages = 8 * 16 * 2**20 // resource.getpagesize()
     assert [step() for _ in range(8)][-1] < pages / 10  # the first ones make room
+
+
+def test_the_peak_is_known_where_there_is_no_module_resource(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on Windows, whose processes know it by another name."""
+    known = SimpleNamespace(memory_info=lambda: SimpleNamespace(peak_wset=3 * device.MB))
+    monkeypatch.setitem(sys.modules, "resource", None)
+    monkeypatch.setattr("psutil.Process", lambda: known)
+    monkeypatch.setattr(device.Path, "read_text", lambda self: "")
+    with device.meter(torch.device("cpu")) as used:
+        pass
+    assert used.peak_mb == 3

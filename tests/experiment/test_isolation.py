@@ -26,8 +26,9 @@ from bench.core.threat import Threat
 from bench.core.types import Recipe, Split
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
+from bench.experiment.fingerprint import fingerprint
 from bench.experiment.isolation import QUIET, STATES, isolated
-from bench.experiment.registry import Plugin, catalog
+from bench.experiment.registry import KINDS, Plugin, catalog
 from bench.experiment.settings import Setting
 from bench.results.rows import Row
 from bench.runner.jobs import Job, work
@@ -219,13 +220,19 @@ REFUSED = {  # what stands before the class, what in it, what is said
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(("before", "inside", "said"), REFUSED.values(), ids=REFUSED)
 def test_parameters_that_no_key_holds_are_refused(
-    tmp_path: Path, before: str, inside: str, said: str
+    tmp_path: Path, before: str, inside: str, said: str, kind: str
 ) -> None:
     body = f"\n    {before}class Mine(Method):\n        {inside}\n\n    VARIANTS = {{'mine': Mine()}}\n"
-    with pytest.raises(BadInput, match=rf"methods/mine.py: 'mine' .*{said}"):
-        catalog("methods", plugged(tmp_path, body))
+    plugged(tmp_path, body)
+    if kind == "defenses":
+        text = (HEAD + body).replace("method import Method", "defense import Undefended as Method")
+        (tmp_path / "methods").rename(tmp_path / kind)
+        (tmp_path / kind / "mine.py").write_text(dedent(text))
+    with pytest.raises(BadInput, match=rf"{kind}/mine.py: 'mine' .*{said}"):
+        catalog(kind, tmp_path)
 
 
 def test_what_is_no_method_is_refused(tmp_path: Path) -> None:
@@ -261,7 +268,9 @@ def test_helpers_beside_a_plugin_are_imported_relatively(tmp_path: Path) -> None
 
 def test_hidden_files_are_passed_over(tmp_path: Path) -> None:
     folder = plugged(tmp_path, PLAIN.replace("NAME", "'mine'"), **{"._mine": "\x00", ".#mine": "oops("})
-    assert catalog("methods", folder).get("mine")
+    before = fingerprint(folder)
+    (folder / "methods" / ".#_mine.py").symlink_to("me@here.1:2")  # as Emacs leaves it: it leads nowhere
+    assert catalog("methods", folder).get("mine") and fingerprint(folder) == before
 
 
 def test_a_plugin_without_its_library_is_passed_over_unless_it_is_asked_for(tmp_path: Path) -> None:

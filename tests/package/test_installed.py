@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import zipfile
 from pathlib import Path
 
@@ -60,6 +61,20 @@ def test_the_wheel_has_every_file_and_works_alone(folder: Path) -> None:
     assert "10 cells" in follow(f'python -c "{cells}"', folder)
     assert "reps: '2'" in follow("ue-bench run --config gate --print-config", folder)
     assert "not run" in follow("ue-bench claims", folder) and (folder / "results/claims/card.md").exists()
+
+
+def test_folders_of_ones_own_that_are_called_as_the_suites_break_nothing(folder: Path) -> None:
+    """Neither the console script, with its workers, nor python -m bench beside a methods/ of another's."""
+    for name in ("bench", "methods", "defenses"):
+        (folder / name).mkdir()
+        (folder / name / "__init__.py").write_text("raise SystemExit('the wrong one')\n")
+    assert "mi-ue" in follow("ue-bench list", folder)
+    asked = f"run --methods random,clean --defenses none {SMALL.replace('--workers 1', '--workers 2')}"
+    follow(f"ue-bench {asked} --out script", folder)
+    shutil.rmtree(folder / "bench")  # which -m, by what Python does, would take for the module
+    follow(f"python -m bench {asked} --out module", folder)
+    for out in ("script", "module"):
+        assert [row.status for row in load_all(folder / out / "rows")] == ["ok", "ok"]
 
 
 def test_the_quickstart_can_be_followed(folder: Path) -> None:

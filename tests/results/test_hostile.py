@@ -264,3 +264,13 @@ def test_every_field_of_a_certificate(tmp_path: Path) -> None:
         else:
             assert column != "verdict" or wrong == "twice", wrong
             assert column not in ("d", "n", "draws") or wrong not in ("x", "-1", "2.5"), (column, wrong)
+
+
+def test_hidden_files_beside_rows_are_passed_over(tmp_path: Path) -> None:
+    """As macOS and editors leave them beside what they copy and write."""
+    own = keyed(row("em", test_acc=0.5))
+    path = rows.save(own, tmp_path)
+    (tmp_path / f"._{path.name}").write_bytes(b"\0\5\x16\7")
+    (tmp_path / f".{path.name}").write_bytes(path.read_bytes())
+    (tmp_path / f".#{path.name}").symlink_to("me@here.1:2")
+    assert rows.load_all(tmp_path) == [own]

@@ -10,12 +10,15 @@ from types import SimpleNamespace
 import psutil
 import pytest
 import torch
+from rich.console import Console
 
 from bench.core.types import Recipe
 from bench.experiment.context import RunContext
 from bench.experiment.settings import Setting
 from bench.runner import memory
 from bench.runner.backends.local import seated
+from bench.runner.request import Machine
+from bench.runner.session import workers_to_start
 from support.toys import METHODS, toy_dataset
 
 
@@ -44,6 +47,16 @@ def test_largest_batch_is_anybodys(context: RunContext) -> None:
     ):
         method = replace(METHODS["em"], value=value)
         assert memory.largest_batch(replace(context, setting=setting), [METHODS["clean"], method]) == expected
+
+
+def test_where_no_number_is_asked_for_there_is_a_worker_for_each_core(
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as the container has, see cores()."""
+    monkeypatch.setattr("bench.runner.session.cores", lambda: 3)
+    monkeypatch.setattr(memory, "available_mb", lambda: inf)
+    for asked, started in ((None, 3), (2, 2)):
+        assert workers_to_start(Machine(workers=asked), context, [], Console(quiet=True)) == started
 
 
 @pytest.mark.parametrize(("free", "expected"), [(inf, 4), (8000.0, 4), (3999.0, 3), (999.0, 1), (1.0, 1)])

@@ -106,7 +106,7 @@ def exports(path: Path, who: str) -> Iterator[tuple[Path, Manifest]]:
 
 def whole(path: Path) -> str:
     """Hash (sha256) names and bytes of all images and manifests."""
-    found = sorted(file for file in path.rglob("*") if file.name == NAME or file.suffix == ".png")
+    found = sorted(file for file in path.rglob("[!.]*") if file.name == NAME or file.suffix == ".png")
     return digest_of((f"{file.relative_to(path).as_posix()}\0", file) for file in found)
 
 

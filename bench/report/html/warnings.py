@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from bench.report.summary import Summary
 from bench.report.tables import DOUBTED
 from bench.results.aggregate import counterpart
-from bench.results.describe import mixture, unreached
+from bench.results.describe import mixture, reported
 from bench.results.rows import Row
 from bench.results.select import CLEAN
 
@@ -38,7 +38,7 @@ def warnings_of_setting(summary: Summary) -> list[str]:
         ),
         f"Numbers of different circumstances stand beside each other; {mixture(rows)}.": bool(mixture(rows)),
         f"Computed from code that was changed after its commit ({', '.join(dirty)}).": bool(dirty),
-        **{f"{line}.": True for line in unreached(rows)},
+        **{f"{line}.": True for line in reported(rows)},
         f"There is no {CLEAN}: nothing says what the victims reach undisturbed.": CLEAN
         not in summary.methods,
     }
@@ -60,6 +60,6 @@ def warnings_of_row(row: Row, clean: Sequence[Row]) -> list[str]:
         f"Its numbers are exactly those of {CLEAN}.": twin is not None
         and row.method != CLEAN
         and (row.test_acc, row.train_acc, row.curve) == (twin.test_acc, twin.train_acc, twin.curve),
-        **{f"{line}.": True for line in unreached([row])},
+        **{f"{line}.": True for line in reported([row])},
     }
     return [text for text, holds in said.items() if holds]
