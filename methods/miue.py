@@ -58,7 +58,7 @@ class MIUE(Method):
             "surrogate.batch": 128,
             "augment": True,
             "steps": 5,
-            "first_step": 0.1,
+            "first_step": 0.2,
             "last_step": 0.1,
         },
         "cifar-cpu": {"surrogate.epochs": 20, "surrogate.batch": 64},
