@@ -287,7 +287,7 @@ def test_a_folder_of_600_images_in_three_classes_runs_without_options(
     assert main([*run, "--dry-run", "--img-per-s", "1000"]) == 0
     said = capsys.readouterr().out
     assert "gives 600 training images, fewer than the 2000 of profile quick" in said
-    assert "(victims: 53)" in said
+    assert "(victims: 47)" in said
     assert main([*run, "--limit", "2000", "--dry-run", "--img-per-s", "1000"]) == 0
     assert "nets train for more epochs" not in capsys.readouterr().out  # the limit was asked for
     quick = ("points=1", "mi.slices=4", "mi.images=200", "victim.epochs=1")
