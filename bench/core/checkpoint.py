@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from pickle import UnpicklingError
+from tokenize import TokenError
 from typing import Any
 from zipfile import BadZipFile, ZipFile
 
@@ -20,7 +21,10 @@ from torch import Tensor
 from bench.core.files import replacing
 from bench.core.stored import check_regular, say_wrong
 
-DAMAGED = (OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError, BadZipFile)
+DAMAGED = (
+    *(OSError, RuntimeError, EOFError, KeyError, TypeError, ValueError, UnpicklingError, BadZipFile),
+    *(SyntaxError, TokenError),  # of the header of a NumPy array
+)
 
 FULL = ("PytorchStreamWriter", "write", "unexpected pos", "iostream error")  # in what torch then says
 

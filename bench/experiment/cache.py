@@ -16,7 +16,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as save_tensors
 from torch import Tensor, nn
 
-from bench.core.checkpoint import check_whole, written
+from bench.core.checkpoint import DAMAGED, check_whole, written
 from bench.core.errors import BadInput
 from bench.core.files import replacing, write_atomically
 from bench.core.pixels import digest
@@ -88,7 +88,7 @@ def load(folder: Path) -> Poison | None:
     try:
         check_regular(folder / "published.npy")
         images, seen = _mapped(folder / "published.npy")
-    except (OSError, ValueError, EOFError, TypeError) as error:
+    except DAMAGED as error:
         say_wrong(folder, error)
         return None
     if said.get("published") == seen:

@@ -61,6 +61,8 @@ class Setting:
             raise BadInput(f"imbalance is {self.imbalance:g}, expected 1 (none) or more, such as 10")
         if self.robust_images is not None and self.robust_images < 0:
             raise BadInput(f"robust_images is {self.robust_images}, expected 0 or more")
+        if abs(self.seed) >= 2**63:
+            raise BadInput(f"seed has {len(str(abs(self.seed)))} digits, expected at most 18")
         for name, least, most in (("points", 1, 10), ("reps", 1, 10**6), ("poison_reps", 1, 10**6)):
             if not least <= getattr(self, name) <= most:
                 raise BadInput(f"{name} is {getattr(self, name)}, expected {least} to {most}")

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from bench.core.checkpoint import DAMAGED
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.core.stored import MIB, read, say_wrong
@@ -102,7 +102,7 @@ class Features:
                 side = _Side(kept["halves"], kept["largest"], kept["labels"], said)
         except FileNotFoundError:
             return None
-        except (OSError, BadInput, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        except (*DAMAGED, BadInput, zlib.error) as error:
             say_wrong(self._path(net, images), error)
             return None
         expected = _inputs(net, images)

@@ -121,6 +121,29 @@ def test_a_path_may_begin_with_the_users_home(tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (["--seed", "9" * 400], "seed has 400 digits, expected at most 18"),
+        (["--log", ""], "--log names nothing, expected some of tensorboard, wandb, mlflow"),
+        (["--log", " , "], "--log names nothing"),
+    ],
+)
+def test_what_no_row_can_hold_and_empty_names_are_refused(
+    given: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = [
+        "--cache",
+        str(tmp_path / "cache"),
+        "--out",
+        str(tmp_path / "out"),
+        "--dry-run",
+        "--img-per-s",
+        "9",
+    ]
+    assert said in refused(["run", "--methods", "clean", "--defenses", "none", *where, *given], capsys)
+
+
+@pytest.mark.parametrize(
     ("twice", "said"),
     [
         (["--seed", "1", "--seed", "2"], "--seed is given twice; the last counts"),

@@ -313,6 +313,11 @@ REFUSED: dict[str, tuple[Callable[[Path], Path], dict[str, str], Sequence[str]]]
     ),
     "damaged pt": (lambda at: raw(b"PK\3\4oops", at / "p.pt"), {}, ("no whole file of torch.save",)),
     "damaged npy": (lambda at: raw(b"\x93NUMPY\1\0", at / "p.npy"), {}, ("no whole .npy",)),
+    "npy whose header does not end": (
+        lambda at: raw(b"\x93NUMPY\1\0\x0e\0{'shape': (2, \n", at / "p.npy"),
+        {},
+        ("no whole .npy",),
+    ),
     "damaged safetensors": (lambda at: raw(b"oops", at / "p.safetensors"), {}, ("no whole safetensors",)),
     "a web page as pt": (lambda at: raw(PAGE, at / "p.pt"), {}, ("p.pt is a web page",)),
     "a web page as npy": (lambda at: raw(PAGE, at / "p.npy"), {}, ("p.npy is a web page",)),

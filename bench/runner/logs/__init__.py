@@ -66,6 +66,8 @@ def chosen(names: str | None) -> dict[str, Callable[[Path], Log]]:
             raise BadInput(
                 f"--log {each} needs {error.name}, expected after: pip install 'ue-bench[{each}]'"
             ) from None
+    if names is not None and not found:
+        raise BadInput(f"--log names nothing, expected some of {', '.join(NAMES)}")
     return found
 
 
