@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from hashlib import sha256
 from typing import Any
 
 import torch
@@ -27,6 +28,7 @@ BATCH = 500
 PURIFIED = "no mi_shown: the defense purifies all images together, and was not given the clean ones"
 CURVE_IMAGES = 1000  # of the test set
 ATTACK_STEPS, ATTACK_STEP = 20, 2 / 255  # of robust accuracy; pixels in [0,1]
+MOST_COPIES = 0.01  # of the images of which MI is measured
 ROBUST_IMAGES, SMALL_RUN = 1000, 6  # test images attacked: so many, or the training images over the second
 
 
@@ -90,11 +92,17 @@ def robust_columns(
 def subject(data: Dataset, setting: Setting, net: Net, published: Split) -> Subject:
     """Choose the training images that MI is measured on, the same for all nets and poisons of a data set.
 
-    published: the poison of data.train, on the same device.
+    published: the poison of data.train, on the same device. ValueError where too many are copies of others.
     """
     order = torch.randperm(len(data.train), generator=generator(seed_for(0, "mi", data.digest)))
     rows = order[: setting.mi.images].to(data.train.labels.device)
     clean, changed = data.train.images[rows], published.images[rows]
+    copies = len(clean) - len({sha256(image.tobytes()).digest() for image in clean.cpu().numpy()})
+    if copies > MOST_COPIES * len(clean):
+        raise ValueError(
+            f"no mi: {copies} of {len(clean)} training images are exact copies of others, which tell of "
+            f"themselves; expected at most {MOST_COPIES:.0%}: remove them"
+        )
     return Subject(
         clean=clean.cpu(),
         published=changed.cpu(),
@@ -121,7 +129,10 @@ def mi_columns(
     Of (clean, published), and of both as the defense prepares them, which is the same where it does nothing.
     What purifies all images at once was never given the clean ones: there is no such pair.
     """
-    seen, device = subject(data, setting, net, published), data.train.images.device
+    try:
+        seen, device = subject(data, setting, net, published), data.train.images.device
+    except ValueError as error:
+        return {"mi_estimator": NAME, "mi_slices": setting.mi.slices, "mi_reason": str(error)}
     clean, theirs = (defense.prepare(side.clone()) for side in (seen.clean, seen.published))
     columns = {"mi_estimator": NAME, "mi_slices": setting.mi.slices, "mi_labels": _of_classes(net, seen)}
     try:

@@ -111,7 +111,10 @@ def pending(records: Records, wanted: Sequence[P]) -> list[P]:
 
 
 def see(context: RunContext, job: MeasureJob) -> Subject:
-    """Both sets of images and their features. Raises BadInput where victim or poison are not the rows'."""
+    """Both sets of images and their features.
+
+    Raises BadInput where victim or poison are not the rows', or many images are copies of others.
+    """
     weights = load_victim(context.cache, job.net)
     if weights is None:
         raise BadInput(f"{job.name}: the kept victim is gone; the same command trains it again")
@@ -121,7 +124,10 @@ def see(context: RunContext, job: MeasureJob) -> Subject:
     net = context.build(context.setting.net, seed=0)
     net.load_state_dict(weights)
     setting = replace(context.setting, mi=replace(context.setting.mi, images=IMAGES))
-    return subject(context.data, setting, net, published_split(context, poison))
+    try:
+        return subject(context.data, setting, net, published_split(context, poison))
+    except ValueError as error:
+        raise BadInput(f"{job.name}: {error}") from error
 
 
 def of_features(measures: Iterable[str]) -> bool:

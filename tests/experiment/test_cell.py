@@ -207,6 +207,22 @@ def test_a_row_has_no_mi_outside_the_certified_range(monkeypatch: pytest.MonkeyP
     assert "mi" not in found and found["mi_reason"] == said
 
 
+@pytest.mark.parametrize(("copies", "refused"), [(2, False), (3, True)])
+def test_a_row_has_no_mi_of_images_that_are_copies(copies: int, refused: bool) -> None:
+    """One image again and again, each with a perturbation of its own: no two pairs are alike."""
+    data, net = replace(toy_dataset(), train=toy_split(250, 0)), small_net()
+    data.train.images[1 : copies + 1] = data.train.images[0]
+    published = Split(to_uint8(noise(*data.train.images.shape)), data.train.labels)
+    found = mi_columns(
+        data, replace(SETTING, mi=MISettings(images=250, slices=4)), net, published, Undefended()
+    )
+    if refused:
+        assert "mi" not in found
+        assert "3 of 250 training images are exact copies of others" in found["mi_reason"]
+    else:
+        assert found["mi"] is not None
+
+
 def test_mi_as_shown_is_of_both_as_the_defense_prepares_them() -> None:
     class Coarse(Undefended):
         def prepare(self, images: Tensor) -> Tensor:
