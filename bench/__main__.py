@@ -9,10 +9,13 @@ try:
 
         code = main()
 except KeyboardInterrupt as stop:  # nothing has begun that could go on
-    sys.exit(128 + getattr(stop, "number", signal.SIGINT))
+    code = 128 + getattr(stop, "number", signal.SIGINT)
 for name in ("SIGINT", *ENDING):  # all is done and written: nothing is left to stop
     if hasattr(signal, name):
         signal.signal(getattr(signal, name), signal.SIG_IGN)
 if code > 128:
     end_by_itself()
+# python -m remembers a KeyboardInterrupt that left an exec of a string, such as those of dataclasses, even
+# where it was caught, and would end itself by SIGINT; the next such exec forgets it
+exec("")
 sys.exit(code)

@@ -71,6 +71,16 @@ def test_a_program_that_has_just_begun_ends_without_a_traceback(name: str, tmp_p
     assert code in (128 + getattr(signal, name), 0) and "Traceback" not in said, (code, said)
 
 
+def test_an_interrupt_within_an_exec_is_as_any_other(tmp_path: Path) -> None:
+    """Python remembers one that left a string it ran, as the ones of dataclasses, and ends itself by it."""
+    (tmp_path / "methods").mkdir()
+    (tmp_path / "methods" / "own.py").write_text("exec('import signal; signal.raise_signal(signal.SIGINT)')")
+    argv = [sys.executable, "-m", "bench", "list", "methods", "--plugins", str(tmp_path)]
+    ran = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=60)
+    assert ran.returncode == 128 + signal.SIGINT, ran
+    assert ran.stderr.splitlines() == ["bench: interrupted; the same command goes on where it stopped"]
+
+
 # What keeps the end waiting
 
 
