@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from bench.runner.backends.local import Pool
 from bench.runner.jobs import Job, Result, without_places
 from bench.runner.progress import Progress
 from support.commands import command, plug, rows_of
+from support.runs import wait_for
 from support.toys import DEFENSES, METHODS, toy_dataset
 
 LETHAL = """
@@ -233,9 +235,17 @@ def test_workers_end_with_their_lifeline_before_they_have_begun(context: RunCont
     pool.submit(Errand("sleep"))
     children = [child for child in psutil.Process().children() if child not in before]
     workers = [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    assert workers
     pool.grip.close()
-    assert workers and not psutil.wait_procs(workers, 60)[1]
+    wait_for(lambda: all(map(has_ended, workers)))
     pool.close(now=True)
+
+
+def has_ended(process: psutil.Process) -> bool:
+    """Unlike psutil's wait, takes no exit code away from the executor, which would wait for it for ever."""
+    with suppress(psutil.NoSuchProcess):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
 
 
 LINUX = pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="reads Linux's /proc")
