@@ -64,16 +64,17 @@ def test_the_wheel_has_every_file_and_works_alone(folder: Path) -> None:
 
 
 def test_folders_of_ones_own_that_are_called_as_the_suites_break_nothing(folder: Path) -> None:
-    """Neither the console script, with its workers, nor python -m bench beside a methods/ of another's."""
+    """Neither the console script, with its workers, nor -m where Python can (-P) find the suite."""
     for name in ("bench", "methods", "defenses"):
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('the wrong one')\n")
     assert "mi-ue" in follow("ue-bench list", folder)
     asked = f"run --methods random,clean --defenses none {SMALL.replace('--workers 1', '--workers 2')}"
     follow(f"ue-bench {asked} --out script", folder)
-    shutil.rmtree(folder / "bench")  # which -m, by what Python does, would take for the module
+    follow(f"python -P -m bench {asked} --out safe", folder)
+    shutil.rmtree(folder / "bench")  # which -m alone, by what Python does, would take for the module
     follow(f"python -m bench {asked} --out module", folder)
-    for out in ("script", "module"):
+    for out in ("script", "safe", "module"):
         assert [row.status for row in load_all(folder / out / "rows")] == ["ok", "ok"]
 
 
