@@ -63,7 +63,7 @@ def test_the_real_table_is_a_part_of_that_of_the_stored_rows() -> None:
         assert line == [cells[line[0], name] for name in names]
 
 
-@pytest.mark.parametrize("name", ["quick", "repeats", "variants"])
+@pytest.mark.parametrize("name", ["quick", "archive/repeats", "archive/variants"])
 def test_accuracies_on_a_page_are_those_of_the_rows_beside_it(name: str) -> None:
     folder = ROOT / "results" / name / ("seed0" if name == "quick" else "")
     page = README if name == "quick" else (folder / "README.md").read_text(encoding="utf-8")
@@ -73,7 +73,7 @@ def test_accuracies_on_a_page_are_those_of_the_rows_beside_it(name: str) -> None
 
 
 def test_the_settings_page_prints_its_numbers(capsys: pytest.CaptureFixture[str], monkeypatch: Any) -> None:
-    page = (ROOT / "results" / "settings" / "README.md").read_text(encoding="utf-8")
+    page = (ROOT / "results" / "archive" / "settings" / "README.md").read_text(encoding="utf-8")
     (source,) = re.findall(r"python - <<'EOF'\n(.*?)EOF\n", page, re.S)
     monkeypatch.chdir(ROOT)
     exec(source, {})

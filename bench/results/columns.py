@@ -37,7 +37,7 @@ Name = Annotated[str, Meta(min_length=1)]
 Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64)]
 Code = Annotated[str, Meta(pattern="^[0-9a-f]{16}$", max_length=16)]
 
-INTRODUCTION = """# Stored results
+INTRODUCTION = """# Columns of stored results
 
 A row is one method under one defense with one pair of seeds, `rows/<beginning of its key>.json`; `rows.csv`,
 tables and figures are derived from rows. `rows.schema.json` has these columns as JSON schema. Files of an

@@ -197,9 +197,9 @@ def schema() -> Schema:
 
 
 def describe(folder: Path) -> None:
-    """Write what follows from the model: README.md, the data dictionary, and rows.schema.json."""
+    """Write what follows from the model: columns.md, the data dictionary, and rows.schema.json."""
     write_atomically(folder / "rows.schema.json", json.dumps(schema(), indent=1) + "\n")
-    write_atomically(folder / "README.md", page(schema()))
+    write_atomically(folder / "columns.md", page(schema()))
 
 
 def parsed(text: bytes, where: str) -> Row:

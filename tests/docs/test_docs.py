@@ -320,3 +320,16 @@ def test_workflows_run_what_is_there(file: Path) -> None:
     known = {".ci/run", ".ci/release", *re.findall(r"^\[testenv:(\w+)\]", text_of(ROOT / "tox.ini"), re.M)}
     for line in ran:
         assert any(name in line for name in known), line
+
+
+@pytest.mark.parametrize("folder", [ROOT / "results", ROOT / "results" / "archive"], ids=lambda f: f.name)
+def test_a_list_of_stored_results_has_every_folder_and_the_number_of_its_rows(folder: Path) -> None:
+    (table,) = re.findall(r"^\| folder \|.*\n\|.*\n((?:\|.*\n)+)", text_of(folder / "README.md"), re.M)
+    listed = {}
+    for line in table.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        listed[cells[0].partition("`")[2].partition("`")[0]] = next(
+            c for c in cells if c in {"-"} or c.isdigit()
+        )
+    there = {place: len([*place.rglob("rows/*.json")]) for place in folder.iterdir() if place.is_dir()}
+    assert listed == {place.name: str(rows or "-") for place, rows in there.items()}

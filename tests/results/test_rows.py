@@ -296,9 +296,9 @@ def test_a_fifo_among_rows_is_refused_at_once(
 def test_the_data_dictionary_and_the_schema_are_those_of_the_model(tmp_path: Path) -> None:
     """They are written by describe(Path("results")) of bench.results.rows."""
     describe(tmp_path)
-    for name in ("README.md", "rows.schema.json"):
+    for name in ("columns.md", "rows.schema.json"):
         assert (RESULTS / name).read_bytes() == (tmp_path / name).read_bytes()
-    assert all(f"| {field.name} | " in (RESULTS / "README.md").read_text() for field in fields(Row))
+    assert all(f"| {field.name} | " in (RESULTS / "columns.md").read_text() for field in fields(Row))
 
 
 # Writing
