@@ -60,16 +60,16 @@ class DefenseCase:
     def loss(self, seed: int = 5) -> Tensor:
         """Compute the loss of one batch on a net before its first step."""
         rng, net = generator(seed), begun(self.value, PUBLISHED)
-        return self.value.loss(net, self.value.augment(X.clone(), rng), BATCH.labels, rng, 0.0)
+        return self.value.loss(net, self.value.augment(X.clone(), rng), BATCH.labels.clone(), rng, 0.0)
 
 
 def prepares_pixels(case: DefenseCase) -> None:
     """Check that prepare() gives images of the same shape and type, draws nothing, leaves what it is lent."""
-    before, value = PUBLISHED.images.clone(), case.value
-    shown = value.prepare(PUBLISHED.images)
-    check_prepared(shown, before, case.plugin.name)
-    expect(torch.equal(PUBLISHED.images, before), "prepare() changed its images in place", "new ones")
-    expect(torch.equal(shown, value.prepare(before)), "prepare() gives others when called again", "the same")
+    lent, value = PUBLISHED.images.clone(), case.value
+    shown = value.prepare(lent)
+    check_prepared(shown, PUBLISHED.images, case.plugin.name)
+    expect(torch.equal(lent, PUBLISHED.images), "prepare() changed its images in place", "new ones")
+    expect(torch.equal(shown, value.prepare(lent)), "prepare() gives others when called again", "the same")
     expect(shown.is_contiguous(), "prepared images are not contiguous", "contiguous ones")
 
 
@@ -96,7 +96,7 @@ def begins_and_finishes_by_the_kits_seed(case: DefenseCase) -> None:
     first, again = begun(case.value, PUBLISHED), begun(case.value, PUBLISHED)
     expect(equal_weights(first, again), "begin() gives other weights with the same kit", "the same bits")
     for net in (first, again):
-        case.value.finish(net.eval(), PUBLISHED, toy_kit(case.value, PUBLISHED))
+        case.value.finish(net.eval(), PUBLISHED.clone(), toy_kit(case.value, PUBLISHED))
     expect(equal_weights(first, again), "finish() gives other weights with the same kit", "the same bits")
     expect(not first.training, "finish() leaves the net in training mode", "eval mode")
     extra = set(first.state_dict()) ^ set(small_net().state_dict())
@@ -118,7 +118,7 @@ def has_a_loss(case: DefenseCase) -> None:
     """Check that loss() is a finite scalar with finite gradients, and leaves the net as it was."""
     for progress in (0.0, 0.99):
         net = begun(case.value, PUBLISHED)
-        loss = case.value.loss(net, X.clone(), BATCH.labels, generator(0), progress)
+        loss = case.value.loss(net, X.clone(), BATCH.labels.clone(), generator(0), progress)
         expect(loss.shape == (), f"the loss has the shape {tuple(loss.shape)}", "a scalar")
         expect(loss.isfinite(), f"the loss is {float(loss.detach())}", "a finite one")
         expect(loss.requires_grad, "the loss has no gradient", "one")
@@ -147,7 +147,8 @@ def leaves_global_states(case: DefenseCase) -> None:
 def does_something(case: DefenseCase) -> None:
     """Check that some hook changes images, batches, loss or training, unless it is a control."""
     same = not trains_otherwise(case.value) and torch.equal(case.shown, PUBLISHED.images)
-    inert = same and does_nothing(case.value, small_net(), BATCH.images, X, BATCH.labels, generator(0))
+    labels = BATCH.labels.clone()
+    inert = same and does_nothing(case.value, small_net(), BATCH.images, X.clone(), labels, generator(0))
     expect(
         case.plugin.control or not inert,
         f"it leaves {len(BATCH)} images, batches and the loss as they were",

@@ -73,7 +73,7 @@ class MethodCase:
         """Craft anew, lent what the method declares that it needs and no more."""
         value, lab, ticks = value or self.value, toy_lab(seed, checkpoint), list[float]()
         lab.tick = lambda share, what: ticks.append(share)
-        lent = Split(CLEAN.images.clone(), CLEAN.labels.clone())
+        lent = CLEAN.clone()
         if "labels" not in value.needs:
             lent.labels.fill_(-1)
         lab.build = self._build

@@ -116,21 +116,21 @@ def toy_kit(value: Undefended, offered: Split, seed: int = 1) -> Kit:
     if value.reference:
         kit.reference = toy_split(value.reference, 7, channels=channels)
     if value.leaks:
-        leaked = offered.images[: value.leaks]
+        leaked = offered.images[: value.leaks].clone()
         kit.pairs = leaked - leaked // 16, leaked
     return kit
 
 
 def purified(value: Undefended, offered: Split) -> Split:
-    """Purify images as a defense does."""
-    images, labels = offered.images.clone(), offered.labels.clone()
-    return Split(value.purify(images, labels, toy_kit(value, offered)), offered.labels)
+    """Purify images as a defense does, lent copies."""
+    lent = offered.clone()
+    return Split(value.purify(lent.images, lent.labels, toy_kit(value, offered)), offered.labels.clone())
 
 
 def begun(value: Undefended, offered: Split) -> Net:
     """Build a net as it is before its first step, in training mode."""
     net = small_net(channels=offered.images.shape[1])
-    value.begin(net, offered, toy_kit(value, offered))
+    value.begin(net, offered.clone(), toy_kit(value, offered))
     return net.train()
 
 

@@ -31,6 +31,10 @@ class Split:
     def to(self, device: torch.device) -> Split:
         return Split(self.images.to(device), self.labels.to(device))
 
+    def clone(self) -> Split:
+        """To lend to a plugin, which may be careless."""
+        return Split(self.images.clone(), self.labels.clone())
+
 
 @dataclass(frozen=True)
 class Dataset:

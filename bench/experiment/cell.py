@@ -88,8 +88,7 @@ def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> 
     setting, data, checkpoint = context.setting, context.data, context.craft_checkpoint(method, poison_rep)
     name = method.crafted_as or method.name
     seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
-    # cloned: a method may be careless
-    lent, val = (Split(split.images.clone(), split.labels.clone()) for split in (data.train, data.val))
+    lent, val = data.train.clone(), data.val.clone()
     if "labels" not in method.value.needs:
         lent.labels.fill_(-1)
 
@@ -231,7 +230,8 @@ def _shown(context: RunContext, cell: Cell, offered: Split, rows: Tensor) -> cac
             kit.pairs = data.train.images[rows.to(leaked.device)[leaked]], offered.images[leaked]
         # a defense may be careless
         with isolated(seed_for(kit.seed, "global"), context.device, kit.left):
-            images: Tensor = defense.value.purify(offered.images.clone(), offered.labels.clone(), kit)
+            lent = offered.clone()
+            images: Tensor = defense.value.purify(lent.images, lent.labels, kit)
         check_prepared(images, offered.images, defense.name)
         return images, kit.facts
 

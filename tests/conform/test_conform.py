@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+import torch
 
 from bench.cli.main import main
-from bench.conform.defenses import DEFENSE
-from bench.conform.methods import METHOD
+from bench.conform.defenses import DEFENSE, PUBLISHED
+from bench.conform.methods import CLEAN, METHOD
 from bench.conform.nets import NET
 from bench.conform.run import findings
+from bench.conform.toys import toy_split
 
 HEADS = {
     "methods": '''\
@@ -387,9 +389,13 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_a_bad_plugin_lacks_the_property_that_is_meant_for_it(what: str, tmp_path: Path) -> None:
+    """And spoils the images of no later one's."""
     kind, name, source, says = BAD[what]
     found = {one.property: one.said for one in findings(place(tmp_path, kind, source)) if one.said}
     assert name in found and says in (found[name] or ""), found
+    fresh = toy_split(64, 0)
+    for kept in (CLEAN, PUBLISHED):
+        assert torch.equal(kept.images, fresh.images) and torch.equal(kept.labels, fresh.labels)
 
 
 def test_every_property_has_a_plugin_that_lacks_it() -> None:
