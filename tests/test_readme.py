@@ -13,6 +13,7 @@ from bench.experiment.registry import KINDS, catalog
 from bench.report.formats import captioned
 from bench.report.summary import collect
 from bench.results.rows import load_all
+from bench.studies.claims.claim import load
 from support.pages import DOCS, PAGES, ROOT, relative_links
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,6 +62,48 @@ def test_the_real_table_is_a_part_of_that_of_the_stored_rows() -> None:
     assert len(names) == 7 and len(lines) == 6
     for line in lines:
         assert line == [cells[line[0], name] for name in names]
+
+
+def test_what_readme_finds_is_in_the_stored_cells() -> None:
+    head, *body = stored("accuracy.md")
+    of = {
+        (line[0], name): float(cell.split()[0].rstrip("°"))
+        for line in body
+        for name, cell in zip(head[1:], line[1:], strict=True)
+        if cell != "-"
+    }
+
+    def back(method: str, defense: str) -> float:
+        left = of[method, "none"]
+        return (of[method, defense] - left) / (of["clean", defense] - left)
+
+    assert f"{of['em', 'none']} %" in README and f"{of['clean', 'none']} %" in README
+    assert all(of[m, "none"] < 25 for m in ("em", "em-class", "mi-ue", "tap")) and of["emax", "none"] > 50
+    assert all(back(m, "iss-jpeg10") > 0.85 for m in ("em", "tap", "mi-ue"))
+    assert 0.4 < back("em-class", "iss-jpeg10") < 0.6 and back("mi-ue", "at-2") > 0.95
+    assert back("em", "iss-gray") > 0.95 and abs(back("tap", "iss-gray")) < 0.05
+    assert all(abs(back(m, "cutout")) < 0.05 for m in ("em", "tap", "mi-ue"))
+
+
+def test_the_ranges_in_readme_are_those_of_the_quick_runs() -> None:
+    words = " ".join(README.split())
+    for method in ("em", "mi-ue", "tap"):
+        found = [
+            100 * row.test_acc
+            for run in (ROOT / "results" / "quick").glob("seed*")
+            for row in load_all(run / "rows")
+            if (row.method, row.defense) == (method, "none") and row.test_acc is not None
+        ]
+        assert len(found) == 6
+        assert re.search(rf"`{method}` (leaves )?{min(found):.0f} to {max(found):.0f} %", words), method
+
+
+def test_each_method_of_the_real_table_has_a_papers_number_or_is_said_to_have_none() -> None:
+    (_, *lines), *_ = tables_in(README.partition("\n## Results")[2])
+    said = " ".join((ROOT / "docs" / "claims.md").read_text(encoding="utf-8").split())
+    (none,) = re.findall(r"No published number of (.+?) is known", said)
+    claimed = {own.method for own in load(ROOT / "bench" / "studies" / "claims" / "claims.csv")}
+    assert all((line[0] in claimed) != (f"`{line[0]}`" in none) for line in lines)
 
 
 @pytest.mark.parametrize("name", ["quick", "archive/repeats", "archive/variants"])

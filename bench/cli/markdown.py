@@ -25,22 +25,21 @@ WHEN = {
 
 
 def overview(catalogs: Sequence[Catalog]) -> str:
-    """Name all methods by what they may change and all defenses by when they act: two small tables."""
+    """Name all methods by what they may change and all defenses by when they act: one small table."""
     methods, defenses = catalogs
     threats: dict[tuple[bool, tuple[int, float], str], list[str]] = {}
     for plugin in _all(methods):
         threat = plugin.value.threat
         key = (True, (0, 0.0), "controls") if plugin.control else (False, threat.order, str(threat))
         threats.setdefault(key, []).append(plugin.name)
-    rows = [(kind, _names(names)) for (_, _, kind), names in sorted(threats.items())]
+    rows = [(f"methods: {kind}", _names(names)) for (_, _, kind), names in sorted(threats.items())]
     acts: dict[str, list[str]] = {when: [] for when in ["never: the undefended victim", *WHEN]}
     for plugin in _all(defenses):
         own = {*about.hooks(plugin, defenses)}
         when = next((when for when, hooks in WHEN.items() if own & hooks), next(iter(acts)))
         acts[when].append(plugin.name)
-    acting = [(when, _names(names)) for when, names in acts.items() if names]
-    tables = _table(("a method may change", "methods"), rows), _table(("a defense acts", "defenses"), acting)
-    return "\n\n".join("\n".join(table) for table in tables)
+    rows += [(f"defenses: {when}", _names(names)) for when, names in acts.items() if names]
+    return "\n".join(_table(("methods by what they may change, defenses by when they act", "names"), rows))
 
 
 def rewrite(path: Path, catalogs: Sequence[Catalog]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from bench.cli import options
+from bench.cli import as_json, options
 from bench.core.errors import BadInput
 from bench.studies import NAMES, named
 
@@ -25,12 +25,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="measure again in --out from kept features alone: no victim, no images (an estimator changed)",
     )
     options.before(parser)
+    as_json.add(where)
 
 
 def main(args: argparse.Namespace) -> int:
     from bench.experiment.declared import declare
     from bench.runner.request import check, varied
 
+    if args.json and not args.dry_run:
+        raise BadInput("--json prints the plan of --dry-run, expected that beside it")
     given = options.speed(args)
     request = options.request(args)
     for grid in varied(request, args.name, named(args.name, declare).grids()):
@@ -43,7 +46,7 @@ def main(args: argparse.Namespace) -> int:
         if args.kept:
             raise BadInput("--dry-run is for what has to be computed, and --kept trains nothing")
         each = varied(request, args.name, named(args.name).grids())
-        return dry_run.run(each, given, place=driver.STUDIES / args.name)
+        return dry_run.run(each, given, place=driver.STUDIES / args.name, json=args.json)
     if args.kept:
         if args.out is None:
             raise BadInput("--kept goes on in a folder, expected --out DIR")

@@ -19,7 +19,7 @@ def pgd(
     """Lower objective(x + delta) by sign steps over the L-inf ball, keeping x + delta in [0,1].
 
     objective: (B,C,H,W) -> scalar; a sum over the batch, so that images share no gradient
-    (MI-UE's, which compares images, is the exception). x, delta: float32 (B,C,H,W).
+    (mi-ue, em-mine and tue-csd, which compare images, are the exceptions). x, delta: float32 (B,C,H,W).
     Attackers who want a loss to rise pass its negative.
     Source: Madry et al., ICLR 2018, section 2.1.
     """

@@ -28,8 +28,12 @@ BATCH = 500
 PURIFIED = "no mi_shown: the defense purifies all images together, and was not given the clean ones"
 CURVE_IMAGES = 1000  # of the test set
 ATTACK_STEPS, ATTACK_STEP = 20, 2 / 255  # of robust accuracy; pixels in [0,1]
-MOST_COPIES = 0.01  # of the images of which MI is measured
+MOST_COPIES = 0.01  # share of the images of which MI is measured, from which on it is not
 ROBUST_IMAGES, SMALL_RUN = 1000, 6  # test images attacked: so many, or the training images over the second
+
+
+class Copies(ValueError):
+    """Too many images are copies of others for what they tell to be measured."""
 
 
 class HeldOut:
@@ -92,16 +96,16 @@ def robust_columns(
 def subject(data: Dataset, setting: Setting, net: Net, published: Split) -> Subject:
     """Choose the training images that MI is measured on, the same for all nets and poisons of a data set.
 
-    published: the poison of data.train, on the same device. ValueError where too many are copies of others.
+    published: the poison of data.train, on the same device. Raises Copies where too many are of others.
     """
     order = torch.randperm(len(data.train), generator=generator(seed_for(0, "mi", data.digest)))
     rows = order[: setting.mi.images].to(data.train.labels.device)
     clean, changed = data.train.images[rows], published.images[rows]
     copies = len(clean) - len({sha256(image.tobytes()).digest() for image in clean.cpu().numpy()})
-    if copies > MOST_COPIES * len(clean):
-        raise ValueError(
+    if copies >= MOST_COPIES * len(clean) > 0 < copies:
+        raise Copies(
             f"no mi: {copies} of {len(clean)} training images are exact copies of others, which tell of "
-            f"themselves; expected at most {MOST_COPIES:.0%}: remove them"
+            f"themselves; expected less than {MOST_COPIES:.0%}: remove them"
         )
     return Subject(
         clean=clean.cpu(),
@@ -131,7 +135,7 @@ def mi_columns(
     """
     try:
         seen, device = subject(data, setting, net, published), data.train.images.device
-    except ValueError as error:
+    except Copies as error:
         return {"mi_estimator": NAME, "mi_slices": setting.mi.slices, "mi_reason": str(error)}
     clean, theirs = (defense.prepare(side.clone()) for side in (seen.clean, seen.published))
     columns = {"mi_estimator": NAME, "mi_slices": setting.mi.slices, "mi_labels": _of_classes(net, seen)}

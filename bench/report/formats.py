@@ -154,7 +154,7 @@ def latex(table: Table, label: str) -> str:
         style = cells.iloc[:, columns].style.hide(axis="index").format_index(escaped, axis=1)
         parts.append(style.to_latex(hrules=True, column_format="l".ljust(len(columns), "r")).rstrip("\n"))
     named = re.sub(r"[^\w.:-]+", "-", label)
-    notes = [*table.notes(), *filter(None, [table.unordered()]), table.footnote]
+    notes = [*table.notes(), table.footnote]
     return "\n".join(
         [
             *(r"\begin{table}", r"\centering\small"),

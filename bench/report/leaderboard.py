@@ -12,7 +12,7 @@ from typing import Any
 from bench.core.errors import BadInput
 from bench.report import formats
 from bench.report.prose import render
-from bench.report.tables import EARLY, ENDING, LONGEST, STOPPED, Table, ending, text_of
+from bench.report.tables import DOUBTED, EARLY, ENDING, LONGEST, STOPPED, Table, ending, text_of
 from bench.results import budgets
 from bench.results.aggregate import Cell
 from bench.results.describe import span
@@ -44,7 +44,7 @@ LEGEND = {  # column -> what it is
     "retained protection": "how much of the accuracy that the method costs undefended it still costs under "
     "a defense. Not confined to 0 to 100. Empty where the defense leaves clean images less than "
     f"{100 * LEARNS:g} points above chance, or where the method costs less than {100 * BITES:g} points "
-    "undefended",
+    "undefended, or where victims did not learn",
     "threat model and what follows it": budgets.LEGEND,
 }
 
@@ -65,6 +65,11 @@ class LeaderboardTable(Table):
 
 def percent(share: float | None) -> str:
     return "-" if share is None else f"{100 * share:z.1f}"
+
+
+def marked(share: float | None, doubt: str | None) -> str:
+    """Write a share in percent, with the sign of what is no verdict."""
+    return percent(share) + (DOUBTED if doubt and share is not None else "")
 
 
 def interval(cell: Cell | None) -> str:
@@ -129,7 +134,7 @@ def tables_of(board: Leaderboard) -> list[LeaderboardTable]:
     accuracy = {s.method: [text_of(cell, "accuracy") for cell in s.cells] for s in methods}
     stopped = any(s.early is not None for s in methods)
     if stopped:
-        accuracy = {s.method: [*accuracy[s.method], percent(s.early)] for s in methods}
+        accuracy = {s.method: [*accuracy[s.method], marked(s.early, s.early_doubt)] for s in methods}
     retained = {s.method: [percent(x.retained) for x in s.scores.values()] for s in methods}
     formula = f"({CLEAN}_d - method_d) / ({CLEAN}_none - method_none)"
     ranking, beside = ({s.method: line(s) for s in methods} for line in (_ranking, _beside))
@@ -157,7 +162,7 @@ def _ranking(s: MethodScores) -> list[str]:
         "control" if s.control else str(s.rank or "-"),
         f"{worst} ({s.worst.defense})" if s.worst else "-",
         interval(s.worst),
-        percent(s.mean),
+        marked(s.mean, s.doubts),
         span(cell.poisons for cell in s.cells),
     ]
 
@@ -165,7 +170,7 @@ def _ranking(s: MethodScores) -> list[str]:
 def _beside(s: MethodScores) -> list[str]:
     numbers = ((s.mi_gap, "z.3f"), (s.craft_seconds, ".1f"), (s.craft_peak_mb, ".0f"))
     return [
-        *(percent(s.highest(column)) for column in ("val_selected", "peak")),
+        *(marked(s.highest(column), s.doubts) for column in ("val_selected", "peak")),
         *("-" if number is None else format(number, form) for number, form in numbers),
     ]
 

@@ -75,22 +75,25 @@ class Table:
     def notes(self) -> list[str]:
         """Say what names stand for, why numbers are lacking, and which are to be doubted."""
         reasons = [note_of(cell) for cell in self.cells.values() if cell.reason is not None]
-        return self.variants + reasons + doubts(self)
+        return self.variants + reasons + doubts(self) + [f"{why}." for why in (self.unordered(),) if why]
 
     def compared(self, defense: str) -> list[Cell]:
-        """Find the accuracies under a defense that have an order: of contestants, without a doubt."""
-        cells = [self.cells[m, defense] for m in self.contestants if self.measure == "accuracy"]
+        """Find the cells under a defense that may have an order: of contestants, without a doubt."""
+        cells = [self.cells[m, defense] for m in self.contestants]
         known = [cell for cell in cells if cell.mean is not None and cell.doubt is None]
         return known if len(known) > 1 else []
 
     def best(self) -> set[tuple[str, str]]:
-        """Find what protects best under each defense under which all that compare are of several poisons."""
+        """Find what protects best under each defense, with all whose interval meets the best one's.
+
+        Only accuracies, and only under defenses under which all that compare are of several poisons.
+        """
         found = set[tuple[str, str]]()
-        for defense in self.defenses:
+        for defense in self.defenses if self.measure == "accuracy" else ():
             ours = self.compared(defense)
             if ours and all(cell.poisons > 1 for cell in ours):
-                least = min(cell.mean or 0.0 for cell in ours)
-                found |= {(cell.method, defense) for cell in ours if cell.mean == least}
+                most = max(ends(min(ours, key=lambda cell: cell.mean or 0.0)))
+                found |= {(cell.method, defense) for cell in ours if min(ends(cell)) <= most}
         return found
 
     def unordered(self) -> str:
@@ -149,6 +152,11 @@ def tables_of_setting(
 # Cells -> text
 
 
+def ends(cell: Cell) -> list[float]:
+    """Return a cell's mean with the ends of its interval, as far as it has them."""
+    return [x for x in (cell.low, cell.mean, cell.high) if x is not None]
+
+
 def text_of(cell: Cell, measure: str) -> str:
     """Write a cell for people. No space after ±, so that a narrow column breaks before it."""
     if cell.mean is None:
@@ -158,7 +166,8 @@ def text_of(cell: Cell, measure: str) -> str:
         spread = "" if cell.std is None else f" ±{100 * cell.std:.1f}"
         robust = "" if cell.robust is None else f" ({100 * cell.robust:.1f})"
         return f"{100 * cell.mean:.1f}{signs}{spread}{robust}"
-    gap = "" if cell.gap is None else f" ({cell.gap:z.3f})"
+    reach = "" if cell.gap_low is None else f" [{cell.gap_low:z.3f}, {cell.gap_high:z.3f}]"
+    gap = "" if cell.gap is None else f" ({cell.gap:z.3f}{reach})"
     spread = "" if cell.std is None else f" ±{cell.std:.3f}"
     return f"{cell.mean:z.3f}{signs}{spread}{gap}"
 

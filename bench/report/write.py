@@ -97,7 +97,7 @@ def files(rows: Sequence[Row], tables: Sequence[Table]) -> dict[str, str]:
     lines = map(record, sorted(rows, key=identity))
     texts = {"rows.csv": formats.csv(lines, [*(column.name for column in fields(Row)), *FLAT])}
     names = [column.name for column in fields(Cell)]
-    columns = {"accuracy": [name for name in names if name not in ("gap", "null")]}
+    columns = {"accuracy": [name for name in names if name not in ("gap", "gap_low", "gap_high", "null")]}
     columns["mi"] = [name for name in names if name != "robust"]
     several = len({row.setting for row in rows}) > 1
     for table in tables:

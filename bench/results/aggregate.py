@@ -153,6 +153,8 @@ class Cell:
     high: float | None = None
     doubt: str | None = None  # why the accuracy is no verdict
     robust: float | None = None  # mean accuracy under attack, over units
+    gap_low: float | None = None  # of the gap's 95 % t interval over units; None below two
+    gap_high: float | None = None
 
     @property
     def whole(self) -> float | None:
@@ -192,7 +194,11 @@ def early_cells(setting: str, methods: Iterable[str], name: str, groups: Groups)
     Empty where no row has it.
     """
     rows = {method: groups.get((method, UNDEFENDED), ()) for method in methods}
-    cells = {method: pool(setting, (method, name), own, "val_selected_acc") for method, own in rows.items()}
+    clean = groups.get((CLEAN, UNDEFENDED), ())
+    cells = {
+        method: replace(pool(setting, (method, name), own, "val_selected_acc"), doubt=doubt_of(own, clean))
+        for method, own in rows.items()
+    }
     return cells if any(cell.mean is not None for cell in cells.values()) else {}
 
 
@@ -201,9 +207,12 @@ def mi_cells(setting: str, pairs: Iterable[Pair], groups: Groups) -> dict[Pair, 
     cells = {}
     for pair in pairs:
         rows, clean = and_clean(groups, pair)
+        gap = summary(units_of(rows, "mi_gap"))
         cells[pair] = replace(
             pool(setting, pair, rows, "mi"),
-            gap=mean_of(units_of(rows, "mi_gap")),
+            gap=None if gap is None else gap.mean,
+            gap_low=None if gap is None else gap.low,
+            gap_high=None if gap is None else gap.high,
             null=mean_of(values_of(rows, "mi_null")),
             doubt=doubt_of(rows, clean),
         )

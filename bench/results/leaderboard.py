@@ -115,6 +115,11 @@ class MethodScores:
         """Accuracy of undefended victims at their best validation epoch."""
         return self.scores[UNDEFENDED].val_selected if UNDEFENDED in self.scores else None
 
+    @property
+    def early_doubt(self) -> str | None:
+        """Why what undefended victims reach is no verdict."""
+        return self.scores[UNDEFENDED].cell.doubt if UNDEFENDED in self.scores else None
+
 
 @dataclass(frozen=True)
 class Leaderboard:
@@ -212,7 +217,9 @@ def scores_of(
             val_selected=mean_of(units_of(rows, "val_selected_acc")),
             peak=mean_of(units_of(rows, "peak_acc")),
             mi_gap=mi_gap(defense),
-            retained=retained(*(cells[pair].whole for pair in pairs), chance=chance),
+            retained=retained(
+                *(None if cells[pair].doubt else cells[pair].whole for pair in pairs), chance=chance
+            ),
         )
 
     def mi_gap(defense: str) -> float | None:

@@ -14,7 +14,7 @@ from bench.experiment import keys
 from bench.experiment.cache import load_victim
 from bench.experiment.cell import craft, published_split
 from bench.experiment.context import Cell, RunContext
-from bench.experiment.evaluate import subject
+from bench.experiment.evaluate import Copies, subject
 from bench.experiment.locks import Locks
 from bench.experiment.registry import Plugin
 from bench.experiment.settings import Setting
@@ -113,7 +113,7 @@ def pending(records: Records, wanted: Sequence[P]) -> list[P]:
 def see(context: RunContext, job: MeasureJob) -> Subject:
     """Both sets of images and their features.
 
-    Raises BadInput where victim or poison are not the rows', or many images are copies of others.
+    Raises BadInput where victim or poison are not the rows', Copies where many images are of others.
     """
     weights = load_victim(context.cache, job.net)
     if weights is None:
@@ -124,10 +124,7 @@ def see(context: RunContext, job: MeasureJob) -> Subject:
     net = context.build(context.setting.net, seed=0)
     net.load_state_dict(weights)
     setting = replace(context.setting, mi=replace(context.setting.mi, images=IMAGES))
-    try:
-        return subject(context.data, setting, net, published_split(context, poison))
-    except ValueError as error:
-        raise BadInput(f"{job.name}: {error}") from error
+    return subject(context.data, setting, net, published_split(context, poison))
 
 
 def of_features(measures: Iterable[str]) -> bool:
@@ -162,7 +159,13 @@ def measure_pair(records: Records, pair: Pair, seen: Subject, tick: Tick = quiet
 def work(records: Records, features: Features, context: RunContext, job: MeasureJob, tick: Tick) -> None:
     """Measure what is left of a job; records that a worker saved before it died are there."""
     for left in pending(records, [job]):
-        measure_pair(records, left, subject_of(replace(context, setting=job.setting), left, features), tick)
+        try:
+            seen = subject_of(replace(context, setting=job.setting), left, features)
+        except Copies as error:
+            for name in left.measures:
+                records.save(Record(name, left.net.key, left.poison.key, {}, str(error), 0.0))
+        else:
+            measure_pair(records, left, seen, tick)
 
 
 def measure_kept(records: Records, features: Features, wanted: Sequence[Pair]) -> list[Pair]:

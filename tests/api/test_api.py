@@ -219,6 +219,10 @@ def test_a_run_from_python_is_that_of_the_command_line(tmp_path: Path) -> None:
     assert sorted(found["method"]) == ["clean", "random"]
     assert {row.key for row in load_all(tmp_path / "out" / "rows")} == {*found["key"]}
     assert bench.load_rows(tmp_path / "out")["test_acc"].tolist() == found["test_acc"].tolist()
+    asked = settings(tmp_path) | {"out": str(tmp_path / "other"), "cache": str(tmp_path / "fresh")}
+    assert main(["run", *config.arguments(asked, parsed(["run"]).own)]) == 0
+    again = {row.key: row.test_acc for row in load_all(tmp_path / "other" / "rows")}
+    assert again == dict(zip(found["key"], found["test_acc"], strict=True))
     with pytest.raises(BadInput, match="expected the folder of a run"):
         bench.load_rows(tmp_path / "nowhere")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 import subprocess
 import sys
@@ -19,8 +20,9 @@ from bench import data
 from bench.cli import markdown
 from bench.cli.main import main, parsed, parser
 from bench.core.contract import check_classes, check_delta, check_published, published
-from bench.core.defense import check_augmented, check_prepared
+from bench.core.defense import Undefended, check_augmented, check_prepared
 from bench.core.errors import BadInput
+from bench.core.method import Lab
 from bench.core.pixels import to_float
 from bench.core.rng import generator
 from bench.core.types import Recipe, Split
@@ -273,7 +275,22 @@ def test_a_papers_number_beside_ours_is_two_clicks_away() -> None:
     assert "../results/claims/card.md" in relative_links(page)
     assert {"how-to-read-a-line", "how-to-repeat-one"} <= headings(page)
     said = text_of(card)
-    assert "| published | sure | ours | n |" in said and "\n    python -m bench run --methods METHOD" in said
+    assert "| published | read | ours | n |" in said and "\n    python -m bench run --methods METHOD" in said
+
+
+def test_the_hooks_on_the_page_are_those_of_the_class() -> None:
+    page = text_of(DOCS / "your-own-defense.md")
+    rows = re.findall(r"^\| `(\w+)` \| [^|]+ \| `\(([^)]*)\)", page, re.M)
+    assert len(rows) == 7
+    for name, given in rows:
+        takes = [each.partition(":")[0].strip() for each in given.split(",")]
+        assert takes == [*inspect.signature(getattr(Undefended, name)).parameters][1:], name
+
+
+def test_what_the_page_says_of_the_lab_is_there_and_whole() -> None:
+    said = set(re.findall(r"`lab\.(\w+)", text_of(DOCS / "your-own-method.md")))
+    public = {name for name in {**vars(Lab), **Lab.__annotations__} if not name.startswith("_")}
+    assert said == public - {"build", "seed", "facts", "left", "judge"}
 
 
 def test_the_version_is_the_same_everywhere() -> None:

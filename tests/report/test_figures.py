@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, pairwise
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation, Text
 
 from bench.core.files import slug
+from bench.experiment.registry import catalog
 from bench.report.figures.cost import cost
 from bench.report.figures.curves import curves
 from bench.report.figures.gallery import amplification, gallery, strip
@@ -123,6 +125,10 @@ def test_no_two_known_methods_look_alike_and_others_have_the_colour_of_their_fam
         assert style_of(name).color == style_of(family).color
         assert style_of(name).marker != style_of(family).marker
     assert style_of("embrace").marker not in {look.marker for look in looks}  # no variant of em, and no em
+    methods = catalog("methods").variants.items()
+    within = [style_of(n, own.control) for n, own in methods if str(own.value.threat) == "L-inf 8/255"]
+    seen = Counter((look.color, look.marker) for look in within)
+    assert max(seen.values()) == 1, seen  # they stand in one figure
     assert style_of("noise", control=True).dots["mfc"] == "white"
 
 

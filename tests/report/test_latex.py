@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from bench.report.formats import escaped, latex
+from bench.report.leaderboard import TEX, tables_of
 from bench.report.summary import collect
 from bench.report.tables import Table
-from bench.results.rows import Row
+from bench.results.rows import Row, load_all
 from support.evidence import TRACE, grid, row
 
 PDFLATEX = shutil.which("pdflatex")
+QUICK = Path(__file__).parents[2] / "results" / "quick" / "seed0" / "rows"
 DOCUMENT = r"""\documentclass{article}
 \usepackage{booktabs}
 \begin{document}
@@ -43,6 +45,9 @@ def hostile() -> list[Row]:
 def wide() -> list[Row]:
     defenses = ["none", "adversarial-training", *(f"iss-jpeg{q}" for q in range(10, 100, 5))]
     return [row(m, d, rep) for m in ("clean", "em", "mi-ue") for d in defenses for rep in range(2)]
+
+
+MADE = {"plain": grid(), "hostile": hostile(), "wide": wide()}
 
 
 def problems(text: str) -> list[str]:
@@ -75,9 +80,19 @@ def problems(text: str) -> list[str]:
     return found + [f"no font has {sign}" for sign in {*text} if not 32 <= ord(sign) < 0x180 and sign != "\n"]
 
 
-@pytest.mark.parametrize("rows", [grid(), hostile(), wide()], ids=["plain", "hostile", "wide"])
-def test_a_table_compiles_in_a_minimal_document(rows: list[Row], tmp_path: Path) -> None:
-    text = latex(table_of(rows), "accuracy")
+def texts() -> dict[str, tuple[str, list[Row]]]:
+    """Tables of made rows, and all kinds that a run of the suite writes."""
+    found = {name: (latex(table_of(rows), "accuracy"), rows) for name, rows in MADE.items()}
+    rows = load_all(QUICK)
+    (summary,) = collect(rows)
+    assert summary.board is not None
+    kinds = {"mi": summary.mi} | dict(zip(TEX, tables_of(summary.board), strict=True))
+    return found | {name or "ranking": (latex(table, "accuracy"), rows) for name, table in kinds.items()}
+
+
+@pytest.mark.parametrize("kind", [*MADE, "mi", "ranking", *filter(None, TEX)])
+def test_a_table_compiles_in_a_minimal_document(kind: str, tmp_path: Path) -> None:
+    text, rows = texts()[kind]
     assert problems(text) == []
     if PDFLATEX:  # elsewhere its structure has to do
         (tmp_path / "table.tex").write_text(text, encoding="utf-8")

@@ -131,6 +131,20 @@ def test_accuracy_under_attack_stands_beside_accuracy_and_is_said() -> None:
     assert found == {"none": "", "at-8": "0.312"} and "robust" not in made(rows)["mi.csv"]
 
 
+def test_one_poison_a_method_is_no_order_in_every_format(tmp_path: Path) -> None:
+    """Neither of accuracies nor of MI; two poisons of each may have one."""
+    accuracies = {"clean": 0.9, "em": 0.2, "tap": 0.3}
+    rows = [row(m, test_acc=acc, mi=0.1, synthetic=False) for m, acc in accuracies.items()]
+    write(made(rows), tmp_path)
+    texts = [
+        rendered(rows),
+        *((tmp_path / f"{t}.{e}").read_text() for t in ("accuracy", "mi") for e in ("md", "tex")),
+    ]
+    assert all("one poison a method: no order." in " ".join(text.split()) for text in texts)
+    again = [row(m, poison_rep=1, test_acc=acc, mi=0.1, synthetic=False) for m, acc in accuracies.items()]
+    assert "no order" not in rendered([*rows, *again])
+
+
 def mi_rows() -> list[Row]:
     facts: dict[str, Any] = {
         "mi_null": 0.01,
@@ -156,12 +170,13 @@ def test_gap_is_that_of_the_victims_themselves(tmp_path: Path) -> None:
     em = table["em", "none"]
     assert float(em["mean"]) == pytest.approx(0.2)
     assert float(em["gap"]) == pytest.approx(0.6)
+    ends = float(em["gap_low"]), float(em["gap_high"])  # of poisons, whose means are 0.65 and 0.55
+    assert ends == pytest.approx((0.6 - 12.706 * 0.05, 0.6 + 12.706 * 0.05), abs=1e-3)
+    assert table["em", "cutout"]["gap_low"] == ""
     assert float(em["null"]) == pytest.approx(0.01)
     assert float(table["em", "cutout"]["gap"]) == pytest.approx(0.5)
     text = (tmp_path / "mi.md").read_text()
-    assert (
-        "| clean | 0.600 ±0.141 (0.200) | - | - |\n| em | 0.200 ±0.082 (0.600) | 0.300 (0.500) | - |" in text
-    )
+    assert "| em | 0.200 ±0.082 (0.600 [-0.035, 1.235]) | 0.300 (0.500) | - |" in text
     said = "smi-noisy, 500 images, 50 slices, mean null 0.010, ceilings 0.800 to 0.800."
     assert said in " ".join(text.split()) and "No gap" not in text
 
@@ -309,7 +324,7 @@ def test_names_of_40_characters_leave_every_number(width: int) -> None:
     ]
     text = rendered(rows, width)
     assert max(len(line.rstrip()) for line in text.splitlines()) <= width
-    assert [text.count(number) for number in ("55.0", "±7.1", "0.250", "±0.071", "(0.300)")] == [9] * 5
+    assert [text.count(number) for number in ("55.0", "±7.1", "0.250", "±0.071", "(0.300")] == [9] * 5
     assert all(text.count(name[0]) >= 2 * len(name) for name in (one, other))  # in both tables
 
 

@@ -303,6 +303,19 @@ def test_victims_that_did_not_learn_have_no_rank(tmp_path: Path) -> None:
     assert table.doubt["mi-ue", "at-8"] == doubt and pd.isna(table.doubt["mi-ue", "none"])
 
 
+def test_a_cell_that_did_not_learn_protects_nothing_and_is_marked_wherever_it_counts(tmp_path: Path) -> None:
+    low = [replace(r, train_acc=0.14) if (r.method, r.defense) == ("em", "at-8") else r for r in matrix()]
+    board = leaderboard(low)
+    em = of(board, "em")
+    assert em.scores["at-8"].retained is None and em.scores["cutout"].retained is not None
+    said = texts(board, tmp_path)["md"]
+    assert re.search(r"\| em \| - \| 60\.0‡ \(at-8\) \| 58\.7 to 61\.3 \| 36\.7‡ \|", said)
+    undefended = [
+        replace(r, train_acc=0.14) if (r.method, r.defense) == ("em", "none") else r for r in matrix()
+    ]
+    assert of(leaderboard(undefended), "em").early_doubt is not None
+
+
 def test_controls_are_shown_and_unranked(tmp_path: Path) -> None:
     rows = [*matrix(), *(cell("noise", d, 0.0, control=True) for d in DEFENSES)]
     board = leaderboard(rows)

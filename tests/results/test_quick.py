@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 from statistics import fmean
 
 import pytest
 
+from bench.experiment.registry import catalog
 from bench.results.rows import load_all
 from bench.results.select import grouped
 
@@ -27,6 +29,19 @@ def test_a_run_is_of_the_seed_and_the_processor_that_its_folder_names() -> None:
         for row in load_all(FOLDER / run / "rows"):
             avx2 = row.environment["capability"] == "AVX2"
             assert run == f"seed{row.inputs['seed']}{'-avx2' if avx2 else ''}"
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_a_run_is_the_whole_default_matrix(run: str) -> None:
+    wanted = [catalog(kind, declared=True).groups["all"] for kind in ("methods", "defenses")]
+    assert {*accuracy(run)} == {*product(*wanted)}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_every_row_has_mi_its_ceiling_and_the_gap_with_intervals_or_says_why_not(run: str) -> None:
+    names = [f"mi{part}{end}" for part in ("", "_ceiling", "_gap") for end in ("", "_low", "_high")]
+    for row in load_all(FOLDER / run / "rows"):
+        assert row.mi_reason or all(getattr(row, name) is not None for name in names), row.key
 
 
 @pytest.mark.parametrize("run", RUNS)

@@ -22,6 +22,7 @@ from bench.studies.certificate.case import Case, CaseResult, Trial, judge
 from bench.studies.certificate.cases import FULL, SMALL, cases
 from bench.studies.certificate.gaussians import Gaussians
 from bench.studies.certificate.write import write
+from support.pages import ROOT
 
 
 def about(*words: str) -> list[Case]:
@@ -33,6 +34,15 @@ def about(*words: str) -> list[Case]:
 
 def verdicts(chosen: list[Case]) -> set[str]:
     return {judge(case).verdict for case in chosen}
+
+
+def test_the_stored_certificate_is_todays_and_has_no_failed_line() -> None:
+    lines = run.load(ROOT / "results" / "mi")
+    assert {line.name for line in lines} == {case.name for case in cases(FULL)}
+    assert {line.verdict for line in lines} == {"ok"}
+    assert all((line.revision, line.cases) == run.version(line.estimator) for line in lines)
+    flat = [line for line in lines if "of 64 dimensions" in line.against and line.n >= 5000]
+    assert len(flat) == 3 and all(line.bias is not None and abs(line.bias) <= 0.01 for line in flat)
 
 
 def test_small_certificate_passes_and_leaves_its_files(

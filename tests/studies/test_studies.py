@@ -24,6 +24,7 @@ from bench import studies
 from bench.cli.main import main
 from bench.experiment import cell
 from bench.experiment.context import Cell, RunContext
+from bench.experiment.evaluate import Copies
 from bench.metrics import METRICS, Metric
 from bench.nets import build
 from bench.results import rows as files
@@ -390,6 +391,20 @@ def test_what_cannot_be_measured_says_why(done: Path) -> None:
     reasons = [stored["record"]["reason"] for stored in records(done).values()]  # type: ignore[index]
     assert sorted(reasons, key=str) == ["3 images, expected more", None, None, None]
     assert "3 images, expected more" in (done / "out/README.md").read_text()
+
+
+def test_copies_of_images_are_a_reason_and_end_no_study(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(done / "out/records")
+    for features in (done / "out").glob("features*"):
+        shutil.rmtree(features)
+    monkeypatch.setattr("bench.studies.measure.subject", copied)
+    assert study(done) == 0
+    reasons = {stored["record"]["reason"] for stored in records(done).values()}  # type: ignore[index]
+    assert reasons == {"3 of 9 images are copies"}
+
+
+def copied(*_: object) -> None:
+    raise Copies("3 of 9 images are copies")
 
 
 def test_without_time_nothing_is_begun(done: Path, capsys: pytest.CaptureFixture[str]) -> None:

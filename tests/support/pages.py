@@ -11,7 +11,9 @@ DOCS = ROOT / "docs"
 PAGES = [
     *sorted(ROOT.glob("*.md")),
     *sorted(DOCS.glob("*.md")),
-    *sorted((ROOT / "results").rglob("README.md")),
+    *sorted((ROOT / "results").rglob("*.md")),
+    ROOT / "tests" / "golden" / "README.md",
+    ROOT / "bench" / "results" / "gate" / "README.md",
 ]
 
 

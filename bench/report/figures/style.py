@@ -41,11 +41,14 @@ LOOKS = {  # method -> colour and marker in all figures; variants have a shade o
     "random": (GREYS[1], "s"),
     "em": (BLUE, "o"),
     "em-class": ("#73b2d5", "D"),
+    "em-gray": ("#9ab8cc", "H"),
+    "em-mine": ("#4f8ab0", "D"),
     "em-positive": ("#01456b", "P"),
     "emax": (GREEN, "^"),
     "mi-ue": (RED, "s"),
     "mi-ue-cos": ("#e8a673", "X"),
     "mi-ue-trunc": ("#803800", "v"),
+    "sem": ("#9c755f", "v"),
     "tap": (PURPLE, "<"),
 }
 MARKERS = ">phd8"  # of methods that are not in LOOKS; a star is the oracle

@@ -90,6 +90,7 @@ def _setting(summary: Summary, summaries: Sequence[Summary], figures: Mapping[st
         "without": [method for method in summary.methods if method not in pngs],
         "cells": [cell(summary, m, d) for m in summary.methods for d in summary.defenses],
         "rows": summary.rows,
+        "doubted": {pair for pair, shown in summary.accuracy.cells.items() if shown.doubt},
         "controls": sorted(summary.controls),
         "finished": sorted(row.finished for row in summary.rows if row.finished),
         "inputs": shared(summary.rows[0].inputs),

@@ -29,6 +29,10 @@ What smi-noisy, the rows' own, cannot see: it is measured in the victim's own ne
 failed shows it there, and it explains nothing by itself; and one direction is matched with itself, so that
 dependence which turns directions is missed. `gauss-cca` and `cka` see that, and the studies measure the same
 in a net that was trained on clean images.
+
+Its intervals know no bias. Of heavy tails (Student's t of 3 degrees) and of features that are zero for half
+of the images it is up to 0.012 nats, as much as the interval reaches: there 25 to 85 % of the intervals of
+the value hold the truth, and 50 to 100 % of the ceiling's.
 """
 
 

@@ -19,8 +19,8 @@ from bench.studies.claims.judge import ERRORS, MARGIN, OVERALL, TOLERANCE, Claim
 from bench.studies.claims.nearness import PUBLISHED
 
 NAME = "card"
-HEADER = ("method", "defense", "published", "sure", "ours", "n", "setting", "verdict", "pairs")
-SHOWN = tuple(name for name in HEADER if name not in ("sure", "setting"))  # on the terminal
+HEADER = ("method", "defense", "published", "read", "ours", "n", "setting", "verdict", "pairs")
+SHOWN = tuple(name for name in HEADER if name not in ("read", "setting"))  # on the terminal
 WIDTH = 110  # of the Markdown's lines
 
 
