@@ -13,7 +13,7 @@ import pytest
 
 import bench
 from bench.results.rows import load_all
-from support.installed import follow, fresh_environment
+from support.installed import editable_environment, follow, fresh_environment
 from support.pages import DOCS, ROOT, blocks
 
 SMALL = (  # options that make any run quick
@@ -61,6 +61,14 @@ def test_the_wheel_has_every_file_and_works_alone(folder: Path) -> None:
     assert "10 cells" in follow(f'python -c "{cells}"', folder)
     assert "reps: '2'" in follow("ue-bench run --config gate --print-config", folder)
     assert "not run" in follow("ue-bench claims", folder) and (folder / "results/claims/card.md").exists()
+
+
+def test_readmes_install_takes_the_sources_where_they_are(tmp_path: Path) -> None:
+    editable_environment(tmp_path)
+    where = follow("python -c 'import bench, methods, defenses; print(defenses.__path__[0])'", tmp_path)
+    assert where.strip() == str(tmp_path / "sources" / "defenses") and "mi-ue" in follow(
+        "ue-bench list", tmp_path
+    )
 
 
 def test_folders_of_ones_own_that_are_called_as_the_suites_break_nothing(folder: Path) -> None:

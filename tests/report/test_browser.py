@@ -39,8 +39,10 @@ def wide() -> list[Row]:
     return [*rows, *(row(m, setting="e" * 64) for m in methods), row("tap", acc=0.1, train_acc=0.1)]
 
 
-@pytest.fixture(scope="module", params=["grid", "wide", "quick"])
+@pytest.fixture(scope="module", params=["grid", "wide", "quick", "reference"])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if request.param == "reference":  # as it is stored, and a page of the documentation
+        return QUICK.parent / "reference" / "report" / "report.html"
     run = tmp_path_factory.mktemp(request.param)
     rows = (
         load_all(QUICK / "seed0" / "rows")

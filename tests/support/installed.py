@@ -21,12 +21,19 @@ def fresh_environment(place: Path) -> Path:
     """Make the venv in a folder, once for all processes that share it."""
     with FileLock(place / "lock"):
         if not (place / "ready").exists():
-            _install(place / ".venv", _wheel(place))
+            _install(place / ".venv", str(_wheel(place)))
             (place / "ready").touch()
     return place / ".venv"
 
 
-def _wheel(place: Path) -> Path:
+def editable_environment(place: Path) -> Path:
+    """Make a venv in a folder as the line in README does: the sources stay where they are."""
+    _copy(place)
+    _install(place / ".venv", "--no-build-isolation", "-e", str(place / "sources"))
+    return place / ".venv"
+
+
+def _copy(place: Path) -> None:
     for name in SOURCES:
         source, copy = ROOT / name, place / "sources" / name
         copy.parent.mkdir(exist_ok=True)
@@ -34,16 +41,20 @@ def _wheel(place: Path) -> Path:
             shutil.copytree(source, copy, ignore=shutil.ignore_patterns("__pycache__"))
         else:
             shutil.copy(source, copy)
+
+
+def _wheel(place: Path) -> Path:
+    _copy(place)
     _pip("wheel", *NO_NETWORK, "--no-build-isolation", "--wheel-dir", str(place), str(place / "sources"))
     (wheel,) = place.glob("*.whl")
     return wheel
 
 
-def _install(venv: Path, wheel: Path) -> None:
+def _install(venv: Path, *what: str) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
-    _pip("--python", str(venv), "install", *NO_NETWORK, str(wheel))
     (packages,) = venv.glob("lib/python*/site-packages")
     (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    _pip("--python", str(venv), "install", *NO_NETWORK, *what)
 
 
 def _outside() -> dict[str, str]:
