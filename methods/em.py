@@ -81,6 +81,7 @@ class EMClass(EM):
     revision: ClassVar[int] = 2  # 1: every poison searched the same fifth, drawn from all images alike
     form: ClassVar[Form] = "class-wise"
     POSITIVE: ClassVar[tuple[str, ...]] = (*Rounds.POSITIVE, "subset")
+    LIKELY: ClassVar[int] = 31  # in stored runs 23 to 62
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"surrogate.batch": 64, "augment": True, "max_rounds": 40},
         "cifar-cpu": {"surrogate.batch": 64, "augment": True, "max_rounds": 120},
@@ -89,7 +90,7 @@ class EMClass(EM):
 
     @property
     def passes(self) -> float:
-        return self.max_rounds / 2 * (self.share + PERTURBING * self.steps * self.subset)
+        return self.expected * (self.share + PERTURBING * self.steps * self.subset)
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         patterns = torch.zeros((lab.classes, *clean.images.shape[1:]), device=clean.images.device)

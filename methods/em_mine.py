@@ -85,7 +85,7 @@ class EMMine(Rounds):
 
     @property
     def passes(self) -> float:
-        return self.max_rounds / 2 * (self.share + 2 * FORWARD + PERTURBING * self.steps)
+        return self.expected * (self.share + 2 * FORWARD + PERTURBING * self.steps)
 
     def perturb(
         self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor, lab: Lab, rng: Generator

@@ -45,7 +45,8 @@ class EMax(Method):
 
     @property
     def passes(self) -> float:
-        return self.surrogate.epochs + PERTURBING * self.steps
+        perturbing = 1 if self.stop_error <= 1 else self.max_passes  # the first is mostly enough
+        return self.surrogate.epochs + PERTURBING * self.steps * perturbing
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         net = frozen(lab.trained(clean, self.surrogate))

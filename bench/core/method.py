@@ -172,7 +172,11 @@ class Method:
 
     @property
     def passes(self) -> float:
-        """Crafting's cost in training passes over the images, roughly; only for time estimates."""
+        """Crafting's cost in training passes over the images, roughly.
+
+        By it jobs are put in order, progress and --dry-run are reckoned, a job that --minutes leaves no time
+        for is not begun, and costs are compared. It moves no image and no key.
+        """
         return 0.0
 
     @property

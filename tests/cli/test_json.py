@@ -176,6 +176,7 @@ def test_the_list_compares_methods_within_a_terminals_width(
     for expected in (
         "aap L-inf 8/255 sample net, labels 1.9 Wang et al. 2024",
         "tap L-inf 8/255 sample net, labels 13 Fowl et al. 2021",
+        "em-gray L-inf 8/255 sample net, labels 2.5 Liu et al. 2021",
         "lsp L2 1.304 sample labels 0 Yu et al. 2022",
         "mi-ue-at{radius} L-inf 8/255 sample net, labels 14 Zhu et al. 2026",
     ):
