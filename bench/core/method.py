@@ -37,6 +37,20 @@ def joined(known: Fact, changed: str) -> str:
     return ", ".join(dict.fromkeys([*(str(known).split(", ") if known else ()), *changed.split(", ")]))
 
 
+class Withheld(Split):
+    """Clean images that a method has not declared that it needs: to read them is refused, ValueError."""
+
+    def __init__(self, labels: Tensor, who: str) -> None:
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "who", who)
+
+    @property
+    def images(self) -> Tensor:  # type: ignore[override]
+        raise ValueError(
+            f"method {vars(self)['who']!r} reads lab.val, and declares no clean data in its needs"
+        )
+
+
 @dataclass
 class Lab:
     """Everything a method may use besides the clean images."""
@@ -49,6 +63,7 @@ class Lab:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     tick: Tick = quiet
     facts: dict[str, Fact] = field(default_factory=dict)
+    judge: Callable[[nn.Module], float] | None = None  # accuracy on val, which may be withheld
 
     def note(self, **facts: Fact) -> None:
         """Keep something about this run in the row; ValueError of what is no finite number, word or None."""
@@ -136,8 +151,11 @@ class Lab:
         return int(hits) / len(clean)
 
     def note_surrogate(self, net: nn.Module) -> float:
-        """Keep and return its accuracy, in [0,1], on clean images that are never published."""
-        found = accuracy(net, self.val)
+        """Keep and return its accuracy, in [0,1], on clean images that are never published.
+
+        For the row and for what is said of it, not to choose by: a method that does needs clean data.
+        """
+        found = self.judge(net) if self.judge else accuracy(net, self.val)
         self.note(surrogate_val_acc=found)
         return found
 
@@ -155,7 +173,7 @@ class Method:
     form: ClassVar[Form] = "sample-wise"  # class-wise: one pattern for all images of a class
     maps_images: ClassVar[bool] = False  # whether craft() returns images in the place of a delta
     # A net trained here, the labels, clean images beyond those that are published. What is not declared is
-    # not there: build() is refused, labels are -1.
+    # not there: build() and the images of val are refused, labels are -1.
     needs: ClassVar[tuple[Need, ...]] = ("surrogate", "labels")
     of_net: ClassVar[tuple[str, ...]] = ("surrogate",)  # recipes of the surrogate, which may bring its own
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
