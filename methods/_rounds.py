@@ -37,10 +37,16 @@ class Rounds(Method):
     augment: bool = False  # what the surrogate learns from; never what is perturbed
 
     POSITIVE: ClassVar[tuple[str, ...]] = ("steps", "step", "share", "max_rounds", "batch")
+    LIKELY: ClassVar[int] = 20  # rounds to the stop: 13 to 24 in stored runs of 9,500 photographs
+
+    @property
+    def expected(self) -> int:
+        """Rounds that it takes: all where no error is low enough, else as many as the stop is likely to."""
+        return self.max_rounds if self.stop_error < 0 else min(self.LIKELY, self.max_rounds)
 
     @property
     def passes(self) -> float:
-        return self.max_rounds / 2 * (self.share + PERTURBING * self.steps)
+        return self.expected * (self.share + PERTURBING * self.steps)
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         return alternate(self, clean, lab, torch.zeros(clean.images.shape, device=clean.images.device))

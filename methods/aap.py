@@ -8,7 +8,8 @@ alone is here; views are mirrored where the data set allows it; colours are chan
 pixels; the net learns from views in float, where the official one has them in uint8; the learning rate
 rises and falls at every step, not once an epoch, and its cosine is of the whole training, where the
 official one begins when the rise is over; the net normalises with fixed constants, the official one
-not at all. quick takes fewer, longer steps.
+not at all. Smaller profiles have fewer epochs and steps; quick smaller batches, a lower learning rate and
+longer steps.
 """
 
 from __future__ import annotations

@@ -6,13 +6,13 @@ Differs from the paper: coefficients are searched anew for each poison, by the o
 bounds, where the paper publishes one set for 10 and one for 100 classes; a process that diverges in any of
 its trials is refused, where the official search looks for nan in the last alone; channels that pass alone
 are combined, which leaves accepted processes as they were and finds them sooner; the published images stay
-within the radius after they are rounded. The search's field has 36 pixels a side, whatever the images have,
-as in the paper.
+within the radius after they are rounded. The radius is 1 at every size, where STL-10's, of 96 pixels a side,
+is 3. The search's field has 36 pixels a side, whatever the images have, as in the paper.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -23,11 +23,13 @@ from torch import Generator, Tensor
 from bench.core.contract import sizes
 from bench.core.method import Lab, Method, Need
 from bench.core.threat import Threat
-from bench.core.types import Split
+from bench.core.types import Dataset, Split
+from methods._radius import say_size
 
 WINDOW = 3  # pixels; the last of a window is the sum of the others
 CUT = 4  # first rows and columns of a field, which are nearer to noise
 FIELD = 36  # side of the fields of a search
+RADIUS = 1.0
 FEW = 10  # classes up to which filters have to respond strongly
 DRAWN = 1024  # channels' coefficients drawn at once
 
@@ -37,7 +39,7 @@ class AR(Method):
     """Autoregressive noise, a draw for every image by its class's coefficients."""
 
     eps: float = 1.0  # no L-inf bound
-    radius: float = 1.0  # L2 norm of every image's noise, pixels in [0,1]
+    radius: float = RADIUS  # L2 norm of every image's noise, pixels in [0,1]
     bound: float = 50.0  # of the L2 norm of a pattern before it is scaled: one that diverges is beyond it
     trials: int = 3  # patterns that have to be within the bound
     response: float = 10.0  # least sum of what another class's filter answers a pattern, up to 10 classes
@@ -52,6 +54,11 @@ class AR(Method):
     @property
     def threat(self) -> Threat:
         return Threat("l2", self.radius)
+
+    def resolved(self, data: Dataset, say: Callable[[str], None]) -> AR:
+        if self.radius == RADIUS:
+            say_size("ar", self.radius, data, say)
+        return self
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         n, channels, height, width = clean.images.shape

@@ -6,6 +6,7 @@ Differs from the paper: the strength is that of CIFAR-10 (0.6; 1 for CIFAR-100);
 the data set allows it; colours are changed in one order (brightness, contrast, saturation, hue), where the
 official code draws it for each batch; boxes are not rounded to whole pixels; the learning rate falls at
 every step, not once an epoch; the net normalises with fixed constants, the official one not at all.
+Smaller profiles have fewer rounds and smaller batches; quick fewer, longer steps.
 """
 
 from __future__ import annotations

@@ -8,7 +8,8 @@ flipped so, too, anew in each round; a step is the sum of the channels' signs, s
 error is measured on coloured images. There they are cropped for that, too, the noise is brought to the
 pixel range after it is made gray, and not before, and all is taken in the data set's order. Smaller profiles
 crop and flip what the surrogate learns from after the noise is added, as EM's do, and perturb images as they
-are. Images of one channel lose nothing by being gray.
+are; they have smaller batches and fewer rounds and steps, quick a lower learning rate. Images of one channel
+lose nothing by being gray.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ as it is perturbed, in units of their deviation over the clean images. A new cri
 before images are perturbed and on all of them, and then stays. It is separable, f(z).g(z'), and the
 Donsker-Varadhan bound takes all mismatched pairs of a batch, where MINE's critic reads both together and is
 shown one mismatched image each. Batches are shuffled: in one of a single class the bound would be of what the
-class leaves open. Otherwise as EM, see there.
+class leaves open. Otherwise as EM, see there. Smaller profiles learn from crops, as EM's do, in smaller
+batches, with fewer rounds and steps; quick at a lower rate, in longer steps.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class EMMine(Rounds):
 
     @property
     def passes(self) -> float:
-        return self.max_rounds / 2 * (self.share + 2 * FORWARD + PERTURBING * self.steps)
+        return self.expected * (self.share + 2 * FORWARD + PERTURBING * self.steps)
 
     def perturb(
         self, net: nn.Module, clean: Split, searched: Tensor, delta: Tensor, lab: Lab, rng: Generator

@@ -9,7 +9,7 @@ start is cut to the pixel range; the surrogate normalises with fixed constants. 
 step the nearest of the other classes' centroids, as the official code does; there the distance to the own
 centroid counts as 1, so that images whose features are farther than that from all others are pulled to
 their own, which are left out here. Smaller profiles train the surrogate for fewer epochs, and attack it in
-fewer, longer steps while it learns; images get fewer steps, in quick longer ones.
+fewer steps while it learns; images get fewer steps, too; both are longer in quick.
 """
 
 from __future__ import annotations

@@ -5,11 +5,14 @@ Differs from the paper: clusters are drawn from the poison's seed (the official 
 for each class as the largest has images, where the official code draws as many as there are images, for
 SVHN twice that; the published images are rounded to uint8 and stay within the radius, where the official
 code cuts them, which makes them darker by half a grey level, and leaves it. The paper says L-inf 6/255:
-that is the noise's root mean square; its largest values are more than twice that.
+that is the noise's root mean square; its largest values are more than twice that. The radius and four patches
+a side are those of 32x32 pixels in colour, whatever the images have, where the official code's radius grows
+with the number of values and its patches have 8 pixels.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -20,13 +23,15 @@ from torch import Tensor
 from bench.core.contract import sizes
 from bench.core.method import Lab, Method, Need
 from bench.core.threat import Threat
-from bench.core.types import Split
+from bench.core.types import Dataset, Split
+from methods._radius import VALUES, say_size
 
 if TYPE_CHECKING:
     from numpy import float64, int64
     from numpy.typing import NDArray
 
 SEEDS = 2**32  # that scikit-learn takes
+RADIUS = 6 / 255 * VALUES**0.5
 
 
 @dataclass(frozen=True)
@@ -34,7 +39,7 @@ class LSP(Method):
     """Linearly separable patches, of one L2 norm."""
 
     eps: float = 1.0  # no L-inf bound
-    radius: float = 6 / 255 * 3072**0.5  # L2 norm of every image's noise, pixels in [0,1]: 1.304
+    radius: float = RADIUS  # L2 norm of every image's noise, pixels in [0,1]: 1.304
     side: int = 4  # patches along a side of the image
     separation: float = 10.0  # half the side of the cube at whose corners clusters have their centres
 
@@ -45,6 +50,11 @@ class LSP(Method):
     @property
     def threat(self) -> Threat:
         return Threat("l2", self.radius)
+
+    def resolved(self, data: Dataset, say: Callable[[str], None]) -> LSP:
+        if self.radius == RADIUS:
+            say_size("lsp", self.radius, data, say)
+        return self
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         n, channels, *size = clean.images.shape

@@ -9,6 +9,7 @@ the poison batch, the flip before delta and the distance weight (0 in its README
 follow the official recipe as published, with the training batch of that command (128).
 quick crops the images that the surrogate learns from, after delta is added: with few images and a small net,
 what is learnt in place alone does not survive the victim's own crops. Its steps are fewer, longer, all alike.
+Smaller profiles have fewer rounds, cifar-cpu and reference smaller batches.
 mi-ue-at{radius}, the radius in grey levels of 255, trains the surrogate adversarially, as the official code
 can and its README does not: PGD-10 from the perturbed image, with steps of 1.6/255. There 1.6 is not divided
 by 255, so that a step crosses the ball (--set mi-ue-at4.robust.step=1.6), the radius is 8/255 unless it is

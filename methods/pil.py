@@ -28,7 +28,6 @@ from bench.core.method import Lab, Method, Need
 from bench.core.pgd import frozen, pgd
 from bench.core.pixels import to_float
 from bench.core.rng import generator, global_rng
-from bench.core.train import accuracy
 from bench.core.types import ADDED, Augmentation, Recipe, Split
 
 SURROGATE = Recipe(epochs=30, batch=512, lr=0.003, weight_decay=0.0)
@@ -89,7 +88,7 @@ class PIL(Method):
             if lab.checkpoint.due():
                 lab.checkpoint.save({"delta": delta, "first": first, "rng": rng.get_state()})
             lab.tick(0.5 + 0.5 * min(first / len(clean), 1), "perturbing")
-        found, told = accuracy(net, lab.val), self._told(net, delta, clean.labels)
+        found, told = lab.note_surrogate(net), self._told(net, delta, clean.labels)
         if found < (least := BETTER / lab.classes):
             lab.unreached(
                 f"the linear net reads {100 * found:.0f} % of clean images rightly, expected "

@@ -10,7 +10,7 @@ older noise, where here all are searched with the final net. Perturbations stay 
 the official code clips the sum and takes no gradient of what is clipped. Images are cropped and mirrored
 as the data set declares. The net normalises with fixed constants.
 Smaller profiles search noise on one crop a step, have smaller batches and attack in fewer, longer steps;
-quick searches in fewer, longer steps, too.
+rem learns for fewer epochs, sem in quick alone; quick searches in fewer, longer steps, too.
 """
 
 from __future__ import annotations

@@ -6,7 +6,8 @@ declared crop and flip, by whole pixels (the official one shifts by fractions of
 drops are at 15/40, 25/40 and 35/40 of the training; of the restarts, which share one surrogate, each image
 keeps the one with the lowest loss without augmentation (the official code keeps one restart for all images,
 by the mean loss with it); the start is cut to the pixel range; the net normalises with fixed constants, not
-with the data set's. Smaller profiles have one restart and fewer steps, in quick longer ones.
+with the data set's. Smaller profiles have one restart and fewer steps, in quick longer ones and fewer
+epochs, too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Random: add uniform noise; the control for "any noise of this size would do".
 
-Random-noise row of Zhu et al., "Why Do Unlearnable Examples Work: A Novel Perspective of Mutual
-Information", ICLR 2026, table 1.
+Zhu et al., "Why Do Unlearnable Examples Work: A Novel Perspective of Mutual
+Information", ICLR 2026, table 1: the row of random noise.
 Differs from the paper: its official evaluation draws from the same distribution, each value of each image
 uniform in [-eps, eps] with eps 8/255, but always with seed 1, and it truncates the published images to
 uint8, where ours are rounded.

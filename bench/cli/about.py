@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench import data
+from bench.cli.source import PARAGRAPHS, cost, line, source
 from bench.core.errors import BadInput, unknown
 from bench.experiment.declared import declare, notes
 from bench.experiment.fingerprint import HOME
@@ -37,7 +38,6 @@ HOOKS = {
 DATA = {"glyphs": "glyphs", "parquet:DIR": "parquet", "folder:DIR": "folder", "hf:NAME": "hub"}
 DATA |= dict.fromkeys(("imagenet100:DIR", "tinyimagenet:DIR"), "imagenet")  # whose module it is, if own
 DRAFT = "none: a draft, which rows tell by its code"
-PARAGRAPHS = re.compile(r"\n\s*\n|\n(?=Differs from the paper:)")
 
 
 def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
@@ -51,6 +51,8 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
         for scheme in found.schemes:
             shown.add_row(f"{scheme}:PATH", "", imported(None, declare, scheme).about)
         yield shown
+        if found.kind == "methods":
+            yield from _compared(found)
         yield from map(Text, found.missing.values())
     nets = declare("bench.nets")
     yield Text(f"data sets: {', '.join(data.names())}\nnets: {', '.join(nets.names())}")
@@ -58,6 +60,18 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
     yield Text("list data says how image files are read")
     yield from (Text(f"profile {name}: {profile}") for name, profile in PROFILES.items())
     yield from (Text(f"study {name}: {study(name, declare).about}") for name in STUDIES)
+
+
+def _compared(found: Catalog) -> Iterator[RenderableType]:
+    """Show a line a method: what it may change, needs and costs, and where it comes from."""
+    shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for name in ("method", "threat model", "form", "needs", "cost", "source"):
+        shown.add_column(name, no_wrap=name in {"method", "threat model"})
+    for name in [*found.variants, *found.patterns]:
+        if own := plugin(name, found):
+            shown.add_row(*line(own))
+    yield shown
+    yield Text("form: one noise a sample or a class; cost: in passes over the images, those of EM are 1")
 
 
 def one(name: str, catalogs: Sequence[Catalog]) -> Iterator[RenderableType]:
@@ -113,7 +127,8 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
     yield from _head(plugin.name, found.kind[:-1], plugin.about, module.__doc__)
     known = {"revision": str(plugin.revision or DRAFT)}
     if found.kind == "methods":
-        known = {"threat model": threat(plugin), **known}
+        paid = {"cost, EM is 1": f"{cost(plugin):.3g}", "source": source(plugin)}
+        known = {"threat model": threat(plugin), **paid, **known}
     else:
         own = ", ".join(f"{hook} ({HOOKS[hook]})" for hook in hooks(plugin, found))
         known = {"hooks": own or "none", **known}

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.cli import about
+from bench.cli.source import PARAGRAPHS, cost, source
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.experiment.declared import declare
@@ -57,7 +58,19 @@ def plugins(found: Catalog) -> str:
     files: dict[str, list[Plugin]] = {}
     for plugin in _all(found):
         files.setdefault(plugin.module or type(plugin.value).__module__, []).append(plugin)
-    return "\n".join(line for module, own in files.items() for line in _section(module, own, found))
+    compared = _compared(found) if found.kind == "methods" else []
+    sections = (line for module, own in files.items() for line in _section(module, own, found))
+    return "\n".join([*compared, *sections])
+
+
+def _compared(found: Catalog) -> list[str]:
+    """Name each method in a line with its threat model, form, needs, cost and source."""
+    rows = []
+    for plugin in _all(found):
+        value = plugin.value
+        said = str(value.threat), value.form, ", ".join(value.needs) or "nothing"
+        rows.append((f"`{plugin.name}`", *said, f"{cost(plugin):.3g}", source(plugin)))
+    return _table(("method", "threat model", "form", "needs", "cost, EM is 1", "source"), rows)
 
 
 def nets() -> str:
@@ -87,7 +100,7 @@ def _all(found: Catalog) -> Iterator[Plugin]:
 
 
 def _section(module: str, own: Sequence[Plugin], found: Catalog) -> Iterator[str]:
-    head, *paragraphs = about.PARAGRAPHS.split((sys.modules[module].__doc__ or "").strip())
+    head, *paragraphs = PARAGRAPHS.split((sys.modules[module].__doc__ or "").strip())
     title, _, does = head.partition(": ")
     yield f"\n## {' '.join((title if does else own[0].name).split()).rstrip('.')}\n"
     said = " ".join((does or head).split())

@@ -9,9 +9,10 @@ from typing import Any
 
 from bench import data
 from bench.cli import about
+from bench.cli.source import cost, source
 from bench.core.errors import unknown
 from bench.experiment.declared import declare
-from bench.experiment.registry import Catalog
+from bench.experiment.registry import Catalog, Plugin
 from bench.experiment.settings import PROFILES
 from bench.studies import NAMES as STUDIES
 from bench.studies import named as study
@@ -39,13 +40,10 @@ def _every(catalogs: Sequence[Catalog]) -> Iterator[dict[str, Any]]:
                 "name": name,
                 "default": name in found.everything,
                 "about": own.about,
-                "source": cleandoc(module.__doc__ or ""),
+                "source": source(own),
+                "header": cleandoc(module.__doc__ or ""),
                 "revision": own.revision,
-                **(
-                    {"threat": str(own.value.threat)}
-                    if kind == "method"
-                    else {"hooks": about.hooks(own, found)}
-                ),
+                **(_of_method(own) if kind == "method" else {"hooks": about.hooks(own, found)}),
                 "fields": _fields(own.value),
             }
         yield from ({"kind": kind, "name": f"{scheme}:PATH"} for scheme in found.schemes)
@@ -57,6 +55,12 @@ def _every(catalogs: Sequence[Catalog]) -> Iterator[dict[str, Any]]:
     for name, profile in PROFILES.items():
         yield {"kind": "profile", "name": name, "about": str(profile), "fields": _fields(profile.setting)}
     yield from ({"kind": "study", "name": name, "about": study(name, declare).about} for name in STUDIES)
+
+
+def _of_method(own: Plugin) -> dict[str, Any]:
+    value = own.value
+    declared = {"threat": str(value.threat), "form": value.form, "needs": [*value.needs]}
+    return {**declared, "cost_against_em": cost(own)}
 
 
 def _fields(value: Any) -> list[dict[str, Any]]:

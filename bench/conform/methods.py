@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
@@ -29,7 +29,8 @@ from bench.conform.toys import (
 )
 from bench.core.checkpoint import Checkpoint
 from bench.core.contract import check_classes, check_delta, check_published, published
-from bench.core.method import Fact, Method
+from bench.core.method import Fact, Method, Withheld
+from bench.core.train import accuracy
 from bench.core.types import Split
 from bench.experiment.registry import Plugin
 
@@ -76,6 +77,9 @@ class MethodCase:
         lent = CLEAN.clone()
         if "labels" not in value.needs:
             lent.labels.fill_(-1)
+        lab.judge = partial(accuracy, split=lab.val)
+        if "clean data" not in value.needs:
+            lab.val = Withheld(lab.val.labels, self.plugin.name)
         lab.build = self._build
         delta = delta_of(value, lent, lab)
         return Crafted(delta, lent, lab.facts, ticks)

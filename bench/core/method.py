@@ -27,11 +27,28 @@ Need = Literal["surrogate", "labels", "clean data"]
 PUBLISHING = {"publishing": True}  # metadata of a field that craft() does not read
 LONGEST = 10_000  # characters of a note
 PERTURBING = 0.7  # cost of a sign step, which needs no weight gradients, against a training step
+# Training passes over the images of EM as REM's repository has it, the unit in which costs are compared:
+# in each of 13 epochs a training step and ten sign steps a batch, in the end ten sign steps more.
+EM_PASSES = 13 * (1 + 10 * PERTURBING) + 10 * PERTURBING
 
 
 def joined(known: Fact, changed: str) -> str:
     """Add what one piece of a plugin left changed to what is known of the others; names with commas."""
     return ", ".join(dict.fromkeys([*(str(known).split(", ") if known else ()), *changed.split(", ")]))
+
+
+class Withheld(Split):
+    """Clean images that a method has not declared that it needs: to read them is refused, ValueError."""
+
+    def __init__(self, labels: Tensor, who: str) -> None:
+        object.__setattr__(self, "labels", labels)
+        object.__setattr__(self, "who", who)
+
+    @property
+    def images(self) -> Tensor:  # type: ignore[override]
+        raise ValueError(
+            f"method {vars(self)['who']!r} reads lab.val, and declares no clean data in its needs"
+        )
 
 
 @dataclass
@@ -46,6 +63,7 @@ class Lab:
     checkpoint: Checkpoint = field(default_factory=Checkpoint)
     tick: Tick = quiet
     facts: dict[str, Fact] = field(default_factory=dict)
+    judge: Callable[[nn.Module], float] | None = None  # accuracy on val, which may be withheld
 
     def note(self, **facts: Fact) -> None:
         """Keep something about this run in the row; ValueError of what is no finite number, word or None."""
@@ -133,8 +151,11 @@ class Lab:
         return int(hits) / len(clean)
 
     def note_surrogate(self, net: nn.Module) -> float:
-        """Keep and return its accuracy, in [0,1], on clean images that are never published."""
-        found = accuracy(net, self.val)
+        """Keep and return its accuracy, in [0,1], on clean images that are never published.
+
+        For the row and for what is said of it, not to choose by: a method that does needs clean data.
+        """
+        found = self.judge(net) if self.judge else accuracy(net, self.val)
         self.note(surrogate_val_acc=found)
         return found
 
@@ -152,7 +173,7 @@ class Method:
     form: ClassVar[Form] = "sample-wise"  # class-wise: one pattern for all images of a class
     maps_images: ClassVar[bool] = False  # whether craft() returns images in the place of a delta
     # A net trained here, the labels, clean images beyond those that are published. What is not declared is
-    # not there: build() is refused, labels are -1.
+    # not there: build() and the images of val are refused, labels are -1.
     needs: ClassVar[tuple[Need, ...]] = ("surrogate", "labels")
     of_net: ClassVar[tuple[str, ...]] = ("surrogate",)  # recipes of the surrogate, which may bring its own
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
@@ -169,7 +190,11 @@ class Method:
 
     @property
     def passes(self) -> float:
-        """Crafting's cost in training passes over the images, roughly; only for time estimates."""
+        """Crafting's cost in training passes over the images, roughly.
+
+        By it jobs are put in order, progress and --dry-run are reckoned, a job that --minutes leaves no time
+        for is not begun, and costs are compared. It moves no image and no key.
+        """
         return 0.0
 
     @property

@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.core.threat import Threat
 from bench.results.aggregate import Cell, accuracy_cells, early_cells, mi_cells
-from bench.results.budgets import HEAD, beside
+from bench.results.budgets import HEAD, UNITS, beside
 from bench.results.describe import (
     attacked,
     circumstances,
@@ -44,7 +44,7 @@ class Table:
     variants: list[str]  # what names with @ stand for, and what methods say of themselves
     contestants: Sequence[str] = field(default=(), kw_only=True)  # the methods that are compared
     threat: Threat | None = field(default=None, kw_only=True)  # None: its setting has one, or they are mixed
-    # Of methods of several threat models what they declare and change, under HEAD
+    # Where the run has several threat models what methods declare and change, under HEAD
     budgets: Mapping[str, Sequence[str]] = field(default_factory=dict, kw_only=True)
     # Of each method what undefended victims reach who stop early, under EARLY
     early: Mapping[str, Cell] = field(default_factory=dict, kw_only=True)
@@ -56,8 +56,9 @@ class Table:
 
     @property
     def columns(self) -> list[str]:
-        """Name what stands beside a method: its budgets where they differ, the defenses, early stopping."""
-        return [*(HEAD if self.budgets else ()), *self.defenses, *([EARLY] if self.early else ())]
+        """Name what stands beside a method: budgets where there are several, defenses, early stopping."""
+        budgets = HEAD[self.threat is not None :] if self.budgets else ()
+        return [*budgets, *self.defenses, *([EARLY] if self.early else ())]
 
     def line(self, method: str) -> list[str]:
         """Write what stands beside a method."""
@@ -125,13 +126,13 @@ def tables_of_setting(
     variants = variants + reported(rows)
     end = (circumstances(rows), mixture(rows))
     contestants = [] if rows[0].synthetic else list(dict.fromkeys(r.method for r in rows if not r.control))
-    budgets = beside(rows)
+    budgets = beside(rows, several=threat is not None)
 
     early = early_cells(setting, down, EARLY, groups) if UNDEFENDED in across else {}
 
     def table(measure: str, said: str, cells: dict[tuple[str, str], Cell]) -> Table:
         own: dict[str, Any] = {"contestants": contestants, "threat": threat, "budgets": budgets}
-        own |= {"early": early} if measure == "accuracy" else {}
+        own |= {"early": early} if measure == "accuracy" else {"budgets": beside(rows)}
         return Table(measure, setting, said, down, across, cells, variants, **own)  # type: ignore[arg-type]
 
     def unit(what: str, column: str) -> str:
@@ -139,7 +140,8 @@ def tables_of_setting(
         return what + (f", ± standard deviation {over}" if over else "")
 
     what = unit("Test accuracy after the last epoch in percent", "test_acc")
-    said = sentences(what, attacked(rows), STOPPED * bool(early), *end)
+    measures = f"Beside: {UNITS}" * bool(budgets)
+    said = sentences(what, attacked(rows), STOPPED * bool(early), measures, *end)
     accuracy = table("accuracy", said, accuracy_cells(setting, pairs, groups))
 
     cells = mi_cells(setting, pairs, groups)

@@ -30,10 +30,11 @@ MEASURES = (
     Measure("low_share", "low frequency", "{:.1f}", 100),
 )
 HEAD = ("threat model", *(measure.label for measure in MEASURES))
-CAPTION = (
-    "Threat models as declared, and what was measured: L-inf in grey levels of 255, L2 of pixels in [0,1], "
-    "L0 in percent of an image's pixels, PSNR in dB, and the percentage of low frequency."
+UNITS = (
+    "L-inf in grey levels of 255, L2 of pixels in [0,1], L0 in percent of an image's pixels, PSNR in dB, and "
+    "the percentage of low frequency"
 )
+CAPTION = f"Threat models as declared, and what was measured: {UNITS}."
 LEGEND = (
     "what the method declares of each published image, and what was measured of them: the largest change of "
     "a value, the L2 norm of an image's change with pixels in [0,1], the share of its pixels that changed, "
@@ -72,9 +73,14 @@ def budget_of(rows: Iterable[Row]) -> Budget:
     return Budget(" and ".join(map(str, threats)), {m.column: value(m) for m in MEASURES})
 
 
-def beside(rows: Sequence[Row]) -> dict[str, list[str]]:
-    """Write the budgets of methods of several threat models, by method; nothing where there is one alone."""
-    if len({str(row.threat) for row in rows if row.threat.radius > 0}) < 2:
+def beside(rows: Sequence[Row], *, several: bool = False) -> dict[str, list[str]]:
+    """Write the budgets of methods of several threat models, by method; nothing where there is one alone.
+
+    several: whether there are others in the run, in tables of their own; what a table's title has, the threat
+    model, is left out then.
+    """
+    if not several and len({str(row.threat) for row in rows if row.threat.radius > 0}) < 2:
         return {}
     methods = dict.fromkeys(row.method for row in rows)
-    return {name: budget_of(row for row in rows if row.method == name).texts for name in methods}
+    texts = {name: budget_of(row for row in rows if row.method == name).texts for name in methods}
+    return {name: said[several:] for name, said in texts.items()}

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
+from bench.cli import markdown
 from bench.cli.main import main
+from bench.core.method import Form
+from bench.experiment.registry import catalog
 from bench.results.rows import load_all, save
 from support.pages import ROOT
 from support.rows import keyed, row
@@ -141,3 +145,42 @@ def test_an_audit_has_what_was_seen(place: Path, capsys: pytest.CaptureFixture[s
     np.save(place / "delta.npy", np.full((20, 3, 8, 8), 4 / 255, np.float32))
     found = said(capsys, "verify", "delta.npy")
     assert found["poison"] == "file:delta" and found["seen"]["entries"] == "20 of 8x8 pixels in 3 channels"
+
+
+def test_a_method_has_its_threat_model_form_needs_cost_and_source(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A control may have no source; the same stands on the page of methods."""
+    found, page = catalog("methods", declared=True), markdown.plugins(catalog("methods", declared=True))
+    methods = {entry["name"]: entry for entry in said(capsys, *COMMANDS["list"]) if entry["kind"] == "method"}
+    for name in [*found.variants, *found.patterns]:
+        entry, control = methods[name], name in found.variants and found.variants[name].control
+        form, needs, source = entry["form"], ", ".join(entry["needs"]) or "nothing", entry["source"]
+        assert form in get_args(Form)
+        cost = f"{entry['cost_against_em']:.3g}"
+        assert f"| `{name}` | {entry['threat']} | {form} | {needs} | {cost} | {source} |" in page
+        assert re.search(r"\d{4}$|arXiv [\d.]+$", source) or (control and source == "no source"), name
+    assert methods["rem"]["cost_against_em"] > methods["tap"]["cost_against_em"] > 1
+    assert "Stable Unlearnable Example" in methods["sem"]["source"]  # which shares REM's file
+    assert methods["clean"]["source"] == "no source"
+
+
+@pytest.mark.parametrize("columns", [80, 110])
+def test_the_list_compares_methods_within_a_terminals_width(
+    columns: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= columns
+    for expected in (
+        "aap L-inf 8/255 sample net, labels 1.9 Wang et al. 2024",
+        "tap L-inf 8/255 sample net, labels 13 Fowl et al. 2021",
+        "em-gray L-inf 8/255 sample net, labels 2.5 Liu et al. 2021",
+        "lsp L2 1.304 sample labels 0 Yu et al. 2022",
+        "mi-ue-at{radius} L-inf 8/255 sample net, labels 14 Zhu et al. 2026",
+    ):
+        assert expected in [" ".join(line.split()) for line in lines]
+    assert main(["list", "tap"]) == 0
+    one = " ".join(capsys.readouterr().out.split())
+    assert "cost, EM is 1 13 source Fowl et al." in one

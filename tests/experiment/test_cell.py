@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -287,7 +288,7 @@ class Curious(Uniform):
     """Uniform noise that keeps what it was lent."""
 
     lent: list[tuple[Split, Lab]] = field(default_factory=list, compare=False)
-    needs: ClassVar[tuple[Need, ...]] = ("labels",)
+    needs: ClassVar[tuple[Need, ...]] = ("labels", "clean data")
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         self.lent.append((clean, lab))
@@ -318,6 +319,36 @@ class Undeclared(Curious):
 def test_what_a_method_does_not_declare_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="'it' builds a net, and declares no surrogate"):
         craft(context_of(tmp_path), Plugin("methods", "it", Undeclared(), "code"), 0)
+
+
+@dataclass(frozen=True)
+class Choosing(Curious):
+    """Looks at clean images that it does not declare, in a way of its own."""
+
+    look: Callable[[Split], object] = field(default=len, compare=False)
+    needs: ClassVar[tuple[Need, ...]] = ("surrogate",)
+
+    def craft(self, clean: Split, lab: Lab) -> Tensor:
+        assert (lab.val.labels == -1).all() and lab.rng("noise")
+        net = lab.net()
+        assert lab.note_surrogate(net) == accuracy(net, toy_dataset().val)  # for the row
+        self.look(replace(lab).val)
+        return super().craft(clean, lab)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [lambda val: val.images, lambda val: accuracy(small_net(), val), Split.clone, lambda val: val.to("cpu")],
+)
+def test_clean_data_that_a_method_does_not_declare_are_refused(
+    look: Callable[[Split], object], tmp_path: Path
+) -> None:
+    """To look at; that the row says how well its surrogate reads them, no choice follows from."""
+    context, expected = context_of(tmp_path), "'it' reads lab.val, and declares no clean data in its needs"
+    with pytest.raises(ValueError, match=expected):
+        craft(context, Plugin("methods", "it", Choosing(look=look), "code"), 0)
+    poison = craft(context, Plugin("methods", "it", Choosing(), "code"), 0)
+    assert 0 < poison.manifest["facts"]["surrogate_val_acc"] < 1
 
 
 @dataclass(frozen=True)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import pytest
 
+from bench.cli.about import settable
 from bench.core.train import lr_at
+from bench.experiment.registry import Plugin, catalog
 from bench.experiment.settings import PROFILES
 from bench.runner.request import RunRequest, resolve
 
@@ -100,3 +104,46 @@ def test_the_text_tells_settings_apart() -> None:
     told = [replace(profile, takes="", shows="", hides="") for profile in PROFILES.values()]
     for one, other in combinations(told, 2):
         assert (str(one) == str(other)) == (one.setting == other.setting)
+
+
+SHORTER = {
+    "surrogate.epochs",
+    "steps",
+    "max_rounds",
+    "max_passes",
+    "restarts",
+    "epochs",
+    "robust.steps",
+    "crops",
+}
+STATED = {  # field -> what the header says of its change
+    "surrogate.batch": "smaller batches",
+    "surrogate.lr": "lower (learning )?rate|learning rate for it",
+    "batch": "smaller batches",
+    "augment": "crop",
+    "share": "fifth of an epoch in each round",
+    "step": "longer",
+    "first_step": "longer, all alike",
+    "last_step": "longer, all alike",
+    "robust.step": "longer",
+    "stop_error": "without a stop",
+    "moved": "perturb images as they are",
+}
+SCALED = {type(plugin.value): plugin for plugin in catalog("methods").variants.values()}
+
+
+@pytest.mark.parametrize("plugin", SCALED.values(), ids=lambda plugin: plugin.name)
+def test_a_method_is_shortened_in_smaller_profiles_and_its_header_says_what_else(plugin: Plugin) -> None:
+    """Never its budget, nor what is sought."""
+    header = " ".join((sys.modules[type(plugin.value).__module__].__doc__ or "").split())
+    full = {path: value for path, value, _ in settable(plugin.value)}
+    for profile, changed in getattr(plugin.value, "PROFILES", {}).items():
+        assert {*changed} <= SHORTER | {*STATED}
+        for path in {*changed} & SHORTER:
+            assert changed[path] < full[path], (profile, path)
+        other = [path for path in {*changed} & {*STATED} if changed[path] != full[path]]
+        for path in other:
+            assert re.search(STATED[path], header), (profile, path)
+        of_surrogate = {"surrogate.epochs": "epochs|rounds|passes", "steps": "steps", "epochs": "passes"}
+        for path in {*changed} & {*of_surrogate}:
+            assert re.search(f"(fewer|[0-9])[^.;]*({of_surrogate[path]})", header), (profile, path)

@@ -6,13 +6,13 @@ import re
 import tempfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from bench.core.defense import Undefended
-from bench.core.method import Lab, Method
+from bench.core.method import Lab, Method, Need
 from bench.core.pixels import levels, release, to_float, truncated
 from bench.core.train import accuracy, predict
 from bench.core.types import Dataset, Recipe, Split
@@ -59,6 +59,7 @@ class Probe(Method):
     """Adds uniform noise, of which some is over a level's half; keeps what it was lent."""
 
     labs: list[Lab] = field(default_factory=list, compare=False)
+    needs: ClassVar[tuple[Need, ...]] = ("surrogate", "labels", "clean data")
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
         self.labs.append(lab)

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
 
 from bench.core.contract import published
 from bench.core.types import Split
+from bench.experiment.overrides import change
+from bench.experiment.registry import catalog
 from methods.lsp import LSP, clusters
-from support.toys import noise, toy_lab
+from support.toys import noise, toy_dataset, toy_lab
 
 CLASSES, EACH, SIZE = 10, 30, 32
 
@@ -77,6 +82,23 @@ def test_classes_of_unequal_size_get_their_own_clusters() -> None:
     delta = crafted(clean)
     assert torch.equal(nearest(delta.flatten(1), clean.labels), clean.labels)
     assert len(delta.flatten(1).unique(dim=0)) == len(clean)
+
+
+@pytest.mark.parametrize(("name", "radius"), [("lsp", 0.652), ("ar", 0.5)])
+def test_a_radius_of_another_size_is_said(name: str, radius: float) -> None:
+    """The same root mean square on 16x16 pixels in colour, which are a quarter of 32x32; nothing on these."""
+    value: Any = catalog("methods").get(name).value
+    small, said = toy_dataset(), list[str]()
+    assert small.train.images[0].numel() == 768
+    assert value.resolved(small, said.append) == value  # no key changes
+    (line,) = said
+    assert line.startswith(f"{name}: ") and "768" in line
+    chosen = float(line.partition(f"--set {name}.radius=")[2])
+    assert chosen == pytest.approx(radius, rel=1e-3)
+    own = change(value, "radius", chosen, name)  # who sets it has decided
+    assert own.resolved(small, said.append) == own and len(said) == 1
+    usual = replace(small, train=split(torch.zeros(2, dtype=torch.int64)))
+    assert value.resolved(usual, said.append) == value and len(said) == 1
 
 
 def test_gray_images() -> None:

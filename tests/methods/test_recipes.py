@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from bench.core.adversarial import Robust
 from bench.core.errors import BadInput
-from bench.core.method import Lab, Method
+from bench.core.method import PERTURBING, Lab, Method
 from bench.core.pixels import release, to_float
 from bench.core.rng import generator
 from bench.core.types import Augmentation, Recipe
@@ -304,6 +304,26 @@ def test_attacked_nets_are_in_eval_mode_and_do_not_learn(name: str) -> None:
     assert attacked and not any(p.training or p.learnt for p in attacked)
     learnt = [p for p in passes if p.learnt]
     assert learnt and all(p.training for p in learnt)
+
+
+@pytest.mark.parametrize("name", ATTACKING)
+def test_its_cost_is_that_of_its_loops(name: str, passes: list[Pass]) -> None:
+    """In passes over the images, of training and of sign steps; rounds that never stop are all made."""
+    value = endless(METHODS[name].value, share=0.5, subset=0.5)
+    value.craft(CLEAN, toy_lab())
+    learnt, attacked = (sum(len(p.x) for p in passes if getattr(p, of)) for of in ("learnt", "attacked"))
+    assert value.passes == pytest.approx((learnt + PERTURBING * attacked) / len(CLEAN), rel=0.2)
+
+
+@pytest.mark.parametrize("name", ["em", "em-class", "em-gray", "em-mine", "shuffled"])
+def test_rounds_that_stop_by_their_error_are_expected_to(name: str) -> None:
+    """However many are allowed, but for those that no error ends."""
+    value: Any = FULL[name].value
+    assert 13 <= value.expected <= 62
+    assert replace(value, max_rounds=1000).passes == value.passes
+    assert replace(value, max_rounds=5).expected == 5
+    assert replace(value, stop_error=-1.0).expected == value.max_rounds
+    assert FULL["em"].at("quick").value.expected == 54
 
 
 @pytest.mark.parametrize("name", ATTACKING)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -15,7 +16,7 @@ from bench.cli.main import main
 from bench.core.threat import Threat
 from bench.report.summary import collect
 from bench.results.budgets import HEAD, budget_of
-from bench.results.rows import Row, save
+from bench.results.rows import Row, load_all, save
 from bench.results.select import by_threat
 from support.rows import keyed, row
 
@@ -115,11 +116,18 @@ def test_a_failed_row_stands_in_the_board_of_what_it_declares(tmp_path: Path) ->
 
 
 def test_a_table_for_each(run: Path) -> None:
+    """With what was measured of the perturbations beside the accuracies."""
+    rows = load_all(run / "rows")
+    budgets = {m: budget_of(own for own in rows if own.method == m).texts[1:] for m in THREATS}
     assert main(["table", str(run)]) == 0
     assert of_kind(run, "accuracy*.csv") == {f"accuracy-{board}.csv" for board in BOARDS}
     assert of_kind(run, "accuracy*.png") == {f"accuracy-{board}.png" for board in BOARDS}
     for board, methods in BOARDS.items():
         assert sorted(pd.read_csv(run / f"accuracy-{board}.csv").method.unique()) == sorted(methods)
+        accuracy = (run / f"accuracy-{board}.md").read_text(encoding="utf-8")
+        assert f"| method | {' | '.join(HEAD[1:])} | none | cutout |" in accuracy  # its title has the model
+        (line,) = re.findall(rf"^\| {methods[0]} \|(.*)\|$", accuracy, re.M)
+        assert [text.strip() for text in line.split("|")][: len(HEAD) - 1] == budgets[methods[0]]
         text = (run / f"mi-{board}.md").read_text(encoding="utf-8")
         assert not any(f"| {other} |" in text for other in {*THREATS} - {*methods})
     assert main(["table", str(run), "--mix-threats"]) == 0
