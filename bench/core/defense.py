@@ -53,6 +53,12 @@ class Undefended:
         """Seconds of a training step against an undefended one, roughly; only for time estimates."""
         return 1.0
 
+    @property
+    def only_together(self) -> bool:
+        """Whether it purifies all published images at once, and prepares no image by itself."""
+        own = type(self)
+        return own.purify is not Undefended.purify and own.prepare is Undefended.prepare
+
     def unsuited(self, data: Dataset) -> str | None:
         """Why this defense means nothing for these images; None if it does."""
         return None
