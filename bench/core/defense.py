@@ -50,7 +50,10 @@ class Undefended:
 
     @property
     def cost(self) -> float:
-        """Seconds of a training step against an undefended one, roughly; only for time estimates."""
+        """Seconds of an epoch against an undefended one, roughly; only for time estimates.
+
+        How many epochs there are is recipe's to say.
+        """
         return 1.0
 
     @property
