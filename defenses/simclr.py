@@ -43,6 +43,7 @@ class SimCLR(Undefended):
     steps: int = 300  # of L-BFGS, at most
 
     revision: ClassVar[int] = 1
+    of_shown: ClassVar[tuple[str, ...]] = ("training",)
     POSITIVE: ClassVar[tuple[str, ...]] = ("temperature", "width", "views", "steps")
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"training.epochs": 40, "training.batch": 128, "training.lr": 0.125},

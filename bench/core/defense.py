@@ -26,6 +26,7 @@ class Undefended:
     # is a draft, which rows tell by its code.
     revision: ClassVar[int] = 1
     of_net: ClassVar[tuple[str, ...]] = ()  # recipes of the victim's net, which may bring its own
+    of_shown: ClassVar[tuple[str, ...]] = ()  # recipes of nets that learn from the shown images
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
     # Whether the class's augment and loss do the same tensor operations at every step, whatever progress is,
     # draw from rng alone and wait for no value: a GPU then records a training step and replays it. It is
