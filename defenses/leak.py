@@ -52,7 +52,10 @@ class Leak(Undefended):
         return f"{data.name} has {len(data.train)} training images, all of them would be leaked"
 
     def purify(self, images: Tensor, labels: Tensor, kit: Kit) -> Tensor:
-        """Add to images what the purifier misses in them, and keep how far pairs are apart in the facts."""
+        """Add to images what the purifier misses in them.
+
+        Facts say how far apart the pairs are, before and after: it was fitted to these, others stay further.
+        """
         if not self.leaks or kit.pairs is None:
             return images
         clean, published = (to_float(part) for part in kit.pairs)
@@ -61,8 +64,8 @@ class Leak(Undefended):
         purifier = self.fitted(clean, published, kit)
         repaired = _added(purifier, published)
         kit.note(
-            mse_published=float((published - clean).square().mean()),
-            mse_purified=float((repaired - clean).square().mean()),
+            mse_of_pairs=float((published - clean).square().mean()),
+            mse_of_pairs_purified=float((repaired - clean).square().mean()),
         )
         return torch.cat([to_uint8(_added(purifier, to_float(part))) for part in _parts(images)])
 

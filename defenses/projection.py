@@ -40,6 +40,7 @@ class Projection(Undefended):
     linear: Recipe = field(default=LINEAR)  # how that classifier is trained
 
     revision: ClassVar[int] = 1
+    of_shown: ClassVar[tuple[str, ...]] = ("linear",)
     # as many steps as the paper's 50,000 images give, or nearly
     PROFILES: ClassVar[Mapping[str, Mapping[str, object]]] = {
         "quick": {"linear.batch": 64},

@@ -118,7 +118,7 @@ def _summary(branches: Sequence[Branch], speeds: Speeds, workers: int) -> list[s
     return [
         f"{todo} cells to compute, {poisons} poisons to craft; {there} cells are there; nothing was written",
         f"{whole:,.2f} hours of work, at least {wall:,.2f} hours with {workers} workers",
-        f"estimates: a sign step counts as {PERTURBING:g} of a training step, a defended step and a method "
+        f"estimates: a sign step counts as {PERTURBING:g} of a training step, a defended epoch and a method "
         "that stops by its error as they say themselves, what was begun in full; measuring accuracy and MI "
         "and preparing images are left out",
     ]

@@ -136,7 +136,7 @@ def _known(own: Sequence[Plugin], found: Catalog) -> tuple[Sequence[str], list[S
             rows.append((f"`{plugin.name}`", what, hooks, f"{value.cost:.3g}", revision))
     if found.kind == "methods":
         return ("name", "what it is", "threat model", "cost, passes over the images", "revision"), rows
-    return ("name", "what it is", "hooks", "cost of a step, undefended is 1", "revision"), rows
+    return ("name", "what it is", "hooks", "cost of an epoch, undefended is 1", "revision"), rows
 
 
 def _names(names: Iterable[str]) -> str:

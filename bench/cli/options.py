@@ -58,7 +58,11 @@ def victims(to: Options) -> None:
     to.add_argument("--reps", metavar="V", help="victims for each poison")
     to.add_argument("--poison-reps", metavar="P", help="poisons for each method")
     to.add_argument("--reference", metavar="N", help="clean images for the defenses that use some")
-    to.add_argument("--prepare-test", action="store_true", help="defenses prepare test images too")
+    to.add_argument(
+        "--prepare-test",
+        action="store_true",
+        help="defenses that prepare images once prepare test images too",
+    )
 
 
 def ranked(

@@ -27,7 +27,14 @@ from bench.conform.toys import (
     toy_kit,
     toy_split,
 )
-from bench.core.defense import Undefended, check_augmented, check_prepared, does_nothing, trains_otherwise
+from bench.core.defense import (
+    Undefended,
+    check_augmented,
+    check_prepared,
+    does_nothing,
+    is_steady,
+    trains_otherwise,
+)
 from bench.core.pixels import to_float
 from bench.core.rng import generator
 from bench.core.train import Streams, accuracy, fit
@@ -57,10 +64,10 @@ class DefenseCase:
     def shown(self) -> Tensor:
         return purified(self.value, PUBLISHED).images
 
-    def loss(self, seed: int = 5) -> Tensor:
+    def loss(self, progress: float = 0.0) -> Tensor:
         """Compute the loss of one batch on a net before its first step."""
-        rng, net = generator(seed), begun(self.value, PUBLISHED)
-        return self.value.loss(net, self.value.augment(X.clone(), rng), BATCH.labels.clone(), rng, 0.0)
+        rng, net = generator(5), begun(self.value, PUBLISHED)
+        return self.value.loss(net, self.value.augment(X.clone(), rng), BATCH.labels.clone(), rng, progress)
 
 
 def prepares_pixels(case: DefenseCase) -> None:
@@ -137,6 +144,14 @@ def draws_from_its_generator(case: DefenseCase) -> None:
     expect(float(case.loss().detach()) == first, "two losses of one stream differ", "draws from rng alone")
 
 
+def keeps_its_step(case: DefenseCase) -> None:
+    """Check that what says STEADY does not look at progress: a GPU replays one step, as it was recorded."""
+    if is_steady(case.value):
+        early, late = (float(case.loss(progress).detach()) for progress in (0.0, 0.99))
+        seen = f"it is STEADY, and its loss goes from {early:g} to {late:g} as progress goes on"
+        expect(early == late, seen, "the same loss throughout, or STEADY = False")
+
+
 def leaves_global_states(case: DefenseCase) -> None:
     """Check that no hook draws from a global generator or changes threads, dtypes and the like."""
     with states_untouched("a hook"):
@@ -203,6 +218,7 @@ DEFENSE: Properties[DefenseCase] = {
     "augment": augments_pixels,
     "loss": has_a_loss,
     "determinism": draws_from_its_generator,
+    "steady": keeps_its_step,
     "global states": leaves_global_states,
     "effect": does_something,
     "gray images": takes_gray_images,

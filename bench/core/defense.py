@@ -26,6 +26,7 @@ class Undefended:
     # is a draft, which rows tell by its code.
     revision: ClassVar[int] = 1
     of_net: ClassVar[tuple[str, ...]] = ()  # recipes of the victim's net, which may bring its own
+    of_shown: ClassVar[tuple[str, ...]] = ()  # recipes of nets that learn from the shown images
     POSITIVE: ClassVar[tuple[str, ...]] = ()  # fields that must be above 0
     # Whether the class's augment and loss do the same tensor operations at every step, whatever progress is,
     # draw from rng alone and wait for no value: a GPU then records a training step and replays it. It is
@@ -50,8 +51,17 @@ class Undefended:
 
     @property
     def cost(self) -> float:
-        """Seconds of a training step against an undefended one, roughly; only for time estimates."""
+        """Seconds of an epoch against an undefended one, roughly; only for time estimates.
+
+        How many epochs there are is recipe's to say.
+        """
         return 1.0
+
+    @property
+    def only_together(self) -> bool:
+        """Whether it purifies all published images at once, and prepares no image by itself."""
+        own = type(self)
+        return own.purify is not Undefended.purify and own.prepare is Undefended.prepare
 
     def unsuited(self, data: Dataset) -> str | None:
         """Why this defense means nothing for these images; None if it does."""

@@ -54,14 +54,13 @@ def load(
     writes: whether what is drawn or downloaded may be kept; else nothing is downloaded. reference: clean
     images to have beside them, for defenses that use some. imbalance: of the training images that are kept,
     see prepare.long_tailed(); 1: as they are. reading: what is stated of how files are read. follow: whether
-    a limit beyond what is there becomes the largest that is, with reference images beside it; else it is
-    refused.
+    a limit beyond what is there becomes the largest that is; else it is refused.
     """
     from bench.data import prepare
 
     found = source(spec, root, limit, cache, writes, reading)
     if follow:
-        limit = prepare.within(found, limit, reference)
+        limit = prepare.within(found, limit)
     return prepare.dataset(found, limit, reference, imbalance, reading.allow_duplicates)
 
 

@@ -163,20 +163,17 @@ def choose(name: str, labels: Tensor, classes: tuple[str, ...], limit: int | Non
     return draw(labels, quota, generator(seed_for(0, "limit")))
 
 
-def within(source: Source, limit: int | None, reference: int = 0) -> int | None:
+def within(source: Source, limit: int | None) -> int | None:
     """Bring a limit down to what is there: to all images (None), or to a class-balanced subset of them.
 
-    reference: images that must be left beside it, where the source has no further ones.
+    Reference images are no part of it: cells that use none train on the same images beside those that do.
     """
     labels, classes = source.train.labels, len(source.classes)
     check_labels(f"{source.name}, train", labels, source.classes)
     balanced = int(labels.bincount(minlength=classes).min()) * classes
-    beside = reference if source.further is None else 0
-    if limit is None or limit + beside <= balanced:
+    if limit is None or limit <= balanced:
         return limit
-    if limit >= len(labels) and not beside:
-        return None
-    return max(balanced - beside, 2 * classes)
+    return None if limit >= len(labels) else balanced
 
 
 def long_tailed(

@@ -130,6 +130,7 @@ def run_cell(context: RunContext, cell: Cell, poison: cache.Poison, tick: Tick =
     The checkpoint stays until somebody has saved the row.
     """
     setting, data, defense = context.setting, context.data, cell.defense
+    setting.check_prepares(defense)
     shared = seed_for(setting.seed, "victim", data.name, setting.net, cell.rep)
     own = seed_for(shared, defense.name)
     row = blank_row(context, cell)

@@ -78,6 +78,14 @@ class Setting:
                 "--drop-poisoned with share 1 leaves no training image, expected a --share below 1"
             )
 
+    def check_prepares(self, defense: Plugin) -> None:
+        """Raise BadInput where a defense is to prepare test images and cannot; controls change nothing."""
+        if self.prepare_test and defense.value.only_together and not defense.control:
+            raise BadInput(
+                f"--prepare-test: {defense.name} purifies all published images together, expected a defense "
+                "that prepares each image by itself"
+            )
+
 
 @dataclass(frozen=True)
 class Command:

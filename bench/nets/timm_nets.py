@@ -8,6 +8,7 @@ are drawn, not loaded. Dropout and stochastic depth are off, since a net here dr
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import partial
@@ -21,11 +22,15 @@ from bench.nets.body import LARGE, Architecture, Body, Shape
 from bench.nets.vit import RECIPE
 
 SCHEME = "timm"
+TRANSFORMERS = re.compile(  # whose names say so: SGD at a rate of 0.1 is none of theirs
+    r"patch|^(aim|vit|beit|cait|coat|convit|crossvit|davit|deit|eva|flexivit|gcvit|hiera|maxvit|maxxvit|mvit|"
+    r"naflexvit|nest|pit|pvt|samvit|swin|tnt|twins|volo|xcit)"
+)
 KEPT = ("stem", "kept")  # not timm's: the stem is asked for as it is
 
 
 def named(rest: str) -> Architecture:
-    """Give the net of timm:REST; one with patches has the recipe of the vision transformers.
+    """Give the net of timm:REST; a transformer, or what has patches, has the recipe of vision transformers.
 
     Raises BadInput where timm is not installed, or REST is not NAME or NAME:KEYWORD=VALUE,...
     """
@@ -41,7 +46,8 @@ def named(rest: str) -> Architecture:
     if find_spec("timm") is None:
         raise BadInput(f"--net timm:{rest} needs timm, expected after: pip install 'ue-bench[timm]'")
     body = partial(of_timm, name=name, chosen=chosen)
-    return Architecture(body, revision=1, recipe=RECIPE if "patch_size" in chosen else {})
+    patches = "patch_size" in chosen or TRANSFORMERS.search(name)
+    return Architecture(body, revision=1, recipe=RECIPE if patches else {})
 
 
 def _value(node: ast.expr) -> Any:

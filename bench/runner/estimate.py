@@ -119,10 +119,9 @@ def effort(context: RunContext, job: Job) -> Effort:
     if job.cell is not None:
         n = setting.offered(n)
         _, signs = split(job.cell.defense.value, lambda plugin: plugin.cost)
-        signs *= victim.epochs * math.ceil(n / victim.batch)  # costs are multiples of a plain training's
         recipe = job.cell.defense.value.recipe(victim)
         steps = recipe.epochs * math.ceil(n / recipe.batch)
-        return Effort(setting.net, steps, round(signs), job.cost * n)
+        return Effort(setting.net, steps, round(signs * steps), job.cost * n)
     training, signs = split(value, lambda plugin: plugin.passes)
     batch = next(iter(recipes(value).values()), victim).batch
     perturbed = round(signs * math.ceil(n / getattr(value, "batch", batch)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from bench.core.recipe import Recipe, recipes
@@ -25,7 +25,8 @@ def asks(request: RunRequest, path: str) -> bool:
 def fitted(resolved: Resolved, data: Dataset, say: Callable[[str], None]) -> Resolved:
     """Train for as many steps as the profile does, where the data has fewer images than it wants.
 
-    Epochs that were asked for stay; surrogates follow as victims do.
+    Epochs that were asked for stay; surrogates, and nets of defenses that learn from the shown images, follow
+    as victims do.
     """
     request, setting = resolved.request, resolved.setting
     wanted, found = setting.limit, data.limit or data.pool
@@ -34,20 +35,23 @@ def fitted(resolved: Resolved, data: Dataset, say: Callable[[str], None]) -> Res
     times, setting = wanted / found, replace(setting, limit=data.limit)
     if not asks(request, "victim.epochs"):
         setting = replace(setting, victim=_longer(setting.victim, times))
-    methods = tuple(_trained(method, request, times) for method in resolved.methods)
+    methods = tuple(_trained(method, request, times, recipes(method.value)) for method in resolved.methods)
+    defenses = tuple(_trained(each, request, times, each.value.of_shown) for each in resolved.defenses)
     say(
         f"{data.name} gives {found} training images, fewer than the {wanted} of profile {request.profile}: "
         f"nets train for more epochs, which are as many steps (victims: {setting.victim.epochs})"
     )
-    return replace(resolved, setting=setting, methods=methods)
+    return replace(resolved, setting=setting, methods=methods, defenses=defenses)
 
 
-def _trained(method: Plugin, request: RunRequest, times: float) -> Plugin:
-    own = recipes(method.value).items()
+def _trained(plugin: Plugin, request: RunRequest, times: float, names: Iterable[str]) -> Plugin:
+    """Lengthen those of its recipes that have these names."""
     longer = {
-        name: _longer(of, times) for name, of in own if not asks(request, f"{method.name}.{name}.epochs")
+        name: _longer(getattr(plugin.value, name), times)
+        for name in names
+        if not asks(request, f"{plugin.name}.{name}.epochs")
     }
-    return replace(method, value=replace(method.value, **longer)) if longer else method
+    return replace(plugin, value=replace(plugin.value, **longer)) if longer else plugin
 
 
 def _longer(recipe: Recipe, times: float) -> Recipe:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
+from bench.core.defense import Undefended
 from bench.core.errors import BadInput
 from bench.core.libraries import explained
 from bench.experiment.cache import load_victim
@@ -52,9 +53,9 @@ def is_finished(context: RunContext, row: Row) -> bool:
 
 
 def cost(context: RunContext, cell: Cell) -> float:
-    """Estimate training the cell's victim, in training passes over the images."""
-    each: float = cell.defense.value.cost
-    return context.setting.victim.epochs * each
+    """Estimate training the cell's victim, in training passes over the images; its defense has the epochs."""
+    value: Undefended = cell.defense.value
+    return value.recipe(context.setting.victim).epochs * value.cost
 
 
 def by_poison(context: RunContext, todo: Sequence[Cell]) -> dict[Job, list[Job]]:

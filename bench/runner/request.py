@@ -232,6 +232,8 @@ def resolve(request: RunRequest, *, declared: bool = False) -> Resolved:
     for name in budgeted:
         check_eps(plugins[name].value.eps, name)
     methods, defenses = (tuple(plugins[p.name] for p in kind) for kind in chosen)
+    for defense in defenses:
+        setting.check_prepares(defense)
     return Resolved(request, setting, methods, defenses)
 
 

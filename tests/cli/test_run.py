@@ -433,6 +433,12 @@ def test_eps_and_prepare_test_are_used_and_recorded(place: Path) -> None:
     assert len([*(place / "out").glob("accuracy*.md")]) == 3  # settings are not mixed
 
 
+def test_prepare_test_is_refused_of_what_cannot(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more in (("--prepare-test",), ("--set", "prepare_test=true")):
+        assert "--prepare-test: pca purifies all" in refused(command(place, "em", "none,pca", *more), capsys)
+    assert not (place / "out").exists() and not (place / "cache").exists()
+
+
 def test_repetitions(place: Path) -> None:
     more = ("--reps", "2", "--poison-reps", "2")
     assert main(command(place, "clean,em", "none", *more)) == 0

@@ -315,6 +315,13 @@ BAD = {
         hook("augment(self, x, rng)", "return (x + 0.1 * torch.rand_like(x)).clamp(0, 1)"),
         "two losses of one stream differ",
     ),
+    "steady by its own word": Bad(
+        "defenses",
+        "steady",
+        "    STEADY: ClassVar[bool] = True\n\n"
+        + hook("loss(self, net, x, y, rng, progress)", "return (1 + progress) * F.cross_entropy(net(x), y)"),
+        "it is STEADY, and its loss goes from",
+    ),
     "a global generator": Bad(
         "defenses",
         "global states",

@@ -270,12 +270,28 @@ def test_a_stored_command_keeps_a_name_of_the_hub_and_no_folder() -> None:
 def test_a_limit_that_follows_is_as_large_as_can_be(
     tmp_path: Path, counts: tuple[int, int], limit: int, expected: int | None
 ) -> None:
+    assert load(few(tmp_path, counts), tmp_path, limit, follow=True).limit == expected
+
+
+def few(place: Path, counts: tuple[int, int]) -> str:
+    """A folder with so many training images of two classes."""
     images = iter(PIXELS)
     for name, count in zip("ab", counts, strict=True):
         for image in range(count):
-            save(tmp_path / "few" / "train" / name / f"{image}.png", next(images))
-        save(tmp_path / "few" / "test" / name / "0.png", next(images))
-    assert load(f"folder:{tmp_path / 'few'}", tmp_path, limit, follow=True).limit == expected
+            save(place / "few" / "train" / name / f"{image}.png", next(images))
+        save(place / "few" / "test" / name / "0.png", next(images))
+    return f"folder:{place / 'few'}"
+
+
+@pytest.mark.parametrize("limit", [40, 2000])
+def test_reference_images_take_none_of_those_that_are_trained_on(tmp_path: Path, limit: int) -> None:
+    """Rows of defenses that use none would be of other images beside a defense that uses some."""
+    folder = few(tmp_path, (20, 20))
+    with pytest.raises(BadInput, match="10 clean images are asked for beside the 40 of --limit"):
+        load(folder, tmp_path, limit, follow=True, reference=10)
+    alone = load(folder, tmp_path, 30, follow=True)
+    beside = load(folder, tmp_path, 30, follow=True, reference=10)
+    assert beside.digest == alone.digest and len(beside.reference or ()) == 10
 
 
 def test_a_folder_of_600_images_in_three_classes_runs_without_options(

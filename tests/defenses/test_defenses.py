@@ -196,6 +196,16 @@ def test_gray_is_pillows_luminance_in_all_channels() -> None:
         assert np.array_equal(gray[0].numpy(), np.asarray(pillow(image).convert("L")))
 
 
+@pytest.mark.parametrize(("levels", "stays"), [((8, -4, 0), False), ((8, 8, 8), True)])
+def test_gray_takes_out_a_pattern_of_colour_alone(levels: tuple[int, ...], stays: bool) -> None:
+    """Red up by 8 and green down by 4 leave the luminance, 0.299 of red and 0.587 of green, nearly alone."""
+    images = torch.randint(16, 240, (16, 3, 32, 32), generator=generator(0)).to(torch.uint8)
+    sign = torch.randint(0, 2, (16, 1, 32, 32), generator=generator(1)) * 2 - 1
+    published = (images + sign * torch.tensor(levels).view(1, 3, 1, 1)).to(torch.uint8)
+    left = (Gray().prepare(published).float() - Gray().prepare(images).float()).abs().mean()
+    assert left == 8 if stays else left < 0.1
+
+
 @pytest.mark.parametrize("quality", [10, 50, 95])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_jpeg_is_pillows_round_trip(quality: int, channels: int) -> None:
@@ -229,6 +239,16 @@ def test_bit_depth_leaves_its_levels(bits: int) -> None:
     assert len(shown.unique()) == 2**bits
     assert (shown.flatten().int().diff() >= 0).all()  # order is kept
     assert torch.equal(BitDepth(bits).prepare(shown), shown)
+
+
+@pytest.mark.parametrize(("height", "stays"), [(8, False), (40, True)])
+def test_bit_depth_takes_out_what_stays_within_a_level(height: int, stays: bool) -> None:
+    """Of two bits a level has 64 grey levels: 8 around its middle are in it, 40 are not."""
+    images = torch.randint(0, 4, (16, 3, 32, 32), generator=generator(0)) * 64 + 32
+    sign = torch.randint(0, 2, images.shape, generator=generator(1)) * 2 - 1
+    published = (images + height * sign).clamp(0, 255).to(torch.uint8)
+    shown = BitDepth(2).prepare(published), BitDepth(2).prepare(images.to(torch.uint8))
+    assert torch.equal(*shown) != stays
 
 
 # cutout

@@ -63,7 +63,7 @@ def test_images_that_were_not_leaked_are_repaired(value: Leak) -> None:
     shown = value.purify(published, labels, kit)
     rest = slice(LEAKS, None)
     assert error(shown[rest], clean[rest]) < 0.15 * error(published[rest], clean[rest])
-    assert 0 < float(kit.facts["mse_purified"] or 0) < 0.2 * float(kit.facts["mse_published"] or 0)
+    assert 0 < float(kit.facts["mse_of_pairs_purified"] or 0) < 0.2 * float(kit.facts["mse_of_pairs"] or 0)
 
 
 @pytest.mark.parametrize("value", PURIFIERS, ids=["ridge", "unet"])
@@ -71,7 +71,7 @@ def test_pairs_that_are_alike_teach_nothing(value: Leak) -> None:
     """As of the method clean: the purifier is the identity, to the last bit."""
     kit = kit_of(DATA.images, DATA.images)
     assert torch.equal(value.purify(DATA.images.clone(), DATA.labels, kit), DATA.images)
-    assert kit.facts["mse_published"] == kit.facts["mse_purified"] == 0
+    assert kit.facts["mse_of_pairs"] == kit.facts["mse_of_pairs_purified"] == 0
 
 
 @pytest.mark.parametrize("value", [Leak(), replace(PURIFIERS[0], leaks=0), replace(PURIFIERS[1], leaks=0)])
@@ -89,7 +89,7 @@ def test_of_the_method_clean_a_purifier_is_the_control(tmp_path: Path) -> None:
         cell = Cell(METHODS["clean"], Plugin("defenses", "leak", value, "code"), 0, 0)
         rows.append(run_cell(context, cell, craft(context, cell.method, 0)))
     assert (rows[0].test_acc, rows[0].train_acc) == (rows[1].test_acc, rows[1].train_acc)
-    assert rows[0].key != rows[1].key and rows[1].defense_facts["mse_published"] == 0
+    assert rows[0].key != rows[1].key and rows[1].defense_facts["mse_of_pairs"] == 0
 
 
 def test_the_regression_is_ridge_regression() -> None:

@@ -116,10 +116,11 @@ def test_boxes_are_boxes_all_over_the_image() -> None:
         assert covered.min() > 0.05 and covered.max() < 0.8
 
 
-def test_halves_of_two_poisoned_images_are_in_one() -> None:
+@pytest.mark.parametrize("name", ["cutmix-kornia", "mixup-kornia"])
+def test_halves_of_two_poisoned_images_are_in_one(name: str) -> None:
     """What they are for: no batch shows a pattern of a whole image with its label alone."""
     x, y = numbered()
-    z, _, _ = VARIANTS["mixup-kornia"].mixed(x, y, generator(0))
+    z, _, _ = VARIANTS[name].mixed(x, y, generator(0))
     assert (z - x).abs().amax((1, 2, 3)).gt(1 / 255).float().mean() > 0.9
 
 

@@ -41,6 +41,14 @@ def test_views_differ_from_step_to_step() -> None:
     assert not torch.equal(RandAugment().augment(X, rng), RandAugment().augment(X, rng))
 
 
+def test_a_pixel_at_one_place_is_often_elsewhere() -> None:
+    """What it is for here: a bright pixel where a class has it, which no colour operation hides."""
+    x = torch.full((480, 3, 32, 32), 50 / 255)
+    x[:, :, 6, 21] = 150 / 255
+    places = RandAugment(policies=480).augment(x, generator(0)).mean(1).flatten(1).argmax(1)
+    assert (places != 6 * 32 + 21).float().mean() > 0.15
+
+
 @pytest.mark.parametrize("fields", [{"operations": 0}, {"policies": 0}, {"magnitude": 31}, {"magnitude": -1}])
 def test_randaugment_without_meaning_is_refused(fields: dict[str, int]) -> None:
     with pytest.raises(BadInput, match="RandAugment"):

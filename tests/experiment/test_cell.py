@@ -20,7 +20,8 @@ from bench.core.pgd import pgd
 from bench.core.pixels import digest, to_float, to_uint8
 from bench.core.threat import Threat
 from bench.core.train import Streams, Training, accuracy, fit
-from bench.core.types import Augmentation, Dataset, Recipe, Split
+from bench.core.types import Augmentation, BadInput, Dataset, Recipe, Split
+from bench.data.poisons.purified import Purified
 from bench.experiment import cache, cell
 from bench.experiment.cell import craft, run_cell
 from bench.experiment.context import Cell, RunContext
@@ -63,6 +64,30 @@ def test_test_images_stay_as_they_are_unless_it_is_asked_for(name: str) -> None:
         assert torch.equal(made.images, defense.prepare(split.images))
     whole = {image.numpy().tobytes() for image in data.test.images}
     assert {image.numpy().tobytes() for image in plain.subset.images} <= whole
+
+
+TOGETHER = ["op", "op-plain", "pca", "leak-50", "leak-unet-9", "purified"]
+
+
+@pytest.mark.parametrize("name", TOGETHER)
+def test_test_images_are_not_asked_of_what_purifies_all_images_together(name: str, tmp_path: Path) -> None:
+    """No row then says that they were prepared; nothing is trained for it."""
+    defense = plugged(Purified()) if name == "purified" else DEFENSES[name]
+    context = context_of(tmp_path, prepare_test=True)
+    with pytest.raises(BadInput, match=f"--prepare-test: {defense.name} purifies all published images toget"):
+        run_cell(context, Cell(METHODS["random"], defense, 0, 0), craft(context, METHODS["random"], 0))
+
+
+def test_what_prepares_test_images_or_changes_none_may_be_asked_to(tmp_path: Path) -> None:
+    context = context_of(tmp_path, prepare_test=True)
+    for name, defense in DEFENSES.items():
+        if name not in TOGETHER and not defense.value.leaks:
+            context.setting.check_prepares(defense)
+    plain = run(tmp_path, DEFENSES["leak-0"])
+    row = run_cell(
+        context, Cell(METHODS["random"], DEFENSES["leak-0"], 0, 0), craft(context, METHODS["random"], 0)
+    )
+    assert (row.test_acc, row.curve) == (plain.test_acc, plain.curve)
 
 
 @pytest.fixture

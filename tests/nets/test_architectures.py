@@ -143,6 +143,25 @@ def test_a_net_with_patches_has_the_transformers_recipe(monkeypatch: pytest.Monk
     assert architecture("timm:a:stem=kept").recipe == {}
 
 
+@pytest.mark.parametrize(
+    ("name", "transformer"),
+    [
+        ("vit_tiny_patch16_224", True),
+        ("cait_s24_224", True),
+        ("swin_tiny_patch4_window7_224", True),
+        ("pit_ti_224:stem=kept", True),
+        ("resnet18", False),
+        ("convnext_tiny", False),
+        ("efficientvit_b0", False),  # of convolutions and batch norm, most of it
+    ],
+)
+def test_a_transformer_of_timm_has_their_recipe(
+    name: str, transformer: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.nets.timm_nets.find_spec", lambda name: True)
+    assert architecture(f"timm:{name}").recipe == (NETS["vit-tiny"].recipe if transformer else {})
+
+
 @pytest.mark.parametrize("name", TIMM)
 def test_timms_nets_have_their_weights_and_products(name: str) -> None:
     pytest.importorskip("timm")

@@ -159,6 +159,19 @@ def test_again_from_the_cache_gives_the_same_bytes(done: Path) -> None:
         assert path.read_bytes() == (done / "again" / path.relative_to(done / "out")).read_bytes()
 
 
+def test_what_a_leak_undoes_is_printed_as_the_manifest_has_it(
+    done: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(protecting(done / "own", done / "warned")) == 0
+    leaked = manifest(done)["leak"]
+    (line,) = [
+        line for line in capsys.readouterr().out.splitlines() if line.startswith("warning: whoever has")
+    ]
+    undone = f"{100 * (1 - leaked['left']):.0f} %" if leaked["left"] < 1 else "nothing"
+    assert f"whoever has {leaked['pairs']} of these images as they were undoes {undone} of" in line
+    assert f"in the other {leaked['images']} ({leaked['defense']})" in line
+
+
 def test_a_train_folder_becomes_a_data_set_to_train_on(tmp_path: Path) -> None:
     draw(tmp_path / "own" / "train", "L")
     draw(tmp_path / "own" / "test", "L")

@@ -2,8 +2,8 @@
 
 Each poison is crafted once, and victims train on the same published images: convolutions with shortcuts and
 without, dense blocks, depthwise convolutions, attention over patches, linear layers alone. Each has the
-recipe that it brings (the transformer: AdamW) or else the profile's, in quick with twice as many steps: the
-transformer is slow to begin.
+recipe that it brings (the transformer: AdamW) or else the profile's, in quick for 32 epochs: the transformer
+is slow to begin.
 """
 
 from __future__ import annotations
