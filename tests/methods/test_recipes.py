@@ -297,7 +297,7 @@ def test_defaults_are_the_published_settings(name: str) -> None:
 # what is attacked
 
 
-@pytest.mark.parametrize("name", ATTACKING)
+@pytest.mark.parametrize("name", [*ATTACKING, "em-gray"])
 def test_attacked_nets_are_in_eval_mode_and_do_not_learn(name: str) -> None:
     _, passes = crafted(name)
     attacked = [p for p in passes if p.attacked]
@@ -306,7 +306,7 @@ def test_attacked_nets_are_in_eval_mode_and_do_not_learn(name: str) -> None:
     assert learnt and all(p.training for p in learnt)
 
 
-@pytest.mark.parametrize("name", ATTACKING)
+@pytest.mark.parametrize("name", [*ATTACKING, "em-gray"])
 def test_its_cost_is_that_of_its_loops(name: str, passes: list[Pass]) -> None:
     """In passes over the images, of training and of sign steps; rounds that never stop are all made."""
     value = endless(METHODS[name].value, share=0.5, subset=0.5)
