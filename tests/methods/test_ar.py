@@ -110,11 +110,13 @@ def test_a_search_that_finds_too_few_says_so() -> None:
 
 def test_processes_that_diverge_are_no_stable_ones() -> None:
     """Whichever of the trials it is in, and where it is nan."""
-    value = replace(AR(), draws=1)
+    value, found = replace(AR(), draws=1), 0
     for taps, _ in value._stable(3, toy_lab().rng("coefficients")):
+        found += 1
         field = torch.randn(36, 36, 20, 3, generator=generator(3))
         norms = recur(field, taps[:, :, None].expand(-1, -1, 20, -1))[4:, 4:].square().sum((0, 1, 3)).sqrt()
         assert norms.median() < 2 * value.bound
+    assert found
 
 
 def test_gray_images() -> None:
