@@ -9,7 +9,8 @@ error is measured on coloured images. There they are cropped for that, too, the 
 pixel range after it is made gray, and not before, and all is taken in the data set's order. Smaller profiles
 crop and flip what the surrogate learns from after the noise is added, as EM's do, and perturb images as they
 are; they have smaller batches and fewer rounds and steps, quick a lower learning rate. Images of one channel
-lose nothing by being gray.
+lose nothing by being gray. The authors take multi-layer perceptrons as surrogates, too; here it is the
+setting's net.
 """
 
 from __future__ import annotations

@@ -182,6 +182,9 @@ BAD = {
         noisy("lab.net()", above="needs: ClassVar = ()"),
         "'surrogate' in its needs",
     ),
+    "undeclared clean data": Bad(
+        "methods", "contract", noisy("lab.val.images.sum()"), "reads lab.val, and declares no clean data"
+    ),
     "published beyond": Bad(
         "methods",
         "budget",

@@ -220,7 +220,7 @@ def test_tap_keeps_each_images_best_restart() -> None:
     assert (two <= one + 1e-5).all() and two.mean() < one.mean()
 
 
-@pytest.mark.parametrize("name", ["mi-ue", "mi-ue-cos"])
+@pytest.mark.parametrize("name", ["mi-ue", "mi-ue-cos", "mi-ue-at2"])
 def test_miue_makes_a_classs_features_alike(name: str) -> None:
     net, x, z = attack(name)
     same = FAINT.labels[:, None] == FAINT.labels
@@ -233,8 +233,8 @@ def test_miue_makes_a_classs_features_alike(name: str) -> None:
         return float(similarity[same].mean()), float(similarity[~same].mean())
 
     (within_x, across_x), (within_z, across_z) = cosines(x), cosines(z)
-    assert within_z > within_x
-    assert across_z < across_x - 0.02
+    assert 1 - within_z < 0.5 * (1 - within_x)  # random noise of this size leaves 0.98 of it
+    assert across_z < 0.95 * across_x  # and 0.99 of that
 
 
 @pytest.mark.parametrize("name", MAPPING)

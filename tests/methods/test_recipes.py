@@ -297,7 +297,7 @@ def test_defaults_are_the_published_settings(name: str) -> None:
 # what is attacked
 
 
-@pytest.mark.parametrize("name", ATTACKING)
+@pytest.mark.parametrize("name", [*ATTACKING, "em-gray"])
 def test_attacked_nets_are_in_eval_mode_and_do_not_learn(name: str) -> None:
     _, passes = crafted(name)
     attacked = [p for p in passes if p.attacked]
@@ -306,7 +306,7 @@ def test_attacked_nets_are_in_eval_mode_and_do_not_learn(name: str) -> None:
     assert learnt and all(p.training for p in learnt)
 
 
-@pytest.mark.parametrize("name", ATTACKING)
+@pytest.mark.parametrize("name", [*ATTACKING, "em-gray"])
 def test_its_cost_is_that_of_its_loops(name: str, passes: list[Pass]) -> None:
     """In passes over the images, of training and of sign steps; rounds that never stop are all made."""
     value = endless(METHODS[name].value, share=0.5, subset=0.5)
@@ -545,13 +545,13 @@ def test_rounding_leaves_the_perturbation(name: str) -> None:
     assert left > 0.8 * delta.norm()
 
 
-@pytest.mark.parametrize("name", ["em", "emax"])
+@pytest.mark.parametrize("name", ["em", "em-gray", "emax", "hypo", "aap"])
 def test_a_method_crafts_each_image_alone(name: str) -> None:
-    """Whatever is attacked beside it."""
-    value = METHODS[name].value
-    few, many = (endless(value, batch=size, max_rounds=1, max_passes=1) for size in (8, 64))
-    one, other = few.craft(CLEAN, toy_lab()), many.craft(CLEAN, toy_lab())
-    assert ((one - other).abs() < 1e-3).float().mean() > 0.99
+    """Whatever is attacked beside it, where no crops and views are drawn, which are drawn by the batch."""
+    value, still = METHODS[name].value, {"moved": False, "strength": 0.0}
+    few, many = (endless(value, batch=size, max_rounds=1, max_passes=1, **still) for size in (8, 64))
+    one, other = few.craft(CLEAN, lab_of(STILL)), many.craft(CLEAN, lab_of(STILL))
+    assert one.any() and ((one - other).abs() < 1e-3).float().mean() > 0.99
 
 
 # adversarial training
