@@ -7,9 +7,9 @@ dfr-random does the same with a net that was never trained: what is above it was
 Differs from the paper: L-BFGS minimises over 15 views of all clean images at once, from zero, where the
 official code takes 20 steps of rate 0.5 on each batch of 1,024, 15 times over; batch norm keeps the averages
 of the training, theirs move with the clean images (their net is in training mode), so that more than the last
-layer adapts; in dfr-random they are those of no image (mean 0, variance 1), so that ours is weaker. The
-victim's recipe is the run's, not theirs of 60 epochs. The clean images are none of the published ones;
-theirs are of the same training set.
+layer adapts; in dfr-random they are those of no image (mean 0, variance 1), so that ours is weaker. The net
+is that of the last epoch, theirs of every one of 60; the victim's recipe is the run's. The clean images are
+none of the published ones; theirs are of the same training set.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Principal components: keep the directions in which published images vary most, and no others.
 
 Bhagoji et al., "Enhancing Robustness of Machine Learning Systems via Data Transformations", CISS 2018,
-section on dimensionality reduction; there against adversarial test images.
+section on dimensionality reduction; there against adversarial test images. Class means are not removed, so
+that patterns of whole classes stay, which vary much between images.
 Differs from the paper: components are those of the published images, which alone are projected, once, and
 rounded; test images are left as they are. The rank, which the paper varies, is the power of two from 8 on
 with which a linear classifier, fitted by least squares to the projected images and their labels, is right

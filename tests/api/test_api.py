@@ -187,6 +187,10 @@ def test_purified_images_are_a_defense_by_themselves() -> None:
             clean=LAST,
             purified=LAST,
         )
+    with pytest.raises(BadInput, match="--prepare-test: purified purifies all published images together"):
+        bench.evaluate(
+            LAST, LABELS, **{**HELD, "settings": (*FAST, "prepare_test=true")}, purified=255 - LAST
+        )
 
 
 def test_ones_own_plugins_are_found(tmp_path: Path) -> None:
