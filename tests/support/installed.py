@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -53,7 +54,12 @@ def _wheel(place: Path) -> Path:
 def _install(venv: Path, *what: str) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     (packages,) = venv.glob("lib/python*/site-packages")
-    (packages / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    libraries = venv / "libraries"  # all that is installed here but the suite, as tox has it
+    libraries.mkdir()
+    for entry in Path(sysconfig.get_path("purelib")).iterdir():
+        if not re.match(r"(__editable__\W*)?(bench|methods|defenses|ue_bench.*)$", entry.name):
+            (libraries / entry.name).symlink_to(entry)
+    (packages / "libraries.pth").write_text(f"{libraries}\n")
     _pip("--python", str(venv), "install", *NO_NETWORK, *what)
 
 
