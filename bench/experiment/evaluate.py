@@ -102,7 +102,7 @@ def subject(data: Dataset, setting: Setting, net: Net, published: Split) -> Subj
     rows = order[: setting.mi.images].to(data.train.labels.device)
     clean, changed = data.train.images[rows], published.images[rows]
     copies = len(clean) - len({sha256(image.tobytes()).digest() for image in clean.cpu().numpy()})
-    if copies >= MOST_COPIES * len(clean) > 0 < copies:
+    if copies and copies >= MOST_COPIES * len(clean):
         raise Copies(
             f"no mi: {copies} of {len(clean)} training images are exact copies of others, which tell of "
             f"themselves; expected less than {MOST_COPIES:.0%}: remove them"
