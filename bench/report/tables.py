@@ -74,9 +74,13 @@ class Table:
         return [text_of(self.cells[method, defense], self.measure) for defense in self.defenses]
 
     def notes(self) -> list[str]:
-        """Say what names stand for, why numbers are lacking, and which are to be doubted."""
+        """Say what budgets are in, what names stand for, why numbers are lacking, which are to be doubted."""
+        # no part of the caption, which figures have too, without the budgets
+        units = [f"Beside: {UNITS}."] if self.budgets else []
         reasons = [note_of(cell) for cell in self.cells.values() if cell.reason is not None]
-        return self.variants + reasons + doubts(self) + [f"{why}." for why in (self.unordered(),) if why]
+        return (
+            units + self.variants + reasons + doubts(self) + [f"{why}." for why in (self.unordered(),) if why]
+        )
 
     def compared(self, defense: str) -> list[Cell]:
         """Find the cells under a defense that may have an order: of contestants, without a doubt."""
@@ -140,8 +144,7 @@ def tables_of_setting(
         return what + (f", ± standard deviation {over}" if over else "")
 
     what = unit("Test accuracy after the last epoch in percent", "test_acc")
-    measures = f"Beside: {UNITS}" * bool(budgets)
-    said = sentences(what, attacked(rows), STOPPED * bool(early), measures, *end)
+    said = sentences(what, attacked(rows), STOPPED * bool(early), *end)
     accuracy = table("accuracy", said, accuracy_cells(setting, pairs, groups))
 
     cells = mi_cells(setting, pairs, groups)

@@ -126,6 +126,8 @@ def test_a_table_for_each(run: Path) -> None:
         assert sorted(pd.read_csv(run / f"accuracy-{board}.csv").method.unique()) == sorted(methods)
         accuracy = (run / f"accuracy-{board}.md").read_text(encoding="utf-8")
         assert f"| method | {' | '.join(HEAD[1:])} | none | cutout |" in accuracy  # its title has the model
+        caption, _, below = accuracy.partition("| method |")  # of the figure as well, which has no budgets
+        assert "L-inf in grey levels" not in caption and "L-inf in grey levels" in below
         (line,) = re.findall(rf"^\| {methods[0]} \|(.*)\|$", accuracy, re.M)
         assert [text.strip() for text in line.split("|")][: len(HEAD) - 1] == budgets[methods[0]]
         text = (run / f"mi-{board}.md").read_text(encoding="utf-8")
