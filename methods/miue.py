@@ -8,7 +8,8 @@ are rounded to uint8, where the official evaluation truncates, as mi-ue-trunc do
 the poison batch, the flip before delta and the distance weight (0 in its README's command: mi-ue-cos)
 follow the official recipe as published, with the training batch of that command (128).
 quick crops the images that the surrogate learns from, after delta is added: with few images and a small net,
-what is learnt in place alone does not survive the victim's own crops. Its steps are fewer, longer, all alike.
+what is learnt in place alone does not survive the victim's own crops. Its steps are fewer, longer, all alike,
+and half of its images are compared with each other at once: of 1,900, batches of 512 leave a small one.
 Smaller profiles have fewer rounds, cifar-cpu and reference smaller batches.
 mi-ue-at{radius}, the radius in grey levels of 255, trains the surrogate adversarially, as the official code
 can and its README does not: PGD-10 from the perturbed image, with steps of 1.6/255. There 1.6 is not divided
@@ -61,6 +62,7 @@ class MIUE(Method):
             "steps": 5,
             "first_step": 0.1,
             "last_step": 0.1,
+            "batch": 950,
         },
         "cifar-cpu": {"surrogate.epochs": 20, "surrogate.batch": 64},
         "reference": {"surrogate.epochs": 20, "surrogate.batch": 64},

@@ -34,7 +34,7 @@ class Setting:
     limit: int | None = 2000  # training images, validation included; none: all
     net: str = "conv5"  # of the victim
     surrogate: str = "conv5"  # net of the methods
-    victim: Recipe = field(default=Recipe(epochs=14, batch=32, lr=0.05))
+    victim: Recipe = field(default=Recipe(epochs=14, batch=32, lr=0.03))
     precision: Precision = "fp32"  # auto: see device.py; a row has the one it was
     eps: float | None = None  # none: each method's own budget
     prepare_test: bool = False  # whether test images pass the defense's preparation too
