@@ -119,9 +119,9 @@ SHORTER = {
 STATED = {  # field -> what the header says of its change
     "surrogate.batch": "smaller batches",
     "surrogate.lr": "lower (learning )?rate|learning rate for it",
-    "batch": "smaller batches",
+    "batch": "smaller batches|compared with each other at once",
     "augment": "crop",
-    "share": "fifth of an epoch in each round",
+    "share": "fifths? of an epoch in each round",
     "step": "longer",
     "first_step": "longer, all alike",
     "last_step": "longer, all alike",

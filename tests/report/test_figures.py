@@ -19,6 +19,7 @@ from bench.report.figures.cost import cost
 from bench.report.figures.curves import curves
 from bench.report.figures.gallery import amplification, gallery, strip
 from bench.report.figures.heat_map import heat_map
+from bench.report.figures.jpeg import jpeg_sweep
 from bench.report.figures.mi_accuracy import dependence
 from bench.report.figures.style import LOOKS, limits, method_styles, png_and_svg, spread, style, style_of
 from bench.report.figures.write import write_figures
@@ -173,6 +174,23 @@ def test_crafting_cost_names_its_device_and_its_defenses() -> None:
     assert "Seconds of one crafting, on cuda H100." in said and "set of defenses (cutout)" in said
     text = render([summary], {})
     assert "Crafting cost on cuda H100," in text and "crafted on cuda H100, trained on" in text
+
+
+def test_accuracy_over_jpeg_qualities_of_methods_that_have_two(tmp_path: Path) -> None:
+    levels = {"iss-jpeg95": 0.3, "none": 0.2, "iss-jpeg5": 0.7, "iss-jpeg10": 0.6}
+    rows = [row("tap", defense, acc=acc) for defense, acc in levels.items()]
+    rows += [replace(row("tap", "iss-jpeg5", acc=0.8), key="f" * 64, poison_rep=1), row("em", "iss-jpeg10")]
+    figure = jpeg_sweep(one(rows))
+    assert figure is not None
+    (axes,), (shown,) = figure.axes, figure.legends
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["5", "10", "95", "none"]
+    assert [text.get_text() for text in shown.get_texts()] == ["tap", "chance"]
+    assert list(axes.lines[0].get_ydata()) == pytest.approx([75, 60, 30, 20])  # type: ignore[arg-type]
+    assert axes.get_ylim()[1] >= 100, "the whisker of two poisons"
+    summary = one(rows)
+    assert "JPEG quality</h3>" in render([summary], write_figures([summary], tmp_path, tmp_path))
+    assert "JPEG quality</h3>" not in render([one(grid())], {})
+    assert jpeg_sweep(one(grid())) is None
 
 
 def unlearned() -> list[Row]:

@@ -14,6 +14,7 @@ from bench.report.figures.cost import cost
 from bench.report.figures.curves import curves
 from bench.report.figures.gallery import gallery
 from bench.report.figures.heat_map import heat_map
+from bench.report.figures.jpeg import jpeg_sweep
 from bench.report.figures.mi_accuracy import dependence
 from bench.report.figures.style import png, png_and_svg, style
 from bench.report.summary import Summary
@@ -21,7 +22,7 @@ from bench.report.tables import ENDING, ending
 from bench.results import samples
 from bench.results.rows import Row
 
-KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "cost": cost}
+KINDS = {"accuracy": heat_map, "mi-accuracy": dependence, "curves": curves, "jpeg": jpeg_sweep, "cost": cost}
 DERIVED = re.compile(rf"({'|'.join(KINDS)}|gallery-.*){ENDING}\.(png|svg)")
 
 

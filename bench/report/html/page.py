@@ -24,7 +24,7 @@ from bench.results.identity import shared
 from bench.results.rows import SCHEMA, Row
 from bench.results.select import one_line
 
-DRAWINGS = ("mi-accuracy", "curves", "cost")
+DRAWINGS = ("mi-accuracy", "curves", "jpeg", "cost")
 
 
 def render(summaries: Sequence[Summary], figures: Mapping[str, Path], stamp: str = "") -> str:

@@ -1,9 +1,7 @@
-"""Test accuracy against JPEG quality, and the share that each defense gives back of each method."""
+"""The share that each defense gives back of each method."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,24 +11,16 @@ from matplotlib.lines import Line2D
 
 from bench.report.figures.style import (
     PALETTE,
-    PERCENT,
     QUIET,
     SMALL,
-    MethodStyle,
-    method_styles,
     paneled_figure,
-    titled_figure,
 )
 from bench.report.summary import heading
-from bench.report.tables import DOUBTED
-from bench.results.replicates import chance_of
 from bench.results.rows import Row
 from bench.results.select import UNDEFENDED, in_order
-from bench.studies.reference.restored import HALF, CellNumbers, PatternVerdict, RestoredShare
+from bench.studies.reference.restored import HALF, PatternVerdict, RestoredShare
 
-HEIGHT = 3.0  # inches
 ROW = 0.165  # inches, of a defense
-CHANCE: dict[str, Any] = {"color": "0.5", "ls": ":", "lw": 1.2}
 WINDOW = -0.75, 1.25  # of shares
 MARKS: dict[PatternVerdict, tuple[str, dict[str, Any]]] = {
     PatternVerdict.HOLDS: ("restored", {"color": PALETTE[0], "marker": "o"}),
@@ -41,11 +31,6 @@ MARKS: dict[PatternVerdict, tuple[str, dict[str, Any]]] = {
 DOT: dict[str, Any] = {"ms": 4.5, "lw": 1.2}
 EDGE: dict[str, Any] = {"color": "0.7", "lw": 1}
 BOUNDS: dict[float, dict[str, Any]] = {0: EDGE, HALF: {"color": "0.15", "lw": 1, "ls": "--"}, 1: EDGE}
-SWEEP = (
-    "Victims trained on images compressed by JPEG; none: not compressed. On images that were JPEGs before "
-    "this is a second compression. Whiskers, where there are several poisons (of clean, victims): 95 % "
-    f"interval of the mean. Hollow: control. {DOUBTED}: the victims did not learn."
-)
 RESTORED = (
     "The share given back of what a defense leaves clean: 0, as undefended; 1, as clean under the same "
     "defense. Whiskers: 95 % interval over poisons, of clean over victims; they are cut at the edges, and a "
@@ -53,53 +38,6 @@ RESTORED = (
     "below. With one poison of the method, or one victim of clean, there is no interval, and nothing is "
     "decided. Not defined: what could be given back is not clearly above 0. Without a mark: not run."
 )
-
-
-def jpeg_sweep(lines: Sequence[CellNumbers], rows: Sequence[Row]) -> Figure | None:
-    """Percent over qualities, evenly spaced; None where no quality was measured."""
-    found = {line.defense: quality(line.defense) for line in lines if line.reps}
-    order = sorted((q, name) for name, q in found.items() if q is not None)
-    places = {name: place for place, name in enumerate([name for _, name in order] + [UNDEFENDED])}
-    swept = [line for line in lines if line.reps and line.defense in places]
-    seen = Counter(line.method for line in swept if line.defense != UNDEFENDED)
-    methods = [method for method, qualities in seen.items() if qualities > 1]  # fewer are no sweep
-    if not order or not methods:
-        return None
-    styles = method_styles(rows)
-    handles = [Line2D([], [], label=m, **styles[m].lines) for m in methods]
-    handles.append(Line2D([], [], label="chance", **CHANCE))
-    figure = titled_figure(f"JPEG quality: {heading(rows)}", SWEEP, HEIGHT, handles=handles)
-    axes = figure.subplots()
-    for method in methods:
-        _line(axes, [line for line in swept if line.method == method], places, styles[method])
-    for chance in {chance_of([row]) for row in rows}:
-        axes.axhline(100 * chance, zorder=1.9, **CHANCE)
-    axes.set_xticks([*places.values()], [str(q) for q, _ in order] + [UNDEFENDED])
-    axes.set_xlabel("JPEG quality of the training images")
-    axes.set_title("test accuracy, %")
-    axes.grid(visible=True)
-    highest = max(own.high or own.mean for own in (line.accuracy for line in swept) if own)
-    axes.set_ylim(0, min(PERCENT[1], 1.05 * highest + 1))
-    return figure
-
-
-def quality(defense: str) -> int | None:
-    """Of a defense that is JPEG compression, by its name."""
-    found = re.fullmatch(r"iss-jpeg(\d+)", defense)
-    return int(found[1]) if found else None
-
-
-def _line(axes: Axes, lines: Sequence[CellNumbers], places: dict[str, int], style: MethodStyle) -> None:
-    """In the order of the places; without an interval there are no whiskers."""
-    form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
-    ordered = sorted(lines, key=lambda line: places[line.defense])
-    x, y = [places[line.defense] for line in ordered], [line.level for line in ordered]
-    ends = [(getattr(line.accuracy, "low", None), getattr(line.accuracy, "high", None)) for line in ordered]
-    off = [[abs((y[i] if end is None else end) - y[i]) for end in pair] for i, pair in enumerate(ends)]
-    axes.errorbar(x, y, yerr=[*zip(*off, strict=True)], **form)
-    for line, place in zip(ordered, zip(x, y, strict=True), strict=True):
-        if line.doubt:
-            axes.annotate(DOUBTED, place, xytext=(4, 4), textcoords="offset points", color=style.color)
 
 
 def restored(shares: Sequence[RestoredShare], rows: Sequence[Row]) -> Figure | None:

@@ -13,12 +13,14 @@ from itertools import product
 import pandas as pd
 from matplotlib.figure import Figure
 
+from bench.report.figures.jpeg import jpeg_sweep
 from bench.report.figures.style import style
+from bench.report.summary import collect
 from bench.results.aggregate import Pair
 from bench.results.rows import Row
 from bench.results.select import CLEAN, UNDEFENDED
 from bench.runner.request import Options, Variation
-from bench.studies.reference.figures import jpeg_sweep, restored
+from bench.studies.reference.figures import restored
 from bench.studies.reference.patterns import judged
 from bench.studies.reference.restored import cell_of, means_of, share_of
 from bench.studies.reference.text import text
@@ -54,7 +56,8 @@ def analyse(rows: Sequence[Row], records: Sequence[Record]) -> Findings:
     shares = [share_of(means, *pair) for pair in contested]
     found = judged(shares)
     with style():
-        made = {"jpeg-sweep": jpeg_sweep(cells, rows), "restored": restored(shares, rows)}
+        sweep = next(map(jpeg_sweep, collect(rows, mix=True)), None)
+        made = {"jpeg-sweep": sweep, "restored": restored(shares, rows)}
     figures: dict[str, Figure] = {name: figure for name, figure in made.items() if figure is not None}
     lines = {
         "patterns": map(vars, found),
