@@ -33,7 +33,7 @@ GRIDS = (  # methods, defenses, repetitions
     (OURS, "cutout,uer,iss-bdr2,at-8,at-4,at-2", 1),
     ("random,em-class", "at-8,at-4", 1),
     ("mi-ue-cos", "at-4", 1),
-    ("clean,em,tap,mi-ue", "iss-jpeg5,iss-jpeg30,iss-jpeg50,iss-jpeg75,iss-jpeg95", 1),
+    (f"{OURS},em-class,mi-ue-cos", "iss-jpeg5,iss-jpeg30,iss-jpeg50,iss-jpeg75,iss-jpeg95", 1),
 )
 
 
