@@ -9,7 +9,8 @@ the poison batch, the flip before delta and the distance weight (0 in its README
 follow the official recipe as published, with the training batch of that command (128).
 quick crops the images that the surrogate learns from, after delta is added: with few images and a small net,
 what is learnt in place alone does not survive the victim's own crops. Its steps are fewer, longer, all alike,
-and half of its images are compared with each other at once: of 1,900, batches of 512 leave a small one.
+and half of its images are compared with each other at once: of 1,900, the last of batches of 512 has only
+364, with few of each class to compare.
 Smaller profiles have fewer rounds, cifar-cpu and reference smaller batches.
 mi-ue-at{radius}, the radius in grey levels of 255, trains the surrogate adversarially, as the official code
 can and its README does not: PGD-10 from the perturbed image, with steps of 1.6/255. There 1.6 is not divided

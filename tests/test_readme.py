@@ -90,11 +90,11 @@ def test_the_ranges_in_readme_are_those_of_the_quick_runs() -> None:
     for method in ("em", "mi-ue", "tap"):
         found = [
             100 * row.test_acc
-            for run in (ROOT / "results" / "quick").glob("seed*")
-            for row in load_all(run / "rows")
+            for rows in (ROOT / "results" / "quick").glob("**/seed*/rows")
+            for row in load_all(rows)
             if (row.method, row.defense) == (method, "none") and row.test_acc is not None
         ]
-        assert len(found) == 6
+        assert len(found) == (6 if method == "tap" else 18), "two more victims of each poison"
         assert re.search(rf"`{method}` (leaves )?{min(found):.0f} to {max(found):.0f} %", words), method
 
 

@@ -15,7 +15,7 @@ from support.commands import refused
 BAD: dict[str, tuple[list[str], str]] = {
     "milestones in epochs": (["--set", "victim.milestones=60,80"], "milestone is 60, expected a share"),
     "milestone 0": (["--set", "victim.milestones=0"], "milestone is 0, expected a share"),
-    "a negative last rate": (["--set", "victim.final_lr=-0.1"], "rates are 0.05 to -0.1"),
+    "a negative last rate": (["--set", "victim.final_lr=-0.1"], "rates are 0.03 to -0.1"),
     "a rate beyond all": (["--set", "victim.lr=1e9"], "expected 0 to 100"),
     "no workers": (["--workers", "0"], "--workers is 0, expected 1 to 1024"),
     "too many workers": (["--workers", "100000"], "--workers is 100000, expected 1 to 1024"),

@@ -189,8 +189,18 @@ def test_accuracy_over_jpeg_qualities_of_methods_that_have_two(tmp_path: Path) -
     assert axes.get_ylim()[1] >= 100, "the whisker of two poisons"
     summary = one(rows)
     assert "JPEG quality</h3>" in render([summary], write_figures([summary], tmp_path, tmp_path))
-    assert "JPEG quality</h3>" not in render([one(grid())], {})
     assert jpeg_sweep(one(grid())) is None
+
+
+def test_accuracy_over_jpeg_qualities_shows_what_is_there_and_what_is_no_verdict() -> None:
+    rows = [row(m, f"iss-jpeg{q}", acc=0.6) for m, q in (("$x_1$", 10), ("$x_1$", 90), ("em", 50))]
+    figure = jpeg_sweep(one(rows))
+    assert figure is not None
+    assert [tick.get_text() for tick in figure.axes[0].get_xticklabels()] == ["10", "90"]
+    assert not any(word in text for text in texts(figure) for word in ("‡", "not compressed"))
+    assert "$x_1$" in texts(figure)
+    doubted = jpeg_sweep(one([*rows[1:], replace(rows[0], train_acc=0.1)]))
+    assert texts(doubted).count("‡") == 1 and "Pale, and ‡" in " ".join(" ".join(texts(doubted)).split())
 
 
 def unlearned() -> list[Row]:

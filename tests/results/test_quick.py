@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import product
 from pathlib import Path
 from statistics import fmean
@@ -9,30 +10,44 @@ from statistics import fmean
 import pytest
 
 from bench.experiment.registry import catalog
-from bench.results.rows import load_all
+from bench.results.rows import Row, load_all
 from bench.results.select import grouped
 
 FOLDER = Path(__file__).parents[2] / "results" / "quick"
 RUNS = sorted(folder.parent.name for folder in FOLDER.glob("*/rows"))
+METHODS = {*catalog("methods", declared=True).groups["all"]}
 Accuracy = dict[tuple[str, str], float]
 
 
 def accuracy(run: str) -> Accuracy:
     """Method and defense -> percent, mean over victims."""
-    groups = grouped(load_all(FOLDER / run / "rows") + load_all(FOLDER / "more" / run / "rows"))
-    return {pair: 100 * fmean(row.test_acc or 0 for row in rows) for pair, rows in groups.items()}
+    return {pair: fmean(map(percent, rows)) for pair, rows in grouped(all_rows(run)).items()}
 
 
-def undefended(method: str, run: str) -> list[float]:
-    """Percent of every victim."""
-    rows = load_all(FOLDER / run / "rows") + load_all(FOLDER / "more" / run / "rows")
-    return [100 * (row.test_acc or 0) for row in rows if (row.method, row.defense) == (method, "none")]
+def all_rows(run: str) -> list[Row]:
+    """Of the default command, and of two more victims of some methods."""
+    return load_all(FOLDER / run / "rows") + load_all(FOLDER / "more" / run / "rows")
+
+
+def percent(row: Row) -> float:
+    return 100 * (row.test_acc or 0)
+
+
+def apart(factor: str, method: str) -> float:
+    """Points between undefended means over the other of the two, of which single runs are too few."""
+    levels: dict[str, list[float]] = {}
+    for run in RUNS:
+        seed, _, processor = run.partition("-")
+        levels.setdefault(seed if factor == "seed" else processor, []).append(accuracy(run)[method, "none"])
+    assert len(levels) == (3 if factor == "seed" else 2) and len({len(runs) for runs in levels.values()}) == 1
+    means = [fmean(runs) for runs in levels.values()]
+    return max(means) - min(means)
 
 
 def test_a_run_is_of_the_seed_and_the_processor_that_its_folder_names() -> None:
     assert len(RUNS) == 6
     for run in RUNS:
-        for row in load_all(FOLDER / run / "rows"):
+        for row in all_rows(run):
             avx2 = row.environment["capability"] == "AVX2"
             assert run == f"seed{row.inputs['seed']}{'-avx2' if avx2 else ''}"
 
@@ -40,7 +55,7 @@ def test_a_run_is_of_the_seed_and_the_processor_that_its_folder_names() -> None:
 @pytest.mark.parametrize("run", RUNS)
 def test_a_run_is_the_whole_default_matrix(run: str) -> None:
     wanted = [catalog(kind, declared=True).groups["all"] for kind in ("methods", "defenses")]
-    assert {*accuracy(run)} == {*product(*wanted)}
+    assert {*grouped(load_all(FOLDER / run / "rows"))} == {*product(*wanted)}
 
 
 @pytest.mark.parametrize("run", RUNS)
@@ -81,17 +96,7 @@ def test_defenses_give_back_what_they_are_known_to(run: str) -> None:
 
 @pytest.mark.parametrize("factor", ["seed", "processor"])
 def test_no_undefended_cell_hangs_on_the_seed_or_the_processor(factor: str) -> None:
-    """Means over the other of the two, of which single runs are too few."""
-    levels: dict[str, list[Accuracy]] = {}
-    for run in RUNS:
-        seed, _, processor = run.partition("-")
-        levels.setdefault(seed if factor == "seed" else processor, []).append(accuracy(run))
-    assert len(levels) == (3 if factor == "seed" else 2) and len({len(runs) for runs in levels.values()}) == 1
-    apart: dict[str, float] = {}
-    for method in {method for method, defense in levels[next(iter(levels))][0] if defense == "none"}:
-        means = [fmean(run[method, "none"] for run in runs) for runs in levels.values()]
-        apart[method] = max(means) - min(means)
-    assert max(apart.values()) <= 10, apart
+    assert max(apart(factor, method) for method in METHODS) <= 10
 
 
 def test_the_page_has_the_numbers_of_the_rows() -> None:
@@ -101,17 +106,27 @@ def test_the_page_has_the_numbers_of_the_rows() -> None:
     ]
     head = lines[0][1:7]
     assert sorted(head) == RUNS
-    stated = {
-        name: cells[:6] for name, *cells in lines if name in ("clean", "random", "em", "emax", "mi-ue", "tap")
-    }
+    stated = {name: cells for name, *cells in lines if name in METHODS}
+    assert {*stated} == METHODS
     for method, cells in stated.items():
-        assert cells == [f"{accuracy(run)[method, 'none']:.1f}" for run in head], method
+        numbers = [accuracy(run)[method, "none"] for run in head]
+        assert cells == [f"{x:.1f}" for x in (*numbers, apart("seed", method), apart("processor", method))]
 
 
-@pytest.mark.parametrize("method", ["em", "mi-ue"])
-def test_the_page_says_how_far_victims_of_one_poison_are_apart(method: str) -> None:
-    found = [undefended(method, run) for run in RUNS]
-    assert {len(victims) for victims in found} == {3}
-    most = max(max(victims) - min(victims) for victims in found)
-    text = (FOLDER / "README.md").read_text(encoding="utf-8")
-    assert f"`{method}` are up to {most:.1f} points apart" in " ".join(text.split())
+def test_the_page_says_how_far_single_numbers_are_apart() -> None:
+    """Of methods, of poisons, of victims of one poison, and of defended cells."""
+    text = " ".join((FOLDER / "README.md").read_text(encoding="utf-8").split())
+    of_means = max(apart(factor, method) for factor in ("seed", "processor") for method in METHODS)
+    assert of_means <= 6 and "mean moves by more than 6 points" in text
+    found = {pair: [accuracy(run)[pair] for run in RUNS] for pair in accuracy(RUNS[0])}
+    of_poisons = max(max(values) - min(values) for (_, name), values in found.items() if name == "none")
+    assert f"A single poison's does, by up to {of_poisons:.0f}," in text
+    for method in ("em", "mi-ue"):
+        cells = [grouped(all_rows(run))[method, "none"] for run in RUNS]
+        assert {len(rows) for rows in cells} == {3}
+        assert {len({row.published for row in rows} | {row.setting for row in rows}) for rows in cells} == {2}
+        most = max(max(map(percent, rows)) - min(map(percent, rows)) for rows in cells)
+        assert re.search(rf"those of `{method}` (are )?up to {most:.1f}", text), method
+    for method, defense in (("em", "iss-gray"), ("clean", "uer"), ("emax", "at-8")):
+        low, high = min(found[method, defense]), max(found[method, defense])
+        assert re.search(rf"`{method}` under `{defense}` (leaves )?{low:.0f} to {high:.0f} %", text), method

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from bench.report.figures.style import PERCENT, MethodStyle, legend, method_styles, titled_figure
+from bench.report.figures.style import PALE, PERCENT, MethodStyle, legend, method_styles, titled_figure
 from bench.report.summary import Summary
 from bench.report.tables import DOUBTED, LEARNED_NOT
 from bench.results.aggregate import Cell
@@ -19,30 +19,29 @@ from bench.results.select import UNDEFENDED
 HEIGHT = 3.0  # inches
 CHANCE: dict[str, Any] = {"color": "0.5", "ls": ":", "lw": 1.2}
 CAPTION = (
-    "Victims trained on images compressed by JPEG; none: not compressed. On images that were JPEGs before "
-    "this is a second compression. Whiskers, where there are several poisons (of clean, victims): 95 % "
-    "interval of the mean. Hollow: control."
+    "Victims trained on images compressed by JPEG{}. On images that were JPEGs before this is a second "
+    "compression. Whiskers, where there are several poisons (of clean, victims): 95 % interval of the mean. "
+    "Hollow: control."
 )
 
 
 def jpeg_sweep(summary: Summary) -> Figure | None:
-    """Percent over qualities, evenly spaced; None where no method was measured at two of them."""
+    """Draw percent over qualities, evenly spaced; None where no method was measured at two of them."""
     cells = {pair: cell for pair, cell in summary.accuracy.cells.items() if cell.mean is not None}
     qualities = {name: q for name in summary.defenses if (q := quality(name)) is not None}
-    order = sorted({d for _, d in cells} & {*qualities}, key=lambda name: qualities[name])
-    places = {name: place for place, name in enumerate([*order, UNDEFENDED])}
-    swept = {
-        method: [cells[method, name] for name in places if (method, name) in cells]
-        for method in summary.methods
-        if sum((method, name) in cells for name in order) > 1  # fewer are no sweep
-    }
+    order = [*sorted(qualities, key=lambda name: qualities[name]), UNDEFENDED]
+    found = {m: [cells[m, name] for name in order if (m, name) in cells] for m in summary.methods}
+    swept = {m: own for m, own in found.items() if sum(cell.defense in qualities for cell in own) > 1}
     if not swept:
         return None
+    shown = [cell for own in swept.values() for cell in own]
+    seen = {cell.defense for cell in shown}
+    places = {name: place for place, name in enumerate(name for name in order if name in seen)}
     styles = method_styles(summary.rows)
     handles = legend({method: styles[method] for method in swept}, ls="-")
     handles.append(Line2D([], [], label="chance", **CHANCE))
-    shown = [cell for own in swept.values() for cell in own]
-    caption = CAPTION + f" {DOUBTED}: {LEARNED_NOT}." * any(cell.doubt for cell in shown)
+    caption = CAPTION.format(f"; {UNDEFENDED}: not compressed" * (UNDEFENDED in seen))
+    caption += f" Pale, and {DOUBTED}: {LEARNED_NOT}." * any(cell.doubt for cell in shown)
     title, footnote = f"JPEG quality: {summary.about}", summary.accuracy.footnote
     figure = titled_figure(title, caption, HEIGHT, handles=handles, footnote=footnote)
     axes = figure.subplots()
@@ -50,7 +49,7 @@ def jpeg_sweep(summary: Summary) -> Figure | None:
         _line(axes, own, places, styles[method])
     for chance in {chance_of([row]) for row in summary.rows}:
         axes.axhline(100 * chance, zorder=1.9, **CHANCE)
-    axes.set_xticks([*places.values()], [*(str(qualities[name]) for name in order), UNDEFENDED])
+    axes.set_xticks([*places.values()], [str(qualities.get(name, name)) for name in places])
     axes.set_xlabel("JPEG quality of the training images")
     axes.set_title("test accuracy, %")
     axes.grid(visible=True)
@@ -60,18 +59,20 @@ def jpeg_sweep(summary: Summary) -> Figure | None:
 
 
 def quality(defense: str) -> int | None:
-    """Of a defense that is JPEG compression, by its name."""
+    """Read it from the name of a JPEG defense; None of any other."""
     found = re.fullmatch(r"iss-jpeg(\d+)", defense)
     return int(found[1]) if found else None
 
 
 def _line(axes: Axes, cells: list[Cell], places: dict[str, int], style: MethodStyle) -> None:
-    """Without an interval there are no whiskers; what is no verdict has a sign."""
+    """Without an interval there are no whiskers; what is no verdict is pale and has a sign."""
     x, y = [places[cell.defense] for cell in cells], [100 * (cell.mean or 0) for cell in cells]
-    form = style.lines | {"lw": 1.4, "ms": 5, "elinewidth": 0.9, "capsize": 2}
-    low = [0 if cell.low is None else mean - 100 * cell.low for mean, cell in zip(y, cells, strict=True)]
-    high = [0 if cell.high is None else 100 * cell.high - mean for mean, cell in zip(y, cells, strict=True)]
-    axes.errorbar(x, y, yerr=[low, high], **form)
-    for place, cell in zip(zip(x, y, strict=True), cells, strict=True):
+    axes.plot(x, y, lw=1.4, color=style.color)
+    form = style.dots | {"ms": 5, "elinewidth": 0.9, "capsize": 2}
+    for place, mean, cell in zip(x, y, cells, strict=True):
+        ends = [mean if end is None else 100 * end for end in (cell.low, cell.high)]
+        off = [[mean - ends[0]], [ends[1] - mean]]
+        axes.errorbar([place], [mean], yerr=off, alpha=PALE if cell.doubt else 1, **form)
         if cell.doubt:
-            axes.annotate(DOUBTED, place, xytext=(4, 4), textcoords="offset points", color=style.color)
+            aside: dict[str, Any] = {"xytext": (4, 4), "textcoords": "offset points"}
+            axes.annotate(DOUBTED, (place, mean), color=style.color, **aside)
