@@ -14,9 +14,10 @@ from bench.report.summary import Summary
 from bench.report.tables import DOUBTED, LEARNED_NOT
 from bench.results.aggregate import Cell
 from bench.results.replicates import chance_of
-from bench.results.select import UNDEFENDED
+from bench.results.select import CLEAN, UNDEFENDED
 
 HEIGHT = 3.0  # inches
+ABREAST = 0.3  # of the way from one quality to the next
 CHANCE: dict[str, Any] = {"color": "0.5", "ls": ":", "lw": 1.2}
 CAPTION = (
     "Victims trained on images compressed by JPEG{}. On images that were JPEGs before this is a second "
@@ -41,12 +42,15 @@ def jpeg_sweep(summary: Summary) -> Figure | None:
     handles = legend({method: styles[method] for method in swept}, ls="-")
     handles.append(Line2D([], [], label="chance", **CHANCE))
     caption = CAPTION.format(f"; {UNDEFENDED}: not compressed" * (UNDEFENDED in seen))
+    abreast = any(cell.low is not None and cell.method != CLEAN for cell in shown)
+    caption += " Methods stand beside each other." * abreast
     caption += f" Pale, and {DOUBTED}: {LEARNED_NOT}." * any(cell.doubt for cell in shown)
     title, footnote = f"JPEG quality: {summary.about}", summary.accuracy.footnote
     figure = titled_figure(title, caption, HEIGHT, handles=handles, footnote=footnote)
     axes = figure.subplots()
-    for method, own in swept.items():
-        _line(axes, own, places, styles[method])
+    for index, (method, own) in enumerate(swept.items()):
+        aside = ABREAST * abreast * (index / len(swept) - 0.5)
+        _line(axes, own, {name: place + aside for name, place in places.items()}, styles[method])
     for chance in {chance_of([row]) for row in summary.rows}:
         axes.axhline(100 * chance, zorder=1.9, **CHANCE)
     axes.set_xticks([*places.values()], [str(qualities.get(name, name)) for name in places])
@@ -64,7 +68,7 @@ def quality(defense: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def _line(axes: Axes, cells: list[Cell], places: dict[str, int], style: MethodStyle) -> None:
+def _line(axes: Axes, cells: list[Cell], places: dict[str, float], style: MethodStyle) -> None:
     """Without an interval there are no whiskers; what is no verdict is pale and has a sign."""
     x, y = [places[cell.defense] for cell in cells], [100 * (cell.mean or 0) for cell in cells]
     axes.plot(x, y, lw=1.4, color=style.color)

@@ -1,0 +1,50 @@
+#!/usr/bin/env bash
+# The board's cells in the order of its page, from the repository's root: bash results/board/run.sh [LINE ...]
+# DATA: a folder of parquet files, here a copy of CIFAR-10. CACHE: a folder for poisons. MINUTES: for each command,
+# which starts nothing that will not fit; what is there already is not computed again. DRY=1: hours of each command,
+# and nothing runs.
+set -euo pipefail
+data=${DATA:?a folder of parquet files}
+cache=${CACHE:-results/runs/board-cache}
+here=results/board
+
+# run PART METHODS DEFENSES [OPTION ...]: rows into results/board/PART/rows
+run() {
+  python -m bench run --profile reference --precision "${PRECISION:-bf16}" --data "parquet:$data" --methods "$2" --defenses "$3" \
+    --minutes "${MINUTES:-100}" --workers 2 --no-report --cache "$cache" --out "results/runs/board-$1" "${@:4}" \
+    ${DRY:+--dry-run}
+  [ -n "${DRY:-}" ] && return
+  mkdir -p "$here/$1/rows" && cp "results/runs/board-$1"/rows/*.json "$here/$1/rows/"
+}
+
+image="none,iss-gray,iss-jpeg10"
+linf="aap,aue,em,em-class,em-gray,em-mine,emax,entf-push,entf-pull,hypo,pil,rem,sem,tap,tue-csd,random,region-4"
+others="ar,lsp,ops,cuda,random-l2,random-l0,random-unbounded"
+defended="at-4,cutout,uer,cutmix,median3,op,leak-500"
+
+line() {
+  case $1 in
+    clean) run main clean "$image" --reps 2 && run main clean at-2,at-4 ;;
+    mi-ue) run main mi-ue "$image,at-2,at-4" --poison-reps 2 ;;
+    mi-ue-robust) run main mi-ue-at2,mi-ue-at4 "$image,at-2,at-4" --poison-reps 2 ;;
+    mi-ue-cos) run main mi-ue-cos "$image,at-2,at-4" --poison-reps 2 ;;
+    mi-ue-cos-60) run rounds60 mi-ue-cos "$image,at-2,at-4" --poison-reps 2 --set mi-ue-cos.surrogate.epochs=60 ;;
+    mi-ue-fp32) PRECISION=fp32 run fp32 clean,mi-ue none --reps 3 ;;
+    # the official victim under adversarial training: 100 epochs, drops at 40 and 80, ten steps
+    official-at) run official clean,mi-ue at-2 --set at-2.steps=10 --set victim.epochs=100 \
+      --set victim.schedule=steps --set victim.milestones=0.4,0.8 ;;
+    linf) run main "clean,$linf" "$image" --poison-reps 2 ;;
+    linf-defended) run main "clean,$linf,mi-ue" "$defended" ;;
+    others) run main "clean,$others" none,iss-jpeg10 --poison-reps 2 && run main "clean,$others" "$defended" ;;
+    transfer) for net in vgg-slim densenet-slim mobilenet-slim vit-slim; do
+      run "transfer-$net" clean,em,tap,mi-ue,lsp,ops none --net "$net"
+    done ;;
+    learned) run main clean,em,tap,mi-ue,lsp,ops simclr,finetune --reference 500 ;;
+    imbalance) run imbalance clean,em,tap,mi-ue none,iss-jpeg10 --imbalance 10 ;;
+    *) echo "no line $1" >&2 && exit 2 ;;
+  esac
+}
+
+[ $# -gt 0 ] || set -- clean mi-ue mi-ue-robust mi-ue-cos linf linf-defended others mi-ue-cos-60 mi-ue-fp32 official-at \
+  transfer learned imbalance
+for name in "$@"; do line "$name"; done
