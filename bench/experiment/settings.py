@@ -162,7 +162,7 @@ def published(victim: Recipe, shows: str, hides: str, reps: int = 1) -> Profile:
 PROFILES = {
     "quick": Profile(
         Setting(),
-        takes="6 to 9 minutes for the whole matrix on 2 CPU cores",
+        takes="8 minutes or so for the whole matrix on 2 CPU cores",
         shows="which methods cost accuracy and which defenses give it back",
         hides="any ranking: one small net, drawn digits, one poison a method",
     ),

@@ -14,7 +14,8 @@ run() {
     --minutes "${MINUTES:-100}" --workers 2 --no-report --cache "$cache" --out "results/runs/board-$1" "${@:4}" \
     ${DRY:+--dry-run}
   [ -n "${DRY:-}" ] && return
-  mkdir -p "$here/$1/rows" && cp "results/runs/board-$1"/rows/*.json "$here/$1/rows/"
+  mkdir -p "$here/$1/rows"
+  cp "results/runs/board-$1"/rows/*.json "$here/$1/rows/"
 }
 
 image="none,iss-gray,iss-jpeg10"
@@ -24,7 +25,7 @@ defended="at-4,cutout,uer,cutmix,median3,op,leak-500"
 
 line() {
   case $1 in
-    clean) run main clean "$image" --reps 2 && run main clean at-2,at-4 ;;
+    clean) run main clean "$image" --reps 2; run main clean at-2,at-4 ;;
     mi-ue) run main mi-ue "$image,at-2,at-4" --poison-reps 2 ;;
     mi-ue-robust) run main mi-ue-at2,mi-ue-at4 "$image,at-2,at-4" --poison-reps 2 ;;
     mi-ue-cos) run main mi-ue-cos "$image,at-2,at-4" --poison-reps 2 ;;
@@ -35,7 +36,7 @@ line() {
       --set victim.schedule=steps --set victim.milestones=0.4,0.8 ;;
     linf) run main "clean,$linf" "$image" --poison-reps 2 ;;
     linf-defended) run main "clean,$linf,mi-ue" "$defended" ;;
-    others) run main "clean,$others" none,iss-jpeg10 --poison-reps 2 && run main "clean,$others" "$defended" ;;
+    others) run main "clean,$others" none,iss-jpeg10 --poison-reps 2; run main "clean,$others" "$defended" ;;
     transfer) for net in vgg-slim densenet-slim mobilenet-slim vit-slim; do
       run "transfer-$net" clean,em,tap,mi-ue,lsp,ops none --net "$net"
     done ;;
