@@ -31,7 +31,7 @@ def images(to: Options) -> None:
     to.add_argument(
         "--allow-duplicates",
         action="store_true",
-        help="though over 1 %% of the test images are learned from",
+        help="even if over 1 %% of test images are in training",
     )
     to.add_argument("--data-root", type=place, metavar="DIR", help="where cifar10, cifar100, svhn lie")
 
@@ -93,7 +93,7 @@ def machine(to: Options) -> None:
     to.add_argument("--plugins", type=place, metavar="DIR", help="with further methods/, defenses/, nets/")
     to.add_argument("--cache", type=place, metavar="DIR", help="poisons and checkpoints; default: the user's")
     to.add_argument("--device", default="auto", help="auto (default), cpu, cuda, cuda:1")
-    to.add_argument("--threads", type=int, default=1, metavar="N", help="CPU threads of each (default: 1)")
+    to.add_argument("--threads", type=int, default=1, metavar="N", help="threads per process (default: 1)")
     to.add_argument("--save-seconds", type=float, default=30.0, metavar="S", help="between checkpoints")
 
 
@@ -112,7 +112,7 @@ def before(parser: argparse.ArgumentParser) -> None:
         "--dry-run", action="store_true", help="only show cells, steps and hours, from 20 timed steps"
     )
     to.add_argument(
-        "--img-per-s", type=float, metavar="X", help="with --dry-run: images a worker trains on, not timed"
+        "--img-per-s", type=float, metavar="X", help="with --dry-run: a worker's images/s, in place of timing"
     )
 
 

@@ -34,7 +34,7 @@ def configure(run: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--scheduler", metavar="ADDRESS", help="of Dask distributed, whose workers compute: tcp://HOST:PORT"
     )
-    for name, said in (("ca-file", "whom to believe"), ("cert", "this process's own"), ("key", "its key")):
+    for name, said in (("ca-file", "whom to trust"), ("cert", "this process's own"), ("key", "its key")):
         where.add_argument(
             f"--tls-{name}", type=place, metavar="FILE", help=f"with --scheduler tls://HOST:PORT, PEM: {said}"
         )

@@ -12,7 +12,7 @@ ABOUT = "audit a poison that was made elsewhere, against the clean images where 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "path", metavar="PATH", help="our export, a folder of PNGs, .npy, .npz, .pt or .safetensors"
+        "path", metavar="PATH", help="export, .npy, .npz, .pt, .safetensors, parquet, or a tool's folder"
     )
     options.images(parser)
     options.crafting(parser)

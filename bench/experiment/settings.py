@@ -170,7 +170,7 @@ PROFILES = {
         "resnet18-slim-s2",
         Recipe(epochs=30, batch=64, lr=0.05),
         takes="hours for the whole matrix on 2 CPU cores; it resumes",
-        shows="the order of methods and defenses on real images with a slim ResNet-18",
+        shows="methods and defenses on real images with a slim ResNet-18",
     ),
     "reference": slim(
         "resnet18-slim",

@@ -1,8 +1,9 @@
 """Which of two sides is better, by how much, how sure: two methods of one run, or one method in two runs.
 
-The unit is the poison, of clean the victim. Where both sides have poisons of the same seeds their differences
-are taken pair by pair, victims of one seed beside each other; else by Welch's test. Several comparisons are
-corrected by Holm: the chance that one order too many is stated stays 5 %.
+The unit is the poison, of clean the victim. Poisons of two runs, or of two variants that publish one delta,
+may be crafted from the same seeds: then differences are taken pair by pair. Poisons of two methods share no
+seed, and Welch's test compares them. Victims of one seed stand beside each other.
+Several comparisons are corrected by Holm: the chance that one order too many is stated stays 5 %.
 """
 
 from __future__ import annotations
@@ -169,6 +170,7 @@ def between(found: Difference, one: Sequence[Row], other: Sequence[Row], metric:
     """Add the difference of two sides' rows, with its interval and how likely chance makes it."""
     from scipy.stats import ttest_1samp, ttest_ind
 
+    one, other = alike(one, other)
     units, pairs = [units_of(own, metric) for own in (one, other)], paired(one, other, metric)
     if len(pairs) > 1:
         found = replace(found, difference=fmean(pairs), units=(len(pairs), len(pairs)), paired=True)
@@ -183,13 +185,26 @@ def between(found: Difference, one: Sequence[Row], other: Sequence[Row], metric:
     return replace(found, low=float(interval.low), high=float(interval.high), p=float(test.pvalue))
 
 
+def alike(one: Sequence[Row], other: Sequence[Row]) -> list[list[Row]]:
+    """Leave out victims whose seed the other side's poison of the same number lacks."""
+    seeds = [{(row.poison_rep, row.rep) for row in own} for own in (one, other)]
+    common = {poison for poison, _ in seeds[0] & seeds[1]}
+    return [
+        [r for r in own if r.poison_rep not in common or (r.poison_rep, r.rep) in seeds[0] & seeds[1]]
+        for own in (one, other)
+    ]
+
+
 def paired(one: Sequence[Row], other: Sequence[Row], metric: str) -> list[float]:
     """Return one minus other for each unit that both have, over the victims' seeds that both have.
 
-    Nothing where the units of one side alone are victims, as of clean, or the seeds begin from other numbers.
+    Nothing where the units of one side alone are victims, as of clean, where the seeds begin from other
+    numbers, and where poisons were crafted as two methods.
     """
     victims = of_victims(one[0])
     if victims != of_victims(other[0]) or one[0].inputs["seed"] != other[0].inputs["seed"]:
+        return []
+    if not victims and len({row.inputs["method"]["crafted_as"] for row in (*one, *other)}) > 1:
         return []
     values = [{(row.poison_rep, row.rep): getattr(row, metric) for row in own} for own in (one, other)]
     gaps: dict[int, list[float]] = {}

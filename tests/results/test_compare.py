@@ -55,11 +55,22 @@ def said(rows: Sequence[Row], one: str = "em", other: str = "tap") -> str:
 # Numbers
 
 
-def test_poisons_of_the_same_seeds_are_paired() -> None:
-    found, theirs = only(ROWS), ttest_rel(EM, TAP)
+def test_poisons_of_one_delta_are_paired() -> None:
+    """Variants that publish one delta in two ways share its seeds."""
+    made = {"name": "em", "crafted_as": "em", "revision": 1, "eps": 0.0}
+    rows = [*clean(), *poisons("em", EM), *poisons("em-positive", TAP, inputs={"method": made})]
+    found, theirs = only(rows, "em", "em-positive"), ttest_rel(EM, TAP)
     interval = theirs.confidence_interval(0.95)
     assert found.paired and found.units == (3, 3) and found.ordered
     assert found.difference == pytest.approx(np.mean(EM) - np.mean(TAP))
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
+    assert found.p == found.corrected == pytest.approx(theirs.pvalue)
+
+
+def test_poisons_of_two_methods_share_no_seed_and_are_compared_by_welch() -> None:
+    found, theirs = only(ROWS), ttest_ind(EM, TAP, equal_var=False)
+    interval = theirs.confidence_interval(0.95)
+    assert not found.paired and found.units == (3, 3) and found.ordered
     assert (found.low, found.high) == pytest.approx((interval.low, interval.high))
     assert found.p == found.corrected == pytest.approx(theirs.pvalue)
 
@@ -149,9 +160,9 @@ def test_a_side_without_numbers_is_named() -> None:
 
 
 def test_the_sentence_says_which_by_how_much_and_how_sure() -> None:
-    interval = ttest_rel(TAP, EM).confidence_interval(0.95)
+    interval = ttest_ind(TAP, EM, equal_var=False).confidence_interval(0.95)
     ends = f"95 % interval {100 * interval.low:.1f} to {100 * interval.high:.1f}"
-    sure = f"{ends}, 3 poisons each, paired by seed"
+    sure = f"{ends}, 3 poisons each"
     expected = f"em lowers accuracy more than tap under none by 12.0 points ({sure})."
     assert said(ROWS) == said(ROWS, "tap", "em") == expected
     against = said([r for r in ROWS if r.method != "tap"], "clean", "em")
