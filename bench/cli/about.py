@@ -67,9 +67,8 @@ def _compared(found: Catalog) -> Iterator[RenderableType]:
     shown = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
     for name in ("method", "threat model", "form", "needs", "cost", "source"):
         shown.add_column(name, no_wrap=name in {"method", "threat model"})
-    for name in [*found.variants, *found.patterns]:
-        if own := plugin(name, found):
-            shown.add_row(*line(own))
+    for own in every(found):
+        shown.add_row(*line(own))
     yield shown
     yield Text("form: one noise a sample or a class; cost: in passes over the images, those of EM are 1")
 
@@ -119,6 +118,11 @@ def plugin(name: str, found: Catalog) -> Plugin | None:
         return replace(found.get(examples.get(name, name)), name=name)
     except BadInput:
         return None
+
+
+def every(found: Catalog) -> Iterator[Plugin]:
+    """Give the variants, and of each pattern an example under the pattern's name."""
+    return filter(None, (plugin(name, found) for name in [*found.variants, *found.patterns]))
 
 
 def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:

@@ -1,4 +1,4 @@
-"""check: the regression gate."""
+"""The regression gate: compare a run's rows with a baseline."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from bench.results.regression import Comparison, Line
 
-ABOUT = "the regression gate: compare a run's rows with a baseline"
 EXITS = "Exit codes: 0 all within tolerance, 1 something moved, failed or is missing, 2 not comparable."
 RUN = Path("results", "runs", "gate")
 UNITS = {  # column of a row -> how people read it: what it is, units in one, decimals

@@ -1,4 +1,4 @@
-"""claims: published numbers beside ours."""
+"""The report card: published numbers beside ours, and a verdict for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from bench.cli.places import place
 if TYPE_CHECKING:
     from bench.results.rows import Row
 
-ABOUT = "the report card: published numbers beside ours, and a verdict for each"
 CLAIMS = Path(__file__).parent.parent / "studies" / "claims" / "claims.csv"
 REFERENCE = Path("results", "reference")
 OUT = Path("results", "claims")

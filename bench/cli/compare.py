@@ -1,4 +1,4 @@
-"""compare: which of two methods, or of two runs, is better, by how much, how sure."""
+"""Say which of two methods, or of two runs, is better, by how much, how sure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from bench.cli.places import place
 if TYPE_CHECKING:
     from bench.results.rows import Row
 
-ABOUT = "say which of two methods, or of two runs, is better, by how much, how sure"
 RUN = Path("results", "runs", "quick-glyphs")
 
 
@@ -32,7 +31,6 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-
     from bench.core.errors import unknown
     from bench.report.compare import legend, sentences, table
     from bench.report.formats import grid, line

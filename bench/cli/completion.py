@@ -1,4 +1,4 @@
-"""completion: the script by which a shell completes commands, options, files and folders."""
+"""Print what makes a shell complete ue-bench: source it, or put it where the shell looks."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from bench.cli.places import place
 
-ABOUT = "print what makes a shell complete ue-bench: source it, or put it where the shell looks"
 SHELLS = ("bash", "zsh")
 
 

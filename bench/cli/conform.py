@@ -1,12 +1,10 @@
-"""conform: whether methods, defenses and nets of a folder keep what the suite asks of its own."""
+"""Check the methods, defenses and nets of a folder, a line for each property."""
 
 from __future__ import annotations
 
 import argparse
 
 from bench.cli.places import place
-
-ABOUT = "check the methods, defenses and nets of a folder, a line for each property"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""export: published images out of the suite."""
+"""A method's published images as PNG in training order, with a manifest."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli import options
 from bench.cli.places import place
-
-ABOUT = "a method's published images as PNG in training order, with a manifest"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

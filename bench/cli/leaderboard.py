@@ -1,4 +1,4 @@
-"""leaderboard: rank the methods of one setting of a run by their worst case."""
+"""Rank the methods of a run by their worst case over its defenses."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli import as_json, options
 from bench.cli.places import place
-
-ABOUT = "rank the methods of a run by their worst case over its defenses"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

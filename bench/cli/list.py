@@ -1,4 +1,4 @@
-"""list: what there is, and what one of these is. Imports no torch."""
+"""What there is: methods, defenses, data sets, nets, profiles, studies; or what one of them is."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from pathlib import Path
 
 from bench.cli import as_json
 from bench.cli.places import place
-
-ABOUT = "what there is: methods, defenses, data sets, nets, profiles, studies; or what one of them is"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

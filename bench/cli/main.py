@@ -31,7 +31,8 @@ def parser(prog: str = "python -m bench") -> argparse.ArgumentParser:
     chosen = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name in cli.NAMES:
         one = _module(name)
-        own = chosen.add_parser(name, help=one.ABOUT, description=one.ABOUT, allow_abbrev=False)
+        about = (one.__doc__ or "").rstrip(".")
+        own = chosen.add_parser(name, help=about, description=about, allow_abbrev=False)
         one.configure(own)
         own.set_defaults(own=own)
     return top

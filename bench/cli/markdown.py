@@ -29,13 +29,13 @@ def overview(catalogs: Sequence[Catalog]) -> str:
     """Name all methods by what they may change and all defenses by when they act: one small table."""
     methods, defenses = catalogs
     threats: dict[tuple[bool, tuple[int, float], str], list[str]] = {}
-    for plugin in _all(methods):
+    for plugin in about.every(methods):
         threat = plugin.value.threat
         key = (True, (0, 0.0), "controls") if plugin.control else (False, threat.order, str(threat))
         threats.setdefault(key, []).append(plugin.name)
     rows = [(f"methods: {kind}", _names(names)) for (_, _, kind), names in sorted(threats.items())]
     acts: dict[str, list[str]] = {when: [] for when in ["never: the undefended victim", *WHEN]}
-    for plugin in _all(defenses):
+    for plugin in about.every(defenses):
         own = {*about.hooks(plugin, defenses)}
         when = next((when for when, hooks in WHEN.items() if own & hooks), next(iter(acts)))
         acts[when].append(plugin.name)
@@ -56,7 +56,7 @@ def rewrite(path: Path, catalogs: Sequence[Catalog]) -> None:
 def plugins(found: Catalog) -> str:
     """Describe all plugins of a kind, a section a file: source, differences, threat model, fields, cost."""
     files: dict[str, list[Plugin]] = {}
-    for plugin in _all(found):
+    for plugin in about.every(found):
         files.setdefault(plugin.module or type(plugin.value).__module__, []).append(plugin)
     compared = _compared(found) if found.kind == "methods" else []
     sections = (line for module, own in files.items() for line in _section(module, own, found))
@@ -66,7 +66,7 @@ def plugins(found: Catalog) -> str:
 def _compared(found: Catalog) -> list[str]:
     """Name each method in a line with its threat model, form, needs, cost and source."""
     rows = []
-    for plugin in _all(found):
+    for plugin in about.every(found):
         value = plugin.value
         said = str(value.threat), value.form, ", ".join(value.needs) or "nothing"
         rows.append((f"`{plugin.name}`", *said, f"{cost(plugin):.3g}", source(plugin)))
@@ -89,14 +89,6 @@ def profiles() -> str:
     """List the profiles with what each takes, shows and hides."""
     rows = [(f"`{name}`", p.takes, p.shows, p.hides) for name, p in PROFILES.items()]
     return "\n".join(_table(("profile", "takes", "shows", "hides"), rows))
-
-
-def _all(found: Catalog) -> Iterator[Plugin]:
-    """Give the variants, and of each pattern an example under the pattern's name."""
-    for name in [*found.variants, *found.patterns]:
-        plugin = about.plugin(name, found)
-        assert plugin is not None
-        yield plugin
 
 
 def _section(module: str, own: Sequence[Plugin], found: Catalog) -> Iterator[str]:

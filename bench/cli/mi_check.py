@@ -1,4 +1,4 @@
-"""mi-check: the certificate of the MI estimators."""
+"""The MI estimators against known truth: writes certificate.{csv,md,png,svg}."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from pathlib import Path
 
 from bench.cli.places import place
 
-ABOUT = "the MI estimators against known truth: writes certificate.{csv,md,png,svg}"
 OUT = Path("results", "mi")
 SMALL_OUT = Path("results", "runs", "mi-small")
 

@@ -30,15 +30,12 @@ def entries(catalogs: Sequence[Catalog], name: str | None) -> list[dict[str, Any
 def _every(catalogs: Sequence[Catalog]) -> Iterator[dict[str, Any]]:
     for found in catalogs:
         kind = found.kind.removesuffix("s")
-        for name in (*found.variants, *found.patterns):
-            own = about.plugin(name, found)
-            if own is None:
-                continue
+        for own in about.every(found):
             module = sys.modules[own.module or type(own.value).__module__]
             yield {
                 "kind": kind,
-                "name": name,
-                "default": name in found.everything,
+                "name": own.name,
+                "default": own.name in found.everything,
                 "about": own.about,
                 "source": source(own),
                 "header": cleandoc(module.__doc__ or ""),

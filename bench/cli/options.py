@@ -81,8 +81,6 @@ def mix_threats(to: Options) -> None:
 
 def names_of(text: str | None) -> list[str] | None:
     """Split --defenses; None where it was not given."""
-    from bench.core.errors import BadInput
-
     names = None if text is None else [*filter(None, map(str.strip, text.split(",")))]
     if names == []:
         raise BadInput("--defenses names none, expected names with commas between")
@@ -156,8 +154,6 @@ def request(args: argparse.Namespace) -> RunRequest:
 
 def _place(folder: str) -> str:
     """Check the folder of --purified, which stands among names with commas between."""
-    from bench.core.errors import BadInput
-
     if "," in folder:
         raise BadInput(f"--purified {folder} has a comma, which separates names, expected none")
     return folder

@@ -1,4 +1,4 @@
-"""protect: a data owner's own images."""
+"""Publish a folder of labelled images of any size so that nets learn little from it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli import options
 from bench.cli.places import place
-
-ABOUT = "publish a folder of labelled images of any size so that nets learn little from it"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

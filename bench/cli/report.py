@@ -1,4 +1,4 @@
-"""report: tables, figures and one page from the rows of a run."""
+"""Tables, figures and one page (DIR/report/report.html) from the rows of a run."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli import options
 from bench.cli.places import place
-
-ABOUT = "tables, figures and one page (DIR/report/report.html) from the rows of a run"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""run: compute the grid."""
+"""Compute the grid: rows, tables and report."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli import as_json, config, options
 from bench.cli.places import place
-
-ABOUT = "compute the grid: rows, tables and report"
 
 
 def configure(run: argparse.ArgumentParser) -> None:

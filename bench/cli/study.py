@@ -1,4 +1,4 @@
-"""study: grids, measures of their victims, and what follows from both."""
+"""Answer one question by grids of its own and by measures of their victims."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import argparse
 from bench.cli import as_json, options
 from bench.core.errors import BadInput
 from bench.studies import NAMES, named
-
-ABOUT = "answer one question by grids of its own and by measures of their victims"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""submission: whether rows can be accepted, as the workflow of that name checks them."""
+"""Check rows for a pull request: schema, keys, revisions, golden numbers, one cell computed again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from bench.cli.places import place
 if TYPE_CHECKING:
     from bench.results.rows import Row
 
-ABOUT = "check rows for a pull request: schema, keys, revisions, golden numbers, one cell computed again"
 EXITS = "Exit codes: 0 they can be accepted, 1 something is in the way, 2 not readable as rows."
 
 

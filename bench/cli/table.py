@@ -1,4 +1,4 @@
-"""table: derive the tables of a run again."""
+"""Derive the tables of a run again from its rows."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli import as_json, options
 from bench.cli.places import place
-
-ABOUT = "derive the tables of a run again from its rows"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

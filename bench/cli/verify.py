@@ -1,4 +1,4 @@
-"""verify: the audit of a poison."""
+"""Audit a poison that was made elsewhere, against the clean images where --data names them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import argparse
 
 from bench.cli import as_json, options
 from bench.cli.places import place
-
-ABOUT = "audit a poison that was made elsewhere, against the clean images where --data names them"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -35,15 +35,8 @@ def raised(
     start = torch.zeros_like(x)
     if rng is not None:
         start = (x + start.uniform_(-radius, radius, generator=rng)).clamp_(0, 1).sub_(x)
-    delta = pgd(
-        lambda z: -F.cross_entropy(target(z), y, reduction="sum"),
-        x,
-        start,
-        eps=radius,
-        step=step,
-        steps=steps,
-    )
-    return x + delta
+    loss = lambda z: -F.cross_entropy(target(z), y, reduction="sum")  # noqa: E731
+    return x + pgd(loss, x, start, eps=radius, step=step, steps=steps)
 
 
 @dataclass(frozen=True)

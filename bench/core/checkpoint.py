@@ -85,24 +85,16 @@ class Clock:
         return self.before + time.monotonic() - self.started
 
 
+@dataclass(eq=False)
 class Checkpoint:
-    """Keeps a state of tensors, numbers, strings, lists and dicts.
+    """Keeps a state of tensors, numbers, strings, lists and dicts."""
 
-    path: the file, or None to keep nothing. seconds: the least time between two saves.
-    deadline: time.monotonic() after which the next save raises OutOfTime. device: where the work is done;
-    a state from another kind of device is none, because random streams cannot go on there.
-    """
-
-    def __init__(
-        self,
-        path: Path | None = None,
-        seconds: float = 30.0,
-        deadline: float | None = None,
-        clock: Clock | None = None,
-        device: str = "cpu",
-    ) -> None:
-        self.path, self.seconds, self.deadline, self.device = path, seconds, deadline, device
-        self.clock, self.saved = clock or Clock(), time.monotonic()
+    path: Path | None = None  # the file; None: nothing is kept
+    seconds: float = 30.0  # least time between two saves
+    deadline: float | None = None  # time.monotonic() after which the next save raises OutOfTime
+    clock: Clock = field(default_factory=Clock)
+    device: str = "cpu"  # a state from another kind is none, because random streams cannot go on there
+    saved: float = field(default_factory=time.monotonic)
 
     def part(self, name: str) -> Checkpoint:
         """Give a checkpoint of its own to one part of the work; the clock is shared."""

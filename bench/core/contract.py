@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from bench.core.pixels import GRID, release
+from bench.core.pixels import GRID, check_like, release
 from bench.core.threat import Threat
 
 LEEWAY = 1e-6  # of float32 sums, pixels in [0,1]
@@ -48,15 +48,7 @@ def published(threat: Threat, images: Tensor, delta: Tensor) -> Tensor:
 
 def check_form(found: Tensor, images: Tensor, who: str) -> None:
     """Raise ValueError where what a method crafted is no float32 tensor of the images' shape and device."""
-    if not isinstance(found, Tensor):
-        raise ValueError(f"method {who!r} returned a {type(found).__name__}, expected a tensor")
-    if found.device != images.device:
-        raise ValueError(f"method {who!r} returned it on {found.device}, expected {images.device}")
-    if found.shape != images.shape or found.dtype != torch.float32:
-        raise ValueError(
-            f"method {who!r} returned {found.dtype} {tuple(found.shape)}, "
-            f"expected torch.float32 {tuple(images.shape)}"
-        )
+    check_like(found, images, torch.float32, f"method {who!r} returned")
 
 
 def check_delta(delta: Tensor, images: Tensor, threat: Threat, who: str) -> None:

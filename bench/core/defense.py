@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from bench.core.pixels import check_like
 from bench.core.types import Dataset, Recipe, Split, check_positive
 
 Kit = Any  # a bench.core.kit.Kit, which knows the loop that trains with defenses
@@ -117,26 +118,12 @@ def trains_otherwise(defense: Undefended) -> bool:
 
 def check_prepared(shown: Tensor, images: Tensor, who: str) -> None:
     """Raise ValueError unless a defense returned images of the same shape and type, in the same place."""
-    if not isinstance(shown, Tensor):
-        raise ValueError(f"defense {who!r} prepared a {type(shown).__name__}, expected a tensor")
-    if shown.device != images.device:
-        raise ValueError(f"defense {who!r} prepared it on {shown.device}, expected {images.device}")
-    if shown.shape != images.shape or shown.dtype != torch.uint8:
-        raise ValueError(
-            f"defense {who!r} prepared {shown.dtype} {tuple(shown.shape)}, "
-            f"expected torch.uint8 {tuple(images.shape)}"
-        )
+    check_like(shown, images, torch.uint8, f"defense {who!r} prepared")
 
 
 def check_augmented(found: Tensor, x: Tensor, who: str) -> None:
     """Raise ValueError unless a defense returned a batch of the same shape, type and place, in [0,1]."""
-    if not isinstance(found, Tensor):
-        raise ValueError(f"defense {who!r} augments to a {type(found).__name__}, expected a tensor")
-    if (found.shape, found.dtype, found.device) != (x.shape, x.dtype, x.device):
-        raise ValueError(
-            f"defense {who!r} augments to {found.dtype} {tuple(found.shape)} on {found.device}, "
-            f"expected {x.dtype} {tuple(x.shape)} on {x.device}"
-        )
+    check_like(found, x, x.dtype, f"defense {who!r} augments to")
     if not bool(((found >= 0) & (found <= 1)).all()):
         low, high = float(found.min()), float(found.max())
         raise ValueError(f"defense {who!r} augments to values from {low:g} to {high:g}, expected [0,1]")

@@ -18,7 +18,8 @@ def explained(said: str) -> str | None:
             f"from one place, with pip install --force-reinstall {ours}"
         )
     if found := re.search(r"driver on your system is too old(?: \(found version (\d+)\))?", said):
-        ours = f"driver (for CUDA {_cuda(found[1])})" if found[1] else "driver"
+        major, minor = divmod(int(found[1] or 0) // 10, 100)  # 11040 is CUDA 11.4
+        ours = f"driver (for CUDA {major}.{minor})" if found[1] else "driver"
         return (
             f"the NVIDIA {ours} is too old for torch {_torch()}: update it, or install torch and torchvision "
             f"of an older CUDA ({OLDER})"
@@ -54,8 +55,3 @@ def _build() -> str:
     import torch
 
     return "cpu" if torch.version.cuda is None else f"cu{torch.version.cuda.replace('.', '')}"
-
-
-def _cuda(number: str) -> str:
-    """Spell a driver's number: 11040 is CUDA 11.4."""
-    return f"{int(number) // 1000}.{int(number) % 1000 // 10}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -105,12 +106,8 @@ class Lab:
         """
         net = self.net()
         part, finished = self.checkpoint.part("surrogate"), self.checkpoint.part("trained")
-        state = finished.load()
-        if state is None:
-
-            def tick(share: float, what: str) -> None:
-                self.tick(share / 2, "surrogate")
-
+        if (state := finished.load()) is None:
+            tick: Tick = lambda share, what: self.tick(share / 2, "surrogate")  # noqa: E731
             streams = Streams.of(self.seed, self.seed, clean.labels.device)
             fit(net, clean, recipe, streams, self.augmentation, defense=defense, checkpoint=part, tick=tick)
             finished.save(net.state_dict())
@@ -158,6 +155,24 @@ class Lab:
         found = self.judge(net) if self.judge else accuracy(net, self.val)
         self.note(surrogate_val_acc=found)
         return found
+
+
+def lend(method: Method, who: str, clean: Split, lab: Lab) -> Split:
+    """Give a copy to craft on, and keep from it and from the lab what a method does not declare it needs."""
+    lent, val, build = clean.clone(), lab.val.clone(), lab.build
+    lab.judge = partial(accuracy, split=lab.val)
+    if "labels" not in method.needs:
+        lent.labels.fill_(-1)
+        val.labels.fill_(-1)
+    lab.val = val if "clean data" in method.needs else Withheld(val.labels, who)
+
+    def asked(seed: int) -> nn.Module:
+        if "surrogate" not in method.needs:
+            raise ValueError(f"method {who!r} builds a net, and declares no surrogate in its needs")
+        return build(seed)
+
+    lab.build = asked
+    return lent
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,17 @@ def digest(images: Tensor) -> str:
     return hashlib.sha256(images.cpu().contiguous().numpy()).hexdigest()  # type: ignore[arg-type]
 
 
+def check_like(found: object, x: Tensor, dtype: torch.dtype, who: str) -> None:
+    """Raise ValueError unless what who gave is a tensor of this type, and of the shape and device of x."""
+    if not isinstance(found, Tensor):
+        raise ValueError(f"{who} a {type(found).__name__}, expected a tensor")
+    if (found.shape, found.dtype, found.device) != (x.shape, dtype, x.device):
+        raise ValueError(
+            f"{who} {found.dtype} {tuple(found.shape)}, expected {dtype} {tuple(x.shape)}; "
+            f"it is on {found.device}, expected {x.device}"
+        )
+
+
 def to_float(images: Tensor) -> Tensor:
     """uint8 (N,C,H,W) -> float32 in [0,1]."""
     return images.to(torch.float32).div_(GRID)

@@ -72,28 +72,22 @@ def source(
     writes: bool = True,
     reading: Reading = AS_RULED,
 ) -> Source:
+    from bench.data import folder, glyphs, imagenet, torchvision_sets
+
     kind, _, place = spec.partition(":")
     if kind != "parquet" and replace(reading, allow_duplicates=False) != AS_RULED:
         raise BadInput(f"--columns and --test-split are of parquet files, and the data set is {spec}")
     if spec == "glyphs":
-        from bench.data import glyphs
-
         return glyphs.glyph_source(limit, cache / "glyphs", writes)
     if spec in DOWNLOADED:
-        from bench.data import torchvision_sets
-
         return torchvision_sets.source(spec, root or cache / "data", writes)
     if kind == "parquet" and place:
         from bench.data import parquet
 
         return parquet.source(place, reading)
     if kind == "folder" and place:
-        from bench.data import folder
-
         return folder.source(place)
     if kind in ("imagenet100", "tinyimagenet") and place:
-        from bench.data import imagenet
-
         return imagenet.hundred(place) if kind == "imagenet100" else imagenet.tiny(place)
     return _from_others(spec, writes)
 

@@ -5,7 +5,6 @@ folder:DIR@S, where DIR is a folder, brings images of any size to S x S pixels; 
 
 from __future__ import annotations
 
-import functools
 import re
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import expanded
-from bench.data.images import all_gray, square, stack
+from bench.data import images
 from bench.data.prepare import Pool, Source
 from bench.data.rules import ENDINGS, RULE, plain
 
@@ -25,7 +24,8 @@ SMALLEST = 8  # pixels
 def source(place: str) -> Source:
     """List the images. place: the folder, with @S behind it or not."""
     folder, size = sized("folder", place)
-    parted = {part: class_folders(_part(folder, part)) for part in ("train", "test")}
+    there = f"{folder}/train/CLASS and {folder}/test/CLASS"
+    parted = {part: class_folders(existing(folder / part, there)) for part in ("train", "test")}
     train, test = ([plain(of.name) for of in folders] for folders in parted.values())
     if train != test:
         odd = sorted(set(train) ^ set(test))[0]
@@ -54,10 +54,9 @@ def sized(scheme: str, place: str) -> tuple[Path, int | None]:
     return folder, size
 
 
-def _part(folder: Path, part: str) -> Path:
-    place = folder / part
+def existing(place: Path, expected: str) -> Path:
     if not place.is_dir():
-        raise BadInput(f"{place} is not a folder, expected {folder}/train/CLASS and {folder}/test/CLASS")
+        raise BadInput(f"{place} is not a folder, expected {expected}")
     return place
 
 
@@ -89,8 +88,10 @@ def visible(place: Path) -> list[Path]:
 
 
 def pool(files: list[Path], labels: Tensor, size: int | None) -> Pool:
-    gray = functools.partial(all_gray, [(str(file), file) for file in files])
-    return Pool(labels, functools.partial(read, files, size), gray)
+    """Make a pool of image files; size: the side that all are brought to."""
+    return images.pool(
+        labels, lambda rows: ((str(files[i]), files[i]) for i in rows.tolist()), size, "folder"
+    )
 
 
 def labelled(folders: list[Path]) -> tuple[list[Path], Tensor]:
@@ -108,10 +109,3 @@ def pictures(place: Path) -> list[Path]:
         if file.suffix.lower() not in ENDINGS or file.is_dir():
             raise BadInput(f"{plain(str(file))} is not an image, expected only {', '.join(ENDINGS)}")
     return files
-
-
-def read(files: list[Path], size: int | None, rows: Tensor) -> Tensor:
-    chosen = [files[row] for row in rows.tolist()]
-    fit = functools.partial(square, size=size) if size else None
-    mend = "; folder:DIR@S brings all to S x S"
-    return stack(len(chosen), ((str(file), file) for file in chosen), fit, mend)

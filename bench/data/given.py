@@ -83,12 +83,9 @@ class Given:
 
     def tested_on(self, test: Given) -> Dataset:
         """Make a data set of these and of test images, with one in HELD_OUT of these held out."""
-        source = Source("given", _pool(self), _pool(test), self.classes)
+        train, held = (at_hand(part.images.numpy(), part.labels) for part in (self, test))
+        source = Source("given", train, held, self.classes)
         return dataset(source, None, allow_duplicates=True)
-
-
-def _pool(given: Given) -> Any:
-    return at_hand(given.images.numpy(), given.labels)
 
 
 def _array(values: Any) -> NDArray[Any]:

@@ -7,20 +7,19 @@ the split test, or validation; encoded images are decoded as those of every othe
 
 from __future__ import annotations
 
-import functools
 import io
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.data.images import all_gray, stack
+from bench.data.images import pool
 from bench.data.parquet import numbered
-from bench.data.prepare import Pool, Source
+from bench.data.prepare import Source
 
 COLUMNS = (("image", "img"), ("label", "labels", "fine_label", "coarse_label"))
 TESTS = ("test", "validation", "valid", "val")  # the first that is there
@@ -38,12 +37,12 @@ def source(place: str, download: bool = True) -> Source:
         )
     train, test = (_images_and_labels(place, splits[split]) for split in ("train", held))
     called = Path(name).name if Path(name).is_absolute() else name.strip("./").replace("/", "-")
-    names, theirs = (_names(of) for of in (train, test))
+    names, theirs = (tuple(map(str, getattr(of.features["label"], "names", ()))) for of in (train, test))
     if names != theirs:
         raise BadInput(f"hf:{place}: train and {held} have other classes, expected the same")
     values = [np.asarray(of["label"][:]) for of in (train, test)]
     labels, classes, said = numbered(f"hf:{place}", values, names)
-    pools = _pool(place, train, labels[0]), _pool(place, test, labels[1])
+    pools = pool(labels[0], partial(_encoded, place, train)), pool(labels[1], partial(_encoded, place, test))
     return Source("-".join(filter(None, (called, configuration))), *pools, classes, notes=said)
 
 
@@ -76,18 +75,6 @@ def _images_and_labels(place: str, split: Any) -> Any:
         {old: new for old, new in ((image, "image"), (label, "label")) if old != new}
     )
     return split.cast_column("image", datasets.Image(decode=False))
-
-
-def _names(split: Any) -> tuple[str, ...]:
-    """Give the classes that the data set declares, if it does."""
-    return tuple(map(str, getattr(split.features["label"], "names", ())))
-
-
-def _pool(place: str, split: Any, labels: Tensor) -> Pool:
-    files = functools.partial(_encoded, place, split)
-    return Pool(
-        labels, lambda rows: stack(len(rows), files(rows)), lambda: all_gray(files(torch.arange(len(labels))))
-    )
 
 
 def _encoded(place: str, split: Any, rows: Tensor) -> Iterator[tuple[str, io.BytesIO]]:

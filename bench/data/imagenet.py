@@ -22,6 +22,7 @@ from bench.data.prepare import Source
 from bench.data.rules import RULE, plain
 
 HUNDRED = Path(__file__).parent / "imagenet100.txt"
+EACH = "one for each class as the archive unpacks"
 SIDE = 224  # pixels, as papers train on it
 ANNOTATIONS = "val/val_annotations.txt"
 
@@ -31,7 +32,9 @@ def hundred(place: str) -> Source:
     top, asked = folder.sized("imagenet100", place)
     size = asked or SIDE
     classes = HUNDRED.read_text(encoding="ascii").split()
-    train, test = ([_class(top / part / name) for name in classes] for part in ("train", "val"))
+    train, test = (
+        [folder.existing(top / part / name, EACH) for name in classes] for part in ("train", "val")
+    )
     files, labels = folder.labelled(train)
     pools = folder.pool(files, labels, size), folder.pool(*folder.labelled(test), size)
     named = tuple(f"{file.parent.name}/{plain(file.name)}" for file in files)
@@ -41,8 +44,9 @@ def hundred(place: str) -> Source:
 def tiny(place: str) -> Source:
     """List the images of Tiny ImageNet; those of val are for testing, since test has no labels. BadInput."""
     top = expanded(place)
-    classes = [each.name for each in folder.class_folders(_class(top / "train"))]
-    files, labels = folder.labelled([_class(top / "train" / name / "images") for name in classes])
+    classes = [each.name for each in folder.class_folders(folder.existing(top / "train", EACH))]
+    places = [folder.existing(top / "train" / name / "images", EACH) for name in classes]
+    files, labels = folder.labelled(places)
     held, their = _annotated(top, classes)
     pools = folder.pool(files, labels, None), folder.pool(held, torch.tensor(their), None)
     named = tuple(f"{file.parent.parent.name}/{plain(file.name)}" for file in files)
@@ -66,9 +70,3 @@ def _annotated(top: Path, classes: list[str]) -> tuple[list[Path], list[int]]:
     if missing := next((file for file in files if not file.is_file()), None):
         raise BadInput(f"{missing} is not there, expected all images that {ANNOTATIONS} lists")
     return files, labels
-
-
-def _class(place: Path) -> Path:
-    if not place.is_dir():
-        raise BadInput(f"{place} is not a folder, expected one for each class as the archive unpacks")
-    return place

@@ -24,6 +24,7 @@ from torch import Tensor
 from bench.core import stored
 from bench.core.errors import BadInput
 from bench.core.stored import MIB
+from bench.data.prepare import Pool
 from bench.data.rules import PIXELS, plain
 
 FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "TIFF", "AVIF", "PPM")  # EPS would run a program
@@ -61,19 +62,14 @@ def _opened(who: object, file: Path | IO[bytes]) -> Iterator[Image.Image]:
         data = stored.read(file, LARGEST) if isinstance(file, Path) else file.read()
         stream = io.BytesIO(_bare(data) if data.startswith(SIGNATURE) else data)
         with warnings.catch_warnings(action="ignore"), Image.open(stream, formats=_formats()) as image:
-            _check_declared(image.size, len(data))
+            if math.prod(image.size) > FREE + DENSE * len(data):  # far larger than its bytes can tell
+                raise ValueError(f"{image.width}x{image.height} pixels in {len(data)} bytes")
             yield image
     except BadInput:
         raise
     except Exception as error:
         what = f"{plain(str(who))} cannot be read ({_said(error)})"
         raise BadInput(f"{what}, expected a whole image file") from error
-
-
-def _check_declared(size: tuple[int, int], held: int) -> None:
-    """Raise ValueError where a file says that it is far larger than its bytes can tell."""
-    if size[0] * size[1] > FREE + DENSE * held:
-        raise ValueError(f"{size[0]}x{size[1]} pixels in {held} bytes")
 
 
 @functools.cache
@@ -201,6 +197,19 @@ def stack(
         gray = gray and is_gray(pixels)
         images[row] = pixels if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
     return torch.from_numpy(images[:, :1].copy() if gray else images)
+
+
+def pool(
+    labels: Tensor,
+    files: Callable[[Tensor], Iterable[tuple[str, Path | IO[bytes]]]],
+    size: int | None = None,
+    scheme: str = "",
+) -> Pool:
+    """Make a pool of encoded images, which files gives by rows; size: the side that all are brought to."""
+    fit = functools.partial(square, size=size) if size else None
+    mend = f"; {scheme}:DIR@S brings all to S x S" if scheme else ""
+    read = lambda rows: stack(len(rows), files(rows), fit, mend)  # noqa: E731
+    return Pool(labels, read, lambda: all_gray(files(torch.arange(len(labels)))))
 
 
 def _check_room(n: int, size: tuple[int, ...], mend: str) -> None:

@@ -10,7 +10,6 @@ images of any size to S x S pixels; rules.py has the rules.
 
 from __future__ import annotations
 
-import functools
 import io
 import json
 from collections.abc import Iterator, Sequence
@@ -26,8 +25,8 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.stored import MIB
+from bench.data import images
 from bench.data.folder import sized
-from bench.data.images import all_gray, square, stack
 from bench.data.prepare import Pool, Source
 from bench.data.rules import AS_RULED, RULE, Reading, plain
 from bench.data.shards import shards
@@ -68,13 +67,7 @@ def whole(files: list[Path]) -> tuple[Tensor, Tensor]:
 
 
 def pool(files: list[Path], labels: Tensor, columns: Columns, size: int | None = None) -> Pool:
-    fit = functools.partial(square, size=size) if size else None
-    mend = "; parquet:DIR@S brings all to S x S"
-    return Pool(
-        labels,
-        lambda rows: stack(len(rows), encoded(files, rows, columns[0]), fit, mend),
-        lambda: all_gray(encoded(files, torch.arange(len(labels)), columns[0])),
-    )
+    return images.pool(labels, lambda rows: encoded(files, rows, columns[0]), size, "parquet")
 
 
 def columns_of(file: Path, stated: str | None = None) -> Columns:

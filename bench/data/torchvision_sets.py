@@ -36,8 +36,9 @@ def source(name: str, place: Path, download: bool = True) -> Source:
             f"{'a network, or ' if download else ''}--data-root DIR with {FILES[name]} in DIR"
         ) from error
     if name == "svhn":
-        return Source(name, svhn(train), svhn(test), tuple("0123456789"), flip=False, pad=4)
-    return Source(name, cifar(train), cifar(test), tuple(train.classes), flip=True, pad=4)
+        pools = at_hand(train.data, train.labels), at_hand(test.data, test.labels)
+        return Source(name, *pools, tuple("0123456789"), flip=False, pad=4)
+    return Source(name, cifar(train), cifar(test), tuple(train.classes), pad=4)
 
 
 def raw(name: str, place: Path, train: bool, download: bool) -> Any:
@@ -51,10 +52,6 @@ def raw(name: str, place: Path, train: bool, download: bool) -> Any:
 
 def cifar(part: Any) -> Pool:
     return at_hand(np.moveaxis(part.data, 3, 1), part.targets)
-
-
-def svhn(part: Any) -> Pool:
-    return at_hand(part.data, part.labels)
 
 
 @contextlib.contextmanager

@@ -180,10 +180,7 @@ def _weights_digest(weights: dict[str, Tensor]) -> str:
 def share(data: Dataset, cache: Path) -> Dataset:
     """Write the images under their digest, unless they are there, whole; return the data set without them."""
     splits = {name: part for name in SPLITS if (part := getattr(data, name)) is not None}
-    empty: dict[str, Any] = {  # cloned: a view would take all along
-        name: Split(*(part[:0].clone() for part in (split.images, split.labels)))
-        for name, split in splits.items()
-    }
+    empty: dict[str, Any] = {name: split.take(torch.arange(0)) for name, split in splits.items()}
     shared, path = replace(data, **empty), _images_path(data, cache)
     try:
         open_shared(shared, cache)

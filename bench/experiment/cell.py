@@ -21,7 +21,7 @@ from bench.core.defense import (
     trains_otherwise,
 )
 from bench.core.kit import Kit
-from bench.core.method import Lab, Withheld, joined
+from bench.core.method import Lab, joined, lend
 from bench.core.pixels import digest, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
@@ -88,20 +88,9 @@ def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> 
     setting, data, checkpoint = context.setting, context.data, context.craft_checkpoint(method, poison_rep)
     name = method.crafted_as or method.name
     seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
-    lent, val = data.train.clone(), data.val.clone()
-    if "labels" not in method.value.needs:
-        lent.labels.fill_(-1)
-        val.labels.fill_(-1)
-    if "clean data" not in method.value.needs:
-        val = Withheld(val.labels, name)
-
-    def build(seed: int) -> nn.Module:
-        if "surrogate" not in method.value.needs:
-            raise ValueError(f"method {name!r} builds a net, and declares no surrogate in its needs")
-        return context.build(setting.surrogate, seed)
-
-    lab = Lab(len(data.classes), data.augmentation, val, build, seed)
-    lab.checkpoint, lab.tick, lab.judge = checkpoint, tick, lambda net: accuracy(net, data.val)
+    build = lambda s: context.build(setting.surrogate, s)  # noqa: E731
+    lab = Lab(len(data.classes), data.augmentation, data.val, build, seed, checkpoint, tick)
+    lent = lend(method.value, name, data.train, lab)
     with meter(context.device) as used, isolated(seed_for(seed, "global"), context.device, lab.left):
         delta = method.value.craft(lent, lab)
     if not torch.equal(data.train.images, lent.images):
@@ -251,15 +240,11 @@ def _training_columns(trained: Training, defense: Undefended) -> dict[str, Any]:
 
     Of a net that its defense changes after the training no epoch can be chosen by the curve.
     """
-    if type(defense).finish is not Undefended.finish:
-        return {"curve": trained.curve, "train_seconds": trained.seconds}
-    selected = max(trained.curve, key=lambda point: point["val_acc"])
-    return {
-        "val_selected_acc": selected["test_acc"],
-        "peak_acc": max(point["test_acc"] for point in trained.curve),
-        "curve": trained.curve,
-        "train_seconds": trained.seconds,
-    }
+    found: dict[str, Any] = {"curve": trained.curve, "train_seconds": trained.seconds}
+    if type(defense).finish is Undefended.finish:
+        found["val_selected_acc"] = max(trained.curve, key=lambda point: point["val_acc"])["test_acc"]
+        found["peak_acc"] = max(point["test_acc"] for point in trained.curve)
+    return found
 
 
 def _poison_columns(cell: Cell, poison: cache.Poison) -> dict[str, Any]:

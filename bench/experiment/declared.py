@@ -62,7 +62,7 @@ def declare_file(path: Path, alias: str, needed: Iterable[str] = ()) -> ModuleTy
         try:
             exec(compile(ast.Module([statement], []), str(path), "exec", STRINGS, True), vars(made))
         except (ImportError, NameError) as error:
-            if needed and (isinstance(error, ModuleNotFoundError) or {*needed} & {*_assigned(statement)}):
+            if needed and (isinstance(error, ModuleNotFoundError) or {*needed} & {*assigned(statement)}):
                 raise Undeclared(f"{path}: {error}") from None
     return made
 
@@ -85,7 +85,7 @@ def _single(body: Iterable[ast.stmt], *, strict: bool) -> Iterator[ast.stmt]:
                 raise Undeclared(f"line {statement.lineno}: {type(statement).__name__}")
 
 
-def _assigned(statement: ast.stmt) -> Iterator[str]:
+def assigned(statement: ast.AST) -> Iterator[str]:
     targets = statement.targets if isinstance(statement, ast.Assign) else [getattr(statement, "target", None)]
     return (target.id for target in targets if isinstance(target, ast.Name))
 

@@ -83,11 +83,8 @@ def robust_columns(
     for images, y in zip(seen.images.split(BATCH), seen.labels.split(BATCH), strict=True):
         x, drawn = to_float(images), torch.rand(images.shape, generator=rng).to(images.device)
         start = (x + radius * (2 * drawn - 1)).clamp_(0, 1).sub_(x)
-
-        def objective(z: Tensor, y: Tensor = y) -> Tensor:
-            return -F.cross_entropy(target(z), y, reduction="sum")
-
-        delta = pgd(objective, x, start, eps=radius, step=ATTACK_STEP, steps=ATTACK_STEPS)
+        loss = lambda z, y=y: -F.cross_entropy(target(z), y, reduction="sum")  # noqa: E731
+        delta = pgd(loss, x, start, eps=radius, step=ATTACK_STEP, steps=ATTACK_STEPS)
         with torch.inference_mode():
             right += int((target(x + delta).argmax(1) == y).sum())
     return {"robust_acc": right / len(seen), "robust_radius": radius, "robust_images": len(seen)}
@@ -167,17 +164,11 @@ def _estimate(seen: Subject, setting: Setting) -> Estimate:
 
 def _of_pair(found: Estimate) -> dict[str, Any]:
     """Name what was found of clean and published features as the row does."""
-    return {
-        "mi": found.value,
-        "mi_null": found.null,
-        "mi_low": found.low,
-        "mi_high": found.high,
-        **_ends("mi_ceiling", found.ceiling),
-        **_ends("mi_gap", found.gap),
-        "mi_share": found.share,
-        "mi_images": found.n,
-        "mi_reason": str(found) if found.value is None else None,
-    }
+    own = {f"mi_{name}": getattr(found, name) for name in ("null", "low", "high")}
+    ends = _ends("mi_ceiling", found.ceiling) | _ends("mi_gap", found.gap)
+    reason = str(found) if found.value is None else None
+    rest = {"mi_share": found.figures.get("share"), "mi_images": found.n, "mi_reason": reason}
+    return {"mi": found.value, **own, **ends, **rest}
 
 
 def _ends(column: str, found: Interval | None) -> dict[str, float | None]:

@@ -7,6 +7,7 @@ import random
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +45,7 @@ def _put_filters(before: list[Any]) -> None:
     kept[:] = before
 
 
+CUDNN = torch.backends.cudnn
 STATES = {
     "threads": State(torch.get_num_threads, torch.set_num_threads),
     "default dtype": State(torch.get_default_dtype, torch.set_default_dtype),
@@ -53,19 +55,10 @@ STATES = {
         torch.are_deterministic_algorithms_enabled, torch.use_deterministic_algorithms
     ),
     "matmul precision": State(torch.get_float32_matmul_precision, torch.set_float32_matmul_precision),
-    "cudnn.benchmark": State(
-        lambda: torch.backends.cudnn.benchmark, lambda on: setattr(torch.backends.cudnn, "benchmark", on)
-    ),
-    "cudnn.deterministic": State(
-        lambda: torch.backends.cudnn.deterministic,
-        lambda on: setattr(torch.backends.cudnn, "deterministic", on),
-    ),
-    "cudnn.enabled": State(
-        lambda: torch.backends.cudnn.enabled, lambda on: setattr(torch.backends.cudnn, "enabled", on)
-    ),
-    "cudnn.allow_tf32": State(
-        lambda: torch.backends.cudnn.allow_tf32, lambda on: setattr(torch.backends.cudnn, "allow_tf32", on)
-    ),
+    **{
+        f"cudnn.{name}": State(partial(getattr, CUDNN, name), partial(setattr, CUDNN, name))
+        for name in ("benchmark", "deterministic", "enabled", "allow_tf32")
+    },
     "working directory": State(_here, _go),
     "environment": State(lambda: dict(os.environ), _put_environment),
     "warning filters": State(lambda: [*warnings.filters], _put_filters),

@@ -19,10 +19,10 @@ from types import ModuleType
 from typing import Any, TypeVar
 
 from bench.core.errors import BadInput
-from bench.core.installed import Installed, installed
+from bench.core.installed import installed
 from bench.core.libraries import explained
 from bench.core.texts import bad_names
-from bench.experiment.declared import PREFIX, declare, declare_file
+from bench.experiment.declared import PREFIX, assigned, declare, declare_file
 
 FOLDERS = ("methods", "defenses", "nets")  # of --plugins DIR
 TABLES = ("VARIANTS", "PATTERNS", "ALL", "CONTROLS", "PROFILES")
@@ -75,20 +75,14 @@ def others(kind: str, folder: Path | None, *, declared: bool = False) -> Iterato
     """
     if folder and not any((folder / each).is_dir() for each in FOLDERS):
         raise BadInput(f"--plugins {folder}: expected a folder with methods/, defenses/ or nets/ in it")
+    loaded = partial(_loaded, kind, declared)
     for path in files(folder / kind) if folder else ():
-        alias = f"{kind}.{path.stem}"
-
-        def load(path: Path = path, alias: str = alias) -> ModuleType:
-            return _declared(path, alias, kind, declared) or _plugged(path, kind)
-
+        load = partial(loaded, path, f"{kind}.{path.stem}", partial(_plugged, path, kind))
         yield Source(f"{kind}/{path.name}", path, load)
     for own in installed(kind):
-
-        def find(own: Installed = own) -> ModuleType:
-            made = _declared(own.path, own.module, kind, declared)
-            return made or _alone(own.module, lambda: importlib.import_module(own.module))
-
-        yield Source(f"{own.package}, {own.module}", own.path, find, own.folder)
+        whole = partial(_alone, own.module, partial(importlib.import_module, own.module))
+        load = partial(loaded, own.path, own.module, whole)
+        yield Source(f"{own.package}, {own.module}", own.path, load, own.folder)
 
 
 def files(folder: Path) -> list[Path]:
@@ -96,12 +90,12 @@ def files(folder: Path) -> list[Path]:
     return sorted(folder.glob("[!_.]*.py"))
 
 
-def _declared(path: Path, name: str, kind: str, declared: bool) -> ModuleType | None:
-    needed = (NETS,) if kind == "nets" else TABLES
+def _loaded(kind: str, declared: bool, path: Path, name: str, whole: Callable[[], ModuleType]) -> ModuleType:
     with suppress(Exception):
         if declared:
+            needed = (NETS,) if kind == "nets" else TABLES
             return declare_file(path, f"{PREFIX}plugged_{name.replace('.', '_')}", needed)
-    return None
+    return whole()
 
 
 def _plugged(path: Path, kind: str) -> ModuleType:
@@ -197,7 +191,8 @@ def _beside(path: Path, package: Path | None) -> Iterator[Path]:
         if level:
             place = path.parents[level - 1].joinpath(*module.split("."))
         elif package:
-            place = _inside(package, module)
+            root, *rest = module.split(".")
+            place = package.joinpath(*rest) if root == package.name else package / module  # else none
         else:
             continue
         for each in (place, *(place / name for name in names)):
@@ -214,12 +209,6 @@ def _imports(source: str) -> list[tuple[int, str, list[str]]]:
         elif isinstance(node, ast.Import):
             found += [(0, alias.name, []) for alias in node.names]
     return found
-
-
-def _inside(package: Path, module: str) -> Path:
-    """Give the place of a module, which is none where it is not of the package."""
-    root, *rest = module.split(".")
-    return package.joinpath(*rest) if root == package.name else package / module
 
 
 @cache
@@ -240,7 +229,4 @@ def _is_aside(node: ast.AST, *, tables: bool) -> bool:
     """Whether a statement is a docstring or, outside functions, one of a plugin module's tables."""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant)
-    if not tables:
-        return False
-    targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
-    return any(isinstance(target, ast.Name) and target.id in TABLES for target in targets)
+    return tables and any(name in TABLES for name in assigned(node))

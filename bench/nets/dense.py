@@ -8,12 +8,10 @@ from torch import nn
 
 from bench.nets.body import Architecture, Body, Shape
 
-STEM = "none: all pixels at once"
-
 
 def linear(shape: Shape) -> Body:
     """Linear classifier: logits are linear in the pixels, and are what is called features."""
-    layers = nn.Flatten(), nn.Linear(_pixels(shape), shape.classes)
+    layers = nn.Flatten(), nn.Linear(shape.channels * shape.size**2, shape.classes)
     return Body(nn.Sequential(*layers), shape.classes, "none: features are logits", logits=True)
 
 
@@ -23,15 +21,11 @@ def mlp(shape: Shape, *, hidden: tuple[int, ...]) -> Body:
     hidden: widths of the layers below the head, which are the same for images of any size.
     """
     layers: list[nn.Module] = [nn.Flatten()]
-    into = _pixels(shape)
+    into = shape.channels * shape.size**2
     for out in hidden:
         layers += [nn.Linear(into, out), nn.ReLU(inplace=True)]
         into = out
-    return Body(nn.Sequential(*layers), into, STEM)
-
-
-def _pixels(shape: Shape) -> int:
-    return shape.channels * shape.size**2
+    return Body(nn.Sequential(*layers), into, "none: all pixels at once")
 
 
 NETS = {

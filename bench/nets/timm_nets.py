@@ -38,7 +38,8 @@ def named(rest: str) -> Architecture:
     try:
         call = ast.parse(f"net({given})", mode="eval").body
         assert isinstance(call, ast.Call) and not call.args and all(each.arg for each in call.keywords)
-        chosen = {str(each.arg): _value(each.value) for each in call.keywords}
+        values = [(str(each.arg), each.value) for each in call.keywords]  # a bare word is itself
+        chosen = {key: own.id if isinstance(own, ast.Name) else ast.literal_eval(own) for key, own in values}
     except (SyntaxError, ValueError, AssertionError):
         raise BadInput(f"timm:{rest}: {given!r}, expected KEYWORD=VALUE,...") from None
     if any("drop" in key for key in chosen):
@@ -48,11 +49,6 @@ def named(rest: str) -> Architecture:
     body = partial(of_timm, name=name, chosen=chosen)
     patches = "patch_size" in chosen or TRANSFORMERS.search(name)
     return Architecture(body, revision=1, recipe=RECIPE if patches else {})
-
-
-def _value(node: ast.expr) -> Any:
-    """Read a literal; a bare word is itself."""
-    return node.id if isinstance(node, ast.Name) else ast.literal_eval(node)
 
 
 def of_timm(shape: Shape, *, name: str, chosen: Mapping[str, Any]) -> Body:

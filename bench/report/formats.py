@@ -222,18 +222,14 @@ def grid(
     shown = RichTable(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, SPACE - 1, 0, 0))
     sides = align.ljust(cells.shape[1], align[-1])
     for index, (name, side) in enumerate(zip(map(printable, cells.columns), sides, strict=True)):
+        head, form = line(name), dict[str, Any](no_wrap=True)
         if first is not None and index == 0:
-            shown.add_column(
-                line(name), justify=SIDES[side], min_width=first, max_width=first, overflow="fold"
-            )
-        elif name in firm:
-            shown.add_column(line(name), justify=SIDES[side], no_wrap=True)
-        else:
+            form = {"min_width": first, "max_width": first, "overflow": "fold"}
+        elif name not in firm:
             most = max(1, width or len(name))
             lines = re.findall(rf".{{1,{most}}}(?:(?<=[-_@ ])|$)|.{{1,{most}}}", name)  # broken behind these
-            shown.add_column(
-                Text("\n".join(map(str.strip, lines))), justify=SIDES[side], max_width=width, overflow="fold"
-            )
+            head, form = Text("\n".join(map(str.strip, lines))), {"max_width": width, "overflow": "fold"}
+        shown.add_column(head, justify=SIDES[side], **form)
     for values in cells.itertuples(index=False):
         shown.add_row(*(Text(plain(value)) for value in values))
     return shown

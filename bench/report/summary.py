@@ -9,7 +9,6 @@ from functools import cached_property
 
 from bench.core.errors import BadInput
 from bench.core.files import slug
-from bench.core.threat import Threat
 from bench.report.tables import Table, tables_of_setting
 from bench.results.aggregate import Curve, mean_curve
 from bench.results.correlation import Correlation, correlation
@@ -37,15 +36,6 @@ class Summary:
         return self.accuracy, self.mi
 
     @property
-    def setting(self) -> str:
-        return self.accuracy.setting
-
-    @property
-    def threat(self) -> Threat | None:
-        """Name it where its setting has several; None also where they are mixed."""
-        return self.accuracy.threat
-
-    @property
     def id(self) -> str:
         return self.accuracy.id
 
@@ -59,7 +49,7 @@ class Summary:
 
     @property
     def about(self) -> str:
-        return heading(self.rows) + (f", {self.threat}" if self.threat else "")
+        return heading(self.rows) + (f", {self.accuracy.threat}" if self.accuracy.threat else "")
 
     @cached_property
     def groups(self) -> Mapping[tuple[str, str], list[Row]]:
@@ -117,28 +107,17 @@ def collect(
 
     ranked: the set of defenses that ranks; by default all. mix: all threat models of a setting together.
     """
-    return [
-        _summary(ours, threat, methods, defenses, ranked)
-        for of_setting in by_setting(rows)
-        for threat, ours in by_threat(of_setting, mix=mix)
-    ]
-
-
-def _summary(
-    rows: Sequence[Row],
-    threat: Threat | None,
-    methods: Sequence[str] | None,
-    defenses: Sequence[str] | None,
-    ranked: Sequence[str] | None,
-) -> Summary:
-    named, variants = told_apart(rows)
-    board, unranked = None, ""
-    try:
-        board = leaderboard(rows, ranked, threat)
-    except BadInput as error:
-        unranked = str(error)
-    tables = tables_of_setting(named, variants, methods, defenses, threat)
-    return Summary(named, *tables, board, unranked)
+    found = []
+    for threat, ours in (part for own in by_setting(rows) for part in by_threat(own, mix=mix)):
+        named, variants = told_apart(ours)
+        board, unranked = None, ""
+        try:
+            board = leaderboard(ours, ranked, threat)
+        except BadInput as error:
+            unranked = str(error)
+        tables = tables_of_setting(named, variants, methods, defenses, threat)
+        found.append(Summary(named, *tables, board, unranked))
+    return found
 
 
 def heading(rows: Sequence[Row]) -> str:

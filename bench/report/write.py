@@ -16,7 +16,7 @@ from bench.core.errors import BadInput
 from bench.core.files import check_own, write_atomically
 from bench.report import formats
 from bench.report.html.warnings import warnings_of_setting
-from bench.report.summary import Summary, collect
+from bench.report.summary import collect
 from bench.report.tables import ENDING, Table, ending
 from bench.results import rows as stored
 from bench.results.aggregate import Cell
@@ -61,7 +61,7 @@ def derive(
     drawn: dict[str, bytes] = {}
     redraw = redraw or not all(_holds(path, stamp) for path in (*heat_maps, *([page] if report else [])))
     if redraw:
-        from bench.report.figures.write import draw_heat_maps
+        from bench.report.figures.write import draw_heat_maps, write_figures
 
         drawn = draw_heat_maps(summaries, stamp)
     written = formats.write({**texts, **drawn}, run, DERIVED)
@@ -70,18 +70,13 @@ def derive(
     console.print(formats.line(f"written: {', '.join(map(str, written))}"), soft_wrap=True)
     if report and rows:
         if redraw:
-            _write_report(summaries, run, page, stamp)
+            from bench.report.html.page import render
+
+            write_atomically(page, render(summaries, write_figures(summaries, run, page.parent), stamp))
         doubts = dict.fromkeys(f"doubt: {doubt}" for own in shown for doubt in warnings_of_setting(own))
         for said in (*doubts, f"report: {page}"):
             console.print(formats.line(said), soft_wrap=True)
     return tables
-
-
-def _write_report(summaries: Sequence[Summary], run: Path, page: Path, stamp: str) -> None:
-    from bench.report.figures.write import write_figures
-    from bench.report.html.page import render
-
-    write_atomically(page, render(summaries, write_figures(summaries, run, page.parent), stamp))
 
 
 def _holds(path: Path, stamp: str) -> bool:

@@ -6,13 +6,13 @@ The unit of replication is the poison: its victims are averaged before any inter
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean, stdev
 
 from bench.results.replicates import doubt_of, units_of
 from bench.results.rows import Row
-from bench.results.select import CLEAN, UNDEFENDED, Groups, grouped, measured, reason_of, told_apart
+from bench.results.select import CLEAN, UNDEFENDED, Groups, grouped, measured, parted, reason_of, told_apart
 
 LEVEL = 0.95  # of all intervals
 UNBOUNDED = -math.inf, math.inf
@@ -33,11 +33,6 @@ def values_of(rows: Iterable[Row], column: str) -> list[float]:
 def mean_of(values: Sequence[float]) -> float | None:
     """Average them; None of none."""
     return fmean(values) if values else None
-
-
-def std_of(values: Sequence[float]) -> float | None:
-    """Return the standard deviation of the sample; None below two."""
-    return stdev(values) if len(values) > 1 else None
 
 
 @dataclass(frozen=True)
@@ -118,17 +113,11 @@ def counterpart(row: Row, clean: Iterable[Row]) -> Row | None:
     return next((own for rep in (row.poison_rep, 0) for own in ours if own.poison_rep == rep), None)
 
 
-def beside_clean(rows: Iterable[Row], clean: Iterable[Row], column: str) -> list[tuple[Row, Row]]:
-    """Return the rows with a value, each with its counterpart that has one; others are left out."""
+def gaps_of(rows: Iterable[Row], clean: Iterable[Row], column: str) -> list[tuple[Row, float]]:
+    """Return clean minus each repetition, with its row, where it and its counterpart have a value."""
     known = measured(clean, column)
     pairs = ((row, counterpart(row, known)) for row in measured(rows, column))
-    return [(row, other) for row, other in pairs if other is not None]
-
-
-def gaps_of(rows: Sequence[Row], clean: Sequence[Row], column: str) -> list[tuple[Row, float]]:
-    """Return clean minus each repetition, with its row."""
-    pairs = beside_clean(rows, clean, column)
-    return [(row, getattr(other, column) - getattr(row, column)) for row, other in pairs]
+    return [(row, getattr(other, column) - getattr(row, column)) for row, other in pairs if other is not None]
 
 
 # Rows -> cells of a table
@@ -171,7 +160,8 @@ def pool(setting: str, pair: Pair, rows: Sequence[Row], column: str) -> Cell:
         status = min(ends, default="unmeasured" if rows else "missing")  # failed before skipped
     found = summary(units_of(known, column), ends=SHARES if column.endswith("acc") else UNBOUNDED)
     mean, low, high = (found.mean, found.low, found.high) if found else (None, None, None)
-    spread, poisons = std_of(values_of(known, column)), len({row.poison_rep for row in known})
+    values, poisons = values_of(known, column), len({row.poison_rep for row in known})
+    spread = stdev(values) if len(values) > 1 else None
     said = "; ".join(reasons) or None
     return Cell(setting, *pair, mean, spread, len(known), status, said, poisons=poisons, low=low, high=high)
 
@@ -262,10 +252,7 @@ class Curve:
 
 def mean_curve(rows: Sequence[Row]) -> Curve | None:
     """Average over the points that all repetitions have; None where there is none."""
-    points: dict[float, list[Mapping[str, float]]] = {}
-    for row in rows:
-        for point in row.curve:
-            points.setdefault(point["epoch"], []).append(point)
+    points = parted((point for row in rows for point in row.curve), lambda point: point["epoch"])
     whole = {epoch: found for epoch, found in sorted(points.items()) if len(found) == len(rows)}
     if not whole:
         return None

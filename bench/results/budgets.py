@@ -65,10 +65,8 @@ def budget_of(rows: Iterable[Row]) -> Budget:
     threats = sorted({row.threat for row in ours if row.threat.radius > 0}, key=lambda threat: threat.order)
 
     def value(measure: Measure) -> float | None:
-        known = {row.poison_rep: getattr(row, measure.column) for row in ours}
-        known |= {row.poison_rep: x for row in ours if (x := getattr(row, measure.column)) is not None}
-        found = [x for x in known.values() if x is not None]
-        return measure.over(found) if found else None
+        known = {row.poison_rep: x for row in ours if (x := getattr(row, measure.column)) is not None}
+        return measure.over([*known.values()]) if known else None
 
     return Budget(" and ".join(map(str, threats)), {m.column: value(m) for m in MEASURES})
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.results.aggregate import Cell, mean_of, values_of
 from bench.results.rows import Row
-from bench.results.select import DRAFT, differing, grouped, reason_of
+from bench.results.select import DRAFT, differing, grouped, parted, reason_of
 
 
 def circumstances(rows: Sequence[Row]) -> str:
@@ -60,10 +60,8 @@ def repetitions(rows: Iterable[Row]) -> str:
 
 def no_order(poisons: Iterable[tuple[str, int]]) -> str:
     """Say which methods have no order, of how many poisons each has in a cell; empty where all have two."""
-    found: dict[str, list[int]] = {}
-    for method, number in poisons:
-        found.setdefault(method, []).append(number)
-    few = [method for method, numbers in found.items() if min(numbers) < 2]
+    found = parted(poisons, lambda pair: pair[0])
+    few = [method for method, pairs in found.items() if min(pairs)[1] < 2]
     if len(few) == len(found):
         return "one poison a method: no order" if few else ""
     return f"one poison of {', '.join(few)}: no order of {'it' if len(few) == 1 else 'them'}" if few else ""

@@ -16,9 +16,9 @@ from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.core.stored import plain, read, shown, uncollected
 from bench.core.threat import NORMS, Norm, Threat
+from bench.results import columns as model
 from bench.results import upgrade
 from bench.results.columns import (
-    PLUGINS,
     Code,
     Count,
     Decibels,
@@ -29,13 +29,9 @@ from bench.results.columns import (
     Megabytes,
     Name,
     Nats,
-    Schema,
     Seconds,
     Similarity,
     about,
-    complaint,
-    page,
-    schema_of,
 )
 from bench.results.identity import contradictions
 
@@ -175,7 +171,7 @@ class Row:
     @property
     def drafts(self) -> list[str]:
         """Which of method and defense have no revision."""
-        return [kind for kind in PLUGINS if "draft" in self.inputs[kind]]
+        return [kind for kind in model.PLUGINS if "draft" in self.inputs[kind]]
 
 
 def path_of(key: str, folder: Path) -> Path:
@@ -191,15 +187,15 @@ def save(row: Row, folder: Path) -> Path:
 
 
 @cache
-def schema() -> Schema:
+def schema() -> model.Schema:
     """Make the JSON schema of a row: results/rows.schema.json."""
-    return schema_of(Row)
+    return model.schema_of(Row)
 
 
 def describe(folder: Path) -> None:
     """Write what follows from the model: columns.md, the data dictionary, and rows.schema.json."""
     write_atomically(folder / "rows.schema.json", json.dumps(schema(), indent=1) + "\n")
-    write_atomically(folder / "columns.md", page(schema()))
+    write_atomically(folder / "columns.md", model.page(schema()))
 
 
 def parsed(text: bytes, where: str) -> Row:
@@ -246,11 +242,11 @@ def _row(values: dict[str, Any], where: str) -> Row:
     above: tuple[str, ...] = ()
     try:
         row = msgspec.convert(values, Row)
-        for kind, model in PLUGINS.items():
+        for kind, own in model.PLUGINS.items():
             above = "inputs", kind
-            msgspec.convert(row.inputs[kind], model)
+            msgspec.convert(row.inputs[kind], own)
     except msgspec.ValidationError as error:
-        raise BadInput(f"{where}: {complaint(error, values, schema(), above)}") from None
+        raise BadInput(f"{where}: {model.complaint(error, values, schema(), above)}") from None
     return row
 
 

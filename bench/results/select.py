@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from bench.core.errors import BadInput, unknown
 from bench.core.threat import Threat
@@ -17,10 +17,20 @@ CLEAN = "clean"  # the method that all others are read against
 UNDEFENDED = "none"  # the defense that comes first
 DRAFT = " (draft)"  # ends the name of a plugin or net without a revision
 SHOWN = 3  # differences named for each setting
+T = TypeVar("T")
+K = TypeVar("K")
 Groups = Mapping[tuple[str, str], Sequence[Row]]  # method, defense -> repetitions
 
 
 # Which belong together
+
+
+def parted(values: Iterable[T], by: Callable[[T], K]) -> dict[K, list[T]]:
+    """Put values together that have something in common, in the order in which they come."""
+    found: dict[K, list[T]] = {}
+    for value in values:
+        found.setdefault(by(value), []).append(value)
+    return found
 
 
 def identity(row: Row) -> tuple[str, str, str, str, int, int, str]:
@@ -30,10 +40,7 @@ def identity(row: Row) -> tuple[str, str, str, str, int, int, str]:
 
 def by_setting(rows: Iterable[Row]) -> list[list[Row]]:
     """Part the rows by setting, sorted, whatever order they come in."""
-    settings: dict[str, list[Row]] = {}
-    for row in sorted(rows, key=identity):
-        settings.setdefault(row.setting, []).append(row)
-    return list(settings.values())
+    return [*parted(sorted(rows, key=identity), lambda row: row.setting).values()]
 
 
 def by_threat(rows: Sequence[Row], *, mix: bool = False) -> list[tuple[Threat | None, list[Row]]]:
@@ -97,10 +104,7 @@ def one_a_family(methods: Iterable[str]) -> list[str]:
 
 def grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
     """Part the rows of a setting by method and defense."""
-    groups: dict[tuple[str, str], list[Row]] = {}
-    for row in rows:
-        groups.setdefault((row.method, row.defense), []).append(row)
-    return groups
+    return parted(rows, lambda row: (row.method, row.defense))
 
 
 def leaves(value: Any, path: str = "") -> dict[str, str]:

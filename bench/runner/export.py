@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bench.core.errors import BadInput
 from bench.core.files import check_free, check_own, check_writable, replacing
+from bench.core.pixels import digest
 from bench.core.types import Dataset
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import image_of
@@ -49,7 +50,7 @@ def run(request: RunRequest, out: Path, poison_rep: int) -> int:
         "pool": context.data.pool or count,
         "rows": list(range(count)) if context.data.rows is None else context.data.rows.tolist(),
         "labels": context.data.train.labels.tolist(),
-        "images": [manifest.pixels(image) for image in published],
+        "images": [digest(image) for image in published],
     }
     with replacing(out) as folder, Progress(console).alone(f"writing {count} images") as tick:
         folder.mkdir()

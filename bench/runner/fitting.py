@@ -11,11 +11,6 @@ from bench.experiment.registry import Plugin
 from bench.runner.request import Resolved, RunRequest
 
 
-def follows(request: RunRequest) -> bool:
-    """Whether the number of images follows the data: it is the profile's, not one that was asked for."""
-    return not asks(request, "limit")
-
-
 def asks(request: RunRequest, path: str) -> bool:
     """Whether a field was chosen, by its option or by --set."""
     sets = (item.partition("=")[0] for item in request.overrides)
@@ -30,7 +25,7 @@ def fitted(resolved: Resolved, data: Dataset, say: Callable[[str], None]) -> Res
     """
     request, setting = resolved.request, resolved.setting
     wanted, found = setting.limit, data.limit or data.pool
-    if not follows(request) or wanted is None or found is None or data.limit == wanted:
+    if asks(request, "limit") or wanted is None or found is None or data.limit == wanted:
         return resolved
     times, setting = wanted / found, replace(setting, limit=data.limit)
     if not asks(request, "victim.epochs"):

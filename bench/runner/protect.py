@@ -14,13 +14,16 @@ from torch import Tensor
 from bench.core.errors import BadInput
 from bench.core.files import check_free, replacing
 from bench.core.pixels import GRID, levels
+from bench.core.pixels import digest as image_digest
 from bench.core.types import Augmentation, Dataset, Split
 from bench.data.folder import SMALLEST
+from bench.data.images import is_gray
 from bench.data.poisons import manifest
 from bench.data.poisons.photos import RULES, Album, Photo, album, opened, save_sheet
 from bench.data.prepare import check_labels, digest, hold_out
 from bench.data.rules import plain
 from bench.experiment.registry import Plugin, catalog
+from bench.results.samples import choose
 from bench.runner.export import crafted, described, one_method
 from bench.runner.leaks import leak
 from bench.runner.progress import Progress
@@ -47,7 +50,7 @@ def run(request: RunRequest, photos: Path, out: Path, size: int) -> int:
         said |= {"kind": "protected folder", "rules": rules(size), "survives": totals}
         said |= {"leak": leaked and asdict(leaked), "images": [one.said for one in kept]}
         manifest.write(folder, said)
-        chosen = _chosen(images)
+        chosen = choose(images.labels.numpy(), SHOWN)
         pairs = [(opened(images.files[i]), opened(folder / images.published(i))) for i in chosen]
         save_sheet(pairs, folder / SHEET)
     for line in (*rules(size).values(), f"{method.name}, profile {request.profile}: {survival(totals)}"):
@@ -80,7 +83,7 @@ def dataset(images: Album, size: int, console: Console) -> Dataset:
     with Progress(console).alone(f"reading {n} images") as tick:
         for index, file in enumerate(images.files):
             photo = opened(file)
-            colours = colours if photo.gray else 3
+            colours = colours if is_gray(photo.colour) else 3
             pixels[index] = photo.at(size, 3)
             tick((index + 1) / n, "resizing")
     train = Split(pixels[:, :colours].contiguous(), images.labels)
@@ -124,7 +127,7 @@ class Kept:
         return Kept(
             file=plain(file.as_posix()),
             size=after.size,
-            sha256=manifest.pixels(pixels),
+            sha256=image_digest(pixels),
             linf=int(np.abs(after.colour.astype(int) - before.colour).max()),
             back=int(back.abs().max()),
             cosine=both / (made * seen) ** 0.5 if made and seen else None,
@@ -156,7 +159,7 @@ def publish(images: Album, steps: Tensor, folder: Path, console: Console) -> lis
             before = opened(file).with_channels(len(step))
             after, place = before.changed(step), images.published(index)
             (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            after.save(folder / place)
+            after.image.save(folder / place, "PNG", icc_profile=after.profile)
             kept.append(Kept.of(place, before, after, step))
             tick((index + 1) / n, "PNG")
     return kept
@@ -173,10 +176,3 @@ def survival(totals: dict[str, float | None]) -> str:
         f"to the delta made there (lowest {lowest}), {energy} of its energy (lowest {least}), "
         f"up to {back}/255"
     )
-
-
-def _chosen(images: Album) -> list[int]:
-    """Choose images for the sheet: the first of each class, then the next."""
-    places = [(images.labels == label).nonzero().flatten().tolist() for label in range(len(images.classes))]
-    by_rank = sorted((rank, label, i) for label, some in enumerate(places) for rank, i in enumerate(some))
-    return [i for _, _, i in by_rank[:SHOWN]]

@@ -28,7 +28,7 @@ from bench.results.rewrite import rewrite
 from bench.results.rows import Row, open_run
 from bench.runner import grid
 from bench.runner.backends.local import Pool
-from bench.runner.fitting import fitted, follows
+from bench.runner.fitting import asks, fitted
 from bench.runner.jobs import keep_samples
 from bench.runner.memory import affordable, cores
 from bench.runner.progress import Progress
@@ -125,7 +125,7 @@ def read(resolved: Resolved, load: Callable[..., Dataset] = data.load) -> Datase
     where, setting = resolved.request.where, resolved.setting
     reference = max((defense.value.reference for defense in resolved.defenses), default=0)
     more: dict[str, Any] = {"reference": reference, "imbalance": setting.imbalance}
-    more |= {"reading": resolved.request.reading, "follow": follows(resolved.request)}
+    more |= {"reading": resolved.request.reading, "follow": not asks(resolved.request, "limit")}
     return load(setting.data, root=where.data_root, limit=setting.limit, cache=where.cache, **more)
 
 

@@ -45,17 +45,13 @@ def complaints(run: Path, rows: Sequence[Row], golden: Path = GOLDEN) -> Iterato
         yield f"{run}/rows: {name} is no row, expected nothing else there"
     if not rows:
         yield f"{run}/rows: no rows"
-    for said, keys in _grouped(rows, golden).items():
-        beside = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
-        yield f"{run}/rows/{keys[0][:16]}.json{beside}: {said}"
-
-
-def _grouped(rows: Sequence[Row], golden: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for row in rows:
         for said in _of_row(row, golden):
             found.setdefault(said, []).append(row.key)
-    return found
+    for said, keys in found.items():
+        beside = f" and {len(keys) - 1} more" if len(keys) > 1 else ""
+        yield f"{run}/rows/{keys[0][:16]}.json{beside}: {said}"
 
 
 def _of_row(row: Row, golden: Path) -> Iterator[str]:
@@ -99,14 +95,10 @@ def _of_plugin(kind: str, name: str, revision: int | None, golden: Path) -> Iter
         yield f"revision {revision} of {what}, expected today's, {today}"
         return
     family = [other for other, own in known.variants.items() if type(own.value) is type(value)]
-    if not any(_recorded(golden, each, revision) for each in (name, *family)):
+    recorded = "|".join(map(re.escape, (name, *family)))
+    form = re.compile(rf"({recorded})-r{revision}(\+.*)?\.json")
+    if not any(form.fullmatch(file.name) for file in golden.iterdir()):
         yield f"no golden numbers of {what} at revision {revision} in {golden}"
-
-
-def _recorded(golden: Path, name: str, revision: int) -> bool:
-    return any(
-        re.fullmatch(rf"{re.escape(name)}-r{revision}(\+.*)?\.json", file.name) for file in golden.iterdir()
-    )
 
 
 def chosen(rows: Sequence[Row], data: str | None) -> tuple[Row, list[str]] | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from itertools import chain, pairwise
 
 from bench.results.rows import Row
 
-CELL = ("--methods", "--defenses")  # options of a row's own command that a study chooses
+ASIDE = ("--methods", "--defenses", "--set")  # of a row's own command: what a study chooses, and what is set
+Option = tuple[str, ...]
 
 
 def command_of(study: str, rows: Sequence[Row]) -> str:
@@ -15,11 +17,9 @@ def command_of(study: str, rows: Sequence[Row]) -> str:
 
     What is set of a method or defense stands in its own rows alone. Folders are DIR.
     """
-    each = _each(rows)
-    if not each:
-        return ""
+    each = [_options(row.rerun) for row in rows if row.rerun]
     sets = dict.fromkeys(own for options in each for own in options if own[0] == "--set")
-    return _spelled(["study", study], [*_shared(each), *sets])
+    return _spelled(["study", study], each, *sets)
 
 
 def cell_command(rows: Sequence[Row]) -> str:
@@ -27,30 +27,20 @@ def cell_command(rows: Sequence[Row]) -> str:
 
     What is set of a method or defense, and how many victims it has, is left out.
     """
-    each = _each(rows)
-    return _spelled(["run", "--methods", "METHOD", "--defenses", "DEFENSE"], _shared(each)) if each else ""
+    each = [_options(row.rerun) for row in rows if row.rerun]
+    return _spelled(["run", "--methods", "METHOD", "--defenses", "DEFENSE"], each)
 
 
-def _each(rows: Sequence[Row]) -> list[list[tuple[str, ...]]]:
-    return [_options(row.rerun) for row in rows if row.rerun]
-
-
-def _shared(each: list[list[tuple[str, ...]]]) -> list[tuple[str, ...]]:
+def _spelled(first: Sequence[str], each: Sequence[list[Option]], *sets: Option) -> str:
     """Keep what all commands say, but for what chooses a cell or is set."""
-    shared = [own for own in each[0] if all(own in other for other in each)]
-    return [own for own in shared if own[0] not in (*CELL, "--set")]
+    if not each:
+        return ""
+    shared = [own for own in each[0] if own[0] not in ASIDE and all(own in other for other in each)]
+    return shlex.join(["python", "-m", "bench", *first, *chain(*shared, *sets)])
 
 
-def _spelled(first: Sequence[str], options: Sequence[tuple[str, ...]]) -> str:
-    return shlex.join(["python", "-m", "bench", *first, *(part for own in options for part in own)])
-
-
-def _options(command: str) -> list[tuple[str, ...]]:
+def _options(command: str) -> list[Option]:
     """Split a command into its options, each with its values."""
-    found: list[list[str]] = []
-    for word in shlex.split(command):
-        if word.startswith("--"):
-            found.append([word])
-        elif found:
-            found[-1].append(word)
-    return [tuple(own) for own in found]
+    words = shlex.split(command)
+    starts = [place for place, word in enumerate(words) if word.startswith("--")]
+    return [tuple(words[start:end]) for start, end in pairwise([*starts, len(words)])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +21,7 @@ from bench.runner.request import RunRequest, varied
 from bench.runner.session import Grid, open_grid, say
 from bench.studies import named
 from bench.studies.features import Features
-from bench.studies.measure import Pair, enough, known, measure_all, measure_jobs, measure_kept, pairs, pending
+from bench.studies.measure import kept, known, measure_all, measure_jobs, measure_kept, pairs, pending
 from bench.studies.records import Records
 from bench.studies.study import Findings, Record, Study
 
@@ -39,7 +38,7 @@ def run(name: str, request: RunRequest) -> int:
     grids = [open_grid(own, console, STUDIES / name, load) for own in requests(name, study, request)]
     out, wanted = grids[0].out, sum(len(grid.cells) for grid in grids)
     rewrite(out)
-    records = Records(out / "records", {*study.measures, *study.through_clean})
+    records = Records(out / "records")
     say(console, f"{name}: {study.about}; {wanted} cells in {len(grids)} grids")
     cells = {key: (grid.context, cell) for grid in grids for key, cell in grid.keys.items()}
     finished = {key for key, row in _rows(grids).items() if row.status != "failed"}
@@ -48,25 +47,20 @@ def run(name: str, request: RunRequest) -> int:
     features = Features(out / FEATURES)
     everything = measure_jobs(study, rows.values(), cells)
     todo = pending(records, everything)
-    blind = [job for job in todo if not enough(features, job)]
+    blind = [job for job in todo if kept(features, job) is None]
     failed += _compute(grids, {job.net.key for job in blind})[0]  # victims that are not kept any more
     lost = [job for job in blind if load_victim(grids[0].context.cache, job.net) is None]
     measure_all(grids, [job for job in todo if job not in lost], records, features)
     unmeasured = pending(records, everything)
     left += sum(job.cost for job in unmeasured)
     if not request.keep_victims:
-        drop_measured(grids[0].context.cache, everything, unmeasured)
+        for key in {job.net.key for job in everything} - {job.net.key for job in unmeasured}:
+            drop_victim(grids[0].context.cache, key)  # gigabytes, of which features are kept
     measured = [record for job in everything for record in known(records, job).values()]
     _conclude(study, [*rows.values()], measured, out, console, left)
     if left:
         say(console, f"{left} cells or measures are left; the same command goes on")
     return 1 if failed else 0
-
-
-def drop_measured(cache: Path, everything: Sequence[Pair], unmeasured: Sequence[Pair]) -> None:
-    """Remove the victims all of whose measures exist: gigabytes, of which features are kept."""
-    for key in {pair.net.key for pair in everything} - {pair.net.key for pair in unmeasured}:
-        drop_victim(cache, key)
 
 
 def again(name: str, out: Path) -> int:
@@ -79,7 +73,7 @@ def again(name: str, out: Path) -> int:
     rows = files.load_all(out / "rows") if (out / "rows").is_dir() else []
     if not rows:
         raise BadInput(f"{out} has no rows, expected the folder of a study that was run")
-    records = Records(out / "records", {*study.measures, *study.through_clean})
+    records = Records(out / "records")
     everything = pairs(study, rows)
     lacking = measure_kept(records, Features(out / FEATURES), everything)
     if lost := [pair for pair in lacking if any(not METRICS[own].of_images for own in pair.measures)]:

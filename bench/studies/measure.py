@@ -21,7 +21,7 @@ from bench.experiment.settings import Setting
 from bench.metrics import METRICS, Subject, measure
 from bench.results.identity import key_of
 from bench.results.rows import Row
-from bench.results.select import CLEAN
+from bench.results.select import CLEAN, parted
 from bench.runner.progress import Progress
 from bench.runner.scheduler import Scheduler, Work, WorkersDied
 from bench.runner.session import Grid
@@ -127,20 +127,10 @@ def see(context: RunContext, job: MeasureJob) -> Subject:
     return subject(context.data, setting, net, published_split(context, poison))
 
 
-def of_features(measures: Iterable[str]) -> bool:
-    """Whether none of them looks at images, so that kept features are enough."""
-    return not any(METRICS[name].of_images for name in measures)
-
-
-def enough(features: Features, pair: Pair) -> bool:
-    """Whether kept features are all that it takes."""
-    return of_features(pair.measures) and features.load(pair.net, pair.poison) is not None
-
-
-def subject_of(context: RunContext, job: MeasureJob, features: Features) -> Subject:
-    """Take the features that were kept, as far as they are enough; else compute and keep them."""
-    kept = features.load(job.net, job.poison) if of_features(job.measures) else None
-    return kept or features.keep(job.net, job.poison, see(context, job))
+def kept(features: Features, pair: Pair) -> Subject | None:
+    """Load the features that were kept, where they are all that it takes: no measure looks at images."""
+    looks = any(METRICS[name].of_images for name in pair.measures)
+    return None if looks else features.load(pair.net, pair.poison)
 
 
 def measure_pair(records: Records, pair: Pair, seen: Subject, tick: Tick = quiet) -> None:
@@ -160,7 +150,9 @@ def work(records: Records, features: Features, context: RunContext, job: Measure
     """Measure what is left of a job; records that a worker saved before it died are there."""
     for left in pending(records, [job]):
         try:
-            seen = subject_of(replace(context, setting=job.setting), left, features)
+            seen = kept(features, left)
+            if seen is None:
+                seen = features.keep(left.net, left.poison, see(replace(context, setting=job.setting), left))
         except Copies as error:
             for name in left.measures:
                 records.save(Record(name, left.net.key, left.poison.key, {}, str(error), 0.0))
@@ -172,7 +164,7 @@ def measure_kept(records: Records, features: Features, wanted: Sequence[Pair]) -
     """Measure what is left of the pairs from kept features alone; returns what they are not enough for."""
     lacking = []
     for pair in pending(records, wanted):
-        own = tuple(name for name in pair.measures if of_features([name]))
+        own = tuple(name for name in pair.measures if not METRICS[name].of_images)
         seen = features.load(pair.net, pair.poison) if own else None
         if seen is not None:
             measure_pair(records, replace(pair, measures=own), seen)
@@ -215,10 +207,8 @@ def measure_all(
     """
     deadly: list[str] = []
     place = {key: grid for grid in grids for key in grid.keys}
-    groups: dict[str, list[MeasureJob]] = {}
-    for job in wanted:
-        context = place[job.poison.key].context
-        groups.setdefault(keys.images(context.data, context.setting), []).append(job)
+    contexts = {key: grid.context for key, grid in place.items()}
+    groups = parted(wanted, lambda job: keys.images((own := contexts[job.poison.key]).data, own.setting))
     for jobs in groups.values():
         grid, count = place[jobs[0].poison.key], sum(job.cost for job in jobs)
         progress, locks = Progress(grid.console), Locks(grid.context.cache / "locks")

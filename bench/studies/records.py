@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from bench.core.errors import BadInput, unknown
+from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.core.stored import decoded, read, say_wrong
 from bench.metrics import METRICS
@@ -37,14 +37,11 @@ class Stored(msgspec.Struct):
     record: Record
 
 
+@dataclass(frozen=True)
 class Records:
-    """The records of some measures in a folder."""
+    """The records of a study in a folder."""
 
-    def __init__(self, folder: Path, measures: Iterable[str]) -> None:
-        for name in measures:
-            if name not in METRICS:
-                raise unknown("measure", name, METRICS)
-        self.folder = folder
+    folder: Path
 
     def load(self, measure: str, net_row: str, poison_row: str) -> Record | None:
         """None where there is none, or only one of another revision."""

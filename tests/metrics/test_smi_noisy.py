@@ -49,7 +49,7 @@ def test_normals_are_found(rho: float, sigma: float) -> None:
     assert found.ceiling is not None
     assert found.ceiling.value == pytest.approx(0.5 * np.log1p(1 / sigma**2), abs=0.02)
     assert gap(found) == pytest.approx(found.ceiling.value - value(found))
-    assert found.share == pytest.approx(gap(found) / found.ceiling.value)
+    assert found.figures["share"] == pytest.approx(gap(found) / found.ceiling.value)
 
 
 def test_clean_misses_nothing_of_itself() -> None:

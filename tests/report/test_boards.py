@@ -105,7 +105,7 @@ def test_rows_of_one_threat_model_are_one_part_as_they_come(methods: list[str]) 
     rows = matrix(methods)
     assert by_threat(rows) == [(None, rows)]
     (summary,) = collect(rows)
-    assert summary.threat is None and not summary.accuracy.budgets and summary.id == rows[0].setting
+    assert summary.accuracy.threat is None and not summary.accuracy.budgets and summary.id == rows[0].setting
     assert by_threat(matrix(), mix=True) == [(None, matrix())]
 
 

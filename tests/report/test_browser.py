@@ -129,7 +129,7 @@ def test_a_number_leads_to_its_cell_and_on_to_its_curve(
     opened(browser, page, width)
     summary = collect(load_all(page.parents[1] / "rows"))[0]
     method, defense = next(pair for pair in summary.accuracy.cells if summary.curve(*pair))
-    ids = {kind: anchor(kind, summary.setting, method, defense) for kind in ("cell", "curve")}
+    ids = {kind: anchor(kind, summary.accuracy.setting, method, defense) for kind in ("cell", "curve")}
 
     def follow(kind: str, within: str) -> None:
         browser.find_element(By.CSS_SELECTOR, f"{within} a[href='#{ids[kind]}']").click()

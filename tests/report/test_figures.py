@@ -137,7 +137,7 @@ def test_curves_can_be_linked_to(written: Path) -> None:
     drawing = (written / "curves.svg").read_text()
     summary = one(grid())
     for method, defense in summary.accuracy.cells:
-        there = f'id="{anchor("curve", summary.setting, method, defense)}"' in drawing
+        there = f'id="{anchor("curve", summary.accuracy.setting, method, defense)}"' in drawing
         assert there == (summary.curve(method, defense) is not None)
 
 

@@ -139,7 +139,7 @@ def test_every_field_of_json(tmp_path: Path, kind: str) -> None:
 def test_every_field_of_a_record(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is none is said, and measured again."""
     own = next(iter(METRICS)), "a" * 64, "b" * 64
-    records, count = Records(tmp_path, own[:1]), 0
+    records, count = Records(tmp_path), 0
     records.save(Record(*own, {"value": 0.5, "n": 68, "censored": False}, None, 1.5))
     (path,) = tmp_path.iterdir()
     valid = json.loads(path.read_text())

@@ -28,7 +28,7 @@ from bench.results.aggregate import Mean
 from bench.results.rows import Row, save
 from bench.studies.claims.card import make
 from bench.studies.claims.claim import COLUMNS, FOREIGN, Claim, claim_of, load
-from bench.studies.claims.figures import drawable, scatter
+from bench.studies.claims.figures import scatter
 from bench.studies.claims.judge import ClaimVerdict, JudgedClaim, OurNumber, judge, sign, why_not
 from bench.studies.claims.nearness import SettingMatch, nearness
 from bench.studies.claims.write import markdown
@@ -740,7 +740,7 @@ def test_what_is_not_there_is_refused(
 
 def test_no_word_of_the_figure_hides_another_or_is_cut() -> None:
     with style():
-        figure = scatter(drawable(make(CLAIMS, all_rows()).boards))
+        figure = scatter([own for own in make(CLAIMS, all_rows()).boards if own.comparable])
         figure.draw_without_rendering()
     edge = figure.bbox
     for axes in figure.axes:

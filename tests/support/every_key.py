@@ -47,7 +47,7 @@ def all_keys() -> Iterator[tuple[str, str]]:
         yield f"setting {name}", keys.cell(data, Setting(net=name, surrogate=name), clean, none, 0, 0).setting
     for name in METRICS:
         with tempfile.TemporaryDirectory() as folder:
-            Records(Path(folder), [name]).save(Record(name, "one", "other"))
+            Records(Path(folder)).save(Record(name, "one", "other"))
             (path,) = Path(folder).iterdir()
             yield f"record {name}", f"{path.name} {json.loads(path.read_text())['inputs']}"
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
+from bench.core.method import Form
 from bench.core.types import Dataset
 from bench.data.poisons.manifest import Manifest
-
-Form = Literal["infer", "sample-wise", "class-wise", "universal"]
 
 
 def entries(

@@ -10,22 +10,12 @@ import torch
 from torch import Tensor
 
 from bench.core.errors import BadInput
-from bench.core.pixels import GRID, levels
-from bench.data.poisons.manifest import Manifest, pixels
+from bench.core.pixels import GRID, digest, levels
+from bench.core.threat import Threat
+from bench.data.poisons.manifest import Manifest
 from bench.data.poisons.values import BATCH
 
 Table = dict[str, str]  # what was looked at -> what was seen, in the order of looking
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What was declared, pixels in [0,1]."""
-
-    eps: float  # L-inf
-    l2: float | None  # of each image; with it eps does not count
-
-    def __str__(self) -> str:
-        return f"L-inf {GRID * self.eps:g}/255" if self.l2 is None else f"L2 {self.l2:.4}"
 
 
 @dataclass(frozen=True)
@@ -56,11 +46,11 @@ class Change:
         n = len(l2)
         return Change(n, linf, float(l2.max()), float(l2.mean()), l0 / n, full / n, over, values)
 
-    def into(self, table: Table, budget: Budget) -> None:
+    def into(self, table: Table, budget: Threat) -> None:
         table["L-inf"] = f"{self.linf}/255"
         table["L2"] = f"{self.mean_l2:.4f} on average, {self.l2:.4f} at most"
         table["L0"] = f"{self.l0:.1%} of the pixels"
-        if budget.l2 is None:
+        if budget.norm == "linf":
             table["at the budget"] = f"{self.saturated:.1%} of the values"
         table["budget"] = str(budget)
 
@@ -69,8 +59,8 @@ def check_digests(images: Tensor, made: Manifest, who: str) -> None:
     """Hold published images against the digests of their manifest, one by one."""
     if len(images) != len(made.images) or len(images) != len(made.rows):
         raise BadInput(f"{who}: there are {len(images)} images, the manifest lists {len(made.images)}")
-    seen = [pixels(image) for image in images]
-    if wrong := [place for place, digest in enumerate(seen) if digest != made.images[place]]:
+    seen = [digest(image) for image in images]
+    if wrong := [place for place, one in enumerate(seen) if one != made.images[place]]:
         first = wrong[0]
         if Counter(seen) == Counter(made.images):
             where = made.images.index(seen[first])
@@ -80,21 +70,21 @@ def check_digests(images: Tensor, made: Manifest, who: str) -> None:
         raise BadInput(f"{who}: {what} ({len(wrong)} of {len(images)} differ)")
 
 
-def check_change(change: Change, budget: Budget, kind: str, who: str) -> None:
+def check_change(change: Change, budget: Threat, kind: str, who: str) -> None:
     """Hold a change against the declared budget; a poison that changes nothing is refused as well."""
-    if not change.linf and (budget.eps > 0 or budget.l2 is not None):
+    if not change.linf and (budget.radius > 0 or budget.norm == "l2"):
         raise BadInput(
             f"{who}: no image changes: nothing survives rounding to grey levels; "
             f"expected a perturbation within {budget}; are the units right? (--set {who}.units=1 or 255)"
         )
-    if budget.l2 is None and change.over:
+    if budget.norm == "linf" and change.over:
         raise BadInput(
             f"{who}: {change.over} of {change.count} entries are over budget, by up to {change.linf}/255; "
             f"expected {budget}; {_cause(change, kind, who)}"
         )
     # rounding moves each value by up to half a level, which adds a twelfth of a level squared
     slack = (change.values / 12) ** 0.5 / GRID
-    if budget.l2 is not None and change.l2 > budget.l2 + slack:
+    if budget.norm == "l2" and change.l2 > budget.radius + slack:
         raise BadInput(
             f"{who}: the largest L2 norm is {change.l2:.4f}, expected {budget} (and {slack:.4f} for rounding)"
             f"; {_cause(change, kind, who)}"

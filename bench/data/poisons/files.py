@@ -3,13 +3,12 @@ that a file brings along."""
 
 from __future__ import annotations
 
-import hashlib
 import re
 import zipfile
 from pathlib import Path
 
 from bench.core.errors import BadInput
-from bench.core.stored import check_regular
+from bench.core.stored import check_regular, digest_of
 from bench.data.images import stack
 from bench.data.poisons import manifest
 from bench.data.poisons.arrays import SAVE_AS, Content, Reader, npy, npz, safetensors_file, torch_file
@@ -65,7 +64,7 @@ def _reader(path: Path, who: str) -> Reader:
     if head.startswith(b"\x93NUMPY"):
         return npy
     if head.startswith(b"PAR1"):
-        return _by_row
+        return READERS[".parquet"]
     if head.startswith(b"PK\3\4"):
         return npz if _is_npz(path) else torch_file
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < path.stat().st_size:
@@ -93,15 +92,9 @@ def _is_npz(path: Path) -> bool:
 
 def digest(path: Path) -> str:
     """Hash (sha256) a file, or of the names and bytes of a folder's images in the order of their numbers."""
-    seen = hashlib.sha256()
-    parts = [file for _, file in numbered(path)] or _shards(path) if path.is_dir() else [path]
-    for file in parts:
-        if file is not path:
-            seen.update(file.name.encode())
-        check_regular(file)
-        with file.open("rb") as stream:
-            hashlib.file_digest(stream, lambda: seen)
-    return seen.hexdigest()
+    if not path.is_dir():
+        return digest_of([("", path)])
+    return digest_of((file.name, file) for file in [file for _, file in numbered(path)] or _shards(path))
 
 
 def numbered(folder: Path) -> list[tuple[int, Path]]:
@@ -152,15 +145,5 @@ def _folder(folder: Path, who: str) -> Content:
     return Content(pixels, "folder of PNGs by index", notes, decoded=True)
 
 
-def _by_row(path: Path, who: str, name: str) -> Content:
-    return _parquet([path], who)
-
-
-READERS: dict[str, Reader] = {
-    ".parquet": _by_row,
-    ".npy": npy,
-    ".npz": npz,
-    ".pt": torch_file,
-    ".pth": torch_file,
-    ".safetensors": safetensors_file,
-}
+READERS: dict[str, Reader] = {".parquet": lambda path, who, name: _parquet([path], who), ".npy": npy}
+READERS |= {".npz": npz, ".pt": torch_file, ".pth": torch_file, ".safetensors": safetensors_file}

@@ -16,14 +16,14 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import expanded
-from bench.core.method import Lab, Method, Need
+from bench.core.method import Form, Lab, Method, Need
 from bench.core.pixels import GRID, digest, levels
 from bench.core.threat import Threat
 from bench.core.types import Dataset, Split
 from bench.data.poisons import audit, causes, files, manifest, values
-from bench.data.poisons.alignment import Form, entries
+from bench.data.poisons.alignment import entries
 from bench.data.poisons.arrays import Content
-from bench.data.poisons.audit import Budget, Change, Table
+from bench.data.poisons.audit import Change, Table
 from bench.data.poisons.manifest import Manifest
 from bench.data.poisons.outputs import outputs
 from bench.data.poisons.values import Kind, Layout, Rounding, Units
@@ -67,12 +67,7 @@ class Foreign(Method):
 
     @property
     def place(self) -> str:
-        whole = self.path if self.path.name else self.path.resolve()
-        return f"{whole}#{self.array}" if self.array else str(whole)
-
-    @property
-    def budget(self) -> Budget:
-        return Budget(self.eps, self.l2)
+        return f"{self.path}#{self.array}" if self.array else str(self.path)
 
     def resolved(self, data: Dataset, say: Callable[[str], None]) -> Foreign:
         table: Table = {}
@@ -89,7 +84,7 @@ class Foreign(Method):
             return self._by_name(data, table)
         found, numbers, made, labels = self._read(table, None if data is None else data.channels)
         if data is None:
-            table["budget"] = str(self.budget)
+            table["budget"] = str(self.threat)
             if found.kind == "delta":
                 found._check_change(
                     lambda b: values.steps(numbers[b], found.units, self.rounding), len(numbers), table
@@ -208,8 +203,8 @@ class Foreign(Method):
     def _check_change(self, steps: Callable[[slice], Tensor], count: int, table: Table) -> None:
         """Measure the change of so many entries, given their whole grey levels, and hold it to the budget."""
         change = Change.of(map(steps, audit.in_batches(count)), self.eps)
-        change.into(table, self.budget)
-        audit.check_change(change, self.budget, self.kind, self.who)
+        change.into(table, self.threat)
+        audit.check_change(change, self.threat, self.kind, self.who)
 
     def _published(self, numbers: Tensor, clean: Tensor) -> Tensor:
         """Publish the entries of all images: uint8 like clean, on the CPU."""
@@ -218,22 +213,19 @@ class Foreign(Method):
         return torch.cat([values.publish(clean[b], numbers[index[b]], *how) for b in batches])
 
     def craft(self, clean: Split, lab: Lab) -> Tensor:
-        content = self._content(clean)
+        _, channels, size, _ = clean.images.shape
+        if files.is_folder_of_outputs(self.path):  # as large as the images that they are for
+            content = Content(outputs(self.path).read(self.who, size, channels), BY_NAME)
+        else:
+            content = files.read(self.path, self.who, self.array)
         numbers, _ = values.channels_first(content.values, self.layout, self.who)
-        numbers = numbers.expand(-1, clean.images.shape[1], -1, -1)
+        numbers = numbers.expand(-1, channels, -1, -1)
         published = self._published(numbers, clean.images)
         if digest(published) != self.published:
             raise ValueError(f"{self.who}: the file has changed since the run began")
         lab.note(file_format=content.format, file_digest=self.digest)
         lab.note(**{"file_altered": self.altered} if self.altered else {})
         return (published.to(clean.images.device).float() - clean.images) / GRID
-
-    def _content(self, clean: Split) -> Content:
-        """Read the numbers again, as large as the images that they are for."""
-        if not files.is_folder_of_outputs(self.path):
-            return files.read(self.path, self.who, self.array)
-        _, channels, size, _ = clean.images.shape
-        return Content(outputs(self.path).read(self.who, size, channels), BY_NAME)
 
 
 def _said(field: str) -> str:
@@ -247,9 +239,7 @@ def _shape(images: Tensor) -> str:
 
 def name_of(path: Path) -> str:
     """Say what rows call it: never a path, and a name that --set can take a field of."""
-    whole = path.name or path.resolve().name
-    stem = whole if path.is_dir() else path.stem
-    return f"file:{plain(stem) or 'poison'}"
+    return f"file:{plain(path.name if path.is_dir() else path.stem) or 'poison'}"
 
 
 def plain(name: str) -> str:

@@ -14,16 +14,12 @@ from bench.core.pixels import digest, to_float
 from bench.core.types import Split
 
 
-def _none() -> Tensor:
-    return torch.empty(0)
-
-
 @dataclass(frozen=True)
 class Protected(Method):
     """Images that somebody has protected already: measured, not crafted."""
 
     digest: str = ""  # of the images
-    published: Tensor = field(default_factory=_none, compare=False, repr=False)
+    published: Tensor = field(default_factory=lambda: torch.empty(0), compare=False, repr=False)
 
     revision: ClassVar[int] = 1
     needs: ClassVar[tuple[Need, ...]] = ()
@@ -39,7 +35,7 @@ class Purified(Undefended):
 
     digest: str = ""  # of what it made
     published: str = ""  # digest of what it was given
-    shown: Tensor = field(default_factory=_none, compare=False, repr=False)
+    shown: Tensor = field(default_factory=lambda: torch.empty(0), compare=False, repr=False)
 
     revision: ClassVar[int] = 1
 

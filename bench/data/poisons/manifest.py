@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
-from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
@@ -52,7 +50,7 @@ class Manifest(msgspec.Struct):
     data: Images
     rows: list[Index]  # where the images stand among all training images
     pool: Count  # how many training images there are in all
-    images: list[Digest]  # sha256 of each image's pixels, see pixels()
+    images: list[Digest]  # sha256 of each image, uint8 (C,H,W), row by row, channel after channel
     labels: list[Index] | None = None
 
     @property
@@ -74,11 +72,6 @@ def write(folder: Path, said: dict[str, Any]) -> None:
     """Write one line for each thing that is said: lists of thousands of images stay readable."""
     lines = [f" {json.dumps(name)}: {json.dumps(value, allow_nan=False)}" for name, value in said.items()]
     write_atomically(folder / NAME, "{\n" + ",\n".join(lines) + "\n}\n")
-
-
-def pixels(image: Tensor) -> str:
-    """Hash (sha256) one image, uint8 (C,H,W), row by row, channel after channel."""
-    return hashlib.sha256(image.contiguous().numpy().tobytes()).hexdigest()
 
 
 def load(path: Path, who: str) -> Manifest | None:

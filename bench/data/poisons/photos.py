@@ -15,8 +15,8 @@ from torch import Tensor
 
 from bench.core.errors import BadInput
 from bench.core.pixels import GRID
-from bench.data.folder import class_folders, labelled, visible
-from bench.data.images import is_gray, read, shown
+from bench.data.folder import class_folders, existing, labelled, visible
+from bench.data.images import read, shown
 from bench.data.rules import RULES as READING
 from bench.data.rules import plain
 
@@ -62,10 +62,6 @@ class Photo:
         return self.colour.shape[0], self.colour.shape[1]
 
     @property
-    def gray(self) -> bool:
-        return is_gray(self.colour)
-
-    @property
     def image(self) -> Image.Image:
         image = image_of(self.colour)
         if self.alpha is not None:
@@ -88,9 +84,6 @@ class Photo:
         """Apply steps, whole grey levels float32 (C,S,S), at its own size; see RULES."""
         whole = spread(steps, self.size).permute(1, 2, 0).numpy()
         return replace(self, colour=np.clip(self.colour + whole, 0, GRID).astype(np.uint8))
-
-    def save(self, path: Path) -> None:
-        self.image.save(path, "PNG", icc_profile=self.profile)
 
     def shown(self) -> Image.Image:
         return shown(self.image).convert("RGB")
@@ -138,9 +131,7 @@ class Album:
 
 def album(folder: Path) -> Album:
     """List the images of DIR/CLASS/* or DIR/train/CLASS/*."""
-    if not folder.is_dir():
-        raise BadInput(f"{folder} is not a folder, expected {folder}/CLASS/* or {folder}/train/CLASS/*")
-    train = folder / "train"
+    train = existing(folder, f"{folder}/CLASS/* or {folder}/train/CLASS/*") / "train"
     nested = train.is_dir() and any(entry.is_dir() for entry in visible(train))
     folders = class_folders(train if nested else folder)
     found = Album(folder, tuple(plain(place.name) for place in folders), *labelled(folders))

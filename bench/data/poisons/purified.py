@@ -19,6 +19,7 @@ from torch import Tensor
 from bench.core.defense import Kit, Undefended
 from bench.core.errors import BadInput
 from bench.core.files import expanded
+from bench.core.pixels import digest
 from bench.core.stored import digest_of
 from bench.data.poisons import files, manifest
 from bench.data.poisons.manifest import NAME, Manifest
@@ -39,12 +40,12 @@ class Purified(Undefended):
     @property
     def who(self) -> str:
         """Say what rows call it: never a path."""
-        plain = re.sub(r"[^\w-]+", "-", self.path.name or self.path.resolve().name).strip("-")
+        plain = re.sub(r"[^\w-]+", "-", self.path.name).strip("-")
         return f"purified:{plain or 'images'}"
 
     @property
     def place(self) -> str:
-        return str(self.path if self.path.name else self.path.resolve())
+        return str(self.path)
 
     def purify(self, images: Tensor, labels: Tensor, kit: Kit) -> Tensor:
         """Give each image its purified one; ValueError where one has none, or another shape or label."""
@@ -62,7 +63,7 @@ class Purified(Undefended):
         for folder, made in known.items():
             for at, each in enumerate(made.images):
                 listed.setdefault(each, {})[made.labels[at] if made.labels else None] = folder, at
-        found = [listed.get(manifest.pixels(image), {}) for image in images]
+        found = [listed.get(digest(image), {}) for image in images]
         where = f"{NAME} of {', '.join(folder.name for folder in known)}"
         if absent := found.count({}):
             raise ValueError(

@@ -48,11 +48,6 @@ class Estimate:
     seconds: float = field(default=0.0, compare=False)
 
     @property
-    def share(self) -> float | None:
-        """Return the gap as a share of the ceiling."""
-        return self._shares().get("share")
-
-    @property
     def figures(self) -> dict[str, Setting | None]:
         """Return what a record keeps; `at_least` stands for a value outside the certified range."""
         names = "value", "low", "high", "null", "at_least", "estimator", "n", "d", "rank"
@@ -61,14 +56,10 @@ class Estimate:
         if self.ceiling is not None:
             found["ceiling"] = self.ceiling.value
             found |= {f"gap{end}": getattr(self.gap, name, None) for end, name in ENDS.items()}
-            found |= dict.fromkeys(f"share{end}" for end in ENDS) | self._shares()
+            known = self.gap is not None and self.ceiling.value > 0
+            for end, name in ENDS.items():
+                found[f"share{end}"] = getattr(self.gap, name) / self.ceiling.value if known else None
         return found
-
-    def _shares(self) -> dict[str, float]:
-        """Return the gap and its ends as shares of the ceiling, where there is one that can be shared."""
-        if self.gap is None or self.ceiling is None or self.ceiling.value <= 0:
-            return {}
-        return {f"share{end}": getattr(self.gap, name) / self.ceiling.value for end, name in ENDS.items()}
 
     def __str__(self) -> str:
         if self.value is None:
@@ -112,21 +103,6 @@ class Begun:
         if reason is None:
             return found
         return replace(found, value=None, low=None, high=None, at_least=max(low, 0.0), reason=reason)
-
-    def end_paired(
-        self,
-        value: Interval,
-        ceiling: Interval,
-        gap: Interval,
-        *,
-        null: float,
-        n: int,
-        settings: Mapping[str, Setting],
-        doubt: str | None,
-    ) -> Estimate:
-        """n: pairs that were used; doubt: as of end."""
-        found = replace(self, n=n).end(value.value, value.high - value.value, null, self.d, settings, doubt)
-        return replace(found, ceiling=ceiling, gap=gap if found.reason is None else None)
 
     def _outside(self, value: float, rank: int) -> str | None:
         certified = CERTIFIED[self.estimator]

@@ -38,7 +38,7 @@ see it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.special import ndtri, stdtrit
@@ -69,13 +69,12 @@ def smi_noisy(clean: Floats, published: Floats, seed: int, settings: MISettings 
     scores = _scores(x, y, theta, settings, seed)
     if not varies(published):
         scores.whole[0], scores.parts[:, 0] = scores.nulls, 0
-    return begun.end_paired(
-        *_intervals(scores, len(x), k),
-        null=float(scores.nulls.mean()),
-        n=len(x),
-        settings={"slices": settings.slices, "neighbours": k, "sigma": settings.sigma},
-        doubt=_still_grows(scores, len(x), k),
-    )
+    value, ceiling, gap = _intervals(scores, len(x), k)
+    null, doubt = float(scores.nulls.mean()), _still_grows(scores, len(x), k)
+    said = {"slices": settings.slices, "neighbours": k, "sigma": settings.sigma}
+    begun = replace(begun, n=len(x))
+    found = begun.end(value.value, value.high - value.value, null, begun.d, said, doubt)
+    return replace(found, ceiling=ceiling, gap=gap if found.reason is None else None)
 
 
 def directions(slices: int, d: int, seed: int) -> Doubles:

@@ -29,7 +29,7 @@ CAPTION = (
 def jpeg_sweep(summary: Summary) -> Figure | None:
     """Draw percent over qualities, evenly spaced; None where no method was measured at two of them."""
     cells = {pair: cell for pair, cell in summary.accuracy.cells.items() if cell.mean is not None}
-    qualities = {name: q for name in summary.defenses if (q := quality(name)) is not None}
+    qualities = {name: int(q[1]) for name in summary.defenses if (q := re.fullmatch(r"iss-jpeg(\d+)", name))}
     order = [*sorted(qualities, key=lambda name: qualities[name]), UNDEFENDED]
     found = {m: [cells[m, name] for name in order if (m, name) in cells] for m in summary.methods}
     swept = {m: own for m, own in found.items() if sum(cell.defense in qualities for cell in own) > 1}
@@ -60,12 +60,6 @@ def jpeg_sweep(summary: Summary) -> Figure | None:
     highest = max(cell.high or cell.mean or 0 for cell in shown)
     axes.set_ylim(0, min(PERCENT[1], 105 * highest + 1))
     return figure
-
-
-def quality(defense: str) -> int | None:
-    """Read it from the name of a JPEG defense; None of any other."""
-    found = re.fullmatch(r"iss-jpeg(\d+)", defense)
-    return int(found[1]) if found else None
 
 
 def _line(axes: Axes, cells: list[Cell], places: dict[str, float], style: MethodStyle) -> None:

@@ -42,8 +42,8 @@ def write_figures(summaries: Sequence[Summary], run: Path, out: Path) -> dict[st
 
 
 def name_of(kind: str, summary: Summary, summaries: Sequence[Summary]) -> str:
-    several = len({own.setting for own in summaries}) > 1
-    return kind + ending(summary.setting, summary.threat, several=several)
+    own, several = summary.accuracy, len({one.accuracy.setting for one in summaries}) > 1
+    return kind + ending(own.setting, own.threat, several=several)
 
 
 def _figures(summaries: Sequence[Summary], run: Path) -> Iterator[tuple[str, Figure]]:

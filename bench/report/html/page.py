@@ -70,7 +70,7 @@ def _setting(summary: Summary, summaries: Sequence[Summary], figures: Mapping[st
     def figure(kind: str) -> Path | None:
         return figures.get(name_of(kind, summary, summaries))
 
-    several = len({own.setting for own in summaries}) > 1
+    several = len({own.accuracy.setting for own in summaries}) > 1
     svgs = {kind: path.with_suffix(".svg") for kind in DRAWINGS if (path := figure(kind))}
     pngs = {m: path.with_suffix(".png") for m in summary.methods if (path := figure(f"gallery-{slug(m)}"))}
     return {

@@ -18,7 +18,7 @@ from bench.metrics.mi.pca_code import MOST, fit_code
 from bench.metrics.mi.smi_hist import directions
 from bench.metrics.mi.smi_noisy import normal_scores
 from bench.studies.certificate import noisy, scalars
-from bench.studies.certificate.case import Case, Skip, Trial, trial
+from bench.studies.certificate.case import Case, Trial, trial
 from bench.studies.certificate.gaussians import Gaussians
 from bench.studies.certificate.noisy import NoisyPlan
 
@@ -113,10 +113,8 @@ def _of_scalars(kind: scalars.Scalars, n: int, draw: int) -> Trial:
 
 
 def _beside_scikit_learn(n: int, draw: int) -> Trial:
-    try:
-        from sklearn.feature_selection import mutual_info_regression
-    except ImportError:
-        raise Skip("scikit-learn is not installed") from None
+    from sklearn.feature_selection import mutual_info_regression
+
     x, y = scalars.normal(0.8).draw(n, _rng(draw, n))
     theirs = mutual_info_regression(x[:, None], y, n_neighbors=NEIGHBOURS, random_state=0)[0]
     return Trial(float(theirs), ksg.ksg(x, y, NEIGHBOURS))

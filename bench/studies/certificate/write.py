@@ -47,7 +47,7 @@ def write(lines: Sequence[CaseResult], out: Path) -> list[Path]:
 
 def summary(lines: Sequence[CaseResult]) -> str:
     counted = Counter(line.verdict for line in lines)
-    return ", ".join(f"{counted[each]} {each}" for each in ("ok", "FAILED", "skipped") if counted[each])
+    return ", ".join(f"{counted[each]} {each}" for each in ("ok", "FAILED") if counted[each])
 
 
 def complaints(lines: Sequence[CaseResult]) -> list[str]:

@@ -27,12 +27,8 @@ CAPTION = (
 )
 
 
-def drawable(boards: Sequence[Board]) -> list[Board]:
-    return [board for board in boards if board.comparable]
-
-
 def scatter(boards: Sequence[Board]) -> Figure:
-    """One panel below the other; the boards are drawable ones."""
+    """One panel below the other; the boards are comparable ones."""
     everything = [own for board in boards for own in board.judged]
     controls = {own.claim.method for own in everything if own.beside and own.beside.control}
     styles = styles_of(in_order((own.claim.method for own in everything), None, CLEAN), controls)

@@ -25,11 +25,9 @@ class SettingRows(Means):
 
     def has(self, claim: Claim, pair: Pair) -> bool:
         """Whether the pair's rows are of the claim's data set and budget."""
-        row = self.groups[pair][0]
-        threat = row.threat
-        own = threat.norm == "linf" and claim.eps is not None and abs(threat.radius - claim.eps) < ROUNDING
-        at_budget = claim.eps is None or own
-        return at_budget and same_data(claim, row)
+        row, eps = self.groups[pair][0], claim.eps
+        own = eps is None or (row.threat.norm == "linf" and abs(row.threat.radius - eps) < ROUNDING)
+        return own and same_data(claim, row)
 
     def _weight(self, pair: Pair) -> tuple[int, int, str, Pair]:
         method, defense = (

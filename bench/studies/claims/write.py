@@ -26,9 +26,9 @@ WIDTH = 110  # of the Markdown's lines
 
 def write(card: Card, out: Path) -> list[Path]:
     """All of them; an earlier figure goes where there is nothing to draw."""
-    from bench.studies.claims.figures import drawable, scatter
+    from bench.studies.claims.figures import scatter
 
-    boards, images = drawable(card.boards), (f"{NAME}.png", f"{NAME}.svg")
+    boards, images = [own for own in card.boards if own.comparable], (f"{NAME}.png", f"{NAME}.svg")
     contents: dict[str, str | bytes] = {
         f"{NAME}.csv": formats.csv(map(record, card.judged)),
         f"{NAME}.md": markdown(card, has_figure=bool(boards)),

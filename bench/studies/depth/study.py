@@ -21,7 +21,7 @@ from bench.results.aggregate import summary
 from bench.results.correlation import Correlation, correlation
 from bench.results.replicates import by_unit, chance_of, doubt_of
 from bench.results.rows import Row
-from bench.results.select import CLEAN, one_line
+from bench.results.select import CLEAN, one_line, parted
 from bench.runner.request import Options, Variation
 from bench.studies.command import command_of
 from bench.studies.depth.figures import by_depth
@@ -85,9 +85,8 @@ def cells_of(rows: Sequence[Row], records: Iterable[Record]) -> pd.DataFrame:
     readings, found = Readings(rows, records), []
     order = {name: place for place, name in enumerate([*LAYERS, *METHODS])}
     done = [row for row in rows if row.status == "ok" and row.inputs["net"] in LAYERS]
-    groups: dict[tuple[str, str, str], list[Row]] = {}
-    for row in sorted(done, key=lambda row: (order[row.inputs["net"]], order.get(row.method, 99), row.key)):
-        groups.setdefault((row.inputs["net"], row.method, row.defense), []).append(row)
+    done.sort(key=lambda row: (order[row.inputs["net"]], order.get(row.method, 99), row.key))
+    groups = parted(done, lambda row: (row.inputs["net"], row.method, row.defense))
     for (net, method, defense), ours in groups.items():
         features = "logits" if "features are logits" in (ours[0].stem or "") else "below the head"
         first = {"net": net, "layers": LAYERS[net], "features": features, "method": method}
@@ -115,9 +114,7 @@ def quantities(row: Row, readings: Readings) -> Quantities:
         if not isinstance(value, str):
             found[name] = value, readings.reach(row, figure)
     clean = readings.against(row, CLEAN)
-    if clean is None:
-        return found
-    if clean.test_acc is not None and row.test_acc is not None:
+    if clean is not None and clean.test_acc is not None and row.test_acc is not None:
         gap, above_chance = clean.test_acc - row.test_acc, clean.test_acc - chance_of([clean])
         found |= {"accuracy_gap": (gap, None)}
         found |= {"accuracy_lost": (gap / above_chance, None)} if above_chance > LEARNED else {}

@@ -30,9 +30,7 @@ class JudgedExplanation:
         """A larger perturbation moves every figure, so it must be so given its size as well."""
         sign, beside = self.explanation.expected, self.beside_strength
         alone = verdict(self.association, sign)
-        if beside is None:
-            return alone
-        if not sign and alone is not Outcome.HELD:
+        if beside is None or (not sign and alone is not Outcome.HELD):
             return alone
         same = sign or (1 if (self.association.rho or 0) > 0 else -1)  # either side, but the same twice
         return all_of((alone, verdict(beside, same)))
@@ -47,11 +45,6 @@ class Direction:
     over_all: Correlation  # over methods and budgets
     beside_strength: Correlation  # the same, given the size of delta
     within: Mapping[str, Correlation]  # over the strengths of each method
-
-    @property
-    def rising(self) -> int:
-        """Methods within which it rises."""
-        return sum((own.rho or 0) > 0 for own in self.within.values())
 
     @property
     def verdict(self) -> Outcome:

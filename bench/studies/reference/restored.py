@@ -39,19 +39,12 @@ class CellNumbers:
     doubt: str | None = None  # why the accuracy is no verdict
 
     @property
-    def level(self) -> float:
-        """The accuracy where there is one."""
-        return self.accuracy.mean if self.accuracy else 0.0
-
-    @property
     def columns(self) -> dict[str, object]:
         """Return what a table has of it; accuracies are shares in [0,1], std is that of a unit."""
-        found = {name: getattr(self.accuracy, name, None) for name in ("mean", "std", "low", "high")}
-        shares = {name: None if value is None else value / 100 for name, value in found.items()}
-        own = vars(self) | {"accuracy": shares.pop("mean")}
-        return {
-            name: own[name] for name in ("method", "defense", "control", "reps", "poisons", "accuracy")
-        } | (shares | {name: own[name] for name in ("mi", "mi_gap", "doubt")})
+        found = [getattr(self.accuracy, name, None) for name in ("mean", "std", "low", "high")]
+        mean, std, low, high = (None if value is None else value / 100 for value in found)
+        own = vars(self) | {"accuracy": mean, "std": std, "low": low, "high": high}
+        return own | {name: own.pop(name) for name in ("mi", "mi_gap", "doubt")}
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from bench.report.tables import DOUBTED
 from bench.results.aggregate import Mean, Means
 from bench.results.describe import circumstances, mixture, no_gap, no_order, repetitions, sentences, span
 from bench.results.rows import Row
-from bench.results.select import CLEAN, UNDEFENDED
+from bench.results.select import CLEAN, UNDEFENDED, parted
 from bench.studies.reference.patterns import EFFECT, SMALL, JudgedPattern, together
 from bench.studies.reference.restored import ROOM, CellNumbers, PatternVerdict
 
@@ -46,7 +46,7 @@ def text(
 def _percent(cell: CellNumbers) -> str:
     if cell.accuracy is None:
         return "-"
-    return f"{cell.level:z.1f}{MARK if cell.accuracy.n == 1 else ''}{DOUBTED if cell.doubt else ''}"
+    return f"{cell.accuracy.mean:z.1f}{MARK if cell.accuracy.n == 1 else ''}{DOUBTED if cell.doubt else ''}"
 
 
 def _interval(own: Mean | None) -> str:
@@ -56,7 +56,8 @@ def _interval(own: Mean | None) -> str:
 def _undefended(lines: Sequence[CellNumbers]) -> dict[str, Any]:
     """Tabulate from the most protective, if methods have an order; who did not learn comes last."""
     few = no_order((line.method, line.poisons) for line in lines if line.method != CLEAN)
-    ordered = lines if few else sorted(lines, key=lambda line: (bool(line.doubt), line.level))
+    if not few:
+        lines = sorted(lines, key=lambda own: (bool(own.doubt), own.accuracy.mean if own.accuracy else 0.0))
     table = [
         {
             "method": f"{line.method} (control)" if line.control else line.method,
@@ -67,9 +68,9 @@ def _undefended(lines: Sequence[CellNumbers]) -> dict[str, Any]:
             "MI, nats": line.mi,
             "MI gap": line.mi_gap,
         }
-        for line in ordered
+        for line in lines
     ]
-    ends = [(line.method, line.accuracy.low, line.accuracy.high) for line in ordered if line.accuracy]
+    ends = [(line.method, line.accuracy.low, line.accuracy.high) for line in lines if line.accuracy]
     pairs = [
         f"{a} and {b}"
         for (a, _, high), (b, low, _) in pairwise(ends)
@@ -108,10 +109,8 @@ def _patterns(found: Sequence[JudgedPattern]) -> dict[str, Any]:
 def _single(lines: Sequence[CellNumbers]) -> dict[str, Any]:
     """Which cells have one repetition: defenses that the same methods have it under stand together."""
     once = [line for line in lines if line.reps == 1]
-    methods = {
-        d: ", ".join(line.method for line in once if line.defense == d)
-        for d in [line.defense for line in once]
-    }
-    single = {some: [d for d in methods if methods[d] == some] for some in methods.values()}
+    under = parted(once, lambda line: line.defense)
+    methods = {defense: ", ".join(line.method for line in own) for defense, own in under.items()}
+    single = parted(methods, lambda defense: methods[defense])
     others = [line.reps for line in lines if line.reps > 1]
     return {"single": single, "others": span(others) if others else ""}

@@ -14,18 +14,17 @@ from bench.report.tables import DOUBTED
 from bench.results.aggregate import Change, change
 from bench.results.describe import circumstances, no_order
 from bench.results.rows import Row
-from bench.results.select import CLEAN, one_line
+from bench.results.select import CLEAN, one_line, parted
 from bench.studies.strength.points import StrengthPoint, place_of
 
-Groups = dict[str, list[StrengthPoint]]  # by method, or by method and budget
 UNITS = {"accuracy": (100.0, "points", ".1f"), "mi": (1.0, "nats", ".3f")}
 
 
 def text(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> str:
     """Markdown; only what the points say."""
-    parted = {p.eps_255 for p in points if 0 < p.share < 1}
-    budgets = _grouped((p.method, p) for p in points if p.share == 1 and p.eps_255)
-    shares = _grouped((_place(p), p) for p in points if p.eps_255 in parted and not p.control)
+    parts_of = {p.eps_255 for p in points if 0 < p.share < 1}
+    budgets = parted((p for p in points if p.share == 1 and p.eps_255), lambda p: p.method)
+    shares = parted((p for p in points if p.eps_255 in parts_of and not p.control), _place)
     by_budget = {method: {p.eps_255: _both(p) for p in own} for method, own in budgets.items()}
     by_share = {place: {100 * p.share: _percent(p) for p in own} for place, own in shares.items()}
     parts = {100 * p.share: p.baseline for own in shares.values() for p in own}
@@ -46,13 +45,6 @@ def text(points: Sequence[StrengthPoint], rows: Sequence[Row]) -> str:
         share_table=_table(by_share, "accuracy, %", " % poisoned"),
         lost=[_lost(row) for row in rows if row.status != "ok"],
     )
-
-
-def _grouped(named: Iterable[tuple[str, StrengthPoint]]) -> Groups:
-    found: Groups = {}
-    for name, point in named:
-        found.setdefault(name, []).append(point)
-    return found
 
 
 def _place(point: StrengthPoint) -> str:
