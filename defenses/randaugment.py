@@ -15,7 +15,6 @@ from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
-from torchvision.transforms.v2 import RandAugment as Policy
 
 from bench.core.defense import Undefended
 from bench.core.pixels import to_float, to_uint8
@@ -44,6 +43,8 @@ class RandAugment(Undefended):
         return 1.5
 
     def augment(self, x: Tensor, rng: Generator) -> Tensor:
+        from torchvision.transforms.v2 import RandAugment as Policy  # seconds, which others need not wait for
+
         policy, images = Policy(self.operations, self.magnitude), to_uint8(x)
         with global_rng(rng):
             return to_float(torch.cat([policy(part) for part in images.chunk(self.policies)]))

@@ -21,6 +21,7 @@ from bench.cli import config, places
 from bench.cli.signals import stopping
 from bench.core.errors import BadInput
 from bench.core.files import is_full
+from bench.core.libraries import explained
 from bench.core.texts import printable
 
 SCRIPT = "ue-bench"  # the console script, which does the same
@@ -139,3 +140,7 @@ def _main(argv: Sequence[str] | None) -> int:
         *_, last = traceback.extract_tb(end.__traceback__)
         said = f"{last.filename}, line {last.lineno}, ended the program (SystemExit: {end})"
         raise BadInput(f"{said}; expected a plugin to return, or to raise another exception") from end
+    except Exception as error:
+        if why := explained(str(error)):
+            raise BadInput(why) from error
+        raise

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from bench.conform.check import (
     Properties,
@@ -22,13 +22,15 @@ from bench.conform.toys import (
     CLASSES,
     delta_of,
     killed_at_every_save,
+    small_net,
     toy_dataset,
     toy_lab,
     toy_split,
 )
 from bench.core.checkpoint import Checkpoint
 from bench.core.contract import check_classes, check_delta, check_published, published
-from bench.core.method import Fact, Method, lend
+from bench.core.method import Fact, Method, Withheld
+from bench.core.train import accuracy
 from bench.core.types import Split
 from bench.experiment.registry import Plugin
 
@@ -72,9 +74,19 @@ class MethodCase:
         """Craft anew, lent what the method declares that it needs and no more."""
         value, lab, ticks = value or self.value, toy_lab(seed, checkpoint), list[float]()
         lab.tick = lambda share, what: ticks.append(share)
-        lent = lend(value, self.plugin.name, CLEAN, lab)
+        lent = CLEAN.clone()
+        if "labels" not in value.needs:
+            lent.labels.fill_(-1)
+        lab.judge = partial(accuracy, split=lab.val)
+        if "clean data" not in value.needs:
+            lab.val = Withheld(lab.val.labels, self.plugin.name)
+        lab.build = self._build
         delta = delta_of(value, lent, lab)
         return Crafted(delta, lent, lab.facts, ticks)
+
+    def _build(self, seed: int) -> nn.Module:
+        expect("surrogate" in self.value.needs, "it builds a net", "'surrogate' in its needs")
+        return small_net(seed)
 
     @property
     def perturbs(self) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -155,24 +154,6 @@ class Lab:
         found = self.judge(net) if self.judge else accuracy(net, self.val)
         self.note(surrogate_val_acc=found)
         return found
-
-
-def lend(method: Method, who: str, clean: Split, lab: Lab) -> Split:
-    """Give a copy to craft on, and keep from it and from the lab what a method does not declare it needs."""
-    lent, val, build = clean.clone(), lab.val.clone(), lab.build
-    lab.judge = partial(accuracy, split=lab.val)
-    if "labels" not in method.needs:
-        lent.labels.fill_(-1)
-        val.labels.fill_(-1)
-    lab.val = val if "clean data" in method.needs else Withheld(val.labels, who)
-
-    def asked(seed: int) -> nn.Module:
-        if "surrogate" not in method.needs:
-            raise ValueError(f"method {who!r} builds a net, and declares no surrogate in its needs")
-        return build(seed)
-
-    lab.build = asked
-    return lent
 
 
 @dataclass(frozen=True)

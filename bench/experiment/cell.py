@@ -21,7 +21,7 @@ from bench.core.defense import (
     trains_otherwise,
 )
 from bench.core.kit import Kit
-from bench.core.method import Lab, joined, lend
+from bench.core.method import Lab, Withheld, joined
 from bench.core.pixels import digest, to_float
 from bench.core.rng import generator, seed_for
 from bench.core.train import Streams, Tick, Training, accuracy, fit, quiet
@@ -88,9 +88,20 @@ def _delta(context: RunContext, method: Plugin, poison_rep: int, tick: Tick) -> 
     setting, data, checkpoint = context.setting, context.data, context.craft_checkpoint(method, poison_rep)
     name = method.crafted_as or method.name
     seed = seed_for(setting.seed, "craft", data.name, setting.surrogate, name, poison_rep)
-    build = lambda s: context.build(setting.surrogate, s)  # noqa: E731
-    lab = Lab(len(data.classes), data.augmentation, data.val, build, seed, checkpoint, tick)
-    lent = lend(method.value, name, data.train, lab)
+    lent, val = data.train.clone(), data.val.clone()
+    if "labels" not in method.value.needs:
+        lent.labels.fill_(-1)
+        val.labels.fill_(-1)
+    if "clean data" not in method.value.needs:
+        val = Withheld(val.labels, name)
+
+    def build(seed: int) -> nn.Module:
+        if "surrogate" not in method.value.needs:
+            raise ValueError(f"method {name!r} builds a net, and declares no surrogate in its needs")
+        return context.build(setting.surrogate, seed)
+
+    lab = Lab(len(data.classes), data.augmentation, val, build, seed)
+    lab.checkpoint, lab.tick, lab.judge = checkpoint, tick, lambda net: accuracy(net, data.val)
     with meter(context.device) as used, isolated(seed_for(seed, "global"), context.device, lab.left):
         delta = method.value.craft(lent, lab)
     if not torch.equal(data.train.images, lent.images):

@@ -38,7 +38,7 @@ def test_time(figures: Figures) -> None:
     figures.add(what, exponent, "", "<= 1.05")
 
 
-def peak_mb(n: int, folder: Path) -> float:
+def peak_mb(n: int, folder: Path, workers: int) -> float:
     """Of a worker that trains and measures victims on n images, with one static defense."""
     data, few = loops.images(n), loops.images(100)
     names, augmentation = tuple("abcdefghij"), Augmentation()
@@ -57,7 +57,7 @@ def peak_mb(n: int, folder: Path) -> float:
             grid.cells(context, methods, defenses),
             rows,
             progress,
-            partial(Pool, workers=2, plugins=None),
+            partial(Pool, workers=workers, plugins=None),
             None,
         )
     (row,) = load_all(rows)
@@ -69,7 +69,7 @@ def test_memory(figures: Figures, tmp_path: Path) -> None:
     peaks: list[float] = []
 
     def both() -> None:
-        peaks[:] = [peak_mb(n, tmp_path / str(n)) for n in (few, many)]
+        peaks[:] = [peak_mb(n, tmp_path / str(n), 2 if figures.full else 1) for n in (few, many)]
 
     figures.benchmark.pedantic(both, rounds=1)
     data = (many - few) * 3 * 32 * 32 / 2**20  # net and batch are in both peaks

@@ -8,7 +8,19 @@ from pathlib import Path
 
 from benchmarks.figures import Figures, timed
 
-TINY = ("--limit", "200", "--methods", "clean,random", "--defenses", "none", "--set", "victim.epochs=1")
+TINY = (
+    "--limit",
+    "200",
+    "--methods",
+    "clean,random",
+    "--defenses",
+    "none",
+    "--set",
+    "victim.epochs=1",
+    "--workers",
+    "1",
+    "--no-report",
+)
 
 
 def bench(*asked: str) -> None:

@@ -38,7 +38,7 @@ OPEN = {  # columns in which a value of the right type is as good as any other
 }
 MIXED = {"craft", "defense_facts", "environment", "craft_environment"}  # text and numbers beside each other
 FEWER = MIXED | {"seeds", "code"}  # names that a row may lack
-TOGETHER = 12  # rows of one folder
+TOGETHER = 24  # rows of one folder
 
 
 @pytest.fixture(scope="module")

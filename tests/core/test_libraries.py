@@ -51,7 +51,17 @@ def test_a_run_beside_a_torchvision_of_another_build_says_so(tmp_path: Path) -> 
         f"sys.meta_path.insert(0, Broken()); sys.path.insert(0, {str(HOME)!r})\n"
         "from bench.cli.main import main\n"
     )
-    asked = ["run", "--methods", "clean", "--defenses", "none", "--out", str(tmp_path / "out")]
+    asked = [
+        "run",
+        "--methods",
+        "clean",
+        "--defenses",
+        "none",
+        "--net",
+        "resnet18",
+        "--out",
+        str(tmp_path / "out"),
+    ]
     done = subprocess.run(
         [sys.executable, "-c", f"{code}sys.exit(main({asked}))"], capture_output=True, text=True, check=False
     )

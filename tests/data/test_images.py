@@ -40,7 +40,7 @@ COLOUR = Image.fromarray(PIXELS)
 
 def by_folder(blob: bytes, place: Path) -> np.ndarray:
     (place / "image.png").write_bytes(blob)  # the ending says nothing
-    return folder.read([place / "image.png"], None, torch.tensor([0]))[0].permute(1, 2, 0).numpy()
+    return folder.pool([place / "image.png"], torch.tensor([0]), None).read(torch.tensor([0]))[0].permute(1, 2, 0).numpy()
 
 
 def by_parquet(blob: bytes, place: Path) -> np.ndarray:
@@ -57,7 +57,7 @@ def by_file(blob: bytes, place: Path, channels: int = 3) -> np.ndarray:
 def by_protect(blob: bytes, place: Path) -> np.ndarray:
     (place / "image.png").write_bytes(blob)
     photo = photos.opened(place / "image.png")
-    return photo.at(SIDE, 1 if photo.gray else 3).permute(1, 2, 0).numpy()
+    return photo.at(SIDE, 1 if images.is_gray(photo.colour) else 3).permute(1, 2, 0).numpy()
 
 
 WAYS: list[Callable[[bytes, Path], np.ndarray]] = [by_folder, by_parquet, by_file, by_protect]

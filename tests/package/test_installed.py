@@ -77,9 +77,10 @@ def test_folders_of_ones_own_that_are_called_as_the_suites_break_nothing(folder:
         (folder / name).mkdir()
         (folder / name / "__init__.py").write_text("raise SystemExit('the wrong one')\n")
     assert "mi-ue" in follow("ue-bench list", folder)
-    asked = f"run --methods random,clean --defenses none {SMALL.replace('--workers 1', '--workers 2')}"
+    alone = f"run --methods random,clean --defenses none {SMALL}"
+    asked = alone.replace("--workers 1", "--workers 2")
     follow(f"ue-bench {asked} --out script", folder)
-    follow(f"python -P -m bench {asked} --out safe", folder)
+    follow(f"python -P -m bench {alone} --out safe", folder)
     shutil.rmtree(folder / "bench")  # which -m alone, by what Python does, would take for the module
     follow(f"python -m bench {asked} --out module", folder)
     for out in ("script", "safe", "module"):

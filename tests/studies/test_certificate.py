@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,11 @@ from bench.studies.certificate.write import write
 from support.pages import ROOT
 
 
+@cache
+def full() -> list[Case]:
+    return [*cases(FULL)]
+
+
 def about(*words: str) -> list[Case]:
     """Small cases with all of these words in their names."""
     found = [case for case in cases(SMALL) if all(word in case.name for word in words)]
@@ -38,7 +44,7 @@ def verdicts(chosen: list[Case]) -> set[str]:
 
 def test_the_stored_certificate_is_todays_and_has_no_failed_line() -> None:
     lines = run.load(ROOT / "results" / "mi")
-    assert {line.name for line in lines} == {case.name for case in cases(FULL)}
+    assert {line.name for line in lines} == {case.name for case in full()}
     assert {line.verdict for line in lines} == {"ok"}
     assert all((line.revision, line.cases) == run.version(line.estimator) for line in lines)
     flat = [line for line in lines if "of 64 dimensions" in line.against and line.n >= 5000]
@@ -229,9 +235,9 @@ def test_truth_of_gaussians_is_that_of_their_draws() -> None:
 @pytest.mark.parametrize("name", sorted(CERTIFIED))
 def test_certificate_goes_to_the_ends_of_what_is_certified(name: str) -> None:
     """Of images and nats: no estimator gives numbers where nobody has looked."""
-    numbers = [case for case in cases(FULL) if case.estimator == name and case.tolerance is not None]
+    numbers = [case for case in full() if case.estimator == name and case.tolerance is not None]
     assert min(case.n for case in numbers) <= max(2.5 * CERTIFIED[name].images, 500)
     assert max(case.n for case in numbers) >= min(5000, MISettings().images)
     assert {case.d for case in numbers} >= {2, 512}
     assert max(case.about for case in numbers if case.about is not None) >= 0.8 * CERTIFIED[name].most
-    assert any(case.tolerance is None for case in cases(FULL) if case.estimator == name) or name == "cka"
+    assert any(case.tolerance is None for case in full() if case.estimator == name) or name == "cka"

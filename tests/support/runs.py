@@ -22,6 +22,7 @@ HEAVY = [
     "bench.report.figures.write",
     "kornia.augmentation",
     "kornia.augmentation.auto",
+    "sklearn.metrics",
     "torchvision.models.resnet",
 ]
 MAY_DIFFER = (  # columns that two runs of one cell may differ in: the key decides all others
