@@ -22,10 +22,9 @@ for name in ("FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "COLUMNS", "LINES"):
     os.environ.pop(name, None)  # what is printed follows them
 if os.path.expanduser("~") in ("~", "/"):  # noqa: PTH111 (Path's raises where there is none)
     os.environ["HOME"] = "/home/nobody"  # tests look for the user's folder in what may be published
-if (
-    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-):  # a shell starts background jobs so, and children inherit it
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:  # shells and nohup start programs so; children inherit it
+        signal.signal(number, usual)
 
 
 @pytest.fixture(scope="session")

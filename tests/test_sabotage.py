@@ -25,8 +25,9 @@ from bench.core.pgd import frozen, pgd
 from bench.core.pixels import release, truncated
 from bench.core.strong import Strong, jittered
 from bench.core.train import Streams, Trainer, batches, fit, lr_at, predict
-from bench.data.folder import square, visible
+from bench.data.folder import visible
 from bench.data.glyphs import lumas
+from bench.data.images import square
 from bench.data.parquet import source as parquet
 from bench.data.prepare import draw, hold_out
 from bench.data.torchvision_sets import cifar

@@ -51,6 +51,7 @@ def trained_per_second(folder: Path, workers: int, steps: int) -> float:
 def test_two_workers(figures: Figures, remotes: tuple[Remote, Remote], tmp_path: Path) -> None:
     torch.set_num_threads(1)
     steps = 400 if figures.full else 2
+    counts = {"one": 1, "two": 2 if figures.full else 1}  # workers
     ceilings, gains = [], []
 
     def once() -> None:
@@ -61,7 +62,7 @@ def test_two_workers(figures: Figures, remotes: tuple[Remote, Remote], tmp_path:
             remote.send(*asked)
         both = sum(remote.get() for remote in remotes)
         ceilings.append(2 * both / (before + remotes[0].call(*asked)))  # the machine may change meanwhile
-        one, two = (trained_per_second(round_ / str(k), k, steps) for k in (1, 2 if figures.full else 1))
+        one, two = (trained_per_second(round_ / name, n, steps) for name, n in counts.items())
         gains.append(two / one)
 
     figures.seconds(once, rounds=5)

@@ -40,7 +40,12 @@ COLOUR = Image.fromarray(PIXELS)
 
 def by_folder(blob: bytes, place: Path) -> np.ndarray:
     (place / "image.png").write_bytes(blob)  # the ending says nothing
-    return folder.pool([place / "image.png"], torch.tensor([0]), None).read(torch.tensor([0]))[0].permute(1, 2, 0).numpy()
+    return (
+        folder.pool([place / "image.png"], torch.tensor([0]), None)
+        .read(torch.tensor([0]))[0]
+        .permute(1, 2, 0)
+        .numpy()
+    )
 
 
 def by_parquet(blob: bytes, place: Path) -> np.ndarray:

@@ -196,7 +196,8 @@ def test_spreading_never_adds(size: tuple[int, int]) -> None:
 def test_colour_profiles_are_kept(tmp_path: Path) -> None:
     profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
     picture((20, 20), 0).save(tmp_path / "a.jpg", icc_profile=profile)
-    opened(tmp_path / "a.jpg").save(tmp_path / "b.png")
+    own = opened(tmp_path / "a.jpg")
+    own.image.save(tmp_path / "b.png", icc_profile=own.profile)
     with Image.open(tmp_path / "b.png") as image:
         assert image.info["icc_profile"] == profile
 
@@ -207,7 +208,7 @@ def test_a_profile_stays_where_it_is_of_the_published_colours(mode: str, space: 
     profile = bytes(16) + space.encode() + bytes(108)
     picture((20, 20), 0).convert(mode).save(tmp_path / "a.tif", icc_profile=profile)
     before = opened(tmp_path / "a.tif")
-    before.save(tmp_path / "b.png")
+    before.image.save(tmp_path / "b.png", icc_profile=before.profile)
     with Image.open(tmp_path / "b.png") as image:
         fits = (image.mode, space) in {("RGB", "RGB "), ("L", "GRAY")}
         assert (image.info.get("icc_profile") == profile) == fits
