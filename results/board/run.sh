@@ -10,14 +10,13 @@ here=results/board
 
 # run PART METHODS DEFENSES [OPTION ...]: rows into results/board/PART/rows, those too that were done where a cell failed
 run() {
-  local ended=0
+  local ended=0 rows="results/runs/board-$1/rows"
+  mkdir -p "$rows"
+  cp -n "$here/$1"/rows/*.json "$rows/" 2> /dev/null || true  # what was computed before is not computed again
   python -m bench run --profile reference --precision "${PRECISION:-bf16}" --data "parquet:$data" --methods "$2" --defenses "$3" \
     --minutes "${MINUTES:-100}" --workers 2 --no-report --cache "$cache" --out "results/runs/board-$1" "${@:4}" \
     ${DRY:+--dry-run} || ended=$?
-  if [ -z "${DRY:-}" ]; then
-    mkdir -p "$here/$1/rows"
-    cp "results/runs/board-$1"/rows/*.json "$here/$1/rows/"
-  fi
+  [ -n "${DRY:-}" ] || { mkdir -p "$here/$1/rows" && cp "$rows"/*.json "$here/$1/rows/"; }
   return "$ended"
 }
 
