@@ -170,7 +170,8 @@ def between(found: Difference, one: Sequence[Row], other: Sequence[Row], metric:
     """Add the difference of two sides' rows, with its interval and how likely chance makes it."""
     from scipy.stats import ttest_1samp, ttest_ind
 
-    one, other = alike(one, other)
+    if not (of_victims(one[0]) or of_victims(other[0])):
+        one, other = alike(one, other)
     units, pairs = [units_of(own, metric) for own in (one, other)], paired(one, other, metric)
     if len(pairs) > 1:
         found = replace(found, difference=fmean(pairs), units=(len(pairs), len(pairs)), paired=True)

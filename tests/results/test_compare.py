@@ -92,6 +92,8 @@ def test_other_seeds_are_compared_by_welch() -> None:
     assert not against.paired and against.units == (3, 2)
     theirs = ttest_ind(EM, (0.9, 0.91), equal_var=False)
     assert against.p == pytest.approx(theirs.pvalue)
+    lone = [r for r in ROWS if (r.method == "em" and r.rep == 0) or r.method == "clean"]
+    assert only(lone, "em", "clean").units == (3, 2)  # clean keeps victims that no poison has the seed of
 
 
 def test_one_poison_says_nothing_of_how_sure() -> None:
