@@ -9,7 +9,7 @@ from bench.results.rows import load_all
 
 FOLDER = Path(__file__).parents[2] / "results" / "everything"
 ROWS = {row.method: row for row in load_all(FOLDER / "rows")}
-IDLE = {"emax"}  # though undefended victims are their aim
+IDLE = {"emax"}  # of which its paper expects little (section 4.1)
 ROBUST = {"hypo", "entf-push", "entf-pull"}  # aim at victims that are trained adversarially
 LITTLE = 0.05
 
