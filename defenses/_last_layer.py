@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from torch import Tensor, nn
 
 from bench.core.augment import crop_flip
@@ -34,6 +33,8 @@ def fit_last_layer(net: nn.Module, data: Split, kit: Kit, *, views: int, steps: 
 
     The net is in eval mode: batch norm has the averages of its training. steps: of L-BFGS, at most.
     """
+    from scipy.optimize import minimize  # only here: it takes half a second
+
     z, labels = _features(net, data, kit, views), data.labels.repeat(views)
     mean, scale = z.mean(0), z.std(0, correction=0)
     scale[scale == 0] = 1

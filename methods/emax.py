@@ -1,8 +1,8 @@
 """EMax: raise the loss of a net that was trained on clean images, until it errs on most of them.
 
 Huang et al., "Unlearnable Examples: Making Personal Data Unexploitable", ICLR 2021: the error-
-maximising noise that its own is compared with. Section 4.1 expects little of it where each image has its own, as
-here: only examples of low error are ignored, others are learnt from.
+maximising noise that its own is compared with. Section 4.1 expects little of it where each image has
+its own, as here: only examples of low error are ignored, others are learnt from.
 Differs from the paper: passes over the images are bounded; the surrogate's learning rate is set at every
 step, not once an epoch; the net normalises with fixed constants; perturbed images are in the pixel range
 throughout, where the official code clips those it attacks and not those it measures the error on.

@@ -27,10 +27,10 @@ from bench.core.texts import printable
 SCRIPT = "ue-bench"  # the console script, which does the same
 
 
-def parser(prog: str = "python -m bench") -> argparse.ArgumentParser:
+def parser(prog: str = "python -m bench", commands: Sequence[str] = cli.NAMES) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog=prog, description="Unlearnable examples: methods x defenses")
     chosen = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name in cli.NAMES:
+    for name in commands:
         one = _module(name)
         about = (one.__doc__ or "").rstrip(".")
         own = chosen.add_parser(name, help=about, description=about, allow_abbrev=False)
@@ -41,7 +41,7 @@ def parser(prog: str = "python -m bench") -> argparse.ArgumentParser:
 
 def parsed(argv: Sequence[str], prog: str = "python -m bench") -> argparse.Namespace:
     """Parse a command line; the options of its --config come first, so that those given win. BadInput."""
-    top, argv = parser(prog), [*argv]
+    top, argv = parser(prog, [argv[0]] if argv and argv[0] in cli.NAMES else cli.NAMES), [*argv]
     args, more = top.parse_known_args(argv)
     if more:
         args.own.error(f"unrecognized arguments: {' '.join(more)}")  # with the usage of the command alone

@@ -18,6 +18,7 @@ from bench.core.defense import Undefended, is_steady
 from bench.core.pgd import frozen
 from bench.core.pixels import to_float
 from bench.core.rng import generator, seed_for
+from bench.core.sgd import SGD
 from bench.core.types import Augmentation, Recipe, Split
 
 DROPS = {"steps": 0.1, "halvings": 0.5}  # schedule -> what a milestone leaves of the learning rate
@@ -83,12 +84,12 @@ class Trainer:
         # on a GPU a tensor, which a replayed step reads anew
         self.lr = torch.tensor(recipe.lr, device=device) if device.type == "cuda" else recipe.lr
         own: dict[str, Any] = {"lr": self.lr, "weight_decay": recipe.weight_decay, "fused": True}
-        self.optimiser: torch.optim.Optimizer
+        self.optimiser: torch.optim.Optimizer | SGD
         if recipe.optimiser == "adamw":
             self.optimiser = torch.optim.AdamW(net.parameters(), **own, capturable=device.type == "cuda")
         else:
             own |= {"momentum": recipe.momentum, "nesterov": recipe.nesterov}
-            self.optimiser = torch.optim.SGD(net.parameters(), **own)
+            self.optimiser = SGD(net.parameters(), **own)
 
     def learner(self, loss: Loss, rngs: tuple[Generator, ...], *, steady: bool) -> Learn:
         """Make a training step on loss(rows, progress), as a function of rows and progress.

@@ -84,9 +84,9 @@ def architecture(name: str) -> Architecture:
 
 
 def check(name: str, shape: Shape) -> None:
-    """Raise BadInput where no net can be made for such images, or they do not pass it; draws no weights."""
+    """Raise BadInput where no net can be made for such images, or they do not pass it."""
     net = architecture(name)
-    said = _refusal(net, shape)
+    said = _refusal(net, shape, "cpu")  # of shapes alone takes longer: it loads torch's compiler
     if said is not None:
         sizes = range(shape.size + 1, LARGEST + 1)
         least = next((size for size in sizes if _takes(net, shape._replace(size=size))), None)
@@ -94,12 +94,12 @@ def check(name: str, shape: Shape) -> None:
         raise BadInput(f"{name}: images of {shape.size} pixels, expected {wanted}")
 
 
-def _refusal(net: Architecture, shape: Shape) -> str | None:
-    """Say why images of this shape do not pass: the layers know, which compute shapes alone here."""
-    with torch.device("meta"):
+def _refusal(net: Architecture, shape: Shape, device: str = "meta") -> str | None:
+    """Say why images of this shape do not pass: the layers know, which compute shapes alone on meta."""
+    with torch.device(device), torch.no_grad(), global_rng(generator(0)):
         body = net.body(shape)
         try:
-            z: Tensor = body.module.train()(torch.empty(2, shape.channels, shape.size, shape.size))
+            z: Tensor = body.module.train()(torch.zeros(2, shape.channels, shape.size, shape.size))
         except NotImplementedError:  # of what has no form without numbers
             return None
         except Exception as error:  # of layers of any kind

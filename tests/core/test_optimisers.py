@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,7 @@ from torch import nn
 
 from bench.core.errors import BadInput
 from bench.core.recipe import recipes
+from bench.core.sgd import SGD
 from bench.core.train import Trainer, lr_at
 from bench.core.types import Recipe
 from bench.nets import NETS
@@ -28,6 +30,27 @@ def test_the_learning_rate_rises_from_0_to_that_of_the_schedule() -> None:
         assert lr_at(recipe, at) == lr_at(replace(recipe, warmup=0.0), at)
     with pytest.raises(BadInput, match="warmup is 1"):
         Recipe(warmup=1)
+
+
+@pytest.mark.parametrize("changed", [{}, {"nesterov": True}, {"momentum": 0.0}, {"weight_decay": 0.0}])
+def test_sgd_is_torchs_and_goes_on_from_its_state(changed: dict[str, Any]) -> None:
+    """To the last bit, with a layer that is never used too."""
+    own = {"momentum": 0.9, "nesterov": False, "weight_decay": 5e-4} | changed
+    torch.manual_seed(0)
+    ours = nn.ModuleList([nn.Linear(12, 6), nn.Linear(6, 4), nn.Linear(3, 3)])
+    theirs = copy.deepcopy(ours)
+    one: Any = SGD(ours.parameters(), 0.1, **own)
+    other = torch.optim.SGD(theirs.parameters(), 0.1, **own, fused=True)
+    for seed in range(4):
+        x, y = noise(8, 12, seed=seed), torch.arange(8) % 4
+        for net, optimiser in ((ours, one), (theirs, other)):
+            optimiser.zero_grad(set_to_none=True)
+            F.cross_entropy(net[1](net[0](x)), y).backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        state, one = one.state_dict(), SGD(ours.parameters(), 0.1, **own)
+        kept = state if seed else other.state_dict()  # the latter as checkpoints of before have it
+        one.load_state_dict(copy.deepcopy(kept))
+    assert all(map(torch.equal, ours.parameters(), theirs.parameters()))
 
 
 def test_adamw_is_torchs_with_the_recipes_rate_and_decay() -> None:
