@@ -107,10 +107,14 @@ class Progress:
                 self.bars.update(job.bar, completed=share, description=f"{name} ({what})", eta=eta)
                 self._update()
 
-    def end(self, name: str) -> None:
-        """Note that a job is done; one that was at once had its result there: no pace follows."""
+    def end(self, name: str, seconds: float | None = None) -> None:
+        """Note that a job is done; one that was at once had its result there: no pace follows.
+
+        seconds: that it took, where that is known; beginning to work may take a worker longer.
+        """
         with self.lock:
-            there = self.clock() - self.at_work[name].begun < AT_ONCE
+            passed = self.clock() - self.at_work[name].begun
+            there = (passed if seconds is None else seconds) < AT_ONCE
             cost = self.drop(name)
             self.total -= cost if there else 0.0
             self.skip(0.0 if there else cost)

@@ -177,6 +177,7 @@ class Scheduler(Generic[J]):
             error = WorkersDied(f"its worker process died {TRIES} times (killed, or out of memory)")
         elif isinstance(error, BadInput | OSError):  # not the job's fault, and other jobs would meet it too
             raise error
-        self.progress.end(job.name)
-        self.ready += self.work.end(job, future.result() if error is None else error)
+        result = future.result() if error is None else error
+        self.progress.end(job.name, getattr(result, "seconds", None))
+        self.ready += self.work.end(job, result)
         self.locks.drop(self.work.lock(job))

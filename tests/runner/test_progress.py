@@ -80,12 +80,14 @@ def test_nobody_has_to_tick(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "0 of 1 jobs done; at work: crafting em" in log.lines[1]
 
 
-def test_what_was_there_already_says_nothing_of_the_pace() -> None:
+@pytest.mark.parametrize("begins", [0.0, 5.0], ids=["at once", "when its worker has begun"])
+def test_what_was_there_already_says_nothing_of_the_pace(begins: float) -> None:
     """Of 100 units 80 are found in the cache, 10 took 100 s: so will the last 10."""
     log = Log()
     with log.progress.grid(3, 100.0):
         log.progress.begin("em x craft", 80.0)
-        log.progress.end("em x craft")
+        log.now = begins
+        log.progress.end("em x craft", 0.1)
         log.progress.begin("em x none", 10.0)
         log.now = 100
         log.progress.end("em x none")
