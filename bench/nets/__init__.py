@@ -86,7 +86,7 @@ def architecture(name: str) -> Architecture:
 def check(name: str, shape: Shape) -> None:
     """Raise BadInput where no net can be made for such images, or they do not pass it."""
     net = architecture(name)
-    said = _refusal(net, shape, "cpu")  # of shapes alone takes longer: it loads torch's compiler
+    said = _refusal(net, shape)
     if said is not None:
         sizes = range(shape.size + 1, LARGEST + 1)
         least = next((size for size in sizes if _takes(net, shape._replace(size=size))), None)
@@ -94,13 +94,13 @@ def check(name: str, shape: Shape) -> None:
         raise BadInput(f"{name}: images of {shape.size} pixels, expected {wanted}")
 
 
-def _refusal(net: Architecture, shape: Shape, device: str = "meta") -> str | None:
-    """Say why images of this shape do not pass: the layers know, which compute shapes alone on meta."""
-    with torch.device(device), torch.no_grad(), global_rng(generator(0)):
+def _refusal(net: Architecture, shape: Shape) -> str | None:
+    """Say why images of this shape do not pass: the layers know. Shapes alone would load torch's compiler."""
+    with torch.no_grad(), global_rng(generator(0)):
         body = net.body(shape)
         try:
             z: Tensor = body.module.train()(torch.zeros(2, shape.channels, shape.size, shape.size))
-        except NotImplementedError:  # of what has no form without numbers
+        except NotImplementedError:  # of a layer that is for a GPU alone
             return None
         except Exception as error:  # of layers of any kind
             return (str(error).splitlines() or [type(error).__name__])[0]
