@@ -16,6 +16,7 @@ from bench.nets.conv import swap
 
 MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
 LARGEST = 256  # pixels up to which a size that a net takes is looked for
+SMALL = 64  # pixels up to which computing takes less time than loading torch's compiler, as meta does
 
 
 class Net(nn.Module):
@@ -95,12 +96,12 @@ def check(name: str, shape: Shape) -> None:
 
 
 def _refusal(net: Architecture, shape: Shape) -> str | None:
-    """Say why images of this shape do not pass: the layers know. Shapes alone would load torch's compiler."""
-    with torch.no_grad(), global_rng(generator(0)):
+    """Say why images of this shape do not pass: the layers know, which on meta compute shapes alone."""
+    with torch.device("cpu" if shape.size <= SMALL else "meta"), torch.no_grad(), global_rng(generator(0)):
         body = net.body(shape)
         try:
             z: Tensor = body.module.train()(torch.zeros(2, shape.channels, shape.size, shape.size))
-        except NotImplementedError:  # of a layer that is for a GPU alone
+        except NotImplementedError:  # of what has no form without numbers, or is for a GPU alone
             return None
         except Exception as error:  # of layers of any kind
             return (str(error).splitlines() or [type(error).__name__])[0]
