@@ -38,6 +38,7 @@ class SGD:
         return {"state": {i: {"momentum_buffer": m} for i, m in enumerate(self.momenta) if m is not None}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.momenta = [None] * len(self.params)
         for i, own in state["state"].items():
             momentum = own["momentum_buffer"]
             self.momenta[i] = None if momentum is None else momentum.to(self.params[i])

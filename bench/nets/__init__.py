@@ -16,7 +16,7 @@ from bench.nets.conv import swap
 
 MEAN, STD = 0.5, 0.25  # the same for every data set and channel: nothing is fitted on poisoned data
 LARGEST = 256  # pixels up to which a size that a net takes is looked for
-SMALL = 64  # pixels up to which computing takes less time than loading torch's compiler, as meta does
+SMALL = 64  # pixels up to which trying a net takes less time than loading torch's compiler, as meta does
 
 
 class Net(nn.Module):
@@ -87,6 +87,8 @@ def architecture(name: str) -> Architecture:
 def check(name: str, shape: Shape) -> None:
     """Raise BadInput where no net can be made for such images, or they do not pass it."""
     net = architecture(name)
+    if shape.size <= SMALL and _refusal(net, shape, "cpu") is None:
+        return
     said = _refusal(net, shape)
     if said is not None:
         sizes = range(shape.size + 1, LARGEST + 1)
@@ -95,13 +97,13 @@ def check(name: str, shape: Shape) -> None:
         raise BadInput(f"{name}: images of {shape.size} pixels, expected {wanted}")
 
 
-def _refusal(net: Architecture, shape: Shape) -> str | None:
+def _refusal(net: Architecture, shape: Shape, device: str = "meta") -> str | None:
     """Say why images of this shape do not pass: the layers know, which on meta compute shapes alone."""
-    with torch.device("cpu" if shape.size <= SMALL else "meta"), torch.no_grad(), global_rng(generator(0)):
+    with torch.device(device), torch.no_grad(), global_rng(generator(0)):
         body = net.body(shape)
         try:
             z: Tensor = body.module.train()(torch.zeros(2, shape.channels, shape.size, shape.size))
-        except NotImplementedError:  # of what has no form without numbers, or is for a GPU alone
+        except NotImplementedError:  # of what has no form without numbers
             return None
         except Exception as error:  # of layers of any kind
             return (str(error).splitlines() or [type(error).__name__])[0]

@@ -110,7 +110,7 @@ class Progress:
     def end(self, name: str, seconds: float | None = None) -> None:
         """Note that a job is done; one that was at once had its result there: no pace follows.
 
-        seconds: that it took, where that is known; beginning to work may take a worker longer.
+        seconds: that its work took, where it gave a result; a worker may take longer to begin.
         """
         with self.lock:
             passed = self.clock() - self.at_work[name].begun

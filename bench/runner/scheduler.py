@@ -178,6 +178,6 @@ class Scheduler(Generic[J]):
         elif isinstance(error, BadInput | OSError):  # not the job's fault, and other jobs would meet it too
             raise error
         result = future.result() if error is None else error
-        self.progress.end(job.name, getattr(result, "seconds", None))
+        self.progress.end(job.name, getattr(result, "seconds", None) or None)
         self.ready += self.work.end(job, result)
         self.locks.drop(self.work.lock(job))

@@ -209,6 +209,7 @@ def test_every_field_of_a_manifest(tmp_path: Path) -> None:
     path, cases = exported / "manifest.json", 0
     where = ["--dry-run", "--img-per-s", "1000", "--set", "victim.batch=8", "--set", "mi.images=36"]
     planned = command(tmp_path, f"file:{exported}", "none", *where)
+    assert said_by(["verify", str(exported), *choice(tmp_path)]).code == said_by(planned).code == 0
     whole = path.read_text()
     read = {*SAID, "schema", "eps", "l2", "data.limit", "pool"}
     read |= {name for each in ("rows", "images", "labels") for name in (each, f"{each}.0")}
