@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from bench.cli import about
-from bench.cli.source import PARAGRAPHS, cost, source
+from bench.cli.source import PARAGRAPHS, cost, short, source
 from bench.core.errors import BadInput
 from bench.core.files import write_atomically
 from bench.experiment.declared import declare
@@ -26,21 +26,26 @@ WHEN = {
 
 
 def overview(catalogs: Sequence[Catalog]) -> str:
-    """Name all methods by what they may change and all defenses by when they act: one small table."""
+    """Name methods by threat model, form and source with their costs, and defenses by when they act."""
     methods, defenses = catalogs
-    threats: dict[tuple[bool, tuple[int, float], str], list[str]] = {}
+    kinds: dict[tuple[bool, tuple[int, float], str, str], dict[str, list[str]]] = {}
     for plugin in about.every(methods):
         threat = plugin.value.threat
-        key = (True, (0, 0.0), "controls") if plugin.control else (False, threat.order, str(threat))
-        threats.setdefault(key, []).append(plugin.name)
-    rows = [(f"methods: {kind}", _names(names)) for (_, _, kind), names in sorted(threats.items())]
+        order, may = ((0, 0.0), "controls") if plugin.control else (threat.order, str(threat))
+        cited = kinds.setdefault((plugin.control, order, may, plugin.value.form), {})
+        cited.setdefault(short(source(plugin)), []).append(f"`{plugin.name}` {cost(plugin):.2g}")
+    rows = [
+        (may, form, "<br>".join(f"{by}: {', '.join(cited[by])}" for by in sorted(cited)))
+        for (_, _, may, form), cited in sorted(kinds.items())
+    ]
     acts: dict[str, list[str]] = {when: [] for when in ["never: the undefended victim", *WHEN]}
     for plugin in about.every(defenses):
         own = {*about.hooks(plugin, defenses)}
         when = next((when for when, hooks in WHEN.items() if own & hooks), next(iter(acts)))
-        acts[when].append(plugin.name)
-    rows += [(f"defenses: {when}", _names(names)) for when, names in acts.items() if names]
-    return "\n".join(_table(("methods by what they may change, defenses by when they act", "names"), rows))
+        acts[when].append(f"`{plugin.name}`")
+    lists = [(when, ", ".join(names)) for when, names in acts.items() if names]
+    compared = _table(("methods may change", "form", "source: method and its cost, EM is 1"), rows)
+    return "\n".join([*compared, "", *_table(("defenses act", "names"), lists)])
 
 
 def rewrite(path: Path, catalogs: Sequence[Catalog]) -> None:
@@ -129,10 +134,6 @@ def _known(own: Sequence[Plugin], found: Catalog) -> tuple[Sequence[str], list[S
     if found.kind == "methods":
         return ("name", "what it is", "threat model", "cost, passes over the images", "revision"), rows
     return ("name", "what it is", "hooks", "cost of an epoch, undefended is 1", "revision"), rows
-
-
-def _names(names: Iterable[str]) -> str:
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
