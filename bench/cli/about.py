@@ -45,7 +45,7 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
     for found in catalogs:
         shown = Table("name", "in all", "what it is", title=found.kind)
         for plugin in found.variants.values():
-            shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", plugin.about)
+            shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", told(plugin, found))
         for pattern in found.patterns:
             shown.add_row(pattern, "", "any number in the braces")
         for scheme in found.schemes:
@@ -125,6 +125,19 @@ def every(found: Catalog) -> Iterator[Plugin]:
     return filter(None, (plugin(name, found) for name in [*found.variants, *found.patterns]))
 
 
+def told(plugin: Plugin, found: Catalog) -> str:
+    """Say what it is, and what it sets otherwise than the first variant of its class."""
+    first = next((p for p in found.variants.values() if type(p.value) is type(plugin.value)), plugin)
+    changed = {} if plugin.name in found.patterns else _changed(first, plugin)
+    return f"{plugin.about.removesuffix('.')} ({pairs(changed)})." if changed else plugin.about
+
+
+def _changed(one: Plugin, other: Plugin) -> dict[str, Any]:
+    """Give what other sets otherwise."""
+    ours, theirs = ({path: v for path, v, _ in settable(p.value)} for p in (one, other))
+    return {path: v for path, v in theirs.items() if v != ours[path]}
+
+
 def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
     kind = type(plugin.value)
     module = sys.modules[plugin.module or kind.__module__]
@@ -138,9 +151,7 @@ def _of_plugin(plugin: Plugin, found: Catalog) -> Iterator[RenderableType]:
         known = {"hooks": own or "none", **known}
     for other in found.variants.values():
         if type(other.value) is kind and other.name != plugin.name:
-            ours, theirs = ({path: v for path, v, _ in settable(p.value)} for p in (plugin, other))
-            changed = {path: v for path, v in theirs.items() if v != ours[path]}
-            known[f"variant {other.name}"] = pairs(changed) or "same"
+            known[f"variant {other.name}"] = pairs(_changed(plugin, other)) or "same"
     for profile, changed in getattr(kind, "PROFILES", {}).items():
         known[f"profile {profile}"] = pairs(changed)
     yield from _known({**known, "file": place(module)})

@@ -124,7 +124,7 @@ def _known(own: Sequence[Plugin], found: Catalog) -> tuple[Sequence[str], list[S
     rows: list[Sequence[str]] = []
     for plugin in own:
         value, revision = plugin.value, str(plugin.revision or "draft")
-        what = f"{plugin.about} Control." if plugin.control else plugin.about
+        what = f"{about.told(plugin, found)}{' Control.' * plugin.control}"
         if found.kind == "methods":
             cost = f"{value.passes:.4g}" if value.passes else "none"
             rows.append((f"`{plugin.name}`", what, about.threat(plugin), cost, revision))

@@ -18,7 +18,7 @@ import yaml
 
 import bench
 from bench import data
-from bench.cli import markdown
+from bench.cli import about, markdown
 from bench.cli.main import main, parsed, parser
 from bench.core.contract import check_classes, check_delta, check_published, published
 from bench.core.defense import Undefended, check_augmented, check_prepared
@@ -119,6 +119,13 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path, capsys: pytest.Captu
     page.write_text("nothing", encoding="utf-8")
     assert main(["list", "--markdown", str(page)]) == 2
     assert "expected a page with the marks" in capsys.readouterr().err and text_of(page) == "nothing"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_variants_are_told_apart_by_what_is_said_of_them(kind: str) -> None:
+    found = catalog(kind, declared=True)
+    said = [about.told(plugin, found) for plugin in found.variants.values()]
+    assert [text for text in said if said.count(text) > 1] == []
 
 
 @pytest.mark.parametrize("kind", KINDS)
