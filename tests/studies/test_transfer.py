@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from bench.nets import NETS
-from bench.results.rows import Row
+from bench.results.rows import Row, load_all
 from bench.runner.request import RunRequest, resolve, varied
 from bench.studies.transfer.study import METHODS, STUDY, VICTIMS, cells_of
 from support.rows import INPUTS, row
 
+STORED = Path(__file__).parents[2] / "results" / "studies" / "transfer-glyphs"
 FELL = {"resnet18-slim": 0.6, "vgg-slim": 0.4, "vit-slim": 0.1}  # net -> points that em costs
 
 
@@ -38,6 +40,7 @@ def test_victims_are_of_all_families_and_meet_the_same_poisons() -> None:
         assert [m.name for m in one.methods] == [*METHODS] and [d.name for d in one.defenses] == ["none"]
         assert one.setting.surrogate == asked[0].setting.surrogate and one.methods == asked[0].methods
     assert {one.setting.victim.epochs for one in asked} == {32}  # 14 are few for a transformer
+    assert {one.setting.net for one in asked if one.setting.victim.lr == 0.01} == {"vgg-slim"}
     optimisers = {one.setting.net: one.setting.victim.optimiser for one in asked}
     assert {net for net, name in optimisers.items() if name == "adamw"} == {"vit-slim"}
 
@@ -93,3 +96,12 @@ def test_what_is_lacking_is_said_and_is_no_number() -> None:
 def test_transfer_of_nothing_is_no_error() -> None:
     found = STUDY.analyse([], [])
     assert found.figures == {} and "no rows" in found.text
+
+
+def test_the_stored_study_follows_from_its_rows_and_every_net_learned() -> None:
+    rows = load_all(STORED / "rows")
+    cells = cells_of(rows)
+    found = STUDY.analyse(rows, [])
+    assert found.text.strip() in (STORED / "README.md").read_text(encoding="utf-8")
+    assert len(cells) == len(METHODS) * len(VICTIMS) == len(rows) and not cells["doubt"].any()
+    assert cells[cells["method"] == "clean"]["accuracy"].min() > 0.6

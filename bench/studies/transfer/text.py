@@ -20,11 +20,11 @@ LOST = "share lost of clean's accuracy above chance, %"
 def text(cells: pd.DataFrame, rows: Sequence[Row]) -> str:
     """Markdown: what was asked, one table, where each poison costs most and least, what is lacking."""
     crafted = cells[cells["method"] != CLEAN]
-    recipes = {str(row.inputs["net"]): _recipe(row.inputs["victim"]) for row in rows}
+    learned = {str(row.inputs["net"]): _recipe(row.inputs["victim"]) for row in rows}
     return render(
         __name__,
         about=f"{rows[0].data}, surrogate {rows[0].inputs['surrogate']}" if rows else "no rows",
-        recipes=recipes,
+        recipes={net: learned[net] for net in cells["net"].unique()},
         accuracies=markdown(table(cells, "accuracy, % (MI gap, %)")) if len(cells) else "",
         losses=markdown(table(crafted, LOST, "accuracy_lost")) if len(crafted) else "",
         ranges=[_range(str(name), own) for name, own in crafted.groupby("method", sort=False)],
