@@ -45,7 +45,9 @@ def everything(catalogs: Iterable[Catalog]) -> Iterator[RenderableType]:
     for found in catalogs:
         shown = Table("name", "in all", "what it is", title=found.kind)
         for plugin in found.variants.values():
-            shown.add_row(plugin.name, "yes" if plugin.name in found.everything else "", told(plugin, found))
+            shown.add_row(
+                plugin.name, "yes" if plugin.name in found.everything else "", described(plugin, found)
+            )
         for pattern in found.patterns:
             shown.add_row(pattern, "", "any number in the braces")
         for scheme in found.schemes:
@@ -125,16 +127,18 @@ def every(found: Catalog) -> Iterator[Plugin]:
     return filter(None, (plugin(name, found) for name in [*found.variants, *found.patterns]))
 
 
-def told(plugin: Plugin, found: Catalog) -> str:
+def described(plugin: Plugin, found: Catalog) -> str:
     """Say what it is, and what it sets otherwise than the first variant of its class."""
-    first = next((p for p in found.variants.values() if type(p.value) is type(plugin.value)), plugin)
-    changed = {} if plugin.name in found.patterns else _changed(first, plugin)
+    if plugin.name in found.patterns:  # its value is an example's
+        return plugin.about
+    first = next(p for p in found.variants.values() if type(p.value) is type(plugin.value))
+    changed = _changed(first, plugin)
     return f"{plugin.about.removesuffix('.')} ({pairs(changed)})." if changed else plugin.about
 
 
-def _changed(one: Plugin, other: Plugin) -> dict[str, Any]:
-    """Give what other sets otherwise."""
-    ours, theirs = ({path: v for path, v, _ in settable(p.value)} for p in (one, other))
+def _changed(base: Plugin, variant: Plugin) -> dict[str, Any]:
+    """Give what the variant sets otherwise."""
+    ours, theirs = ({path: v for path, v, _ in settable(p.value)} for p in (base, variant))
     return {path: v for path, v in theirs.items() if v != ours[path]}
 
 

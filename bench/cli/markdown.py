@@ -44,7 +44,7 @@ def overview(catalogs: Sequence[Catalog]) -> str:
         when = next((when for when, hooks in WHEN.items() if own & hooks), next(iter(acts)))
         acts[when].append(f"`{plugin.name}`")
     lists = [(when, ", ".join(names)) for when, names in acts.items() if names]
-    compared = _table(("methods may change", "form", "source: method and its cost, EM is 1"), rows)
+    compared = _table(("threat model", "form", "source: method and its cost"), rows)
     return "\n".join([*compared, "", *_table(("defenses act", "names"), lists)])
 
 
@@ -124,7 +124,7 @@ def _known(own: Sequence[Plugin], found: Catalog) -> tuple[Sequence[str], list[S
     rows: list[Sequence[str]] = []
     for plugin in own:
         value, revision = plugin.value, str(plugin.revision or "draft")
-        what = f"{about.told(plugin, found)}{' Control.' * plugin.control}"
+        what = about.described(plugin, found) + (" Control." if plugin.control else "")
         if found.kind == "methods":
             cost = f"{value.passes:.4g}" if value.passes else "none"
             rows.append((f"`{plugin.name}`", what, about.threat(plugin), cost, revision))

@@ -124,7 +124,7 @@ def test_a_page_without_marks_is_left_alone(tmp_path: Path, capsys: pytest.Captu
 @pytest.mark.parametrize("kind", KINDS)
 def test_variants_are_told_apart_by_what_is_said_of_them(kind: str) -> None:
     found = catalog(kind, declared=True)
-    said = [about.told(plugin, found) for plugin in found.variants.values()]
+    said = [about.described(plugin, found) for plugin in found.variants.values()]
     assert [text for text in said if said.count(text) > 1] == []
 
 

@@ -103,5 +103,9 @@ def test_the_stored_study_follows_from_its_rows_and_every_net_learned() -> None:
     cells = cells_of(rows)
     found = STUDY.analyse(rows, [])
     assert found.text.strip() in (STORED / "README.md").read_text(encoding="utf-8")
+    assert STUDY.analyse(rows[::-1], []).text == found.text
+    stored = pd.read_csv(STORED / "transfer.csv")
+    for column in ("accuracy", "accuracy_lost", "mi_share"):
+        assert stored[column].tolist() == pytest.approx(cells[column].tolist()), column
     assert len(cells) == len(METHODS) * len(VICTIMS) == len(rows) and not cells["doubt"].any()
     assert cells[cells["method"] == "clean"]["accuracy"].min() > 0.6

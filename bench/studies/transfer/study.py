@@ -3,8 +3,7 @@
 Each poison is crafted once, and victims train on the same published images: convolutions with shortcuts and
 without, dense blocks, depthwise convolutions, attention over patches, linear layers alone. Each has the
 recipe that it brings (the transformer: AdamW) or else the profile's, in quick for 32 epochs: the transformer
-is slow to begin. There VGG-16 learns at a third of the profile's rate: at the whole it reads 34 % of clean
-digits, at a third 98 %.
+is slow to begin, and VGG-16 has a learning rate of 0.01.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from bench.studies.transfer.text import table, text
 VICTIMS = ("resnet18-slim", "vgg-slim", "densenet-slim", "mobilenet-slim", "vit-slim", "mlp3")
 METHODS = (CLEAN, "random", "em", "emax", "tap", "mi-ue")
 QUICK = ("victim.epochs=32",)  # vit-slim reads 28 % of clean digits after 8 of them, 480 steps
-SLOWER = {"vgg-slim": ("victim.lr=0.01",)}
+SLOWER = {"vgg-slim": ("victim.lr=0.01",)}  # reads 97 % of clean digits; with quick's 0.03 34 %
 ENDS = {"": "mean", "_low": "low", "_high": "high"}  # of a column's name, and the fields of a mean
 COLUMNS = ["net", "method", "control", "n", "poisons", *(f"accuracy{end}" for end in ENDS)]
 COLUMNS += ["accuracy_gap", "accuracy_lost", *(f"mi{end}" for end in ENDS), "mi_gap", "mi_share", "doubt"]

@@ -20,20 +20,21 @@ LOST = "share lost of clean's accuracy above chance, %"
 def text(cells: pd.DataFrame, rows: Sequence[Row]) -> str:
     """Markdown: what was asked, one table, where each poison costs most and least, what is lacking."""
     crafted = cells[cells["method"] != CLEAN]
-    learned = {str(row.inputs["net"]): _recipe(row.inputs["victim"]) for row in rows}
+    recipes = {str(row.inputs["net"]): _recipe(row.inputs["victim"]) for row in rows}
     return render(
         __name__,
-        about=f"{rows[0].data}, surrogate {rows[0].inputs['surrogate']}" if rows else "no rows",
-        recipes={net: learned[net] for net in cells["net"].unique()},
+        about=_about(rows[0]) if rows else "no rows",
+        recipes={net: recipes[net] for net in cells["net"].unique()},  # as the table has them, not the rows
         accuracies=markdown(table(cells, "accuracy, % (MI gap, %)")) if len(cells) else "",
         losses=markdown(table(crafted, LOST, "accuracy_lost")) if len(crafted) else "",
         ranges=[_range(str(name), own) for name, own in crafted.groupby("method", sort=False)],
         doubted=[f"{one['method']} in {one['net']}" for one in cells.to_dict("records") if one["doubt"]],
         sign=DOUBTED,
+        intervals=bool(cells["accuracy_low"].notna().any()),
         no_order=no_order(zip(crafted["method"], crafted["poisons"], strict=True)),
         lacking=[
             f"{row.inputs['net']}, {row.method}: {row.status}, {one_line(row.reason)}"
-            for row in rows
+            for row in sorted(rows, key=lambda row: (row.inputs["net"], row.method))
             if row.status != "ok"
         ],
     )
@@ -51,6 +52,11 @@ def table(cells: pd.DataFrame, first: str = "%", column: str = "accuracy") -> pd
             )
         down.setdefault(str(cell["method"]), {})[str(cell["net"])] = said
     return pd.DataFrame.from_dict(down, orient="index").fillna("-").rename_axis(first).reset_index()
+
+
+def _about(row: Row) -> str:
+    images, surrogate = row.inputs["data"]["train_images"], row.inputs["surrogate"]
+    return f"{row.data}, {images} training images, profile {row.profile}, surrogate {surrogate}"
 
 
 def _recipe(victim: Mapping[str, Any]) -> str:
